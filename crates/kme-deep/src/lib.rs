@@ -1,0 +1,2 @@
+//! Pictures and neural networks around kernel mean embeddings: image input and output, networks with exact
+//! pullbacks, training, steering and evaluation.

@@ -1,0 +1,11 @@
+//! Kernel mean embeddings: a distribution is a point, and the distance of two distributions is the distance of
+//! their points.
+//!
+//! This crate holds the statistics and needs no neural network: kernels, weighted samples, the engine that sums
+//! kernel values, embeddings with their file format, and estimators of the maximum mean discrepancy (MMD).
+
+pub mod error;
+pub mod points;
+
+pub use error::{Error, Result};
+pub use points::Points;
