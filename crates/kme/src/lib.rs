@@ -6,6 +6,7 @@
 
 pub mod error;
 pub mod points;
+pub mod rng;
 
 pub use error::{Error, Result};
 pub use points::Points;
