@@ -4,9 +4,12 @@
 //! This crate holds the statistics and needs no neural network: kernels, weighted samples, the engine that sums
 //! kernel values, embeddings with their file format, and estimators of the maximum mean discrepancy (MMD).
 
+pub mod arith;
 pub mod error;
+pub mod kernel;
 pub mod points;
 pub mod rng;
 
 pub use error::{Error, Result};
+pub use kernel::{Kernel, KernelSpec};
 pub use points::Points;

@@ -1,0 +1,184 @@
+//! The formulas. To add a kernel: a variant here with its arm in each method, and its entry in the table of `text`.
+//!
+//! Throughout r² = ‖x − y‖² and κ is the formula of a radial kernel as a function of r². Such a kernel has
+//! ∂k/∂⟨x,y⟩ = −2κ', ∂k/∂‖x‖² = κ', and trace −2κ'(0)·‖J‖²_F.
+
+use super::{Definiteness, Pair, Slope, Trace};
+use crate::arith::Arith;
+use crate::{Error, Result};
+
+/// One kernel with its parameters.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Form {
+    /// ⟨x,y⟩
+    Linear,
+    /// (γ⟨x,y⟩ + coef)^degree; degree 3, γ = 1/d, coef 1 is the kernel of the kernel inception distance.
+    Polynomial { degree: u32, gamma: f64, coef: f64 },
+    /// exp(−r²/(2σ²))
+    Gaussian { sigma: f64 },
+    /// (1 + r²/(2α))^(−α); Bińkowski et al., ICLR 2018.
+    RationalQuadratic { alpha: f64 },
+    /// exp(−r/scale), with the Euclidean norm.
+    Laplacian { scale: f64 },
+    /// (c² + r²)^(−1/2); Jitkrittum et al., "Kernel mean matching for content addressability of GANs", ICML 2019.
+    InverseMultiquadric { c: f64 },
+    /// −(√(a² + r²) − a); with a = 0 it is −r, the kernel of the energy distance. Turinici, "Radon–Sobolev
+    /// variational auto-encoders", 2021.
+    Energy { a: f64 },
+    /// ‖x‖ + ‖y‖ − ‖x − y‖, induced by the distance with the origin 0; Sejdinovic et al., Annals of Statistics 2013
+    /// (twice their kernel).
+    Distance,
+}
+
+impl Form {
+    /// k(x, y).
+    #[inline(always)]
+    pub fn value<A: Arith>(&self, pair: &Pair<A>) -> A {
+        match *self {
+            Self::Linear => pair.dot.clone(),
+            Self::Polynomial { degree, gamma, coef } => pair.dot.clone().scale(gamma).shift(coef).powi(degree),
+            Self::Gaussian { sigma } => pair.squared_distance().scale(-0.5 / (sigma * sigma)).exp(),
+            Self::RationalQuadratic { alpha } => inverse_power(pair.squared_distance().scale(0.5 / alpha), alpha),
+            Self::Laplacian { scale } => pair.squared_distance().sqrt().scale(-1.0 / scale).exp(),
+            Self::InverseMultiquadric { c } => pair.squared_distance().shift(c * c).inv_sqrt(),
+            Self::Energy { a } => pair.squared_distance().shift(a * a).sqrt().scale(-1.0).shift(a),
+            Self::Distance => pair.xx.clone().sqrt() + pair.yy.clone().sqrt() - pair.squared_distance().sqrt(),
+        }
+    }
+
+    /// ∂k/∂⟨x,y⟩ and ∂k/∂‖x‖².
+    #[inline(always)]
+    pub fn slope<A: Arith>(&self, pair: &Pair<A>) -> Slope<A> {
+        let radial = |derivative: A| Slope { dot: derivative.clone().scale(-2.0), xx: derivative };
+        match *self {
+            Self::Linear => Slope { dot: pair.dot.constant(1.0), xx: pair.dot.constant(0.0) },
+            Self::Polynomial { degree, gamma, coef } => Slope {
+                dot: pair.dot.clone().scale(gamma).shift(coef).powi(degree - 1).scale(gamma * f64::from(degree)),
+                xx: pair.dot.constant(0.0),
+            },
+            Self::Gaussian { sigma } => radial(self.value(pair).scale(-0.5 / (sigma * sigma))),
+            Self::RationalQuadratic { alpha } => {
+                radial(inverse_power(pair.squared_distance().scale(0.5 / alpha), alpha + 1.0).scale(-0.5))
+            }
+            Self::Laplacian { scale } => {
+                radial(self.value(pair) * pair.squared_distance().inv_sqrt().scale(-0.5 / scale))
+            }
+            Self::InverseMultiquadric { c } => {
+                radial(pair.squared_distance().shift(c * c).inv_sqrt().powi(3).scale(-0.5))
+            }
+            Self::Energy { a } => radial(pair.squared_distance().shift(a * a).inv_sqrt().scale(-0.5)),
+            Self::Distance => {
+                let Slope { dot, xx } = radial(pair.squared_distance().inv_sqrt().scale(-0.5));
+                Slope { dot, xx: xx + pair.xx.clone().inv_sqrt().scale(0.5) }
+            }
+        }
+    }
+
+    /// k(x, x) from ‖x‖².
+    #[inline(always)]
+    pub fn diagonal<A: Arith>(&self, xx: &A) -> A {
+        match *self {
+            Self::Linear => xx.clone(),
+            Self::Polynomial { degree, gamma, coef } => xx.clone().scale(gamma).shift(coef).powi(degree),
+            Self::Gaussian { .. } | Self::RationalQuadratic { .. } | Self::Laplacian { .. } => xx.constant(1.0),
+            Self::InverseMultiquadric { c } => xx.constant(1.0 / c),
+            Self::Energy { .. } => xx.constant(0.0),
+            Self::Distance => xx.clone().sqrt().scale(2.0),
+        }
+    }
+
+    /// The trace of ∂∂'k on the diagonal (see [`Trace`]) from ‖φ(x)‖²; nothing when it is infinite.
+    #[inline(always)]
+    pub fn trace<A: Arith>(&self, xx: &A) -> Option<Trace<A>> {
+        let radial = |factor: f64| Some(Trace { jacobian: xx.constant(factor), radial: xx.constant(0.0) });
+        match *self {
+            Self::Linear | Self::RationalQuadratic { .. } => radial(1.0),
+            Self::Polynomial { degree, gamma, coef } => {
+                let base = xx.clone().scale(gamma).shift(coef);
+                let p = f64::from(degree);
+                let curvature = p * (p - 1.0) * gamma * gamma;
+                Some(Trace {
+                    jacobian: base.clone().powi(degree - 1).scale(p * gamma),
+                    radial: base.powi(degree.saturating_sub(2)).scale(curvature),
+                })
+            }
+            Self::Gaussian { sigma } => radial(1.0 / (sigma * sigma)),
+            Self::InverseMultiquadric { c } => radial(1.0 / (c * c * c)),
+            Self::Energy { a } if a > 0.0 => radial(1.0 / a),
+            Self::Laplacian { .. } | Self::Energy { .. } | Self::Distance => None,
+        }
+    }
+
+    /// Whether it depends on ‖x − y‖ alone.
+    pub fn is_radial(&self) -> bool {
+        !matches!(self, Self::Linear | Self::Polynomial { .. } | Self::Distance)
+    }
+
+    /// Whether it is positive definite, or only conditionally.
+    pub fn definiteness(&self) -> Definiteness {
+        match self {
+            Self::Energy { .. } => Definiteness::Conditional,
+            _ => Definiteness::Positive,
+        }
+    }
+
+    /// Whether distinct distributions have distinct embeddings: see [`super::Kernel::is_characteristic`].
+    pub fn is_characteristic(&self) -> bool {
+        !matches!(self, Self::Linear | Self::Polynomial { .. })
+    }
+
+    /// Refuses parameters for which the formula is no kernel, or overflows single precision where it should not.
+    pub(super) fn check(&self) -> Result<()> {
+        let positive = |name: &str, value: f64| {
+            if (1e-12..=1e12).contains(&value) {
+                Ok(())
+            } else {
+                Err(Error::value(name, value, "a number from 1e-12 to 1e12; rescale the points if that is too narrow"))
+            }
+        };
+        let not_negative = |name: &str, value: f64| {
+            if (0.0..=1e12).contains(&value) {
+                Ok(())
+            } else {
+                Err(Error::value(name, value, "a number from 0 to 1e12; rescale the points if that is too narrow"))
+            }
+        };
+        match *self {
+            Self::Linear | Self::Distance => Ok(()),
+            Self::Polynomial { degree, gamma, coef } => {
+                if !(1..=MAX_DEGREE).contains(&degree) {
+                    return Err(Error::value(
+                        "degree of kernel poly",
+                        degree,
+                        format!("a whole number from 1 to {MAX_DEGREE}"),
+                    ));
+                }
+                positive("gamma of kernel poly", gamma)?;
+                not_negative("coef of kernel poly", coef)
+            }
+            Self::Gaussian { sigma } => positive("sigma of kernel gaussian", sigma),
+            Self::RationalQuadratic { alpha } => positive("alpha of kernel rq", alpha),
+            Self::Laplacian { scale } => positive("scale of kernel laplacian", scale),
+            Self::InverseMultiquadric { c } => positive("c of kernel imq", c),
+            Self::Energy { a } => not_negative("a of kernel energy", a),
+        }
+    }
+}
+
+/// Beyond this degree a polynomial overflows single precision for the most ordinary points.
+pub(super) const MAX_DEGREE: u32 = 32;
+
+/// (1 + u)^(−α) for u ≥ 0. Whole and half α up to 8 need no logarithm, which matters in the tiles.
+#[inline(always)]
+fn inverse_power<A: Arith>(u: A, alpha: f64) -> A {
+    let twice = 2.0 * alpha;
+    if twice <= 16.0 && twice == twice.trunc() {
+        let twice = twice as u32;
+        match twice % 2 {
+            0 => u.shift(1.0).recip().powi(twice / 2),
+            _ => u.shift(1.0).inv_sqrt().powi(twice),
+        }
+    } else {
+        u.ln_1p().scale(-alpha).exp()
+    }
+}
