@@ -6,6 +6,7 @@
 
 pub mod arith;
 pub mod error;
+pub mod io;
 pub mod kernel;
 pub mod points;
 pub mod rng;

@@ -1,0 +1,255 @@
+//! Opening and writing files: whole or not at all, with errors that name the file, the fault and the remedy.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::{Error, Result};
+
+/// Opens the file at `path` for reading and tells its size in bytes.
+///
+/// # Errors
+/// When there is no such file, it is a folder, it may not be read, or it is empty.
+pub fn open(path: impl AsRef<Path>) -> Result<(BufReader<File>, u64)> {
+    let path = path.as_ref();
+    let file = File::open(path).map_err(|e| read_error(path, &e))?;
+    let meta = file.metadata().map_err(|e| read_error(path, &e))?;
+    if meta.is_dir() {
+        return Err(Error::file(path, "is a folder, a file is expected"));
+    }
+    if !meta.is_file() {
+        return Err(Error::file(path, "is no regular file: copy its contents to one first"));
+    }
+    if meta.len() == 0 {
+        return Err(Error::file(path, "is empty (0 bytes)"));
+    }
+    Ok((BufReader::with_capacity(1 << 16, file), meta.len()))
+}
+
+/// Writes the file at `path` whole or not at all.
+///
+/// `write` fills a temporary file in the same folder; it is then forced to the disk and renamed to `path`. A reader
+/// sees the old file or the new one, never a part. When anything fails the temporary file is removed and an existing
+/// file at `path` is left as it was. A link is followed; what is not a regular file (a pipe, `/dev/null`) is written
+/// directly.
+///
+/// # Errors
+/// When the folder does not exist or may not be written, the file is write-protected, the disk is full, or `write`
+/// itself fails. An error of another library that `write` wraps with [`io::Error::other`] keeps its cause.
+///
+/// # Example
+/// ```
+/// # use std::io::Write;
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("answer.txt");
+/// kme::io::write_atomically(&path, |w| writeln!(w, "42"))?;
+/// assert_eq!(std::fs::read_to_string(&path).unwrap(), "42\n");
+/// # Ok::<(), kme::Error>(())
+/// ```
+pub fn write_atomically(
+    path: impl AsRef<Path>,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> Result<()> {
+    let path = path.as_ref();
+    let existing = fs::metadata(path).ok();
+    if let Some(meta) = &existing {
+        if meta.is_dir() {
+            return Err(Error::file(path, "is a folder: name a file in it"));
+        }
+        if meta.permissions().readonly() {
+            return Err(Error::file(path, "is write-protected: choose another name, or make it writable"));
+        }
+        if !meta.is_file() {
+            return write_directly(path, write).map_err(|e| write_error(path, &e));
+        }
+    }
+    // Replacing a link by a file would surprise; the file that it points to is meant.
+    let target = if existing.is_some() { fs::canonicalize(path).unwrap_or(path.into()) } else { path.into() };
+    replace(&target, existing, write).map_err(|e| write_error(path, &e))
+}
+
+fn write_directly(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
+    let mut out = BufWriter::new(File::options().write(true).open(path)?);
+    write(&mut out)?;
+    out.flush()
+}
+
+fn replace(
+    target: &Path,
+    existing: Option<fs::Metadata>,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> io::Result<()> {
+    let folder = match target.parent() {
+        Some(p) if !p.as_os_str().is_empty() => p,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".kme-").suffix(".unfinished");
+    #[cfg(unix)]
+    {
+        // The library's own choice is 0600; an output should be as readable as any other file the user makes.
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    let (file, temporary) = builder.tempfile_in(folder)?.into_parts();
+    let _listed = Unfinished::list(&temporary);
+    let mut out = BufWriter::with_capacity(1 << 16, file);
+    write(&mut out)?;
+    let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+    if let Some(meta) = existing {
+        file.set_permissions(meta.permissions())?;
+    }
+    file.sync_all()?;
+    drop(file);
+    temporary.persist(target).map_err(|e| e.error)?;
+    // The rename itself reaches the disk with the folder. Not every file system can do this; the data is safe anyway.
+    if let Ok(folder) = File::open(folder) {
+        let _ = folder.sync_all();
+    }
+    Ok(())
+}
+
+static UNFINISHED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+fn unfinished() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes the temporary files of all writes under way: to be called before a process ends on a signal, when
+/// destructors do not run. Those writes then fail; no file at its final name is touched.
+pub fn discard_unfinished() {
+    for path in unfinished().iter() {
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// While this lives, its path is on the list of [`discard_unfinished`].
+struct Unfinished(PathBuf);
+
+impl Unfinished {
+    fn list(path: &Path) -> Self {
+        unfinished().insert(path.into());
+        Self(path.into())
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        unfinished().remove(&self.0);
+    }
+}
+
+/// The error for a failed read of `path`.
+pub fn read_error(path: &Path, error: &io::Error) -> Error {
+    let fault = match root(error).kind() {
+        ErrorKind::NotFound => "there is no such file".into(),
+        ErrorKind::PermissionDenied => "permission to read it is denied".into(),
+        ErrorKind::UnexpectedEof => "ends too early: it is truncated, copy or download it again".into(),
+        _ => error.to_string(),
+    };
+    Error::file(path, fault)
+}
+
+/// The error for a failed write of `path`.
+fn write_error(path: &Path, error: &io::Error) -> Error {
+    let cause = match root(error).kind() {
+        ErrorKind::NotFound => "its folder does not exist: create it, or choose another place".into(),
+        ErrorKind::PermissionDenied => "permission to write there is denied: choose another place".into(),
+        ErrorKind::ReadOnlyFilesystem => "the file system is read-only: choose another place".into(),
+        ErrorKind::StorageFull => "no space left on the device: free some space, or choose another place".into(),
+        ErrorKind::QuotaExceeded => "the disk quota is used up: free some space, or choose another place".into(),
+        ErrorKind::NotADirectory => "a part of its path is a file, not a folder: choose another place".into(),
+        _ => error.to_string(),
+    };
+    Error::file(path, format!("cannot be written: {cause}"))
+}
+
+/// The system's own error under any wrapping by libraries.
+fn root(error: &io::Error) -> &io::Error {
+    let mut found = error;
+    let mut next = error.get_ref().map(|e| e as &(dyn std::error::Error + 'static));
+    while let Some(e) = next {
+        next = e.source();
+        if let Some(inner) = e.downcast_ref::<io::Error>() {
+            found = inner;
+            next = inner.get_ref().map(|e| e as &(dyn std::error::Error + 'static));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_a_failed_write_leaves_the_old_one_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        write_atomically(&path, |w| w.write_all(b"first")).unwrap();
+        write_atomically(&path, |w| w.write_all(b"second")).unwrap();
+        let failed = write_atomically(&path, |w| {
+            w.write_all(&[0; 1 << 20])?;
+            Err(io::Error::other("the encoder gave up"))
+        });
+        assert!(failed.unwrap_err().to_string().contains("the encoder gave up"));
+        assert_eq!(fs::read(&path).unwrap(), b"second");
+        assert_eq!(names(folder.path()), ["out"]);
+    }
+
+    #[test]
+    fn faults_name_the_file_the_cause_and_the_remedy() {
+        let folder = tempfile::tempdir().unwrap();
+        let message = |path: &Path| write_atomically(path, |w| w.write_all(b"x")).unwrap_err().to_string();
+        assert!(message(&folder.path().join("no/such/out")).contains("create it"));
+        assert!(message(folder.path()).contains("is a folder"));
+        fs::write(folder.path().join("file"), "").unwrap();
+        assert!(message(&folder.path().join("file/out")).contains("is a file, not a folder"));
+        let kept = folder.path().join("kept");
+        fs::write(&kept, "old").unwrap();
+        let mut permissions = fs::metadata(&kept).unwrap().permissions();
+        permissions.set_readonly(true);
+        fs::set_permissions(&kept, permissions).unwrap();
+        assert!(message(&kept).contains("write-protected"));
+        assert_eq!(fs::read(&kept).unwrap(), b"old");
+        assert!(open(folder.path().join("file")).unwrap_err().to_string().contains("0 bytes"));
+        assert!(open(folder.path().join("none")).unwrap_err().to_string().contains("no such file"));
+        assert!(open(folder.path()).unwrap_err().to_string().contains("is a folder"));
+    }
+
+    #[test]
+    fn a_wrapped_cause_is_still_told() {
+        let full = io::Error::other(io::Error::other(io::Error::from(ErrorKind::StorageFull)));
+        assert!(write_error(Path::new("out"), &full).to_string().contains("no space left"));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_told_and_devices_are_written_directly() {
+        write_atomically("/dev/null", |w| w.write_all(b"x")).unwrap();
+        let error = write_atomically("/dev/full", |w| w.write_all(b"x")).unwrap_err().to_string();
+        assert!(error.starts_with("/dev/full: ") && error.contains("no space left"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_followed_and_permissions_kept() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, "old").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        write_atomically(&link, |w| w.write_all(b"new")).unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
+    }
+}
