@@ -5,12 +5,14 @@
 //! kernel values, embeddings with their file format, and estimators of the maximum mean discrepancy (MMD).
 
 pub mod arith;
+pub mod embedding;
 pub mod error;
 pub mod io;
 pub mod kernel;
 pub mod points;
 pub mod rng;
 
+pub use embedding::Embedding;
 pub use error::{Error, Result};
 pub use kernel::{Kernel, KernelSpec};
 pub use points::Points;

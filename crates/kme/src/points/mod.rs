@@ -8,10 +8,10 @@ mod csv;
 mod npy;
 mod npz;
 mod read;
-#[allow(dead_code)] // the parts for the embedding file, which comes next
-mod safetensors;
+pub(crate) mod safetensors;
 mod write;
 
+pub(crate) use array::Checked;
 pub use read::read_weights;
 
 use crate::{Error, Result};
@@ -115,6 +115,56 @@ impl Points {
     /// The numbers, row after row.
     pub fn data(&self) -> &Data {
         &self.data
+    }
+
+    /// The points at `indices`, in that order; an index may come more than once.
+    ///
+    /// # Errors
+    /// When there are no indices, or one is not below n.
+    pub fn select(&self, indices: &[usize]) -> Result<Self> {
+        if let Some(&i) = indices.iter().find(|&&i| i >= self.n) {
+            return Err(Error::value("index of a point", i, format!("0 to {}", self.n - 1)));
+        }
+        if indices.is_empty() {
+            return Err(Error::value("selection of points", "(none)", "at least one point"));
+        }
+        let d = self.d;
+        let data = match &self.data {
+            Data::F32(v) => Data::F32(indices.iter().flat_map(|i| &v[i * d..][..d]).copied().collect()),
+            Data::F64(v) => Data::F64(indices.iter().flat_map(|i| &v[i * d..][..d]).copied().collect()),
+        };
+        Ok(Self { n: indices.len(), d, data })
+    }
+
+    /// All points of `parts`, one part after another, in double precision if any part is.
+    ///
+    /// # Errors
+    /// When there are no parts, or their dimensions differ.
+    pub fn concat(parts: &[&Self]) -> Result<Self> {
+        let Some(first) = parts.first() else {
+            return Err(Error::value("samples to join", "(none)", "at least one"));
+        };
+        if let Some(other) = parts.iter().find(|p| p.d != first.d) {
+            return Err(Error::mismatch("dimension d", first.d, other.d, "only points of one space can be joined"));
+        }
+        let narrow = parts.iter().map(|p| match &p.data {
+            Data::F32(v) => Some(v.as_slice()),
+            Data::F64(_) => None,
+        });
+        let data = match narrow.collect::<Option<Vec<&[f32]>>>() {
+            Some(all) => Data::F32(all.concat()),
+            None => {
+                let mut all = Vec::with_capacity(parts.iter().map(|p| p.data.len()).sum());
+                for part in parts {
+                    match &part.data {
+                        Data::F32(v) => all.extend(v.iter().map(|&x| f64::from(x))),
+                        Data::F64(v) => all.extend(v),
+                    }
+                }
+                Data::F64(all)
+            }
+        };
+        Ok(Self { n: data.len() / first.d, d: first.d, data })
     }
 
     /// The numbers themselves, row after row.

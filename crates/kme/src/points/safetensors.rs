@@ -21,9 +21,7 @@ const LONGEST_HEADER: u64 = 100_000_000;
 /// Reads the sample in the tensor `member` of the file at `path`, or in its only tensor that is a sample.
 pub(super) fn read(path: &Path, member: Option<&str>) -> Result<Points> {
     let mut container = Container::open(path)?;
-    let mut names: Vec<String> = container.header.offset_keys();
-    names.sort();
-    let arrays = names.into_iter().map(|name| (name.clone(), container.layout(&name), name)).collect();
+    let arrays = container.names().into_iter().map(|name| (name.clone(), container.layout(&name), name)).collect();
     let chosen = read::choose(arrays, member).map_err(|e| Error::file(path, e))?;
     let layout = container.layout(&chosen).map_err(|e| Error::file(path, e))?;
     container.seek(&chosen)?;
@@ -71,6 +69,18 @@ impl Container {
     /// The text stored under `key` in the header's metadata.
     pub(crate) fn metadata(&self, key: &str) -> Option<&str> {
         self.header.metadata().as_ref()?.get(key).map(String::as_str)
+    }
+
+    /// The names of all tensors, sorted.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let mut names = self.header.offset_keys();
+        names.sort();
+        names
+    }
+
+    /// Whether there is a tensor `name`.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.header.info(name).is_some()
     }
 
     /// Type and shape of the tensor `name`, or why it cannot be read.

@@ -1,0 +1,154 @@
+//! The `.kme` file: a safetensors container. `docs/format.md` describes it for other languages.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Embedding, FeatureIdentity, Kind, canonical, dtype};
+use crate::io::write_atomically;
+use crate::points::safetensors::{Container, write};
+use crate::points::{Checked, Data};
+use crate::{Error, Points, Result};
+
+/// Version of the file format that is written; it is also the only one that is read.
+pub const FORMAT: u64 = 1;
+
+/// Where in the container's metadata the header is. One entry alone, since the order of several is not fixed.
+const KEY: &str = "kme";
+
+/// The JSON header. Fields are written in this order, so that equal embeddings have equal bytes.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    format: u64,
+    version: String,
+    kind: Kind,
+    kernel: String,
+    features: FeatureIdentity,
+    n: usize,
+    d: usize,
+    dtype: String,
+    seed: Option<u64>,
+}
+
+/// What every version of the format has.
+#[derive(Deserialize)]
+struct AnyHeader {
+    format: u64,
+}
+
+impl Embedding {
+    /// Writes the embedding, whole or not at all. Equal embeddings give equal bytes.
+    ///
+    /// # Errors
+    /// [`Error::File`] when the file cannot be written ([`write_atomically`]).
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
+        let header = Header {
+            format: FORMAT,
+            version: env!("CARGO_PKG_VERSION").into(),
+            kind: self.kind,
+            kernel: self.kernel.to_string(),
+            features: self.features.clone(),
+            n: self.len(),
+            d: self.dim(),
+            dtype: dtype(&self.points).into(),
+            seed: self.seed,
+        };
+        let (rows, shape) = ([self.len()], [self.len(), self.dim()]);
+        let (weights, masses) = (Data::F64(self.weights.clone()), self.masses.clone().map(Data::F64));
+        // Doubles first, so that everything is aligned.
+        let mut tensors: Vec<(&str, &[usize], &Data)> = vec![("weights", &rows, &weights)];
+        if let Some(masses) = &masses {
+            tensors.push(("masses", &rows, masses));
+        }
+        tensors.push(("points", &shape, self.points.data()));
+        write_atomically(path, |out| write(out, KEY, serde_json::to_string(&header)?, &tensors))
+    }
+
+    /// Reads an embedding.
+    ///
+    /// # Errors
+    /// [`Error::File`] when the file is missing, truncated, damaged, no embedding, of another version of the format, or
+    /// holds numbers that are not finite or weights that do not fit their masses.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let fault = |text: String| Error::file(path, text);
+        let mut file = Container::open(path)?;
+        let header = parse_header(&file).map_err(fault)?;
+        check_tensors(&file, &header).map_err(fault)?;
+        let Header { n, d, .. } = header;
+        let kernel = header.kernel.parse().map_err(|e| fault(format!("its kernel is not understood: {e}")))?;
+        let points = file.numbers("points")?;
+        let points = Points::new(n, d, points).map_err(|e| fault(e.to_string()))?;
+        let weights = file.numbers("weights")?.into_f64();
+        match header.kind {
+            Kind::Combination => Self::of_weighted(points, weights, kernel, header.features, header.seed),
+            Kind::Sample => {
+                let masses = match file.has("masses") {
+                    true => Some(file.numbers("masses")?.into_f64()),
+                    false => None,
+                };
+                check_weights(&weights, masses.as_deref()).map_err(fault)?;
+                Self::of_sample(points, masses, kernel, header.features, header.seed)
+            }
+        }
+        .map_err(|e| fault(e.to_string()))
+    }
+
+    /// Whether the file at `path` has the header of an embedding, of whichever version.
+    pub fn is_file(path: impl AsRef<Path>) -> bool {
+        Container::open(path.as_ref()).is_ok_and(|file| file.metadata(KEY).is_some())
+    }
+}
+
+fn parse_header(file: &Container) -> Checked<Header> {
+    let text = file.metadata(KEY).ok_or("is a safetensors file, but no embedding: its metadata has no entry 'kme'")?;
+    let AnyHeader { format } = serde_json::from_str(text).map_err(|e| format!("its header is not understood: {e}"))?;
+    if format != FORMAT {
+        return Err(format!(
+            "is of format version {format}; this is kme {}, which reads version {FORMAT}: {}",
+            env!("CARGO_PKG_VERSION"),
+            if format > FORMAT { "use a newer kme" } else { "embed again" }
+        ));
+    }
+    serde_json::from_str(text).map_err(|e| format!("its header is not understood: {e}"))
+}
+
+fn check_tensors(file: &Container, header: &Header) -> Checked<()> {
+    let (n, d) = (header.n as u64, header.d as u64);
+    let sample = header.kind == Kind::Sample;
+    for name in file.names() {
+        let (types, shape): (&[&str], &[u64]) = match name.as_str() {
+            "points" => (&["f32", "f64"], &[n, d]),
+            "weights" => (&["f64"], &[n]),
+            "masses" if sample => (&["f64"], &[n]),
+            _ => return Err(format!("holds a tensor '{name}', which does not belong into a {}", header.kind)),
+        };
+        let layout = file.layout(&name)?;
+        let stored = format!("{:?}", layout.dtype).to_lowercase();
+        if layout.shape != shape || !types.contains(&stored.as_str()) {
+            return Err(format!("its '{name}' is {stored} of shape {layout}; its header says n = {n}, d = {d}"));
+        }
+        if name == "points" && stored != header.dtype {
+            return Err(format!("its points are {stored}; its header says {}", header.dtype));
+        }
+    }
+    match ["points", "weights"].iter().find(|name| !file.has(name)) {
+        Some(missing) => Err(format!("the tensor '{missing}' is missing")),
+        None => Ok(()),
+    }
+}
+
+/// Whether the stored weights of a sample are its masses divided by their sum, up to rounding: other programs may sum
+/// in another order.
+fn check_weights(weights: &[f64], masses: Option<&[f64]>) -> Checked<()> {
+    let total = masses.map_or(weights.len() as f64, canonical::sum);
+    for (i, &weight) in weights.iter().enumerate() {
+        let expected = masses.map_or(1.0, |m| m[i]) / total;
+        let fits = (weight - expected).abs() <= 1e-9 * expected.abs();
+        if !fits {
+            return Err(format!("weight {i} is {weight}, but by its mass it should be {expected}"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,320 @@
+//! Kernel mean embeddings: μ = Σᵢ wᵢ k(φ(xᵢ), ·), their algebra, and the `.kme` file.
+//!
+//! An [`Embedding`] is a weighted set of points with what gives the points their meaning: the kernel k and the
+//! identity of the feature map φ that made them. It is of one of two [kinds](Kind):
+//!
+//! * a *sample* is the embedding of a distribution's sample: every point has a mass mᵢ ≥ 0 (1 unless weights were
+//!   given) and wᵢ = mᵢ / Σⱼ mⱼ. Samples can be [merged](Embedding::merge), which pools their points;
+//! * a *combination* Σ cₜ μₜ is what [algebra](Embedding::combine) makes. Its weights may have any sign and sum.
+//!
+//! Either is kept in *canonical order*: rows ascending, compared number by number, then by mass (of a combination: by
+//! weight). So an embedding, its file included, depends on which points there are and not on the order in which
+//! they came, and for every way to split a sample, merging the embeddings of the parts equals embedding the whole,
+//! bit for bit.
+
+mod canonical;
+mod expression;
+mod file;
+mod shard;
+
+pub use expression::{Expression, Term};
+pub use file::FORMAT;
+pub use shard::Shard;
+
+use std::fmt;
+
+use crate::points::Data;
+use crate::{Error, Kernel, Points, Result};
+
+/// Which feature map φ made the points: all that must agree for two embeddings to live in one space.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeatureIdentity {
+    /// Name of the map and of the layers read, such as `fashion-classifier/dense1`; `identity` for points as given.
+    pub name: String,
+    /// How the input is prepared before the network sees it (size, interpolation, range); empty for `identity`.
+    pub protocol: String,
+    /// SHA-256 of the network's weights in hexadecimal; none for a map without weights.
+    pub sha256: Option<String>,
+}
+
+impl FeatureIdentity {
+    /// φ(x) = x: the points are used as they are.
+    pub fn identity() -> Self {
+        Self { name: "identity".into(), protocol: String::new(), sha256: None }
+    }
+
+    /// Whether `other` is the same map.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`], which names the first field that differs.
+    pub fn check_same(&self, other: &Self) -> Result<()> {
+        let remedy = "embed both with the same feature map";
+        let hash = |f: &Self| f.sha256.clone().unwrap_or("none".into());
+        let quoted = |s: &str| format!("'{s}'");
+        if self.name != other.name {
+            return Err(Error::mismatch("feature map", quoted(&self.name), quoted(&other.name), remedy));
+        }
+        if self.sha256 != other.sha256 {
+            return Err(Error::mismatch("SHA-256 of the feature map's weights", hash(self), hash(other), remedy));
+        }
+        if self.protocol != other.protocol {
+            let (left, right) = (quoted(&self.protocol), quoted(&other.protocol));
+            return Err(Error::mismatch("preprocessing of the feature map", left, right, remedy));
+        }
+        Ok(())
+    }
+}
+
+/// What an embedding was made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Points with masses ≥ 0; the weights are the masses divided by their sum.
+    Sample,
+    /// Points with weights of any sign.
+    Combination,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sample => "sample",
+            Self::Combination => "combination",
+        })
+    }
+}
+
+/// μ = Σᵢ wᵢ k(φ(xᵢ), ·): points φ(xᵢ) of shape (n, d), weights of shape (n), a kernel, and the identity of φ.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Embedding {
+    points: Points,
+    weights: Vec<f64>,
+    kind: Kind,
+    /// Of a sample whose masses are not all 1.
+    masses: Option<Vec<f64>>,
+    kernel: Kernel,
+    features: FeatureIdentity,
+    seed: Option<u64>,
+}
+
+impl Embedding {
+    /// The embedding of a sample, μ̂ = Σᵢ mᵢ k(φ(xᵢ), ·) / Σⱼ mⱼ with `masses` m, all 1 when none are given.
+    ///
+    /// `points` are the features φ(xᵢ) that the map `features` made. `seed` is the seed of whatever randomness chose
+    /// the points (a generator, a subset), if any: it is recorded, and no part of the mathematics.
+    ///
+    /// # Shapes
+    /// `points` (n, d), `masses` (n).
+    ///
+    /// # Errors
+    /// When there are not n masses, one is negative or not finite, or their sum is 0 or not finite.
+    ///
+    /// # Example
+    /// ```
+    /// use kme::embedding::{Embedding, FeatureIdentity};
+    /// use kme::{Points, points::Data};
+    /// let points = Points::new(3, 1, Data::F64(vec![2.0, 0.0, 1.0]))?;
+    /// let mu = Embedding::of_sample(points, None, "gaussian:sigma=1".parse()?, FeatureIdentity::identity(), None)?;
+    /// assert_eq!(mu.points().data(), &Data::F64(vec![0.0, 1.0, 2.0]));
+    /// assert_eq!(mu.weights(), [1.0 / 3.0; 3]);
+    /// # Ok::<(), kme::Error>(())
+    /// ```
+    pub fn of_sample(
+        points: Points,
+        masses: Option<Vec<f64>>,
+        kernel: Kernel,
+        features: FeatureIdentity,
+        seed: Option<u64>,
+    ) -> Result<Self> {
+        if let Some(masses) = &masses {
+            check_length("masses", masses, &points)?;
+            if let Some(i) = masses.iter().position(|m| !(m.is_finite() && *m >= 0.0)) {
+                return Err(Error::value(format!("weight {i} of the sample"), masses[i], "finite numbers ≥ 0"));
+            }
+        }
+        let masses = masses.filter(|m| m.iter().any(|&m| m != 1.0));
+        let (points, masses) = canonical::sort(points, masses);
+        let weights = match &masses {
+            None => vec![1.0 / points.len() as f64; points.len()],
+            Some(masses) => {
+                let total = canonical::sum(masses);
+                if !(total.is_finite() && total > 0.0) {
+                    return Err(Error::value("sum of the sample's weights", total, "a finite number > 0"));
+                }
+                masses.iter().map(|m| m / total).collect()
+            }
+        };
+        Ok(Self { points, weights, kind: Kind::Sample, masses, kernel, features, seed })
+    }
+
+    /// A combination Σᵢ wᵢ k(φ(xᵢ), ·) with weights of any sign.
+    ///
+    /// # Shapes
+    /// `points` (n, d), `weights` (n).
+    ///
+    /// # Errors
+    /// When there are not n weights, or one is not finite.
+    pub fn of_weighted(
+        points: Points,
+        weights: Vec<f64>,
+        kernel: Kernel,
+        features: FeatureIdentity,
+        seed: Option<u64>,
+    ) -> Result<Self> {
+        check_length("weights", &weights, &points)?;
+        if let Some(i) = weights.iter().position(|w| !w.is_finite()) {
+            return Err(Error::value(format!("weight {i}"), weights[i], "finite numbers"));
+        }
+        let (points, weights) = canonical::sort(points, Some(weights));
+        let weights = weights.unwrap_or_default();
+        Ok(Self { points, weights, kind: Kind::Combination, masses: None, kernel, features, seed })
+    }
+
+    /// The embedding of the pooled samples: `merge(embed(A), embed(B))` equals `embed(A ∪ B)` bit for bit, for every
+    /// way to split a sample into any number of parts in any order (repeated points count as often as they come).
+    ///
+    /// The seed is kept if all parts have the same, else dropped. If any part is in double precision, the result is.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] when kernels, feature maps or dimensions differ; [`Error::Value`] when there are no parts
+    /// or one is a combination, which is no sample.
+    pub fn merge(parts: &[&Self]) -> Result<Self> {
+        let first = check_compatible(parts)?;
+        if let Some(i) = parts.iter().position(|p| p.kind == Kind::Combination) {
+            let name = format!("embedding {} to merge", i + 1);
+            return Err(Error::value(name, Kind::Combination, "samples: merge pools samples; use algebra (a + b)"));
+        }
+        let masses = parts.iter().any(|p| p.masses.is_some()).then(|| {
+            let each = |p: &&Self| p.masses.clone().unwrap_or_else(|| vec![1.0; p.points.len()]);
+            parts.iter().flat_map(each).collect()
+        });
+        Self::of_sample(joined(parts)?, masses, first.kernel.clone(), first.features.clone(), common_seed(parts))
+    }
+
+    /// The combination Σₜ cₜ μₜ of `terms` (cₜ, μₜ).
+    ///
+    /// The order of the terms does not matter, bit for bit. If any term is in double precision, the result is.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] when kernels, feature maps or dimensions differ; [`Error::Value`] when there are no terms or
+    /// a product of a coefficient and a weight is not finite.
+    pub fn combine(terms: &[(f64, &Self)]) -> Result<Self> {
+        let parts: Vec<&Self> = terms.iter().map(|&(_, part)| part).collect();
+        let first = check_compatible(&parts)?;
+        let weights = terms.iter().flat_map(|&(c, part)| part.weights.iter().map(move |w| c * w)).collect();
+        let seed = common_seed(&parts);
+        Self::of_weighted(joined(&parts)?, weights, first.kernel.clone(), first.features.clone(), seed)
+    }
+
+    /// Whether `other` is an element of the same space: the same kernel, feature map and dimension.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`], which names the first field that differs.
+    pub fn check_same_space(&self, other: &Self) -> Result<()> {
+        if self.kernel != other.kernel {
+            return Err(Error::mismatch("kernel", &self.kernel, &other.kernel, "embed both with the same kernel"));
+        }
+        self.features.check_same(&other.features)?;
+        if self.dim() != other.dim() {
+            return Err(Error::mismatch(
+                "dimension d of the points",
+                self.dim(),
+                other.dim(),
+                "embeddings can be compared when their points have the same dimension",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Number of points n.
+    pub fn len(&self) -> usize {
+        self.points.len()
+    }
+
+    /// Never true: an embedding has at least one point.
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// Dimension d of the points.
+    pub fn dim(&self) -> usize {
+        self.points.dim()
+    }
+
+    /// The points φ(xᵢ), shape (n, d), in canonical order.
+    pub fn points(&self) -> &Points {
+        &self.points
+    }
+
+    /// The weights wᵢ, shape (n). Of a sample they are ≥ 0 and sum to 1.
+    pub fn weights(&self) -> &[f64] {
+        &self.weights
+    }
+
+    /// Whether this is a sample or a combination.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Whether all weights are 1/n, so that estimators for plain samples apply.
+    pub fn is_uniform(&self) -> bool {
+        self.kind == Kind::Sample && self.masses.is_none()
+    }
+
+    /// The kernel k.
+    pub fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+
+    /// The same points and weights under another kernel.
+    #[must_use]
+    pub fn with_kernel(self, kernel: Kernel) -> Self {
+        Self { kernel, ..self }
+    }
+
+    /// The identity of the feature map φ.
+    pub fn features(&self) -> &FeatureIdentity {
+        &self.features
+    }
+
+    /// The seed of the randomness that chose the points, if there was any.
+    pub fn seed(&self) -> Option<u64> {
+        self.seed
+    }
+}
+
+fn check_length(name: &str, numbers: &[f64], points: &Points) -> Result<()> {
+    match numbers.len() == points.len() {
+        true => Ok(()),
+        false => {
+            Err(Error::value(format!("number of {name}"), numbers.len(), format!("{}, one a point", points.len())))
+        }
+    }
+}
+
+/// The first of `parts`, when there is one and all others are of its space.
+fn check_compatible<'a>(parts: &[&'a Embedding]) -> Result<&'a Embedding> {
+    let Some((first, others)) = parts.split_first() else {
+        return Err(Error::value("embeddings", "(none)", "at least one"));
+    };
+    others.iter().try_for_each(|other| first.check_same_space(other))?;
+    Ok(first)
+}
+
+fn joined(parts: &[&Embedding]) -> Result<Points> {
+    Points::concat(&parts.iter().map(|p| &p.points).collect::<Vec<_>>())
+}
+
+fn common_seed(parts: &[&Embedding]) -> Option<u64> {
+    let seed = parts.first()?.seed;
+    seed.filter(|_| parts.iter().all(|p| p.seed == seed))
+}
+
+/// Name of the stored precision, as in the file.
+fn dtype(points: &Points) -> &'static str {
+    match points.data() {
+        Data::F32(_) => "f32",
+        Data::F64(_) => "f64",
+    }
+}
