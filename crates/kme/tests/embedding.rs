@@ -183,6 +183,26 @@ fn files_are_read_back_bit_for_bit_and_depend_on_nothing_else() {
     assert_eq!(container.tensor("points").unwrap().shape(), [12, 3]);
 }
 
+#[test]
+fn a_file_of_another_program_may_have_its_rows_in_any_order() {
+    use safetensors::tensor::{Dtype, TensorView};
+    let header = r#"{"seed": null, "n": 3, "d": 1, "dtype": "f64", "kind": "sample", "kernel": "linear", "version": "by hand",
+        "features": {"name": "identity", "sha256": null, "protocol": ""}, "format": 1}"#;
+    let bytes = |numbers: [f64; 3]| numbers.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+    let (points, weights) = (bytes([3.0, 1.0, 2.0]), bytes([1.0 / 3.0 + 1e-12; 3]));
+    let tensors = [
+        ("points", TensorView::new(Dtype::F64, vec![3, 1], &points).unwrap()),
+        ("weights", TensorView::new(Dtype::F64, vec![3], &weights).unwrap()),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.kme");
+    let metadata = std::collections::HashMap::from([("kme".to_string(), header.to_string())]);
+    safetensors::serialize_to_file(tensors, Some(metadata), &path).unwrap();
+    let points = Points::new(3, 1, Data::F64(vec![1.0, 2.0, 3.0])).unwrap();
+    let expected = Embedding::of_sample(points, None, kernel("linear"), FeatureIdentity::identity(), None).unwrap();
+    assert_eq!(Embedding::read(&path).unwrap(), expected);
+}
+
 fn fault(path: &Path, bytes: &[u8]) -> String {
     let _ = fs::remove_file(path);
     fs::write(path, bytes).unwrap();
