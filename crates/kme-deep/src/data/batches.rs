@@ -1,0 +1,255 @@
+//! Reading pictures batch by batch.
+
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use kme::{Error, Result};
+use rayon::prelude::*;
+
+use super::MAX_FILE_BYTES;
+use super::archive::Archive;
+use super::fingerprint::{Fingerprint, digest};
+use super::raw::RawPictures;
+use crate::image::{Channels, Decoder, Images, Resize};
+
+/// The common form that pictures of a source are brought to: first their channels, then their size.
+#[derive(Clone, Copy, Debug, PartialEq, Default)]
+pub struct Form {
+    /// Decoding, with what happens to channels and transparency.
+    pub decoder: Decoder,
+    /// The size; without it, all pictures must have one size already.
+    pub resize: Option<Resize>,
+}
+
+impl Form {
+    /// Whether pictures of shape (c, h, w) already have this form.
+    pub(super) fn holds(&self, [c, h, w]: [usize; 3]) -> bool {
+        let channels = match self.decoder.channels {
+            Channels::Keep => c,
+            Channels::Convert(colour) | Channels::Require(colour) => colour.channels(),
+        };
+        channels == c && self.resize.is_none_or(|r| (r.height(), r.width()) == (h, w))
+    }
+
+    /// `images`, which did not come through the decoder, in this form.
+    fn bring(&self, images: Images, name: &str) -> Result<Images> {
+        let images = match self.decoder.channels {
+            Channels::Convert(colour) if colour.channels() != images.channels() => images.to_colour(colour),
+            Channels::Require(colour) if colour.channels() != images.channels() => {
+                return Err(Error::mismatch(
+                    format!("number of channels of {name}"),
+                    images.channels(),
+                    colour.channels(),
+                    "allow conversion, or name pictures of that kind",
+                ));
+            }
+            _ => images,
+        };
+        self.resize(images)
+    }
+
+    fn resize(&self, images: Images) -> Result<Images> {
+        match self.resize {
+            Some(resize) => resize.apply(&images),
+            None => Ok(images),
+        }
+    }
+}
+
+/// A picture file: its name inside the source, and its place for messages and reading.
+pub(super) struct Named {
+    pub(super) name: String,
+    pub(super) path: PathBuf,
+}
+
+/// Where picture files lie.
+pub(super) enum Store {
+    Files,
+    Archive(Box<Archive>),
+}
+
+/// Picture files that are read and decoded when asked for.
+pub(super) struct Encoded {
+    store: Store,
+    pictures: Vec<Named>,
+    /// Labels with class names, from the folders of the first level when every picture lies in one.
+    labels: Option<(Vec<u32>, Vec<String>)>,
+    fingerprint: Fingerprint,
+    /// Shape (c, h, w) of the first picture that was read.
+    shape: Option<[usize; 3]>,
+}
+
+impl Encoded {
+    pub(super) fn new(store: Store, pictures: Vec<Named>) -> Self {
+        let labels = labels(&pictures);
+        Self { store, pictures, labels, fingerprint: Fingerprint::new(), shape: None }
+    }
+
+    /// Decodes the pictures of `range` in parallel. Ranges must follow each other from 0 on.
+    fn read(&mut self, range: Range<usize>, form: &Form) -> Result<Images> {
+        let files = range.clone().map(|i| self.bytes(i)).collect::<Result<Vec<_>>>()?;
+        let pictures = &self.pictures[range.clone()];
+        let decoded: Vec<(Result<Images>, [u8; 32])> = files
+            .par_iter()
+            .zip(pictures)
+            .map(|(file, picture)| {
+                let image = form.decoder.decode(file, &picture.path).and_then(|image| form.resize(image));
+                (image, digest(file))
+            })
+            .collect();
+        let mut images = Vec::with_capacity(decoded.len());
+        // In order, so that of several faults always the first is reported.
+        for ((image, sha256), picture) in decoded.into_iter().zip(pictures) {
+            let image = image?;
+            let [_, c, h, w] = image.shape();
+            let shape = *self.shape.get_or_insert([c, h, w]);
+            if shape != [c, h, w] {
+                return Err(differing(&self.pictures[0].path, shape, &picture.path, [c, h, w]));
+            }
+            self.fingerprint.add(&picture.name, &sha256);
+            images.push(image);
+        }
+        Images::concat(&images)
+    }
+
+    fn bytes(&mut self, i: usize) -> Result<Vec<u8>> {
+        match &mut self.store {
+            Store::Files => read_file(&self.pictures[i].path),
+            Store::Archive(archive) => archive.read(i),
+        }
+    }
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>> {
+    let length = fs::metadata(path).map_err(|e| Error::file(path, e))?.len();
+    if length > MAX_FILE_BYTES {
+        return Err(Error::file(path, format!("{length} bytes; picture files of at most {MAX_FILE_BYTES} are read")));
+    }
+    fs::read(path).map_err(|e| Error::file(path, e))
+}
+
+fn differing(first: &Path, [c, h, w]: [usize; 3], other: &Path, [c2, h2, w2]: [usize; 3]) -> Error {
+    if (h, w) == (h2, w2) {
+        return Error::mismatch(
+            "number of channels",
+            format!("{c} in {}", first.display()),
+            format!("{c2} in {}", other.display()),
+            "--channels 1 or --channels 3 brings all pictures to one kind",
+        );
+    }
+    Error::mismatch(
+        "picture size",
+        format!("{h}x{w} in {}", first.display()),
+        format!("{h2}x{w2} in {}", other.display()),
+        "--size HEIGHTxWIDTH brings all pictures to one size",
+    )
+}
+
+fn labels(pictures: &[Named]) -> Option<(Vec<u32>, Vec<String>)> {
+    let folders: Vec<&str> =
+        pictures.iter().map(|p| p.name.split_once('/').map(|(folder, _)| folder)).collect::<Option<_>>()?;
+    let mut classes = folders.clone();
+    classes.sort_unstable();
+    classes.dedup();
+    let label = |folder: &&str| classes.binary_search(folder).ok().and_then(|i| u32::try_from(i).ok());
+    let labels = folders.iter().map(label).collect::<Option<_>>()?;
+    Some((labels, classes.iter().map(ToString::to_string).collect()))
+}
+
+/// An opened source.
+pub(super) enum Content {
+    Encoded(Encoded),
+    Raw {
+        raw: RawPictures,
+        /// Names single pictures, with their number.
+        name: String,
+        classes: Option<Vec<String>>,
+        fingerprint: String,
+    },
+}
+
+/// Some pictures of a source, in its order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// The pictures, pixels in [0, 1].
+    pub images: Images,
+    /// One label per picture, where the source has labels.
+    pub labels: Option<Vec<u32>>,
+    /// One name per picture: its path inside the source, or the file's name with the picture's number.
+    pub names: Vec<String>,
+}
+
+/// Iterator over the batches of a [`Source`](super::Source); after an error it ends.
+pub struct Batches {
+    content: Content,
+    form: Form,
+    size: usize,
+    next: usize,
+    failed: bool,
+}
+
+impl Batches {
+    pub(super) fn new(content: Content, form: Form, size: usize) -> Self {
+        Self { content, form, size, next: 0, failed: false }
+    }
+
+    /// Number of pictures of the source.
+    pub fn total(&self) -> usize {
+        match &self.content {
+            Content::Encoded(encoded) => encoded.pictures.len(),
+            Content::Raw { raw, .. } => raw.n,
+        }
+    }
+
+    /// Names of the classes that labels stand for, where they are known.
+    pub fn class_names(&self) -> Option<&[String]> {
+        match &self.content {
+            Content::Encoded(encoded) => encoded.labels.as_ref().map(|(_, classes)| &classes[..]),
+            Content::Raw { classes, .. } => classes.as_deref(),
+        }
+    }
+
+    /// The source's fingerprint (see [`Dataset::fingerprint`](super::Dataset::fingerprint)), once all pictures have
+    /// been read.
+    pub fn fingerprint(&self) -> Option<String> {
+        let done = !self.failed && self.next == self.total();
+        done.then(|| match &self.content {
+            Content::Encoded(encoded) => encoded.fingerprint.clone().finish(),
+            Content::Raw { fingerprint, .. } => fingerprint.clone(),
+        })
+    }
+
+    fn read(&mut self, range: Range<usize>) -> Result<Batch> {
+        match &mut self.content {
+            Content::Encoded(encoded) => Ok(Batch {
+                images: encoded.read(range.clone(), &self.form)?,
+                labels: encoded.labels.as_ref().map(|(labels, _)| labels[range.clone()].to_vec()),
+                names: encoded.pictures[range].iter().map(|p| p.name.clone()).collect(),
+            }),
+            Content::Raw { raw, name, .. } => Ok(Batch {
+                images: self.form.bring(raw.images(range.clone())?, name)?,
+                labels: raw.labels.as_ref().map(|labels| labels[range.clone()].to_vec()),
+                names: range.map(|i| format!("{name}[{i}]")).collect(),
+            }),
+        }
+    }
+}
+
+impl Iterator for Batches {
+    type Item = Result<Batch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let range = self.next..self.total().min(self.next.saturating_add(self.size));
+        if self.failed || range.is_empty() {
+            return None;
+        }
+        let end = range.end;
+        let batch = self.read(range);
+        match batch {
+            Ok(_) => self.next = end,
+            Err(_) => self.failed = true,
+        }
+        Some(batch)
+    }
+}

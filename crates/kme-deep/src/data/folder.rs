@@ -1,0 +1,102 @@
+//! Folders of pictures.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use kme::{Error, Result};
+
+use super::is_picture_name;
+
+/// The picture files below a folder: their paths relative to it, sorted by the bytes of the path with `/` between its
+/// parts, so that nothing depends on the order in which the file system lists them.
+#[derive(Debug, PartialEq)]
+pub(super) struct Listing {
+    pub(super) paths: Vec<PathBuf>,
+    /// Number of other files, which are not read.
+    pub(super) skipped: usize,
+}
+
+/// All picture files below `root`, at any depth; links are followed. Names that begin with a dot are left out.
+///
+/// # Errors
+/// [`Error::File`] when a folder cannot be read or links make a loop.
+pub(super) fn list(root: &Path) -> Result<Listing> {
+    let mut found = Listing { paths: Vec::new(), skipped: 0 };
+    let mut above = Vec::new();
+    descend(root, Path::new(""), &mut above, &mut found)?;
+    found.paths.sort_by_cached_key(|path| sort_key(path));
+    Ok(found)
+}
+
+/// `above` holds the real places of the folders that lead here: meeting one of them again is a loop.
+fn descend(root: &Path, inner: &Path, above: &mut Vec<PathBuf>, found: &mut Listing) -> Result<()> {
+    let folder = root.join(inner);
+    let fault = |e: std::io::Error| Error::file(&folder, e);
+    let real = fs::canonicalize(&folder).map_err(fault)?;
+    if above.contains(&real) {
+        return Err(Error::file(&folder, "links lead back to a folder above: remove the loop"));
+    }
+    above.push(real);
+    for entry in fs::read_dir(&folder).map_err(fault)? {
+        let name = entry.map_err(fault)?.file_name();
+        if name.as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        let inner = inner.join(&name);
+        let path = root.join(&inner);
+        if fs::metadata(&path).map_err(|e| Error::file(&path, e))?.is_dir() {
+            descend(root, &inner, above, found)?;
+        } else if is_picture_name(&inner) {
+            found.paths.push(inner);
+        } else {
+            found.skipped += 1;
+        }
+    }
+    above.pop();
+    Ok(())
+}
+
+fn sort_key(path: &Path) -> Vec<u8> {
+    let parts: Vec<&[u8]> = path.iter().map(|part| part.as_encoded_bytes()).collect();
+    parts.join(&b'/')
+}
+
+/// A path as the name of a picture: `/` between its parts on every system.
+pub(super) fn name(path: &Path) -> String {
+    String::from_utf8_lossy(&sort_key(path)).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_is_that_of_path_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        for path in
+            ["b/1.png", "b.png", "B.PNG", "a/z.jpeg", "a/10.jpg", "a/9.jpg", "b/notes.txt", ".hidden.png", "b-c.gif"]
+        {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, []).unwrap();
+        }
+        let found = list(folder.path()).unwrap();
+        let names: Vec<String> = found.paths.iter().map(|p| name(p)).collect();
+        assert_eq!(names, ["B.PNG", "a/10.jpg", "a/9.jpg", "a/z.jpeg", "b-c.gif", "b.png", "b/1.png"]);
+        assert_eq!(found.skipped, 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_followed_but_not_in_circles() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("inner");
+        fs::create_dir(&inner).unwrap();
+        fs::write(inner.join("a.png"), []).unwrap();
+        std::os::unix::fs::symlink(&inner, folder.path().join("same")).unwrap();
+        let names: Vec<String> = list(folder.path()).unwrap().paths.iter().map(|p| name(p)).collect();
+        assert_eq!(names, ["inner/a.png", "same/a.png"]);
+        std::os::unix::fs::symlink(folder.path(), inner.join("up")).unwrap();
+        assert!(list(folder.path()).unwrap_err().to_string().contains("loop"));
+    }
+}
