@@ -187,7 +187,7 @@ fn files_are_read_back_bit_for_bit_and_depend_on_nothing_else() {
 fn a_file_of_another_program_may_have_its_rows_in_any_order() {
     use safetensors::tensor::{Dtype, TensorView};
     let header = r#"{"seed": null, "n": 3, "d": 1, "dtype": "f64", "kind": "sample", "kernel": "linear", "version": "by hand",
-        "features": {"name": "identity", "sha256": null, "protocol": ""}, "format": 1}"#;
+        "features": {"name": "identity", "sha256": null, "protocol": ""}, "format": 1, "form": "points"}"#;
     let bytes = |numbers: [f64; 3]| numbers.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
     let (points, weights) = (bytes([3.0, 1.0, 2.0]), bytes([1.0 / 3.0 + 1e-12; 3]));
     let tensors = [
@@ -250,19 +250,25 @@ fn headers_that_lie_are_found() {
         (r#"\"format\":1"#, r#"\"format\":0"#, "embed again"),
         (r#"\"format\":1,"#, "", "missing field `format`"),
         (r#"\"format\":1"#, r#"\"format\":\"one\""#, "not understood"),
-        (r#"\"n\":4"#, r#"\"n\":5"#, "its header says n = 5, d = 2"),
-        (r#"\"n\":4"#, r#"\"n\":18446744073709551615"#, "its header says n = 18446744073709551615"),
+        (r#"\"form\":\"points\""#, r#"\"form\":\"mean\""#, "form 'mean'; here form 'points' is needed"),
+        (r#"\"dtype\":\"f32\""#, r#"\"dtype\":\"f16\""#, "f32 and f64 are read"),
+        (r#"\"n\":4"#, r#"\"n\":5"#, "by its header it should be F32 of shape (5, 2)"),
+        (r#"\"n\":4"#, r#"\"n\":18446744073709551615"#, "of shape (18446744073709551615, 2)"),
         (r#"\"n\":4"#, r#"\"n\":-4"#, "not understood"),
-        (r#"\"d\":2"#, r#"\"d\":3"#, "its header says n = 4, d = 3"),
-        (r#"\"dtype\":\"f32\""#, r#"\"dtype\":\"f64\""#, "points are f32; its header says f64"),
+        (r#"\"d\":2"#, r#"\"d\":3"#, "by its header it should be F32 of shape (4, 3)"),
+        (
+            r#"\"dtype\":\"f32\""#,
+            r#"\"dtype\":\"f64\""#,
+            "'points' is F32 of shape (4, 2); by its header it should be F64",
+        ),
         ("gaussian:", "gauss:", "its kernel is not understood"),
-        (r#"\"kind\":\"sample\""#, r#"\"kind\":\"combination\""#, "'masses', which does not belong into a combination"),
+        (r#"\"kind\":\"sample\""#, r#"\"kind\":\"combination\""#, "'masses', which an embedding of its form and kind"),
         (r#"\"kind\":\"sample\""#, r#"\"kind\":\"other\""#, "unknown variant"),
         (r#"\"seed\":7"#, r#"\"seed\":7,\"more\":1"#, "unknown field"),
         (r#"{"kme":"#, r#"{"other":"#, "no embedding"),
         (r#""weights":"#, r#""waits":"#, "holds a tensor 'waits'"),
-        (r#""shape":[4,2]"#, r#""shape":[8]"#, "its 'points' is f32 of shape (8,)"),
-        (r#""dtype":"F32""#, r#""dtype":"I32""#, "its 'points' is i32"),
+        (r#""shape":[4,2]"#, r#""shape":[8]"#, "its 'points' is F32 of shape (8,)"),
+        (r#""dtype":"F32""#, r#""dtype":"I32""#, "its 'points' is I32"),
         (r#""shape":[4,2]"#, r#""shape":[4611686018427387904,4]"#, "not understood"),
     ] {
         let text = fault(&path, &with(from, to));

@@ -16,8 +16,8 @@ pub(super) fn sort(points: Points, numbers: Option<Vec<f64>>) -> (Points, Option
     if order.is_sorted_by(|&i, &j| compare(i, j).is_le()) {
         return (points, numbers);
     }
-    // Ties are rows that are equal in every bit, so their order does not matter.
-    order.sort_unstable_by(|&i, &j| compare(i, j));
+    // Ties are equal in every bit, so stability is not needed; but the stable sort finds that merged parts are sorted.
+    order.sort_by(|&i, &j| compare(i, j));
     let sorted = points.select(&order).expect("every index is that of a point, and there is at least one");
     (sorted, numbers.map(|w| order.iter().map(|&i| w[i]).collect()))
 }

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Embedding, FeatureIdentity, Kind, canonical, dtype};
 use crate::io::write_atomically;
 use crate::points::safetensors::{Container, write};
-use crate::points::{Checked, Data};
+use crate::points::{Checked, Data, Dtype, Layout};
 use crate::{Error, Points, Result};
 
 /// Version of the file format that is written; it is also the only one that is read.
@@ -15,12 +16,15 @@ pub const FORMAT: u64 = 1;
 
 /// Where in the container's metadata the header is. One entry alone, since the order of several is not fixed.
 const KEY: &str = "kme";
+/// The form of an [`Embedding`].
+const POINTS: &str = "points";
 
 /// The JSON header. Fields are written in this order, so that equal embeddings have equal bytes.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header {
     format: u64,
+    form: String,
     version: String,
     kind: Kind,
     kernel: String,
@@ -33,8 +37,14 @@ struct Header {
 
 /// What every version of the format has.
 #[derive(Deserialize)]
-struct AnyHeader {
+struct AnyVersion {
     format: u64,
+}
+
+/// What both forms of this version have.
+#[derive(Deserialize)]
+struct AnyForm {
+    form: String,
 }
 
 impl Embedding {
@@ -45,6 +55,7 @@ impl Embedding {
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
         let header = Header {
             format: FORMAT,
+            form: POINTS.into(),
             version: env!("CARGO_PKG_VERSION").into(),
             kind: self.kind,
             kernel: self.kernel.to_string(),
@@ -62,7 +73,7 @@ impl Embedding {
             tensors.push(("masses", &rows, masses));
         }
         tensors.push(("points", &shape, self.points.data()));
-        write_atomically(path, |out| write(out, KEY, serde_json::to_string(&header)?, &tensors))
+        write_container(path.as_ref(), &header, &tensors)
     }
 
     /// Reads an embedding.
@@ -74,7 +85,7 @@ impl Embedding {
         let path = path.as_ref();
         let fault = |text: String| Error::file(path, text);
         let mut file = Container::open(path)?;
-        let header = parse_header(&file).map_err(fault)?;
+        let header: Header = parse_header(&file, POINTS).map_err(fault)?;
         check_tensors(&file, &header).map_err(fault)?;
         let Header { n, d, .. } = header;
         let kernel = header.kernel.parse().map_err(|e| fault(format!("its kernel is not understood: {e}")))?;
@@ -101,9 +112,18 @@ impl Embedding {
     }
 }
 
-fn parse_header(file: &Container) -> Checked<Header> {
+/// Writes a file of either form.
+pub(super) fn write_container(path: &Path, header: &impl Serialize, tensors: &[(&str, &[usize], &Data)]) -> Result<()> {
+    write_atomically(path, |out| write(out, KEY, serde_json::to_string(header)?, tensors))
+}
+
+/// The header of an embedding of the given form.
+pub(super) fn parse_header<H: DeserializeOwned>(file: &Container, form: &str) -> Checked<H> {
+    fn parse<T: DeserializeOwned>(text: &str) -> Checked<T> {
+        serde_json::from_str(text).map_err(|e| format!("its header is not understood: {e}"))
+    }
     let text = file.metadata(KEY).ok_or("is a safetensors file, but no embedding: its metadata has no entry 'kme'")?;
-    let AnyHeader { format } = serde_json::from_str(text).map_err(|e| format!("its header is not understood: {e}"))?;
+    let AnyVersion { format } = parse(text)?;
     if format != FORMAT {
         return Err(format!(
             "is of format version {format}; this is kme {}, which reads version {FORMAT}: {}",
@@ -111,32 +131,44 @@ fn parse_header(file: &Container) -> Checked<Header> {
             if format > FORMAT { "use a newer kme" } else { "embed again" }
         ));
     }
-    serde_json::from_str(text).map_err(|e| format!("its header is not understood: {e}"))
+    let AnyForm { form: found } = parse(text)?;
+    if found != form {
+        return Err(format!("is an embedding of form '{}'; here form '{form}' is needed", found.escape_debug()));
+    }
+    parse(text)
 }
 
 fn check_tensors(file: &Container, header: &Header) -> Checked<()> {
-    let (n, d) = (header.n as u64, header.d as u64);
-    let sample = header.kind == Kind::Sample;
-    for name in file.names() {
-        let (types, shape): (&[&str], &[u64]) = match name.as_str() {
-            "points" => (&["f32", "f64"], &[n, d]),
-            "weights" => (&["f64"], &[n]),
-            "masses" if sample => (&["f64"], &[n]),
-            _ => return Err(format!("holds a tensor '{name}', which does not belong into a {}", header.kind)),
-        };
-        let layout = file.layout(&name)?;
-        let stored = format!("{:?}", layout.dtype).to_lowercase();
-        if layout.shape != shape || !types.contains(&stored.as_str()) {
-            return Err(format!("its '{name}' is {stored} of shape {layout}; its header says n = {n}, d = {d}"));
-        }
-        if name == "points" && stored != header.dtype {
-            return Err(format!("its points are {stored}; its header says {}", header.dtype));
+    let points = match header.dtype.as_str() {
+        "f32" => Dtype::F32,
+        "f64" => Dtype::F64,
+        other => return Err(format!("its header says dtype '{}'; f32 and f64 are read", other.escape_debug())),
+    };
+    let (rows, shape) = ([header.n as u64], [header.n as u64, header.d as u64]);
+    let mut expected: Vec<(&str, Dtype, &[u64])> = vec![("points", points, &shape), ("weights", Dtype::F64, &rows)];
+    if header.kind == Kind::Sample && file.has("masses") {
+        expected.push(("masses", Dtype::F64, &rows));
+    }
+    expect_tensors(file, &expected)
+}
+
+/// Whether the tensors of the file are exactly the `expected`, each given by name, type and shape.
+pub(super) fn expect_tensors(file: &Container, expected: &[(&str, Dtype, &[u64])]) -> Checked<()> {
+    if let Some(name) = file.names().into_iter().find(|name| expected.iter().all(|e| e.0 != name)) {
+        return Err(format!(
+            "holds a tensor '{}', which an embedding of its form and kind does not have",
+            name.escape_debug()
+        ));
+    }
+    for &(name, dtype, shape) in expected {
+        let layout = file.layout(name)?;
+        if layout.dtype != dtype || layout.shape != shape {
+            let expected = Layout { dtype, shape: shape.to_vec(), ..layout.clone() };
+            let show = |l: &Layout| format!("{:?} of shape {l}", l.dtype);
+            return Err(format!("its '{name}' is {}; by its header it should be {}", show(&layout), show(&expected)));
         }
     }
-    match ["points", "weights"].iter().find(|name| !file.has(name)) {
-        Some(missing) => Err(format!("the tensor '{missing}' is missing")),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// Whether the stored weights of a sample are its masses divided by their sum, up to rounding: other programs may sum

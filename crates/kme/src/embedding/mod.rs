@@ -10,15 +10,17 @@
 //! Either is kept in *canonical order*: rows ascending, compared number by number, then by mass (of a combination: by
 //! weight). So an embedding, its file included, depends on which points there are and not on the order in which
 //! they came, and for every way to split a sample, merging the embeddings of the parts equals embedding the whole,
-//! bit for bit.
+//! bit for bit. [`MeanEmbedding`] is the same for random features: one vector, however many points, also merged exactly.
 
 mod canonical;
 mod expression;
 mod file;
+mod mean;
 mod shard;
 
 pub use expression::{Expression, Term};
 pub use file::FORMAT;
+pub use mean::{FrequencyIdentity, MeanEmbedding};
 pub use shard::Shard;
 
 use std::fmt;
@@ -189,7 +191,13 @@ impl Embedding {
             let each = |p: &&Self| p.masses.clone().unwrap_or_else(|| vec![1.0; p.points.len()]);
             parts.iter().flat_map(each).collect()
         });
-        Self::of_sample(joined(parts)?, masses, first.kernel.clone(), first.features.clone(), common_seed(parts))
+        Self::of_sample(
+            joined(parts)?,
+            masses,
+            first.kernel.clone(),
+            first.features.clone(),
+            common(parts.iter().map(|p| p.seed)),
+        )
     }
 
     /// The combination Σₜ cₜ μₜ of `terms` (cₜ, μₜ).
@@ -203,7 +211,7 @@ impl Embedding {
         let parts: Vec<&Self> = terms.iter().map(|&(_, part)| part).collect();
         let first = check_compatible(&parts)?;
         let weights = terms.iter().flat_map(|&(c, part)| part.weights.iter().map(move |w| c * w)).collect();
-        let seed = common_seed(&parts);
+        let seed = common(parts.iter().map(|p| p.seed));
         Self::of_weighted(joined(&parts)?, weights, first.kernel.clone(), first.features.clone(), seed)
     }
 
@@ -306,9 +314,10 @@ fn joined(parts: &[&Embedding]) -> Result<Points> {
     Points::concat(&parts.iter().map(|p| &p.points).collect::<Vec<_>>())
 }
 
-fn common_seed(parts: &[&Embedding]) -> Option<u64> {
-    let seed = parts.first()?.seed;
-    seed.filter(|_| parts.iter().all(|p| p.seed == seed))
+/// The seed that all have.
+fn common(mut seeds: impl Iterator<Item = Option<u64>>) -> Option<u64> {
+    let first = seeds.next()??;
+    seeds.all(|seed| seed == Some(first)).then_some(first)
 }
 
 /// Name of the stored precision, as in the file.

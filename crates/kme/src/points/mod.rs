@@ -11,7 +11,7 @@ mod read;
 pub(crate) mod safetensors;
 mod write;
 
-pub(crate) use array::Checked;
+pub(crate) use array::{Checked, Dtype, Layout};
 pub use read::read_weights;
 
 use crate::{Error, Result};

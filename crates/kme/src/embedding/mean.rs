@@ -1,0 +1,342 @@
+//! The random-feature form of an embedding: one vector, however many points.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::file::{FORMAT, expect_tensors, parse_header, write_container};
+use super::{FeatureIdentity, Kind, canonical, common};
+use crate::points::safetensors::Container;
+use crate::points::{Data, Dtype};
+use crate::{Error, Kernel, Points, Result};
+
+const FORM: &str = "mean";
+
+/// Which random features ẑ with ⟨ẑ(x), ẑ(y)⟩ ≈ k(x, y) were averaged: they can be drawn again from this alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FrequencyIdentity {
+    /// How features are made of frequencies, such as cosines with random phases or pairs of cosine and sine.
+    pub kind: String,
+    /// Number of features s.
+    pub count: usize,
+    /// Seed of the frequencies.
+    pub seed: u64,
+}
+
+/// μ ≈ the mean of random features, m = (1/n) Σᵢ ẑ(φ(xᵢ)) ∈ Rˢ, so that ⟨μ, ν⟩ ≈ ⟨m_μ, m_ν⟩.
+///
+/// A sample keeps the exact sum Σᵢ ẑ(φ(xᵢ)), in whole multiples of 2⁻⁶⁴: so merging is exact, and merging the
+/// embeddings of the parts of a sample equals embedding the whole bit for bit, for every split and order, provided that
+/// the feature values themselves do not depend on the split. A number of magnitude 2⁻¹² or more is such a multiple; the
+/// error for smaller ones is below 2⁻⁶⁵.
+///
+/// Points have no weights here: a product of a weight and a value would have to be rounded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MeanEmbedding {
+    mean: Vec<f64>,
+    /// Of a sample: 2⁶⁴ Σᵢ ẑ(φ(xᵢ)).
+    sums: Option<Vec<i128>>,
+    n: u64,
+    kernel: Kernel,
+    features: FeatureIdentity,
+    frequencies: FrequencyIdentity,
+    seed: Option<u64>,
+}
+
+/// 2⁶⁴.
+const SCALE: f64 = 18_446_744_073_709_551_616.0;
+/// Values above this are no random features, which are at most √(2/s)·√k(0).
+const LARGEST: f64 = 1_048_576.0;
+/// Sums stay below this, so that adding two of them cannot overflow.
+const LARGEST_SUM: i128 = 1 << 126;
+
+impl MeanEmbedding {
+    /// The embedding of a sample from the random features of its points.
+    ///
+    /// # Shapes
+    /// `values` (n, s): row i is ẑ(φ(xᵢ)).
+    ///
+    /// # Errors
+    /// When s is not `frequencies.count`, or a value is above 2²⁰ in magnitude.
+    pub fn of_sample(
+        values: &Points,
+        kernel: Kernel,
+        features: FeatureIdentity,
+        frequencies: FrequencyIdentity,
+        seed: Option<u64>,
+    ) -> Result<Self> {
+        let s = values.dim();
+        if s != frequencies.count {
+            return Err(Error::value("number of random features", s, format!("{}, as declared", frequencies.count)));
+        }
+        let mut sums = vec![0_i128; s];
+        for i in 0..values.len() {
+            for (j, sum) in sums.iter_mut().enumerate() {
+                let value = values.data().get(i * s + j);
+                if value.abs() > LARGEST {
+                    return Err(Error::value(format!("random feature {j} of point {i}"), value, "at most 2^20"));
+                }
+                *sum += (value * SCALE).round_ties_even() as i128;
+            }
+        }
+        Self::of_sums(sums, values.len() as u64, kernel, features, frequencies, seed)
+    }
+
+    fn of_sums(
+        sums: Vec<i128>,
+        n: u64,
+        kernel: Kernel,
+        features: FeatureIdentity,
+        frequencies: FrequencyIdentity,
+        seed: Option<u64>,
+    ) -> Result<Self> {
+        if sums.iter().any(|s| s.abs() >= LARGEST_SUM) {
+            return Err(Error::value("number of points", n, "few enough that no sum of features reaches 2^62"));
+        }
+        let mean = sums.iter().map(|&s| s as f64 / (n as f64 * SCALE)).collect();
+        Ok(Self { mean, sums: Some(sums), n, kernel, features, frequencies, seed })
+    }
+
+    /// The embedding of the pooled samples, bit for bit that of embedding them at once.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] when kernels, feature maps or frequencies differ; [`Error::Value`] when there are no parts,
+    /// one is a combination, or there are too many points (2⁶² over the largest feature value).
+    pub fn merge(parts: &[&Self]) -> Result<Self> {
+        let first = check_compatible(parts)?;
+        let (mut sums, mut n) = (vec![0_i128; first.mean.len()], 0_u64);
+        let too_many = || Error::value("number of points", "(of all parts)", "fewer than 2^62");
+        for (i, part) in parts.iter().enumerate() {
+            let Some(more) = &part.sums else {
+                let name = format!("embedding {} to merge", i + 1);
+                return Err(Error::value(name, Kind::Combination, "samples: merge pools samples; use algebra (a + b)"));
+            };
+            n = n.checked_add(part.n).ok_or_else(too_many)?;
+            for (sum, more) in sums.iter_mut().zip(more) {
+                *sum = sum.checked_add(*more).ok_or_else(too_many)?;
+            }
+        }
+        let seed = common(parts.iter().map(|p| p.seed));
+        Self::of_sums(sums, n, first.kernel.clone(), first.features.clone(), first.frequencies.clone(), seed)
+    }
+
+    /// The combination Σₜ cₜ μₜ of `terms` (cₜ, μₜ); the order of the terms does not matter, bit for bit.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] when kernels, feature maps or frequencies differ; [`Error::Value`] when there are no terms
+    /// or a result is not finite.
+    pub fn combine(terms: &[(f64, &Self)]) -> Result<Self> {
+        let parts: Vec<&Self> = terms.iter().map(|&(_, part)| part).collect();
+        let first = check_compatible(&parts)?;
+        let coordinate = |j: usize| {
+            let mut products: Vec<f64> = terms.iter().map(|(c, part)| c * part.mean[j]).collect();
+            products.sort_unstable_by(f64::total_cmp);
+            canonical::sum(&products)
+        };
+        let mean: Vec<f64> = (0..first.mean.len()).map(coordinate).collect();
+        if let Some(bad) = mean.iter().find(|m| !m.is_finite()) {
+            return Err(Error::value("combination of embeddings", bad, "finite coefficients and results"));
+        }
+        Ok(Self {
+            mean,
+            sums: None,
+            n: parts.iter().fold(0, |n, p| n.saturating_add(p.n)),
+            kernel: first.kernel.clone(),
+            features: first.features.clone(),
+            frequencies: first.frequencies.clone(),
+            seed: common(parts.iter().map(|p| p.seed)),
+        })
+    }
+
+    /// ⟨μ, ν⟩ ≈ ⟨m_μ, m_ν⟩.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] when kernels, feature maps or frequencies differ.
+    pub fn inner(&self, other: &Self) -> Result<f64> {
+        check_compatible(&[self, other])?;
+        Ok(canonical::sum(&self.mean.iter().zip(&other.mean).map(|(a, b)| a * b).collect::<Vec<_>>()))
+    }
+
+    /// ‖μ − ν‖² ≈ ‖m_μ − m_ν‖²: the biased estimate of MMD², never negative.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] when kernels, feature maps or frequencies differ.
+    pub fn mmd2(&self, other: &Self) -> Result<f64> {
+        check_compatible(&[self, other])?;
+        Ok(canonical::sum(&self.mean.iter().zip(&other.mean).map(|(a, b)| (a - b) * (a - b)).collect::<Vec<_>>()))
+    }
+
+    /// The vector m, shape (s).
+    pub fn mean(&self) -> &[f64] {
+        &self.mean
+    }
+
+    /// Number of points n; of a combination, of all its terms together.
+    pub fn len(&self) -> u64 {
+        self.n
+    }
+
+    /// Never true: an embedding has at least one point.
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// Whether this is a sample or a combination.
+    pub fn kind(&self) -> Kind {
+        if self.sums.is_some() { Kind::Sample } else { Kind::Combination }
+    }
+
+    /// The kernel k that the random features approximate.
+    pub fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+
+    /// The identity of the feature map φ.
+    pub fn features(&self) -> &FeatureIdentity {
+        &self.features
+    }
+
+    /// The identity of the random features ẑ.
+    pub fn frequencies(&self) -> &FrequencyIdentity {
+        &self.frequencies
+    }
+
+    /// The seed of the randomness that chose the points, if there was any.
+    pub fn seed(&self) -> Option<u64> {
+        self.seed
+    }
+
+    /// Writes the embedding as a `.kme` file, whole or not at all. Equal embeddings give equal bytes.
+    ///
+    /// # Errors
+    /// [`Error::File`] when the file cannot be written.
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
+        let header = Header {
+            format: FORMAT,
+            form: FORM.into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            kind: self.kind(),
+            kernel: self.kernel.to_string(),
+            features: self.features.clone(),
+            frequencies: self.frequencies.clone(),
+            n: self.n,
+            seed: self.seed,
+        };
+        let s = self.mean.len();
+        let mean = Data::F64(self.mean.clone());
+        let sums = self.sums.as_ref().map(|sums| Data::F64(sums.iter().flat_map(|&s| split(s)).collect()));
+        let (row, three) = ([s], [s, 3]);
+        let mut tensors: Vec<(&str, &[usize], &Data)> = vec![("mean", &row, &mean)];
+        if let Some(sums) = &sums {
+            tensors.push(("sums", &three, sums));
+        }
+        write_container(path.as_ref(), &header, &tensors)
+    }
+
+    /// Reads an embedding of this form.
+    ///
+    /// # Errors
+    /// [`Error::File`] when the file is missing, truncated, damaged, of another form or version, or its numbers
+    /// contradict each other.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let fault = |text: String| Error::file(path, text);
+        let mut file = Container::open(path)?;
+        let header: Header = parse_header(&file, FORM).map_err(fault)?;
+        let s = header.frequencies.count as u64;
+        if header.n == 0 || s == 0 {
+            return Err(fault("its header says that there are no points or no features".into()));
+        }
+        let (row, three) = ([s], [s, 3]);
+        let mut expected: Vec<(&str, Dtype, &[u64])> = vec![("mean", Dtype::F64, &row)];
+        if header.kind == Kind::Sample {
+            expected.push(("sums", Dtype::F64, &three));
+        }
+        expect_tensors(&file, &expected).map_err(fault)?;
+        let kernel = header.kernel.parse().map_err(|e| fault(format!("its kernel is not understood: {e}")))?;
+        let mean = file.numbers("mean")?.into_f64();
+        if let Some(j) = mean.iter().position(|m| !m.is_finite()) {
+            return Err(fault(format!("feature {j} of its mean is {}", mean[j])));
+        }
+        let Header { n, features, frequencies, seed, .. } = header;
+        if header.kind == Kind::Combination {
+            return Ok(Self { mean, sums: None, n, kernel, features, frequencies, seed });
+        }
+        let parts = file.numbers("sums")?.into_f64();
+        let sums: Option<Vec<i128>> = parts.as_chunks().0.iter().map(|&p| join(p)).collect();
+        let sums = sums.ok_or_else(|| fault("its sums are no multiples of 2^-64 below 2^62".into()))?;
+        let read = Self::of_sums(sums, n, kernel, features, frequencies, seed).map_err(|e| fault(e.to_string()))?;
+        match (0..mean.len()).find(|&j| (mean[j] - read.mean[j]).abs() > 1e-9 * read.mean[j].abs()) {
+            Some(j) => Err(fault(format!("feature {j} of its mean is {}, by its sums {}", mean[j], read.mean[j]))),
+            None => Ok(read),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    format: u64,
+    form: String,
+    version: String,
+    kind: Kind,
+    kernel: String,
+    features: FeatureIdentity,
+    frequencies: FrequencyIdentity,
+    n: u64,
+    seed: Option<u64>,
+}
+
+/// A sum as three doubles that add up to it exactly, each the nearest to what the ones before leave.
+fn split(sum: i128) -> [f64; 3] {
+    let high = sum as f64;
+    let rest = sum - high as i128;
+    let middle = rest as f64;
+    let low = (rest - middle as i128) as f64;
+    [high, middle, low].map(|part| part / SCALE)
+}
+
+/// The inverse of [`split`]; `None` if the parts are no such sum.
+fn join(parts: [f64; 3]) -> Option<i128> {
+    let whole = |part: f64| {
+        let scaled = part * SCALE;
+        (scaled.fract() == 0.0 && scaled.abs() < LARGEST_SUM as f64).then_some(scaled as i128)
+    };
+    whole(parts[0])?.checked_add(whole(parts[1])?)?.checked_add(whole(parts[2])?)
+}
+
+fn check_compatible<'a>(parts: &[&'a MeanEmbedding]) -> Result<&'a MeanEmbedding> {
+    let Some((first, others)) = parts.split_first() else {
+        return Err(Error::value("embeddings", "(none)", "at least one"));
+    };
+    for other in others {
+        if first.kernel != other.kernel {
+            return Err(Error::mismatch("kernel", &first.kernel, &other.kernel, "embed both with the same kernel"));
+        }
+        first.features.check_same(&other.features)?;
+        if first.frequencies != other.frequencies {
+            let show = |f: &FrequencyIdentity| format!("{} {} with seed {}", f.count, f.kind, f.seed);
+            let (left, right) = (show(&first.frequencies), show(&other.frequencies));
+            return Err(Error::mismatch("random features", left, right, "embed both with the same random features"));
+        }
+    }
+    Ok(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_are_split_without_loss() {
+        for sum in [0, 1, -1, (1 << 126) - 1, -(1 << 126) + 1, 0x1234_5678_9abc_def0_0fed_cba9_8765_4321, (1 << 53) + 1]
+        {
+            assert_eq!(join(split(sum)), Some(sum));
+        }
+        assert_eq!(join([f64::NAN, 0.0, 0.0]), None);
+        assert_eq!(join([0.0, f64::INFINITY, 0.0]), None);
+        assert_eq!(join([0.0, 0.0, 1e-30]), None);
+        assert_eq!(join([1e30, 0.0, 0.0]), None);
+    }
+}
