@@ -301,7 +301,8 @@ fn split(sum: i128) -> [f64; 3] {
 fn join(parts: [f64; 3]) -> Option<i128> {
     let whole = |part: f64| {
         let scaled = part * SCALE;
-        (scaled.fract() == 0.0 && scaled.abs() < LARGEST_SUM as f64).then_some(scaled as i128)
+        // The double nearest to a sum just below the limit is the limit.
+        (scaled.fract() == 0.0 && scaled.abs() <= LARGEST_SUM as f64).then_some(scaled as i128)
     };
     whole(parts[0])?.checked_add(whole(parts[1])?)?.checked_add(whole(parts[2])?)
 }
