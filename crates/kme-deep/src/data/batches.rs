@@ -133,15 +133,15 @@ fn differing(first: &Path, [c, h, w]: [usize; 3], other: &Path, [c2, h2, w2]: [u
     if (h, w) == (h2, w2) {
         return Error::mismatch(
             "number of channels",
-            format!("{c} in {}", first.display()),
-            format!("{c2} in {}", other.display()),
+            format!("{c} ({})", first.display()),
+            format!("{c2} ({})", other.display()),
             "--channels 1 or --channels 3 brings all pictures to one kind",
         );
     }
     Error::mismatch(
         "picture size",
-        format!("{h}x{w} in {}", first.display()),
-        format!("{h2}x{w2} in {}", other.display()),
+        format!("{h}x{w} ({})", first.display()),
+        format!("{h2}x{w2} ({})", other.display()),
         "--size HEIGHTxWIDTH brings all pictures to one size",
     )
 }

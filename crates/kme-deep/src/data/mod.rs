@@ -35,3 +35,6 @@ fn is_picture_name(path: &Path) -> bool {
     const ENDINGS: [&str; 6] = ["png", "jpg", "jpeg", "bmp", "gif", "webp"];
     path.extension().is_some_and(|e| ENDINGS.iter().any(|known| e.eq_ignore_ascii_case(known)))
 }
+
+#[cfg(test)]
+mod tests;

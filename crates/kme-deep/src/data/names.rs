@@ -203,14 +203,11 @@ impl Known {
     }
 
     fn missing(&self, split: Split, places: &Places) -> Error {
-        let names: Vec<_> = self.parts(split).iter().map(|part| part.name).collect();
         let looked: Vec<_> = places.folders().iter().map(|p| p.join(self.folders[0]).display().to_string()).collect();
-        Error::value(
-            "data set",
+        Error::file(
             format!("{}:{split}", self.name),
             format!(
-                "its files ({}) were found neither in {} nor above; get {}; or say where it is with --data-dir DIR",
-                names.join(", "),
+                "this data set is not in {}. To get it: {}. If you have it elsewhere: --data-dir FOLDER",
                 looked.join(" nor in "),
                 self.origin
             ),
@@ -301,8 +298,9 @@ pub struct Info {
     /// Numbers of training and test pictures.
     pub train: usize,
     pub test: usize,
-    /// The folders that are looked into, in order.
+    /// The folders that are looked into, in order, and below each of them the places of this data set's files.
     pub looked: Vec<PathBuf>,
+    pub inside: &'static [&'static str],
     /// The files that were found, in the order train, test.
     pub files: Vec<FileInfo>,
 }
@@ -357,7 +355,8 @@ pub fn info(name: &str, places: &Places) -> Result<Info> {
         classes: known.class_names,
         train: known.counts.0,
         test: known.counts.1,
-        looked: places.folders().iter().flat_map(|p| known.folders.iter().map(move |f| p.join(f))).collect(),
+        looked: places.folders().to_vec(),
+        inside: known.folders,
         files,
     })
 }
@@ -371,7 +370,9 @@ impl fmt::Display for Info {
         writeln!(f, "  classes   {}", self.classes.join(", "))?;
         writeln!(f, "  licence   {}", self.licence)?;
         writeln!(f, "  get it    {}", self.origin)?;
-        writeln!(f, "  put it    into one of these folders (searched in this order; see --data-dir and KME_DATA):")?;
+        let inside: Vec<_> = self.inside.iter().map(|name| format!("FOLDER/{name}")).collect();
+        writeln!(f, "  put it    into {}", inside.join(" or ").trim_end_matches('/'))?;
+        writeln!(f, "            where FOLDER is, in this order (see --data-dir and KME_DATA):")?;
         for folder in &self.looked {
             writeln!(f, "            {}", folder.display())?;
         }

@@ -153,7 +153,7 @@ impl Source {
             Kind::Folder(path) => {
                 let listing = folder::list(path)?;
                 if listing.paths.is_empty() {
-                    return Err(no_pictures(path, listing.skipped, "folder"));
+                    return Err(no_pictures(path, listing.skipped, "a folder"));
                 }
                 let pictures = listing.paths.iter().map(|p| Named { name: folder::name(p), path: path.join(p) });
                 Ok(Content::Encoded(Encoded::new(Store::Files, pictures.collect())))
@@ -163,7 +163,7 @@ impl Source {
                 let named = |name: &str| Named { name: name.into(), path: format!("{}/{name}", path.display()).into() };
                 let pictures: Vec<_> = archive.names().map(named).collect();
                 if pictures.is_empty() {
-                    return Err(no_pictures(path, archive.skipped, "archive"));
+                    return Err(no_pictures(path, archive.skipped, "an archive"));
                 }
                 Ok(Content::Encoded(Encoded::new(Store::Archive(Box::new(archive)), pictures)))
             }
@@ -191,8 +191,8 @@ fn open_idx(path: &Path) -> Result<Content> {
     {
         return Err(Error::mismatch(
             "number of pictures and labels",
-            format!("{} in {}", pictures.dims[0], path.display()),
-            format!("{} in {}", labels.dims[0], beside.display()),
+            format!("{} ({})", pictures.dims[0], path.display()),
+            format!("{} ({})", labels.dims[0], beside.display()),
             "put the labels that belong to the pictures there, or move them away",
         ));
     }
@@ -229,7 +229,7 @@ fn content_of_file(
 }
 
 fn no_pictures(path: &Path, skipped: usize, kind: &str) -> Error {
-    let idx_inside = kind == "folder"
+    let idx_inside = kind == "a folder"
         && std::fs::read_dir(path).is_ok_and(|entries| {
             entries.flatten().any(|e| {
                 let name = e.file_name();
@@ -242,5 +242,5 @@ fn no_pictures(path: &Path, skipped: usize, kind: &str) -> Error {
     } else {
         ""
     };
-    Error::file(path, format!("a {kind} without pictures (PNG, JPEG, BMP, GIF, WebP) among {skipped} files{advice}"))
+    Error::file(path, format!("{kind} without pictures (PNG, JPEG, BMP, GIF, WebP) among {skipped} files{advice}"))
 }

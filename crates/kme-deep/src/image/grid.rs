@@ -101,14 +101,14 @@ pub fn sheet(parts: &[Part<'_>], grid: &Grid) -> Result<Images> {
     const RULE: usize = 2;
     let colour = if parts.iter().all(|p| p.images.channels() == 1) { Colour::Grey } else { Colour::Rgb };
     let grids = parts.iter().map(|p| grid.lay_out(&p.images.to_colour(colour))).collect::<Result<Vec<_>>>()?;
+    const AIR: usize = 8;
     let margin = grid.padding.max(4);
     let title = |part: &Part<'_>| margin + (part.label.chars().count() * font::ADVANCE) * LETTER;
     let (Some(inner), Some(titles)) = (grids.iter().map(Images::width).max(), parts.iter().map(title).max()) else {
         return Err(Error::value("parts of the sheet", "none", "at least one group of pictures"));
     };
-    let head = margin + font::HEIGHT * LETTER + margin / 2;
-    let foot = margin;
-    let tall: usize = grids.iter().map(|g| head + g.height() + foot).sum::<usize>() + (grids.len() - 1) * RULE;
+    let head = AIR + font::HEIGHT * LETTER + 2;
+    let tall: usize = grids.iter().map(|g| head + g.height() + AIR).sum::<usize>() + (grids.len() - 1) * RULE;
     let (height, width) = sheet_size(Some((tall, inner.max(titles + margin))))?;
     let channels = colour.channels();
     let mut out = Images::filled(1, channels, height, width, grid.background);
@@ -132,11 +132,11 @@ pub fn sheet(parts: &[Part<'_>], grid: &Grid) -> Result<Images> {
             top += RULE;
         }
         for (y, x) in font::ink(part.label) {
-            fill(top + margin + y * LETTER, margin + x * LETTER, (LETTER, LETTER), &|_, _, _| ink);
+            fill(top + AIR + y * LETTER, margin + x * LETTER, (LETTER, LETTER), &|_, _, _| ink);
         }
         let (h, w) = (picture.height(), picture.width());
         fill(top + head, 0, (h, w), &|channel, y, x| picture.data()[(channel * h + y) * w + x]);
-        top += head + h + foot;
+        top += head + h + AIR;
     }
     Ok(out)
 }

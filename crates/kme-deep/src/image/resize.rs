@@ -15,7 +15,7 @@ use super::{DEFAULT_MAX_PIXELS, Images};
 /// Pillow does under the same names; OpenCV and deep-learning frameworks do not unless told to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Filter {
-    /// Mean over the area of the output pixel.
+    /// Mean of the input pixels whose centres lie in the output pixel.
     Box,
     /// Triangle of half-width 1.
     Bilinear,
@@ -321,6 +321,25 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn agrees_with_pillow() {
+        let data = (0..11 * 14).map(|i| (37 * (i / 14) + 101 * (i % 14) + 17 * (i / 14) * (i % 14)) % 256);
+        let picture = Images::new(1, 1, 11, 14, data.map(|v| v as f32 / 256.0).collect()).unwrap();
+        let golden = include_str!("../../tests/golden/pillow_resize.txt");
+        assert_eq!(golden.lines().count(), 16);
+        for line in golden.lines() {
+            let mut words = line.split(' ');
+            let filter = words.next().unwrap().parse().unwrap();
+            let mut side = || words.next().unwrap().parse().unwrap();
+            let resize = Resize { filter, aspect: Aspect::Stretch, ..Resize::new(side(), side()).unwrap() };
+            let expected: Vec<f32> = words.map(|w| w.parse().unwrap()).collect();
+            let got = resize.apply(&picture).unwrap();
+            assert_eq!(got.data().len(), expected.len());
+            let worst = got.data().iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst < 2e-6, "{filter} to {}x{}: {worst:e}", resize.height, resize.width);
         }
     }
 
