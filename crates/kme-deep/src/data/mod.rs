@@ -1,6 +1,6 @@
 //! Sources of pictures and data sets.
 //!
-//! A [`Source`] is parsed from text: a folder, a zip archive, a picture, an idx or CIFAR-10 file, or a data set's name.
+//! A [`Source`] is parsed from text: a folder, a zip or tar archive, a picture, an idx or CIFAR-10 file, or a data set's name.
 //! It is read whole into a [`Dataset`], or batch by batch in bounded memory ([`Source::batches`]). Pixels are in
 //! [0, 1]. The order of pictures never depends on the file system, and a [fingerprint](Dataset::fingerprint) says
 //! whether two runs saw the same files.

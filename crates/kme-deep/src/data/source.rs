@@ -22,7 +22,7 @@ use super::{cifar, folder, idx, is_picture_name};
 /// |---|---|
 /// | `fashion-mnist`, `mnist`, `cifar10` | the training part of a data set, see [`Places`]; `NAME:train`, `NAME:test` and `NAME:all` say which part |
 /// | a folder | all PNG, JPEG, BMP, GIF and WebP files in it at any depth, in the order of their path's bytes |
-/// | a zip archive | the same files inside it |
+/// | a zip or tar archive | the same files inside it (a tar archive must not be compressed as a whole) |
 /// | an idx file, also `.gz` | MNIST's format; labels are read from the file beside it (`images` → `labels`, `idx3` → `idx1`) |
 /// | a `.bin` file | CIFAR-10's binary version |
 /// | a picture | that one |
@@ -42,6 +42,7 @@ enum Kind {
     Known(&'static Known, Split, Places),
     Folder(PathBuf),
     Zip(PathBuf),
+    Tar(PathBuf),
     Idx(PathBuf),
     Cifar(PathBuf),
     Picture(PathBuf),
@@ -53,6 +54,7 @@ impl fmt::Debug for Kind {
             Self::Known(known, split, _) => write!(f, "Known({}:{split})", known.name),
             Self::Folder(path) => write!(f, "Folder({path:?})"),
             Self::Zip(path) => write!(f, "Zip({path:?})"),
+            Self::Tar(path) => write!(f, "Tar({path:?})"),
             Self::Idx(path) => write!(f, "Idx({path:?})"),
             Self::Cifar(path) => write!(f, "Cifar({path:?})"),
             Self::Picture(path) => write!(f, "Picture({path:?})"),
@@ -103,17 +105,19 @@ impl Source {
             [] => return Err(Error::file(path, "the file is empty (0 bytes)")),
             [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Kind::Zip(path.into()),
             [0x1f, 0x8b, ..] if has_ending("tgz") || path.to_string_lossy().ends_with(".tar.gz") => {
-                return Err(Error::file(path, "a compressed tar archive: unpack it and name the folder"));
+                return Err(Error::file(
+                    path,
+                    "a compressed tar archive: decompress it first (`gzip -d`), or unpack it and name the folder",
+                ));
             }
             [0x1f, 0x8b, ..] | [0, 0, _, 1..=4, ..] => Kind::Idx(path.into()),
             _ if has_ending("bin") => Kind::Cifar(path.into()),
-            _ if head.get(257..262) == Some(b"ustar") => {
-                return Err(Error::file(path, "a tar archive: unpack it and name the folder"));
-            }
+            _ if head.get(257..262) == Some(b"ustar") => Kind::Tar(path.into()),
             // What is no picture in spite of its name is for the decoder to say.
             _ if is_picture_name(path) || image::guess_format(&head).is_ok() => Kind::Picture(path.into()),
             _ => {
-                let known = "a picture (PNG, JPEG, BMP, GIF, WebP), a zip archive, an idx file, a CIFAR-10 .bin file";
+                let known =
+                    "a picture (PNG, JPEG, BMP, GIF, WebP), a zip or tar archive, an idx file, a CIFAR-10 .bin file";
                 return Err(Error::file(path, format!("holds no pictures: it is not {known}")));
             }
         })
@@ -158,15 +162,8 @@ impl Source {
                 let pictures = listing.paths.iter().map(|p| Named { name: folder::name(p), path: path.join(p) });
                 Ok(Content::Encoded(Encoded::new(Store::Files, pictures.collect())))
             }
-            Kind::Zip(path) => {
-                let archive = Archive::open(path)?;
-                let named = |name: &str| Named { name: name.into(), path: format!("{}/{name}", path.display()).into() };
-                let pictures: Vec<_> = archive.names().map(named).collect();
-                if pictures.is_empty() {
-                    return Err(no_pictures(path, archive.skipped, "an archive"));
-                }
-                Ok(Content::Encoded(Encoded::new(Store::Archive(Box::new(archive)), pictures)))
-            }
+            Kind::Zip(path) => open_archive(path, Archive::open_zip(path)?),
+            Kind::Tar(path) => open_archive(path, Archive::open_tar(path)?),
             Kind::Picture(path) => {
                 let name = path.file_name().map(Path::new).unwrap_or(path);
                 let picture = Named { name: folder::name(name), path: path.clone() };
@@ -180,6 +177,15 @@ impl Source {
             }
         }
     }
+}
+
+fn open_archive(path: &Path, archive: Archive) -> Result<Content> {
+    let named = |name: &&str| Named { name: name.to_string(), path: format!("{}/{name}", path.display()).into() };
+    let pictures: Vec<_> = archive.names().iter().map(named).collect();
+    if pictures.is_empty() {
+        return Err(no_pictures(path, archive.skipped(), "an archive"));
+    }
+    Ok(Content::Encoded(Encoded::new(Store::Archive(Box::new(archive)), pictures)))
 }
 
 fn open_idx(path: &Path) -> Result<Content> {

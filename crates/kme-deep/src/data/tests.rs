@@ -41,6 +41,16 @@ fn zipped(files: &[(&str, &[u8])]) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
+fn tarred(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for (name, content) in files {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(content.len() as u64);
+        tar.append_data(&mut header, format!("./{name}"), *content).unwrap();
+    }
+    tar.into_inner().unwrap()
+}
+
 fn source(path: &Path) -> Result<Source> {
     Source::parse(path.to_str().unwrap(), &Places::new(Some(Path::new("/nowhere"))))
 }
@@ -64,7 +74,11 @@ fn a_folder_and_its_archive_are_the_same_data() {
     let tree = folder(&files);
     let mut turned = files;
     turned.reverse();
-    let packed = folder(&[("forwards.zip", &zipped(&files)), ("backwards.zip", &zipped(&turned))]);
+    let packed = folder(&[
+        ("forwards.zip", &zipped(&files)),
+        ("backwards.zip", &zipped(&turned)),
+        ("pictures.tar", &tarred(&turned)),
+    ]);
 
     let data = load(tree.path()).unwrap();
     assert_eq!(data.shape(), [3, 1, 4, 6]);
@@ -75,7 +89,7 @@ fn a_folder_and_its_archive_are_the_same_data() {
     assert_eq!(pixels(&data), [10.0 / 255.0, 20.0 / 255.0, 30.0 / 255.0]);
     assert_eq!(data.gather(&[2, 0]).unwrap().data()[0], 30.0 / 255.0);
 
-    for path in ["forwards.zip", "backwards.zip"] {
+    for path in ["forwards.zip", "backwards.zip", "pictures.tar"] {
         let archive = load(&packed.path().join(path)).unwrap();
         assert_eq!(names(&archive), names(&data));
         assert_eq!(archive.images().unwrap(), data.images().unwrap());
@@ -198,7 +212,7 @@ fn cifar_batches_are_colour_pictures_with_class_names() {
 
 #[test]
 fn what_holds_no_pictures_is_told_apart() {
-    let mut tar = vec![0; 512];
+    let mut tar = vec![0; 2048];
     tar[0] = b'a';
     tar[257..262].copy_from_slice(b"ustar");
     let png = png(5);
@@ -208,6 +222,8 @@ fn what_holds_no_pictures_is_told_apart() {
         ("text.txt", b"text"),
         ("no.zip", b"PK\x03\x04 and nothing else"),
         ("empty.zip", &zipped(&[("read.me", b"text")])),
+        ("bad.tar", &tar),
+        ("packed.tar.gz", &gz(b"something")),
         ("short.bin", &[1; 100]),
         ("picture-without-ending", &png),
         ("sub/notes.txt", b"text"),
@@ -219,6 +235,8 @@ fn what_holds_no_pictures_is_told_apart() {
         ("text.txt", "holds no pictures"),
         ("no.zip", "not a whole zip archive"),
         ("empty.zip", "an archive without pictures"),
+        ("bad.tar", "not a whole tar archive"),
+        ("packed.tar.gz", "decompress it first"),
         ("short.bin", "3073"),
         ("sub", "a folder without pictures"),
         ("missing", "no such file or folder, and no data set's name (fashion-mnist, mnist, cifar10)"),

@@ -1,0 +1,229 @@
+//! Archives of pictures: zip and tar. Nothing is unpacked to the disk.
+
+mod tar;
+mod zip;
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use kme::{Error, Result};
+
+use super::{MAX_FILE_BYTES, is_picture_name};
+
+/// An open archive and its picture entries, sorted by the bytes of their names. Entries with a part that begins with a
+/// dot, and those below `__MACOSX`, are left out.
+pub(super) enum Archive {
+    Zip(zip::Zip),
+    Tar(tar::Tar),
+}
+
+impl Archive {
+    /// Reads the table of contents of the zip archive at `path`.
+    ///
+    /// # Errors
+    /// [`Error::File`] when the file cannot be read, is no zip archive or is cut off, or holds a name twice.
+    pub(super) fn open_zip(path: &Path) -> Result<Self> {
+        zip::Zip::open(path).map(Self::Zip)
+    }
+
+    /// Reads the headers of the tar archive at `path`.
+    ///
+    /// # Errors
+    /// As [`Archive::open_zip`].
+    pub(super) fn open_tar(path: &Path) -> Result<Self> {
+        tar::Tar::open(path).map(Self::Tar)
+    }
+
+    /// The names of the pictures, in order.
+    pub(super) fn names(&self) -> Vec<&str> {
+        match self {
+            Self::Zip(zip) => zip.contents.names().collect(),
+            Self::Tar(tar) => tar.contents.names().collect(),
+        }
+    }
+
+    /// Number of other files, which are not read.
+    pub(super) fn skipped(&self) -> usize {
+        match self {
+            Self::Zip(zip) => zip.contents.skipped,
+            Self::Tar(tar) => tar.contents.skipped,
+        }
+    }
+
+    /// The content of picture number `i`.
+    ///
+    /// # Errors
+    /// [`Error::File`] with the path archive/name when the entry is damaged, encrypted, packed by a method that is not
+    /// read (stored and deflate are), or larger than 512 MiB.
+    pub(super) fn read(&mut self, i: usize) -> Result<Vec<u8>> {
+        match self {
+            Self::Zip(zip) => zip.read(i),
+            Self::Tar(tar) => tar.read(i),
+        }
+    }
+}
+
+/// The picture entries of an archive, each with what is needed to find it again.
+struct Contents<T> {
+    path: PathBuf,
+    entries: Vec<(String, T)>,
+    skipped: usize,
+}
+
+impl<T> Contents<T> {
+    fn new(path: &Path) -> Self {
+        Self { path: path.into(), entries: Vec::new(), skipped: 0 }
+    }
+
+    /// Takes a file's entry in when it is a picture.
+    fn add(&mut self, name: &str, place: T) {
+        let name = name.strip_prefix("./").unwrap_or(name);
+        if name.split('/').any(|part| part.starts_with('.') || part == "__MACOSX") {
+            return;
+        }
+        if is_picture_name(Path::new(name)) {
+            self.entries.push((name.into(), place));
+        } else {
+            self.skipped += 1;
+        }
+    }
+
+    fn sort(&mut self) -> Result<()> {
+        self.entries.sort_by(|a, b| a.0.cmp(&b.0));
+        match self.entries.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            Some(pair) => Err(Error::file(self.place(&pair[0].0), "there are two entries of this name: pack it anew")),
+            None => Ok(()),
+        }
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// The path of an entry for messages. Not joined: a name may begin with a slash.
+    fn place(&self, name: &str) -> PathBuf {
+        PathBuf::from(format!("{}/{name}", self.path.display()))
+    }
+}
+
+/// All of `entry`, which must not be larger than a picture file may be. What an archive says about sizes is not
+/// trusted: the bytes are counted.
+fn read_whole(entry: impl Read, path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    entry.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(|e| Error::file(path, e))?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(Error::file(path, format!("more than {MAX_FILE_BYTES} bytes: too large for a picture file")));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Write};
+
+    use ::zip::write::SimpleFileOptions;
+    use ::zip::{CompressionMethod, ZipWriter};
+
+    use super::*;
+
+    type Files<'a> = [(&'a str, &'a [u8])];
+
+    fn zipped(files: &Files<'_>) -> Vec<u8> {
+        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+        for (i, (name, content)) in files.iter().enumerate() {
+            let method = if i % 2 == 0 { CompressionMethod::Stored } else { CompressionMethod::Deflated };
+            zip.start_file(*name, SimpleFileOptions::default().compression_method(method)).unwrap();
+            zip.write_all(content).unwrap();
+        }
+        zip.finish().unwrap().into_inner()
+    }
+
+    fn tarred(files: &Files<'_>) -> Vec<u8> {
+        let mut tar = ::tar::Builder::new(Vec::new());
+        for (name, content) in files {
+            let mut header = ::tar::Header::new_gnu();
+            header.set_size(content.len() as u64);
+            header.set_mode(0o644);
+            tar.append_data(&mut header, name, *content).unwrap();
+        }
+        tar.into_inner().unwrap()
+    }
+
+    fn open(name: &str, bytes: &[u8]) -> Result<Archive> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        // The open file outlives its name.
+        if name.ends_with("zip") { Archive::open_zip(&path) } else { Archive::open_tar(&path) }
+    }
+
+    const FILES: [(&str, &[u8]); 6] = [
+        ("b/2.png", b"second"),
+        ("a.png", &[7; 5000]),
+        ("b/1.PNG", b"first"),
+        ("__MACOSX/a.png", b"no"),
+        ("b/.a.png", b"no"),
+        ("read.me", b"no"),
+    ];
+
+    fn both() -> [(&'static str, Vec<u8>); 2] {
+        [("pictures.zip", zipped(&FILES)), ("pictures.tar", tarred(&FILES))]
+    }
+
+    #[test]
+    fn entries_are_sorted_and_read_in_any_order() {
+        for (name, bytes) in both() {
+            let mut archive = open(name, &bytes).unwrap();
+            assert_eq!(archive.names(), ["a.png", "b/1.PNG", "b/2.png"]);
+            assert_eq!(archive.skipped(), 1);
+            let contents = [2, 0, 1].map(|i| archive.read(i).unwrap());
+            assert_eq!(contents, [b"second".to_vec(), vec![7; 5000], b"first".to_vec()]);
+        }
+    }
+
+    #[test]
+    fn long_names_of_tar_are_whole() {
+        let long = format!("{}/picture.png", "folder".repeat(40));
+        let mut archive = open("pictures.tar", &tarred(&[(&long, b"content")])).unwrap();
+        assert_eq!(archive.names(), [&long]);
+        assert_eq!(archive.read(0).unwrap(), b"content");
+    }
+
+    #[test]
+    fn a_name_may_occur_only_once() {
+        let twice = tarred(&[("a.png", b"1"), ("a.png", b"2")]);
+        let text = open("pictures.tar", &twice).err().unwrap().to_string();
+        assert!(text.contains("pictures.tar/a.png: there are two entries"), "{text}");
+    }
+
+    #[test]
+    fn cut_off_archives_are_errors() {
+        for (name, whole) in both() {
+            // The last block of a tar archive repeats the end mark before it.
+            let needed = if name.ends_with("zip") { whole.len() } else { whole.len() - 512 };
+            for end in (0..needed).step_by(if name.ends_with("zip") { 1 } else { 64 }) {
+                let text = open(name, &whole[..end]).err().unwrap_or_else(|| panic!("{name} cut at {end}"));
+                assert!(text.to_string().contains(name));
+            }
+        }
+    }
+
+    #[test]
+    fn damaged_archives_never_panic() {
+        for (name, whole) in both() {
+            for i in (0..whole.len()).step_by(if name.ends_with("zip") { 1 } else { 17 }) {
+                let mut damaged = whole.clone();
+                damaged[i] ^= 0x55;
+                if let Ok(mut archive) = open(name, &damaged) {
+                    (0..archive.names().len()).for_each(|i| drop(archive.read(i)));
+                }
+            }
+        }
+        // The stored bytes of a picture in a zip archive are covered by the entry's checksum.
+        let mut damaged = zipped(&FILES);
+        let at = damaged.windows(6).position(|w| w == b"second").unwrap();
+        damaged[at] ^= 1;
+        let text = open("pictures.zip", &damaged).unwrap().read(2).unwrap_err().to_string();
+        assert!(text.contains("pictures.zip/b/2.png"), "{text}");
+    }
+}

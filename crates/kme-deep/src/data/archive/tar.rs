@@ -1,0 +1,58 @@
+//! Tar archives, uncompressed: entries are read at their place in the file.
+
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use kme::{Error, Result};
+
+use super::{Contents, read_whole};
+
+const BLOCK: u64 = 512;
+
+/// An open tar archive; an entry is found by its place in the file and its length.
+pub(crate) struct Tar {
+    file: BufReader<File>,
+    pub(super) contents: Contents<(u64, u64)>,
+}
+
+impl Tar {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let fault = |fault: &dyn std::fmt::Display| Error::file(path, fault);
+        let file = File::open(path).map_err(|e| fault(&e))?;
+        let length = file.metadata().map_err(|e| fault(&e))?.len();
+        let mut archive = tar::Archive::new(BufReader::new(file));
+        let mut contents = Contents::new(path);
+        let mut end = 0;
+        let damaged = |e: std::io::Error| fault(&format!("not a whole tar archive: {e}"));
+        for entry in archive.entries_with_seek().map_err(damaged)? {
+            let entry = entry.map_err(damaged)?;
+            let (place, size) = (entry.raw_file_position(), entry.size());
+            end = size.checked_next_multiple_of(BLOCK).and_then(|size| place.checked_add(size)).unwrap_or(u64::MAX);
+            if end > length {
+                break;
+            }
+            // Links and devices hold no bytes of their own.
+            if entry.header().entry_type().is_file() {
+                contents.add(&String::from_utf8_lossy(&entry.path_bytes()), (place, size));
+            }
+        }
+        // A block of zeros ends an archive; without it, entries may be missing.
+        if end.saturating_add(BLOCK) > length {
+            return Err(fault(&"a tar archive that is cut off"));
+        }
+        contents.sort()?;
+        Ok(Self { file: archive.into_inner(), contents })
+    }
+
+    pub(super) fn read(&mut self, i: usize) -> Result<Vec<u8>> {
+        let (name, (place, size)) = &self.contents.entries[i];
+        let path = self.contents.place(name);
+        self.file.seek(SeekFrom::Start(*place)).map_err(|e| Error::file(&path, e))?;
+        let bytes = read_whole(self.file.by_ref().take(*size), &path)?;
+        if bytes.len() as u64 != *size {
+            return Err(Error::file(&path, format!("cut off after {} of {size} bytes", bytes.len())));
+        }
+        Ok(bytes)
+    }
+}

@@ -1,0 +1,43 @@
+//! Zip archives.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+use kme::{Error, Result};
+use zip::ZipArchive;
+
+use super::{Contents, read_whole};
+
+/// An open zip archive; an entry is found by its number.
+pub(crate) struct Zip {
+    zip: ZipArchive<BufReader<File>>,
+    pub(super) contents: Contents<usize>,
+}
+
+impl Zip {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let fault = |fault: &dyn std::fmt::Display| Error::file(path, fault);
+        let file = File::open(path).map_err(|e| fault(&e))?;
+        let zip = ZipArchive::new(BufReader::new(file)).map_err(|e| fault(&format!("not a whole zip archive: {e}")))?;
+        if zip.has_duplicate_names() {
+            return Err(fault(&"the archive holds two entries of one name: pack it anew"));
+        }
+        let mut contents = Contents::new(path);
+        for (i, name) in zip.file_names().enumerate() {
+            let name = name.map_err(|e| fault(&e))?;
+            if !name.ends_with('/') {
+                contents.add(&name, i);
+            }
+        }
+        contents.sort()?;
+        Ok(Self { zip, contents })
+    }
+
+    pub(super) fn read(&mut self, i: usize) -> Result<Vec<u8>> {
+        let (name, number) = &self.contents.entries[i];
+        let path = self.contents.place(name);
+        let entry = self.zip.by_index(*number).map_err(|e| Error::file(&path, e))?;
+        read_whole(entry, &path)
+    }
+}
