@@ -76,17 +76,17 @@ pub(super) struct Encoded {
     /// Labels with class names, from the folders of the first level when every picture lies in one.
     labels: Option<(Vec<u32>, Vec<String>)>,
     fingerprint: Fingerprint,
-    /// Shape (c, h, w) of the first picture that was read.
-    shape: Option<[usize; 3]>,
+    /// Number and shape (c, h, w) of the first picture that was read.
+    first: Option<(usize, [usize; 3])>,
 }
 
 impl Encoded {
     pub(super) fn new(store: Store, pictures: Vec<Named>) -> Self {
         let labels = labels(&pictures);
-        Self { store, pictures, labels, fingerprint: Fingerprint::new(), shape: None }
+        Self { store, pictures, labels, fingerprint: Fingerprint::new(), first: None }
     }
 
-    /// Decodes the pictures of `range` in parallel. Ranges must follow each other from 0 on.
+    /// Decodes the pictures of `range` in parallel. Ranges must follow each other.
     fn read(&mut self, range: Range<usize>, form: &Form) -> Result<Images> {
         let files = range.clone().map(|i| self.bytes(i)).collect::<Result<Vec<_>>>()?;
         let pictures = &self.pictures[range.clone()];
@@ -100,12 +100,12 @@ impl Encoded {
             .collect();
         let mut images = Vec::with_capacity(decoded.len());
         // In order, so that of several faults always the first is reported.
-        for ((image, sha256), picture) in decoded.into_iter().zip(pictures) {
+        for (i, ((image, sha256), picture)) in range.zip(decoded.into_iter().zip(pictures)) {
             let image = image?;
             let [_, c, h, w] = image.shape();
-            let shape = *self.shape.get_or_insert([c, h, w]);
+            let (first, shape) = *self.first.get_or_insert((i, [c, h, w]));
             if shape != [c, h, w] {
-                return Err(differing(&self.pictures[0].path, shape, &picture.path, [c, h, w]));
+                return Err(differing(&self.pictures[first].path, shape, &picture.path, [c, h, w]));
             }
             self.fingerprint.add(&picture.name, &sha256);
             images.push(image);
@@ -185,16 +185,33 @@ pub struct Batches {
     content: Content,
     form: Form,
     size: usize,
-    next: usize,
+    /// Pictures that are still to be read.
+    left: Range<usize>,
+    /// Whether every picture is or was to be read.
+    whole: bool,
     failed: bool,
 }
 
 impl Batches {
     pub(super) fn new(content: Content, form: Form, size: usize) -> Self {
-        Self { content, form, size, next: 0, failed: false }
+        let mut batches = Self { content, form, size, left: 0..0, whole: true, failed: false };
+        batches.left = 0..batches.total();
+        batches
     }
 
-    /// Number of pictures of the source.
+    /// Only the pictures number `range` of the source, such as one shard of it; the others are not even opened.
+    ///
+    /// # Errors
+    /// When `range` is empty or goes beyond [`Batches::total`].
+    pub fn within(self, range: Range<usize>) -> Result<Self> {
+        let total = self.total();
+        if range.is_empty() || range.end > total {
+            return Err(Error::value("range of pictures", format!("{range:?}"), format!("a part of 0..{total}")));
+        }
+        Ok(Self { whole: range == (0..total), left: range, ..self })
+    }
+
+    /// Number of pictures of the whole source.
     pub fn total(&self) -> usize {
         match &self.content {
             Content::Encoded(encoded) => encoded.pictures.len(),
@@ -210,10 +227,10 @@ impl Batches {
         }
     }
 
-    /// The source's fingerprint (see [`Dataset::fingerprint`](super::Dataset::fingerprint)), once all pictures have
-    /// been read.
+    /// The source's fingerprint (see [`Dataset::fingerprint`](super::Dataset::fingerprint)), once all its
+    /// pictures have been read; none for a part of it.
     pub fn fingerprint(&self) -> Option<String> {
-        let done = !self.failed && self.next == self.total();
+        let done = self.whole && !self.failed && self.left.is_empty();
         done.then(|| match &self.content {
             Content::Encoded(encoded) => encoded.fingerprint.clone().finish(),
             Content::Raw { fingerprint, .. } => fingerprint.clone(),
@@ -240,16 +257,14 @@ impl Iterator for Batches {
     type Item = Result<Batch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let range = self.next..self.total().min(self.next.saturating_add(self.size));
-        if self.failed || range.is_empty() {
+        let Range { start, end } = self.left;
+        if self.failed || start >= end {
             return None;
         }
-        let end = range.end;
-        let batch = self.read(range);
-        match batch {
-            Ok(_) => self.next = end,
-            Err(_) => self.failed = true,
-        }
+        let middle = end.min(start.saturating_add(self.size));
+        let batch = self.read(start..middle);
+        self.left.start = middle;
+        self.failed = batch.is_err();
         Some(batch)
     }
 }

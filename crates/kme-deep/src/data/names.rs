@@ -187,10 +187,11 @@ impl Known {
         }
     }
 
-    /// The first folder of `places` that has all files of `split`, and their paths there.
+    /// The first folder of `places` that has all files of `split`, and their paths there. A folder with a telling name
+    /// comes before one without, because data sets share file names.
     fn locate(&self, split: Split, places: &Places) -> Option<(PathBuf, Vec<PathBuf>)> {
-        let folders = places.folders().iter().flat_map(|p| self.folders.iter().map(move |inner| p.join(inner)));
-        folders.into_iter().find_map(|folder| {
+        let mut folders = self.folders.iter().flat_map(|inner| places.folders().iter().map(move |p| p.join(inner)));
+        folders.find_map(|folder| {
             let spellings = |name: &str| {
                 // Some copies are unpacked, and some tools write a dot where the original has a hyphen.
                 let dotted = name.replace("-idx", ".idx");

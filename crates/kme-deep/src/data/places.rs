@@ -23,8 +23,8 @@ pub fn user_data_folder() -> Option<PathBuf> {
 /// With `--data-dir DIR`, only DIR. Otherwise the folder in the environment variable `KME_DATA`, then `data` in the
 /// [user's data folder](user_data_folder), then `/usr/share/datasets`, where Debian's packages put theirs.
 ///
-/// In each of them a data set may lie in a folder of its own name (or of the name that torchvision or its own archive
-/// gives it), or right inside.
+/// In each of them a data set may lie in a folder of its own name, or of the name that torchvision or its own archive
+/// gives it, or, if it is nowhere under a name, right inside.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Places(Vec<PathBuf>);
 

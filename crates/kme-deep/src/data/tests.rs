@@ -129,6 +129,18 @@ fn batches_are_the_data_in_order_for_every_size_and_number_of_threads() {
         });
     }
     assert!(fault(source.batches(&Form::default(), 0)).starts_with("batch size = 0"));
+
+    // Shards, in whatever way they are cut, are the parts of the whole.
+    let form = Form::default();
+    let shard = |range| source.batches(&form, 4).unwrap().within(range);
+    for range in [0..7, 7..23, 5..6, 0..23] {
+        let mut part = shard(range.clone()).unwrap();
+        let images: Vec<Images> = part.by_ref().map(|b| b.unwrap().images).collect();
+        let expected = whole.gather(&range.clone().collect::<Vec<_>>()).unwrap();
+        assert_eq!(Images::concat(&images).unwrap(), expected);
+        assert_eq!(part.fingerprint().is_some(), range == (0..23));
+    }
+    assert!(fault(shard(3..3)).contains("a part of 0..23") && shard(20..24).is_err());
 }
 
 #[test]
