@@ -4,6 +4,10 @@
 //! alike. Everything here is elementwise, so that a tensor can implement it with broadcasting, and differentiable, so
 //! that automatic differentiation of a formula gives its slope.
 
+mod lane;
+
+pub(crate) use lane::Lane;
+
 use std::ops::{Add, Mul, Sub};
 
 /// A number, or something that behaves like one elementwise.
@@ -31,7 +35,7 @@ pub trait Arith: Clone + Add<Output = Self> + Sub<Output = Self> + Mul<Output = 
     /// 1/x.
     fn recip(self) -> Self;
 
-    /// max(x, floor).
+    /// max(x, floor); what is not a number stays so.
     fn at_least(self, floor: f64) -> Self;
 
     /// xⁿ, by repeated squaring; x⁰ = 1.
@@ -85,11 +89,11 @@ macro_rules! float {
             }
             #[inline(always)]
             fn sqrt(self) -> Self {
-                $t::sqrt(self.max(0.0))
+                $t::sqrt(self.at_least(0.0))
             }
             #[inline(always)]
             fn inv_sqrt(self) -> Self {
-                if self > 0.0 { $t::sqrt(self).recip() } else { 0.0 }
+                if self <= 0.0 { 0.0 } else { $t::sqrt(self).recip() }
             }
             #[inline(always)]
             fn recip(self) -> Self {
@@ -97,7 +101,8 @@ macro_rules! float {
             }
             #[inline(always)]
             fn at_least(self, floor: f64) -> Self {
-                self.max(floor as $t)
+                // Unlike `max`, this keeps what is not a number.
+                if self < floor as $t { floor as $t } else { self }
             }
             #[inline(always)]
             fn constant(&self, c: f64) -> Self {

@@ -11,6 +11,7 @@ pub mod io;
 pub mod kernel;
 pub mod points;
 pub mod rng;
+pub mod sums;
 
 pub use embedding::Embedding;
 pub use error::{Error, Result};

@@ -58,7 +58,8 @@ impl Form {
             },
             Self::Gaussian { sigma } => radial(self.value(pair).scale(-0.5 / (sigma * sigma))),
             Self::RationalQuadratic { alpha } => {
-                radial(inverse_power(pair.squared_distance().scale(0.5 / alpha), alpha + 1.0).scale(-0.5))
+                let base = pair.squared_distance().scale(0.5 / alpha).shift(1.0);
+                radial(self.value(pair) * base.recip().scale(-0.5))
             }
             Self::Laplacian { scale } => {
                 radial(self.value(pair) * pair.squared_distance().inv_sqrt().scale(-0.5 / scale))
@@ -168,16 +169,17 @@ impl Form {
 /// Beyond this degree a polynomial overflows single precision for the most ordinary points.
 pub(super) const MAX_DEGREE: u32 = 32;
 
-/// (1 + u)^(−α) for u ≥ 0. Whole and half α up to 8 need no logarithm, which matters in the tiles.
+/// (1 + u)^(−α) for u ≥ 0. The usual α need no logarithm: the tiles compile a loop for each of these four.
 #[inline(always)]
 fn inverse_power<A: Arith>(u: A, alpha: f64) -> A {
-    let twice = 2.0 * alpha;
-    if twice <= 16.0 && twice == twice.trunc() {
-        let twice = twice as u32;
-        match twice % 2 {
-            0 => u.shift(1.0).recip().powi(twice / 2),
-            _ => u.shift(1.0).inv_sqrt().powi(twice),
-        }
+    if alpha == 0.5 {
+        u.shift(1.0).inv_sqrt()
+    } else if alpha == 1.0 {
+        u.shift(1.0).recip()
+    } else if alpha == 2.0 {
+        u.shift(1.0).recip().powi(2)
+    } else if alpha == 5.0 {
+        u.shift(1.0).recip().powi(5)
     } else {
         u.ln_1p().scale(-alpha).exp()
     }

@@ -1,0 +1,381 @@
+//! The engine: sums of kernel values over pairs of points, tile by tile.
+//!
+//! A tile is the matrix product of two panels of points; the kernel's formula is applied while the tile is in cache,
+//! and the sums are kept in double precision. No n × m matrix ever exists: time is O(nmd), memory O(n + m) beside the
+//! points. Sums within one sample compute one triangle.
+//!
+//! * **Repeatable**: the order of additions depends on the sizes alone, so a result is the same bit for bit for any
+//!   number of threads. The threads are those of the current rayon pool.
+//! * **Precision**: with [`Precision::F64`], the default, everything is double precision; with [`Precision::F32`] the
+//!   points are rounded to single precision, the kernel is evaluated in it, and only the sums are double.
+//! * **Cancellation**: r² is computed as ‖x‖² + ‖y‖² − 2⟨x,y⟩, whose error is about ε·(‖x‖² + ‖y‖²) with ε = 1e-16 or
+//!   6e-8. For radial kernels the points are first moved so that the mean of y is the origin, which keeps that error
+//!   near ε·(spread)². What remains matters for near duplicates only: √ of it is the error of a distance near zero.
+
+mod panel;
+mod sweep;
+#[cfg(test)]
+mod tests;
+mod tile;
+
+use crate::kernel::Kernel;
+use crate::points::Points;
+use crate::{Error, Result};
+use panel::{Panel, mean};
+use sweep::{BLOCK, Task, block, sweep, tasks};
+use tile::{Real, Slopes, Sums, Tile, dispatch};
+
+/// The arithmetic in which kernels are evaluated. Sums are in double precision always.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    #[default]
+    F64,
+    F32,
+}
+
+/// Sums over the pairs of one sample.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Within {
+    /// Σ_{i≠j} wᵢwⱼ k(xᵢ,xⱼ)
+    pub off_diagonal: f64,
+    /// Σᵢ wᵢ² k(xᵢ,xᵢ)
+    pub diagonal: f64,
+}
+
+/// Marginal sums of K_xy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CrossMarginals {
+    /// Σⱼ k(xᵢ,yⱼ), shape (n).
+    pub rows: Vec<f64>,
+    /// Σᵢ k(xᵢ,yⱼ), shape (m).
+    pub columns: Vec<f64>,
+    /// Σᵢⱼ k(xᵢ,yⱼ)²
+    pub squares: f64,
+}
+
+/// Marginal sums of K_xx without its diagonal, and the diagonal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WithinMarginals {
+    /// Σ_{j≠i} k(xᵢ,xⱼ), shape (n).
+    pub rows: Vec<f64>,
+    /// k(xᵢ,xᵢ), shape (n).
+    pub diagonal: Vec<f64>,
+    /// Σ_{i≠j} k(xᵢ,xⱼ)²
+    pub squares: f64,
+}
+
+/// Σᵢⱼ uᵢvⱼ k(xᵢ,yⱼ); weights that are not given are 1.
+///
+/// *Shapes*: x (n, d), u (n), y (m, d), v (m).
+///
+/// # Errors
+/// When dimensions or lengths differ, a weight is not finite, or the sum overflows.
+pub fn cross(
+    kernel: &Kernel,
+    x: &Points,
+    u: Option<&[f64]>,
+    y: &Points,
+    v: Option<&[f64]>,
+    precision: Precision,
+) -> Result<f64> {
+    let u = weights(x, u)?;
+    let rows = rows(kernel, x, y, v, precision)?;
+    finite(kernel, precision, rows.iter().zip(&u).map(|(k, u)| k * u).sum())
+}
+
+/// Σ_{i≠j} wᵢwⱼ k(xᵢ,xⱼ) and Σᵢ wᵢ² k(xᵢ,xᵢ); weights that are not given are 1.
+///
+/// *Shapes*: x (n, d), w (n).
+///
+/// # Errors
+/// When lengths differ, a weight is not finite, or the sum overflows.
+pub fn within(kernel: &Kernel, x: &Points, w: Option<&[f64]>, precision: Precision) -> Result<Within> {
+    let w = weights(x, w)?;
+    let sums = symmetric(kernel, x, &w, false, precision);
+    Ok(Within {
+        off_diagonal: finite(kernel, precision, sums.rows.iter().zip(&w).map(|(k, w)| k * w).sum())?,
+        diagonal: finite(kernel, precision, sums.diagonal.iter().zip(&w).map(|(k, w)| k * w * w).sum())?,
+    })
+}
+
+/// The embedding Σⱼ vⱼ k(·,yⱼ) at each xᵢ: shape (n). Weights that are not given are 1.
+///
+/// *Shapes*: x (n, d), y (m, d), v (m).
+///
+/// # Errors
+/// When dimensions or lengths differ, a weight is not finite, or a sum overflows.
+pub fn rows(kernel: &Kernel, x: &Points, y: &Points, v: Option<&[f64]>, precision: Precision) -> Result<Vec<f64>> {
+    let v = weights(y, v)?;
+    same_dimension(x, y)?;
+    let sums = rectangle(kernel, x, y, &v, false, precision);
+    all_finite(kernel, precision, &sums.rows)?;
+    Ok(sums.rows)
+}
+
+/// The gradient Σⱼ vⱼ ∇k(·,yⱼ) of the embedding at each xᵢ: shape (n, d), row after row. Weights that are not given
+/// are 1.
+///
+/// Where xᵢ = yⱼ and the kernel has a kink, the zero subgradient is taken.
+///
+/// *Shapes*: x (n, d), y (m, d), v (m).
+///
+/// # Errors
+/// When dimensions or lengths differ, a weight is not finite, or a sum overflows.
+pub fn gradients(kernel: &Kernel, x: &Points, y: &Points, v: Option<&[f64]>, precision: Precision) -> Result<Vec<f64>> {
+    let v = weights(y, v)?;
+    same_dimension(x, y)?;
+    let gradients = match precision {
+        Precision::F64 => gradients_in::<f64>(kernel, x, y, &v),
+        Precision::F32 => gradients_in::<f32>(kernel, x, y, &v),
+    };
+    all_finite(kernel, precision, &gradients)?;
+    Ok(gradients)
+}
+
+/// Row sums, column sums and squared sum of K_xy.
+///
+/// *Shapes*: x (n, d), y (m, d).
+///
+/// # Errors
+/// When dimensions differ, or a sum overflows.
+pub fn cross_marginals(kernel: &Kernel, x: &Points, y: &Points, precision: Precision) -> Result<CrossMarginals> {
+    same_dimension(x, y)?;
+    let sums = rectangle(kernel, x, y, &vec![1.0; y.len()], true, precision);
+    finite(kernel, precision, sums.squares)?;
+    Ok(sums)
+}
+
+/// Row sums and squared sum of K_xx without its diagonal, and the diagonal.
+///
+/// *Shapes*: x (n, d).
+///
+/// # Errors
+/// When a sum overflows.
+pub fn within_marginals(kernel: &Kernel, x: &Points, precision: Precision) -> Result<WithinMarginals> {
+    let sums = symmetric(kernel, x, &vec![1.0; x.len()], true, precision);
+    finite(kernel, precision, sums.squares)?;
+    all_finite(kernel, precision, &sums.diagonal)?;
+    Ok(sums)
+}
+
+fn rectangle(
+    kernel: &Kernel,
+    x: &Points,
+    y: &Points,
+    v: &[f64],
+    marginals: bool,
+    precision: Precision,
+) -> CrossMarginals {
+    match precision {
+        Precision::F64 => rectangle_in::<f64>(kernel, x, y, v, marginals),
+        Precision::F32 => rectangle_in::<f32>(kernel, x, y, v, marginals),
+    }
+}
+
+fn symmetric(kernel: &Kernel, x: &Points, w: &[f64], marginals: bool, precision: Precision) -> WithinMarginals {
+    match precision {
+        Precision::F64 => symmetric_in::<f64>(kernel, x, w, marginals),
+        Precision::F32 => symmetric_in::<f32>(kernel, x, w, marginals),
+    }
+}
+
+/// Tasks of one wave whose results are vectors of a block and a few blocks.
+const WAVE: usize = 256;
+
+/// What a task adds up: over its rows, over its columns, and the squares.
+struct Partial {
+    rows: Vec<f64>,
+    columns: Vec<f64>,
+    squares: f64,
+}
+
+fn rectangle_in<T: Real>(kernel: &Kernel, x: &Points, y: &Points, v: &[f64], marginals: bool) -> CrossMarginals {
+    let (n, m) = (x.len(), y.len());
+    let centre = centre(kernel, y);
+    let ones = vec![1.0; BLOCK];
+    let work = |task: &Task| {
+        let left = Panel::<T>::new(x, task.rows(n), centre.as_deref());
+        let columns = task.columns(m);
+        let mut partial = Partial {
+            rows: vec![0.0; left.len()],
+            columns: vec![0.0; if marginals { columns.len() } else { 0 }],
+            squares: 0.0,
+        };
+        for_each_tile(task, &left, y, centre.as_deref(), |b, right, dots| {
+            let range = block(b, m);
+            let place = range.start - columns.start..range.end - columns.start;
+            let pass = Sums {
+                kernel,
+                diagonal: false,
+                column_weights: &v[range],
+                rows: &mut partial.rows,
+                columns: marginals.then(|| (ones.as_slice(), &mut partial.columns[place])),
+                squares: marginals.then_some(&mut partial.squares),
+            };
+            dispatch(pass, Tile { dots, xx: &left.norms, yy: &right.norms });
+        });
+        partial
+    };
+    let mut sums =
+        CrossMarginals { rows: vec![0.0; n], columns: vec![0.0; if marginals { m } else { 0 }], squares: 0.0 };
+    sweep(&tasks(n, m, false), WAVE, work, |task, partial| {
+        add(&mut sums.rows[task.rows(n)], &partial.rows);
+        if marginals {
+            add(&mut sums.columns[task.columns(m)], &partial.columns);
+            sums.squares += partial.squares;
+        }
+    });
+    sums
+}
+
+fn symmetric_in<T: Real>(kernel: &Kernel, x: &Points, w: &[f64], marginals: bool) -> WithinMarginals {
+    let n = x.len();
+    let centre = centre(kernel, x);
+    let work = |task: &Task| {
+        let left = Panel::<T>::new(x, task.rows(n), centre.as_deref());
+        let (rows, columns) = (task.rows(n), task.columns(n));
+        let mut partial = Partial { rows: vec![0.0; rows.len()], columns: vec![0.0; columns.len()], squares: 0.0 };
+        let mut squares_on_diagonal = 0.0;
+        for_each_tile(task, &left, x, centre.as_deref(), |b, right, dots| {
+            let range = block(b, n);
+            let diagonal = b == task.row_block;
+            let place = range.start - columns.start..range.end - columns.start;
+            let squares = if diagonal { &mut squares_on_diagonal } else { &mut partial.squares };
+            let pass = Sums {
+                kernel,
+                diagonal,
+                column_weights: &w[range],
+                rows: &mut partial.rows,
+                columns: (!diagonal).then(|| (&w[rows.clone()], &mut partial.columns[place])),
+                squares: marginals.then_some(squares),
+            };
+            dispatch(pass, Tile { dots, xx: &left.norms, yy: &right.norms });
+        });
+        // A tile off the diagonal stands for its mirror image too.
+        partial.squares = 2.0 * partial.squares + squares_on_diagonal;
+        let diagonal = if task.column_blocks.start == task.row_block { diagonal::<T>(kernel, x, task) } else { vec![] };
+        (partial, diagonal)
+    };
+    let mut sums = WithinMarginals { rows: vec![0.0; n], diagonal: Vec::with_capacity(n), squares: 0.0 };
+    sweep(&tasks(n, n, true), WAVE, work, |task, (partial, diagonal)| {
+        add(&mut sums.rows[task.rows(n)], &partial.rows);
+        add(&mut sums.rows[task.columns(n)], &partial.columns);
+        sums.squares += partial.squares;
+        sums.diagonal.extend(diagonal);
+    });
+    sums
+}
+
+/// k(xᵢ,xᵢ) for the rows of a task, from norms without a centre, in double precision.
+fn diagonal<T: Real>(kernel: &Kernel, x: &Points, task: &Task) -> Vec<f64> {
+    Panel::<T>::new(x, task.rows(x.len()), None).norms.iter().map(|xx| kernel.diagonal(&xx.widen())).collect()
+}
+
+fn gradients_in<T: Real>(kernel: &Kernel, x: &Points, y: &Points, v: &[f64]) -> Vec<f64> {
+    let (n, m, d) = (x.len(), y.len(), x.dim());
+    let centre = centre(kernel, y);
+    let work = |task: &Task| {
+        let left = Panel::<T>::new(x, task.rows(n), centre.as_deref());
+        let mut gradients = vec![0.0; left.len() * d];
+        let mut along_x = vec![0.0; left.len()];
+        let mut part = vec![T::default(); left.len() * d];
+        for_each_tile(task, &left, y, centre.as_deref(), |b, right, dots| {
+            let pass = Slopes { kernel, column_weights: &v[block(b, m)], rows: &mut along_x };
+            dispatch(pass, Tile { dots: &mut *dots, xx: &left.norms, yy: &right.norms });
+            let (rows, columns) = (left.len(), right.len());
+            // SAFETY: dots is (rows, columns), the panel (columns, d) and part (rows, d), each row after row.
+            unsafe { panel::product((rows, d, columns), &mut part, (1, d), dots, (1, columns), &right.data, (1, d)) };
+            for (sum, part) in gradients.iter_mut().zip(&part) {
+                *sum += part.widen();
+            }
+        });
+        for ((gradient, x), slope) in gradients.chunks_exact_mut(d).zip(left.data.chunks_exact(d)).zip(&along_x) {
+            for (gradient, x) in gradient.iter_mut().zip(x) {
+                *gradient += 2.0 * slope * x.widen();
+            }
+        }
+        gradients
+    };
+    let mut gradients = vec![0.0; n * d];
+    // Each result is a block of gradients, so few of them are held at a time.
+    let wave = ((1 << 24) / (BLOCK * d)).clamp(16, WAVE);
+    sweep(&tasks(n, m, false), wave, work, |task, part| {
+        let rows = task.rows(n);
+        add(&mut gradients[rows.start * d..rows.end * d], &part);
+    });
+    gradients
+}
+
+/// Calls `f` with each block of columns of the task, its panel and the tile of inner products.
+fn for_each_tile<T: Real>(
+    task: &Task,
+    left: &Panel<T>,
+    y: &Points,
+    centre: Option<&[f64]>,
+    mut f: impl FnMut(usize, &Panel<T>, &mut [T]),
+) {
+    let mut dots = vec![T::default(); left.len() * BLOCK];
+    for b in task.column_blocks.clone() {
+        let right = Panel::<T>::new(y, block(b, y.len()), centre);
+        let dots = &mut dots[..left.len() * right.len()];
+        left.inner_products(&right, dots);
+        f(b, &right, dots);
+    }
+}
+
+/// The point that is moved to the origin, where the kernel allows it.
+fn centre(kernel: &Kernel, y: &Points) -> Option<Vec<f64>> {
+    kernel.is_radial().then(|| mean(y))
+}
+
+fn add(sums: &mut [f64], parts: &[f64]) {
+    for (sum, part) in sums.iter_mut().zip(parts) {
+        *sum += part;
+    }
+}
+
+/// The weights of `points`, all 1 if not given.
+fn weights(points: &Points, weights: Option<&[f64]>) -> Result<Vec<f64>> {
+    let Some(weights) = weights else {
+        return Ok(vec![1.0; points.len()]);
+    };
+    if weights.len() != points.len() {
+        return Err(Error::mismatch(
+            "number of points",
+            format!("{} weights", weights.len()),
+            format!("{} points", points.len()),
+            "give one weight for each point",
+        ));
+    }
+    match weights.iter().position(|w| !w.is_finite()) {
+        Some(i) => Err(Error::value(format!("weights[{i}]"), weights[i], "finite numbers")),
+        None => Ok(weights.to_vec()),
+    }
+}
+
+fn same_dimension(x: &Points, y: &Points) -> Result<()> {
+    if x.dim() == y.dim() {
+        return Ok(());
+    }
+    Err(Error::mismatch("dimension of the points", x.dim(), y.dim(), "use the same features for both"))
+}
+
+fn finite(kernel: &Kernel, precision: Precision, sum: f64) -> Result<f64> {
+    all_finite(kernel, precision, &[sum])?;
+    Ok(sum)
+}
+
+fn all_finite(kernel: &Kernel, precision: Precision, sums: &[f64]) -> Result<()> {
+    match sums.iter().find(|s| !s.is_finite()) {
+        None => Ok(()),
+        Some(sum) => Err(Error::value(
+            format!("sum of the kernel {kernel} over these points"),
+            sum,
+            match precision {
+                Precision::F64 => "finite sums; the points are too large for this kernel, rescale them",
+                Precision::F32 => "finite sums; the points are too large for single precision, use double",
+            },
+        )),
+    }
+}
