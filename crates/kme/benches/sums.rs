@@ -46,7 +46,9 @@ fn main() {
     println!("{threads} threads, load {load_before}");
     let (peak32, peak64) = (peak::<f32>(threads), peak::<f64>(threads));
     println!("matrix product 2048³: f32 {peak32:.1} GFLOP/s, f64 {peak64:.1} GFLOP/s\n");
-    println!("| kernel | precision | d | seconds | GFLOP/s | % of peak | ns per pair and thread |\n|---|---|---|---|---|---|---|");
+    println!(
+        "| kernel | precision | d | seconds | GFLOP/s | % of peak | ns per pair and thread |\n|---|---|---|---|---|---|---|"
+    );
     let mut rows = Vec::new();
     let n = options.n;
     let dimensions: &[usize] = if options.quick { &[16, 256] } else { &[16, 256, 2048] };

@@ -5,8 +5,10 @@
 //! kernel values, embeddings with their file format, and estimators of the maximum mean discrepancy (MMD).
 
 pub mod arith;
+pub mod discrepancy;
 pub mod embedding;
 pub mod error;
+pub mod features;
 pub mod io;
 pub mod kernel;
 pub mod points;

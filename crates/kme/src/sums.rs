@@ -18,12 +18,14 @@ mod sweep;
 mod tests;
 mod tile;
 
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, Pair};
 use crate::points::Points;
 use crate::{Error, Result};
-use panel::{Panel, mean};
+use panel::mean;
+pub(crate) use panel::{Panel, product};
+use rayon::prelude::*;
 use sweep::{BLOCK, Task, block, sweep, tasks};
-use tile::{Real, Slopes, Sums, Tile, dispatch};
+use tile::{Real, Slopes, SquaredDistances, Sums, Tile, dispatch};
 
 /// The arithmetic in which kernels are evaluated. Sums are in double precision always.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -43,25 +45,25 @@ pub struct Within {
     pub diagonal: f64,
 }
 
-/// Marginal sums of K_xy.
+/// Marginal sums of K_xy − origin.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CrossMarginals {
-    /// Σⱼ k(xᵢ,yⱼ), shape (n).
+    /// Σⱼ (k(xᵢ,yⱼ) − origin), shape (n).
     pub rows: Vec<f64>,
-    /// Σᵢ k(xᵢ,yⱼ), shape (m).
+    /// Σᵢ (k(xᵢ,yⱼ) − origin), shape (m).
     pub columns: Vec<f64>,
-    /// Σᵢⱼ k(xᵢ,yⱼ)²
+    /// Σᵢⱼ (k(xᵢ,yⱼ) − origin)²
     pub squares: f64,
 }
 
-/// Marginal sums of K_xx without its diagonal, and the diagonal.
+/// Marginal sums of K_xx − origin without its diagonal, and the diagonal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WithinMarginals {
-    /// Σ_{j≠i} k(xᵢ,xⱼ), shape (n).
+    /// Σ_{j≠i} (k(xᵢ,xⱼ) − origin), shape (n).
     pub rows: Vec<f64>,
-    /// k(xᵢ,xᵢ), shape (n).
+    /// k(xᵢ,xᵢ) − origin, shape (n).
     pub diagonal: Vec<f64>,
-    /// Σ_{i≠j} k(xᵢ,xⱼ)²
+    /// Σ_{i≠j} (k(xᵢ,xⱼ) − origin)²
     pub squares: f64,
 }
 
@@ -92,7 +94,7 @@ pub fn cross(
 /// When lengths differ, a weight is not finite, or the sum overflows.
 pub fn within(kernel: &Kernel, x: &Points, w: Option<&[f64]>, precision: Precision) -> Result<Within> {
     let w = weights(x, w)?;
-    let sums = symmetric(kernel, x, &w, false, precision);
+    let sums = symmetric(kernel, x, &w, None, precision);
     Ok(Within {
         off_diagonal: finite(kernel, precision, sums.rows.iter().zip(&w).map(|(k, w)| k * w).sum())?,
         diagonal: finite(kernel, precision, sums.diagonal.iter().zip(&w).map(|(k, w)| k * w * w).sum())?,
@@ -108,7 +110,7 @@ pub fn within(kernel: &Kernel, x: &Points, w: Option<&[f64]>, precision: Precisi
 pub fn rows(kernel: &Kernel, x: &Points, y: &Points, v: Option<&[f64]>, precision: Precision) -> Result<Vec<f64>> {
     let v = weights(y, v)?;
     same_dimension(x, y)?;
-    let sums = rectangle(kernel, x, y, &v, false, precision);
+    let sums = rectangle(kernel, x, y, &v, None, precision);
     all_finite(kernel, precision, &sums.rows)?;
     Ok(sums.rows)
 }
@@ -133,27 +135,35 @@ pub fn gradients(kernel: &Kernel, x: &Points, y: &Points, v: Option<&[f64]>, pre
     Ok(gradients)
 }
 
-/// Row sums, column sums and squared sum of K_xy.
+/// Row sums, column sums and squared sum of K_xy − origin.
+///
+/// An origin near the values keeps differences of the sums from cancelling; 0 gives the plain sums.
 ///
 /// *Shapes*: x (n, d), y (m, d).
 ///
 /// # Errors
 /// When dimensions differ, or a sum overflows.
-pub fn cross_marginals(kernel: &Kernel, x: &Points, y: &Points, precision: Precision) -> Result<CrossMarginals> {
+pub fn cross_marginals(
+    kernel: &Kernel,
+    x: &Points,
+    y: &Points,
+    origin: f64,
+    precision: Precision,
+) -> Result<CrossMarginals> {
     same_dimension(x, y)?;
-    let sums = rectangle(kernel, x, y, &vec![1.0; y.len()], true, precision);
+    let sums = rectangle(kernel, x, y, &vec![1.0; y.len()], Some(origin), precision);
     finite(kernel, precision, sums.squares)?;
     Ok(sums)
 }
 
-/// Row sums and squared sum of K_xx without its diagonal, and the diagonal.
+/// Row sums and squared sum of K_xx − origin without its diagonal, and the diagonal.
 ///
 /// *Shapes*: x (n, d).
 ///
 /// # Errors
 /// When a sum overflows.
-pub fn within_marginals(kernel: &Kernel, x: &Points, precision: Precision) -> Result<WithinMarginals> {
-    let sums = symmetric(kernel, x, &vec![1.0; x.len()], true, precision);
+pub fn within_marginals(kernel: &Kernel, x: &Points, origin: f64, precision: Precision) -> Result<WithinMarginals> {
+    let sums = symmetric(kernel, x, &vec![1.0; x.len()], Some(origin), precision);
     finite(kernel, precision, sums.squares)?;
     all_finite(kernel, precision, &sums.diagonal)?;
     Ok(sums)
@@ -164,7 +174,7 @@ fn rectangle(
     x: &Points,
     y: &Points,
     v: &[f64],
-    marginals: bool,
+    marginals: Option<f64>,
     precision: Precision,
 ) -> CrossMarginals {
     match precision {
@@ -173,7 +183,7 @@ fn rectangle(
     }
 }
 
-fn symmetric(kernel: &Kernel, x: &Points, w: &[f64], marginals: bool, precision: Precision) -> WithinMarginals {
+fn symmetric(kernel: &Kernel, x: &Points, w: &[f64], marginals: Option<f64>, precision: Precision) -> WithinMarginals {
     match precision {
         Precision::F64 => symmetric_in::<f64>(kernel, x, w, marginals),
         Precision::F32 => symmetric_in::<f32>(kernel, x, w, marginals),
@@ -190,7 +200,7 @@ struct Partial {
     squares: f64,
 }
 
-fn rectangle_in<T: Real>(kernel: &Kernel, x: &Points, y: &Points, v: &[f64], marginals: bool) -> CrossMarginals {
+fn rectangle_in<T: Real>(kernel: &Kernel, x: &Points, y: &Points, v: &[f64], marginals: Option<f64>) -> CrossMarginals {
     let (n, m) = (x.len(), y.len());
     let centre = centre(kernel, y);
     let ones = vec![1.0; BLOCK];
@@ -199,7 +209,7 @@ fn rectangle_in<T: Real>(kernel: &Kernel, x: &Points, y: &Points, v: &[f64], mar
         let columns = task.columns(m);
         let mut partial = Partial {
             rows: vec![0.0; left.len()],
-            columns: vec![0.0; if marginals { columns.len() } else { 0 }],
+            columns: vec![0.0; if marginals.is_some() { columns.len() } else { 0 }],
             squares: 0.0,
         };
         for_each_tile(task, &left, y, centre.as_deref(), |b, right, dots| {
@@ -207,21 +217,25 @@ fn rectangle_in<T: Real>(kernel: &Kernel, x: &Points, y: &Points, v: &[f64], mar
             let place = range.start - columns.start..range.end - columns.start;
             let pass = Sums {
                 kernel,
+                origin: marginals.unwrap_or(0.0),
                 diagonal: false,
                 column_weights: &v[range],
                 rows: &mut partial.rows,
-                columns: marginals.then(|| (ones.as_slice(), &mut partial.columns[place])),
-                squares: marginals.then_some(&mut partial.squares),
+                columns: marginals.map(|_| (ones.as_slice(), &mut partial.columns[place])),
+                squares: marginals.map(|_| &mut partial.squares),
             };
             dispatch(pass, Tile { dots, xx: &left.norms, yy: &right.norms });
         });
         partial
     };
-    let mut sums =
-        CrossMarginals { rows: vec![0.0; n], columns: vec![0.0; if marginals { m } else { 0 }], squares: 0.0 };
+    let mut sums = CrossMarginals {
+        rows: vec![0.0; n],
+        columns: vec![0.0; if marginals.is_some() { m } else { 0 }],
+        squares: 0.0,
+    };
     sweep(&tasks(n, m, false), WAVE, work, |task, partial| {
         add(&mut sums.rows[task.rows(n)], &partial.rows);
-        if marginals {
+        if marginals.is_some() {
             add(&mut sums.columns[task.columns(m)], &partial.columns);
             sums.squares += partial.squares;
         }
@@ -229,7 +243,7 @@ fn rectangle_in<T: Real>(kernel: &Kernel, x: &Points, y: &Points, v: &[f64], mar
     sums
 }
 
-fn symmetric_in<T: Real>(kernel: &Kernel, x: &Points, w: &[f64], marginals: bool) -> WithinMarginals {
+fn symmetric_in<T: Real>(kernel: &Kernel, x: &Points, w: &[f64], marginals: Option<f64>) -> WithinMarginals {
     let n = x.len();
     let centre = centre(kernel, x);
     let work = |task: &Task| {
@@ -244,17 +258,22 @@ fn symmetric_in<T: Real>(kernel: &Kernel, x: &Points, w: &[f64], marginals: bool
             let squares = if diagonal { &mut squares_on_diagonal } else { &mut partial.squares };
             let pass = Sums {
                 kernel,
+                origin: marginals.unwrap_or(0.0),
                 diagonal,
                 column_weights: &w[range],
                 rows: &mut partial.rows,
                 columns: (!diagonal).then(|| (&w[rows.clone()], &mut partial.columns[place])),
-                squares: marginals.then_some(squares),
+                squares: marginals.map(|_| squares),
             };
             dispatch(pass, Tile { dots, xx: &left.norms, yy: &right.norms });
         });
         // A tile off the diagonal stands for its mirror image too.
         partial.squares = 2.0 * partial.squares + squares_on_diagonal;
-        let diagonal = if task.column_blocks.start == task.row_block { diagonal::<T>(kernel, x, task) } else { vec![] };
+        let diagonal = if task.column_blocks.start == task.row_block {
+            diagonal::<T>(kernel, x, task, marginals.unwrap_or(0.0))
+        } else {
+            vec![]
+        };
         (partial, diagonal)
     };
     let mut sums = WithinMarginals { rows: vec![0.0; n], diagonal: Vec::with_capacity(n), squares: 0.0 };
@@ -267,9 +286,55 @@ fn symmetric_in<T: Real>(kernel: &Kernel, x: &Points, w: &[f64], marginals: bool
     sums
 }
 
-/// k(xᵢ,xᵢ) for the rows of a task, from norms without a centre, in double precision.
-fn diagonal<T: Real>(kernel: &Kernel, x: &Points, task: &Task) -> Vec<f64> {
-    Panel::<T>::new(x, task.rows(x.len()), None).norms.iter().map(|xx| kernel.diagonal(&xx.widen())).collect()
+/// k(xᵢ,xᵢ) − origin for the rows of a task, from norms without a centre, in double precision.
+fn diagonal<T: Real>(kernel: &Kernel, x: &Points, task: &Task, origin: f64) -> Vec<f64> {
+    let panel = Panel::<T>::new(x, task.rows(x.len()), None);
+    panel.norms.iter().map(|xx| kernel.diagonal(&xx.widen()) - origin).collect()
+}
+
+/// k(xᵢ,yⱼ) for single pairs (i, j), in double precision and without cancellation.
+///
+/// # Errors
+/// When dimensions differ, an index is out of range, or a value overflows.
+pub fn pairs(kernel: &Kernel, x: &Points, y: &Points, pairs: &[(usize, usize)]) -> Result<Vec<f64>> {
+    same_dimension(x, y)?;
+    if let Some((i, j)) = pairs.iter().find(|(i, j)| *i >= x.len() || *j >= y.len()) {
+        return Err(Error::value("pair of points", format!("({i}, {j})"), format!("below ({}, {})", x.len(), y.len())));
+    }
+    let zero = vec![0.0; x.dim()];
+    let value = |&(i, j): &(usize, usize)| {
+        let (left, right) = (Panel::<f64>::new(x, i..i + 1, None).data, Panel::<f64>::new(y, j..j + 1, None).data);
+        if kernel.is_radial() {
+            let difference: Vec<f64> = left.iter().zip(&right).map(|(x, y)| x - y).collect();
+            kernel.value(&Pair::of(&difference, &zero))
+        } else {
+            kernel.value(&Pair::of(&left, &right))
+        }
+    };
+    let values: Vec<f64> = pairs.par_iter().with_min_len(64).map(value).collect();
+    all_finite(kernel, Precision::F64, &values)?;
+    Ok(values)
+}
+
+/// ‖xᵢ−xⱼ‖ for all i < j, in double precision. This is the one function whose memory grows as n².
+pub(crate) fn distances(x: &Points) -> Vec<f64> {
+    let n = x.len();
+    let centre = mean(x);
+    let work = |task: &Task| {
+        let left = Panel::<f64>::new(x, task.rows(n), Some(&centre));
+        let mut found = Vec::new();
+        for_each_tile(task, &left, x, Some(&centre), |b, right, dots| {
+            dispatch(SquaredDistances, Tile { dots: &mut *dots, xx: &left.norms, yy: &right.norms });
+            for (i, row) in dots.chunks_exact(right.len()).enumerate() {
+                let first = if b == task.row_block { i + 1 } else { 0 };
+                found.extend(row[first..].iter().map(|r| r.sqrt()));
+            }
+        });
+        found
+    };
+    let mut all = Vec::with_capacity(n * (n - 1) / 2);
+    sweep(&tasks(n, n, true), WAVE, work, |_, found| all.extend(found));
+    all
 }
 
 fn gradients_in<T: Real>(kernel: &Kernel, x: &Points, y: &Points, v: &[f64]) -> Vec<f64> {
@@ -285,7 +350,7 @@ fn gradients_in<T: Real>(kernel: &Kernel, x: &Points, y: &Points, v: &[f64]) -> 
             dispatch(pass, Tile { dots: &mut *dots, xx: &left.norms, yy: &right.norms });
             let (rows, columns) = (left.len(), right.len());
             // SAFETY: dots is (rows, columns), the panel (columns, d) and part (rows, d), each row after row.
-            unsafe { panel::product((rows, d, columns), &mut part, (1, d), dots, (1, columns), &right.data, (1, d)) };
+            unsafe { product((rows, d, columns), &mut part, (1, d), dots, (1, columns), &right.data, (1, d)) };
             for (sum, part) in gradients.iter_mut().zip(&part) {
                 *sum += part.widen();
             }

@@ -4,6 +4,9 @@
 //! polynomials without branches, so that a loop over a row of a tile that evaluates a kernel on lanes becomes vector
 //! code of the width of the instruction set for which it is compiled.
 
+// The coefficients stand as they were fitted.
+#![allow(clippy::excessive_precision)]
+
 use super::Arith;
 use std::ops::{Add, Mul, Sub};
 

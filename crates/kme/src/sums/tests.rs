@@ -1,7 +1,6 @@
 //! The engine against naive loops.
 
 use super::*;
-use crate::kernel::Pair;
 use crate::points::Data;
 use rand_distr::{Distribution, StandardNormal};
 
@@ -99,7 +98,7 @@ fn check(kernel: &Kernel, x: &Points, y: &Points, precision: Precision, toleranc
     let right: Vec<f64> = kxy.iter().map(|k| k.iter().zip(&v).map(|(k, v)| k * v).sum()).collect();
     agree(&rows(kernel, x, y, Some(&v), precision).unwrap(), &right, tolerance, &format!("rows {kernel}"));
 
-    let found = cross_marginals(kernel, x, y, precision).unwrap();
+    let found = cross_marginals(kernel, x, y, 0.0, precision).unwrap();
     agree(
         &found.rows,
         &kxy.iter().map(|k| k.iter().sum()).collect::<Vec<f64>>(),
@@ -111,7 +110,7 @@ fn check(kernel: &Kernel, x: &Points, y: &Points, precision: Precision, toleranc
     let squares: f64 = kxy.iter().flatten().map(|k| k * k).sum();
     close(found.squares, squares, squares, 2.0 * tolerance, &format!("squares {kernel}"));
 
-    let found = within_marginals(kernel, x, precision).unwrap();
+    let found = within_marginals(kernel, x, 0.0, precision).unwrap();
     let right: Vec<f64> = (0..n).map(|i| (0..n).filter(|&j| j != i).map(|j| kxx[i][j]).sum()).collect();
     agree(&found.rows, &right, tolerance, &format!("row sums within {kernel}"));
     agree(&found.diagonal, &(0..n).map(|i| kxx[i][i]).collect::<Vec<_>>(), tolerance, &format!("diagonal {kernel}"));
@@ -144,4 +143,99 @@ fn every_kernel_equals_the_naive_loop() {
         check(&kernel, &sample(3, 70, 0), &sample(1, 70, 1), Precision::F64, 1e-11);
         check(&kernel, &sample(45, 9, 0), &sample(30, 9, 1), Precision::F32, 2e-5);
     }
+}
+
+#[test]
+fn the_same_bits_for_any_number_of_threads() {
+    let (x, y) = (sample(1100, 7, 0), sample(777, 7, 1));
+    let (u, v) = (weights_of(1100), weights_of(777));
+    for text in ["gaussian:sigma=2", "rq:alpha=0.2,1+linear", "distance"] {
+        let kernel: Kernel = text.parse().unwrap();
+        for precision in [Precision::F64, Precision::F32] {
+            let all = || {
+                (
+                    cross(&kernel, &x, Some(&u), &y, Some(&v), precision).unwrap().to_bits(),
+                    within(&kernel, &x, Some(&u), precision).unwrap(),
+                    rows(&kernel, &x, &y, Some(&v), precision).unwrap(),
+                    gradients(&kernel, &x, &y, Some(&v), precision).unwrap(),
+                    cross_marginals(&kernel, &x, &y, 0.3, precision).unwrap(),
+                    within_marginals(&kernel, &x, 0.3, precision).unwrap(),
+                    distances(&y),
+                )
+            };
+            let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(all);
+            let one = pool(1);
+            assert!(one == pool(2) && one == pool(3), "{text} {precision:?}");
+        }
+    }
+}
+
+#[test]
+fn single_precision_points_are_widened() {
+    let wide = sample(70, 6, 3);
+    let Data::F64(numbers) = wide.data() else { unreachable!() };
+    let narrow = Points::new(70, 6, Data::F32(numbers.iter().map(|&x| x as f32).collect())).unwrap();
+    let Data::F32(rounded) = narrow.data() else { unreachable!() };
+    let same = Points::new(70, 6, Data::F64(rounded.iter().map(|&x| f64::from(x)).collect())).unwrap();
+    for text in KERNELS {
+        let kernel: Kernel = text.parse().unwrap();
+        let all = |p: &Points| rows(&kernel, p, p, None, Precision::F64).unwrap();
+        assert_eq!(all(&narrow), all(&same), "{text}");
+    }
+}
+
+#[test]
+fn far_from_the_origin_radial_kernels_keep_their_digits() {
+    let near = sample(50, 4, 0);
+    let Data::F64(numbers) = near.data() else { unreachable!() };
+    let far = Points::new(50, 4, Data::F64(numbers.iter().map(|x| x + 1e6).collect())).unwrap();
+    let Data::F64(rounded) = far.data() else { unreachable!() };
+    let near = Points::new(50, 4, Data::F64(rounded.iter().map(|x| x - 1e6).collect())).unwrap();
+    for text in ["gaussian:sigma=1", "energy", "imq:c=1", "rq:alpha=0.2"] {
+        let kernel: Kernel = text.parse().unwrap();
+        for (precision, tolerance) in [(Precision::F64, 1e-9), (Precision::F32, 1e-4)] {
+            let (a, b) =
+                (within(&kernel, &far, None, precision).unwrap(), within(&kernel, &near, None, precision).unwrap());
+            close(a.off_diagonal, b.off_diagonal, b.off_diagonal.abs(), tolerance, text);
+        }
+    }
+}
+
+#[test]
+fn an_origin_is_subtracted() {
+    let (x, y) = (sample(300, 3, 0), sample(40, 3, 1));
+    let kernel: Kernel = "gaussian:sigma=2".parse().unwrap();
+    let (plain, moved) = [0.0, 0.25].map(|o| cross_marginals(&kernel, &x, &y, o, Precision::F64).unwrap()).into();
+    for (plain, moved) in plain.rows.iter().zip(&moved.rows) {
+        close(*moved, plain - 40.0 * 0.25, 1.0, 1e-12, "row");
+    }
+    for (plain, moved) in plain.columns.iter().zip(&moved.columns) {
+        close(*moved, plain - 300.0 * 0.25, 1.0, 1e-12, "column");
+    }
+    let total: f64 = plain.rows.iter().sum();
+    close(moved.squares, plain.squares - 0.5 * total + 12000.0 * 0.0625, plain.squares, 1e-12, "squares");
+    let (plain, moved) = [0.0, 0.25].map(|o| within_marginals(&kernel, &x, o, Precision::F64).unwrap()).into();
+    close(moved.rows[7], plain.rows[7] - 299.0 * 0.25, 1.0, 1e-12, "row within");
+    assert_eq!(moved.diagonal[7], plain.diagonal[7] - 0.25);
+}
+
+#[test]
+fn faults_are_named() {
+    let (x, y, z) = (sample(5, 3, 0), sample(4, 3, 1), sample(4, 2, 1));
+    let kernel: Kernel = "linear".parse().unwrap();
+    let message = |r: Result<f64>| r.unwrap_err().to_string();
+    assert!(message(cross(&kernel, &x, None, &z, None, Precision::F64)).contains("dimension of the points differs"));
+    assert!(message(cross(&kernel, &x, Some(&[1.0; 4]), &y, None, Precision::F64)).contains("4 weights"));
+    assert!(
+        message(cross(&kernel, &x, None, &y, Some(&[1.0, f64::NAN, 1.0, 1.0]), Precision::F64)).contains("weights[1]")
+    );
+    assert!(pairs(&kernel, &x, &y, &[(0, 4)]).unwrap_err().to_string().contains("(0, 4)"));
+    let huge = Points::new(4, 1, Data::F64(vec![1e200, -1e200, 3e200, 1.0])).unwrap();
+    for text in ["linear", "gaussian:sigma=1", "energy", "rq:alpha=0.2", "distance"] {
+        let kernel: Kernel = text.parse().unwrap();
+        let found = within(&kernel, &huge, None, Precision::F64);
+        assert!(found.unwrap_err().to_string().contains("rescale"), "{text}");
+    }
+    let large = Points::new(2, 1, Data::F64(vec![1e25, -1e25])).unwrap();
+    assert!(within(&kernel, &large, None, Precision::F32).unwrap_err().to_string().contains("use double"));
 }

@@ -92,6 +92,8 @@ pub(crate) fn dispatch<T: Real, P: Pass<T>>(pass: P, tile: Tile<'_, T>) -> P::Ou
 /// Sums of kernel values over a tile, in double precision.
 pub(crate) struct Sums<'a> {
     pub kernel: &'a Kernel,
+    /// A constant that is subtracted from every value before it is summed.
+    pub origin: f64,
     /// Whether the tile lies on the diagonal of a symmetric matrix; its own diagonal is then left out.
     pub diagonal: bool,
     /// Weights vⱼ of the columns.
@@ -112,8 +114,14 @@ impl<T: Real> Pass<T> for Sums<'_> {
         let width = tile.yy.len();
         let mut values = vec![T::default(); width];
         let mut squares = 0.0;
+        let origin = T::narrow(self.origin).lane::<FMA>();
         for (i, dots) in tile.dots.chunks_exact(width).enumerate() {
             evaluate::<T, FMA, { VALUE }>(self.kernel, dots, tile.xx[i], tile.yy, &mut values);
+            if self.origin != 0.0 {
+                for value in &mut values {
+                    *value = T::number(value.lane::<FMA>() - origin);
+                }
+            }
             if self.diagonal {
                 values[i] = T::narrow(0.0);
             }

@@ -1,0 +1,272 @@
+//! Estimators of the squared maximum mean discrepancy, their standard errors, the witness, the median heuristic.
+//!
+//! MMD²(P,Q) = E k(X,X') + E k(Y,Y') − 2 E k(X,Y) = ‖μ_P − μ_Q‖² is the squared distance of the kernel mean embeddings
+//! of two distributions. Reference: Gretton et al., "A kernel two-sample test", JMLR 2012.
+
+mod median;
+#[cfg(test)]
+mod tests;
+mod variance;
+mod witness;
+
+pub use median::median_distance;
+pub use variance::Variance;
+pub use witness::Witness;
+
+use crate::kernel::{Form, Kernel};
+use crate::points::Points;
+use crate::sums::{self, Precision};
+use crate::{Error, Result};
+use std::fmt;
+use std::str::FromStr;
+
+/// Points with optional weights; weights are divided by their sum.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample<'a> {
+    /// Shape (n, d).
+    pub points: &'a Points,
+    /// Shape (n), with a positive sum.
+    pub weights: Option<&'a [f64]>,
+}
+
+impl<'a> From<&'a Points> for Sample<'a> {
+    fn from(points: &'a Points) -> Self {
+        Self { points, weights: None }
+    }
+}
+
+impl Sample<'_> {
+    /// The weights with sum 1: 1/n each if none were given.
+    ///
+    /// # Errors
+    /// When their number is not n, one is not finite, or their sum is not positive.
+    pub fn normalised_weights(&self) -> Result<Vec<f64>> {
+        let n = self.points.len();
+        let Some(weights) = self.weights else {
+            return Ok(vec![1.0 / n as f64; n]);
+        };
+        if weights.len() != n {
+            return Err(Error::mismatch(
+                "number of points",
+                format!("{} weights", weights.len()),
+                format!("{n} points"),
+                "give one weight for each point",
+            ));
+        }
+        let sum: f64 = weights.iter().sum();
+        if !(sum.is_finite() && sum > 0.0) {
+            return Err(Error::value("sum of the weights", sum, "finite weights with a sum > 0"));
+        }
+        Ok(weights.iter().map(|w| w / sum).collect())
+    }
+}
+
+/// How MMD² is estimated from n points of P and m points of Q.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Estimator {
+    /// mean K_xx + mean K_yy − 2 mean K_xy with the diagonals: never negative for a positive definite kernel, and too
+    /// large by (E k(x,x) − E k(x,x'))/n + (E k(y,y) − E k(y,y'))/m on average.
+    Biased,
+    /// The same without the diagonals of K_xx and K_yy: right on average, hence negative about half of the time when
+    /// P = Q. Every pair of an x and a y counts.
+    #[default]
+    Unbiased,
+    /// The unbiased estimator that also leaves out the pairs (xᵢ,yᵢ): a U-statistic in the pairs (xᵢ,yᵢ); needs n = m.
+    UStatistic,
+    /// The mean of k(x₁,x₂) + k(y₁,y₂) − k(x₁,y₂) − k(x₂,y₁) over disjoint pairs of neighbours: unbiased, and linear in
+    /// the number of points, but far less accurate. Points beyond 2⌊min(n,m)/2⌋ are not used. Gretton et al., §6.
+    Linear,
+}
+
+impl Estimator {
+    const ALL: [(Self, &'static str); 4] = [
+        (Self::Biased, "biased"),
+        (Self::Unbiased, "unbiased"),
+        (Self::UStatistic, "u-statistic"),
+        (Self::Linear, "linear"),
+    ];
+}
+
+impl fmt::Display for Estimator {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let (_, name) = Self::ALL.iter().find(|(e, _)| e == self).expect("every estimator has a name");
+        f.write_str(name)
+    }
+}
+
+impl FromStr for Estimator {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match Self::ALL.iter().find(|(_, name)| *name == text) {
+            Some((estimator, _)) => Ok(*estimator),
+            None => Err(Error::value("estimator", text, "one of biased, unbiased, u-statistic, linear")),
+        }
+    }
+}
+
+/// An estimate of MMD², as it came out: an unbiased one may be negative.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Estimate {
+    /// MMD² itself, not its half and not its root.
+    pub value: f64,
+    /// Estimated standard deviation of `value` over new samples of the same sizes: see [`mmd2`] for when there is one.
+    pub standard_error: Option<f64>,
+    pub estimator: Estimator,
+    pub kernel: Kernel,
+    /// Number of points x.
+    pub n: usize,
+    /// Number of points y.
+    pub m: usize,
+    pub precision: Precision,
+}
+
+/// The squared maximum mean discrepancy between the distributions of two samples.
+///
+/// *Weights*: the biased estimator with weights is ‖Σwᵢk(xᵢ,·) − Σvⱼk(yⱼ,·)‖² for weights of sum 1. The unbiased one
+/// divides Σ_{i≠j} wᵢwⱼ k(xᵢ,xⱼ) by 1 − Σwᵢ², which is unbiased as long as the weights do not depend on the points; it
+/// needs weights ≥ 0. The other two estimators have no weighted form.
+///
+/// *Standard error*: the square root of an unbiased estimate of the variance (see [`Variance`]), for the linear
+/// estimator that of a mean. Where sampling noise makes that estimate smaller than the variance would be for P = Q, the
+/// latter is taken, since the variance cannot be below it: so it is somewhat too large when P = Q. The biased estimator
+/// is given that of the unbiased one, from which it differs by a factor 1 + O(1/n). There is none with weights, and
+/// none below 4 points on either side (the linear estimator: below 2 pairs).
+///
+/// *Shapes*: x (n, d), y (m, d); n and m are free.
+///
+/// # Errors
+/// When dimensions differ, weights do not fit, the estimator cannot be used for these sizes or weights, or a sum
+/// overflows.
+pub fn mmd2<'a>(
+    kernel: &Kernel,
+    x: impl Into<Sample<'a>>,
+    y: impl Into<Sample<'a>>,
+    estimator: Estimator,
+    precision: Precision,
+) -> Result<Estimate> {
+    let (x, y) = (x.into(), y.into());
+    let (n, m) = (x.points.len(), y.points.len());
+    if estimator != Estimator::Biased && n.min(m) < 2 {
+        return Err(Error::value("number of points", n.min(m), format!("at least 2 for the {estimator} estimator")));
+    }
+    let (value, standard_error) = match (estimator, x.weights.or(y.weights)) {
+        (Estimator::Linear, None) => linear(kernel, x.points, y.points)?,
+        (_, None) => unweighted(kernel, x.points, y.points, estimator, precision)?,
+        (Estimator::Biased | Estimator::Unbiased, Some(_)) => {
+            (weighted(kernel, x, y, estimator == Estimator::Unbiased, precision)?, None)
+        }
+        (_, Some(_)) => {
+            return Err(Error::value("estimator", estimator, "biased or unbiased, when there are weights"));
+        }
+    };
+    Ok(Estimate { value, standard_error, estimator, kernel: kernel.clone(), n, m, precision })
+}
+
+/// The kernel inception distance of two samples of features: unbiased MMD² with (⟨x,y⟩/d + 1)³, on all points.
+///
+/// Not multiplied by 100 and not square-rooted. Reference: Bińkowski et al., "Demystifying MMD GANs", ICLR 2018, §4.
+///
+/// # Errors
+/// As [`mmd2`].
+pub fn kid(x: &Points, y: &Points, precision: Precision) -> Result<Estimate> {
+    mmd2(&Kernel::kid(x.dim())?, x, y, Estimator::Unbiased, precision)
+}
+
+/// The energy distance 2 E‖X−Y‖ − E‖X−X'‖ − E‖Y−Y'‖, which is MMD² with the kernel −‖x−y‖.
+///
+/// Reference: Székely, Rizzo, "Energy statistics", 2013; Sejdinovic et al., Annals of Statistics 2013.
+///
+/// # Errors
+/// As [`mmd2`].
+pub fn energy_distance<'a>(
+    x: impl Into<Sample<'a>>,
+    y: impl Into<Sample<'a>>,
+    estimator: Estimator,
+    precision: Precision,
+) -> Result<Estimate> {
+    mmd2(&Kernel::try_from(Form::Energy { a: 0.0 })?, x, y, estimator, precision)
+}
+
+fn unweighted(
+    kernel: &Kernel,
+    x: &Points,
+    y: &Points,
+    estimator: Estimator,
+    precision: Precision,
+) -> Result<(f64, Option<f64>)> {
+    if estimator == Estimator::UStatistic && x.len() != y.len() {
+        return Err(Error::mismatch("number of points", x.len(), y.len(), "the u-statistic needs equal numbers"));
+    }
+    let origin = typical_value(kernel, x, y)?;
+    let xx = sums::within_marginals(kernel, x, origin, precision)?;
+    let yy = sums::within_marginals(kernel, y, origin, precision)?;
+    let xy = sums::cross_marginals(kernel, x, y, origin, precision)?;
+    let (n, m) = (x.len() as f64, y.len() as f64);
+    let sum = |values: &[f64]| values.iter().sum::<f64>();
+    let value = match estimator {
+        Estimator::Biased => {
+            (sum(&xx.rows) + sum(&xx.diagonal)) / (n * n) + (sum(&yy.rows) + sum(&yy.diagonal)) / (m * m)
+                - 2.0 * sum(&xy.rows) / (n * m)
+        }
+        Estimator::UStatistic => {
+            let same: Vec<(usize, usize)> = (0..x.len()).map(|i| (i, i)).collect();
+            let same: f64 = sums::pairs(kernel, x, y, &same)?.iter().map(|k| k - origin).sum();
+            (sum(&xx.rows) + sum(&yy.rows) - 2.0 * (sum(&xy.rows) - same)) / (n * (n - 1.0))
+        }
+        _ => sum(&xx.rows) / (n * (n - 1.0)) + sum(&yy.rows) / (m * (m - 1.0)) - 2.0 * sum(&xy.rows) / (n * m),
+    };
+    let standard_error = Variance::estimate(&xx, &yy, &xy).map(|v| match estimator {
+        Estimator::UStatistic => v.of_u_statistic(n).standard_error(),
+        _ => v.at(n, m).standard_error(),
+    });
+    Ok((value, standard_error))
+}
+
+/// Roughly the mean of k(x,y), from a few points: MMD² is the same for k and k − constant, but small differences of
+/// large sums are not.
+fn typical_value(kernel: &Kernel, x: &Points, y: &Points) -> Result<f64> {
+    const FEW: usize = 64;
+    let (n, m) = (x.len(), y.len());
+    let some: Vec<(usize, usize)> = (0..FEW).map(|i| (i * n / FEW, i * m / FEW)).collect();
+    Ok(sums::pairs(kernel, x, y, &some)?.iter().sum::<f64>() / FEW as f64)
+}
+
+fn weighted(kernel: &Kernel, x: Sample, y: Sample, unbiased: bool, precision: Precision) -> Result<f64> {
+    let (w, v) = (x.normalised_weights()?, y.normalised_weights()?);
+    let within = |points: &Points, weights: &[f64]| -> Result<f64> {
+        let sums = sums::within(kernel, points, Some(weights), precision)?;
+        if !unbiased {
+            return Ok(sums.off_diagonal + sums.diagonal);
+        }
+        if let Some(i) = weights.iter().position(|w| *w < 0.0) {
+            return Err(Error::value(
+                format!("weights[{i}]"),
+                weights[i],
+                "weights ≥ 0 for the unbiased estimator; signed weights have the biased one",
+            ));
+        }
+        let pairs = 1.0 - weights.iter().map(|w| w * w).sum::<f64>();
+        if pairs <= f64::EPSILON {
+            return Err(Error::value("weights", "all on one point", "at least two positive weights"));
+        }
+        Ok(sums.off_diagonal / pairs)
+    };
+    let cross = sums::cross(kernel, x.points, Some(&w), y.points, Some(&v), precision)?;
+    Ok(within(x.points, &w)? + within(y.points, &v)? - 2.0 * cross)
+}
+
+fn linear(kernel: &Kernel, x: &Points, y: &Points) -> Result<(f64, Option<f64>)> {
+    let count = x.len().min(y.len()) / 2;
+    let pairs = |i: usize, j: usize| -> Vec<(usize, usize)> { (0..count).map(|p| (2 * p + i, 2 * p + j)).collect() };
+    let xx = sums::pairs(kernel, x, x, &pairs(0, 1))?;
+    let yy = sums::pairs(kernel, y, y, &pairs(0, 1))?;
+    let xy = sums::pairs(kernel, x, y, &pairs(0, 1))?;
+    let yx = sums::pairs(kernel, x, y, &pairs(1, 0))?;
+    let terms: Vec<f64> = (0..count).map(|p| xx[p] + yy[p] - xy[p] - yx[p]).collect();
+    let mean = terms.iter().sum::<f64>() / count as f64;
+    let squares: f64 = terms.iter().map(|t| (t - mean).powi(2)).sum();
+    let error = (count >= 2).then(|| (squares / (count as f64 * (count as f64 - 1.0))).sqrt());
+    Ok((mean, error))
+}

@@ -1,0 +1,73 @@
+//! The witness function, which shows where two distributions differ.
+
+use super::Sample;
+use crate::kernel::Kernel;
+use crate::points::Points;
+use crate::sums::{self, Precision};
+use crate::{Error, Result};
+
+/// The witness f = μ_X − μ_Y: positive where x is denser, negative where y is.
+///
+/// It is not divided by its norm, so that f(x) averaged over x minus f(y) averaged over y is the biased MMD².
+#[derive(Clone, Debug)]
+pub struct Witness<'a> {
+    kernel: &'a Kernel,
+    x: &'a Points,
+    u: Vec<f64>,
+    y: &'a Points,
+    v: Vec<f64>,
+    precision: Precision,
+}
+
+impl<'a> Witness<'a> {
+    /// The witness between two samples, whose weights are divided by their sums.
+    ///
+    /// # Errors
+    /// When dimensions differ or weights do not fit.
+    pub fn new(
+        kernel: &'a Kernel,
+        x: impl Into<Sample<'a>>,
+        y: impl Into<Sample<'a>>,
+        precision: Precision,
+    ) -> Result<Self> {
+        let (x, y) = (x.into(), y.into());
+        let (u, v) = (x.normalised_weights()?, y.normalised_weights()?);
+        if x.points.dim() != y.points.dim() {
+            return Err(Error::mismatch(
+                "dimension of the points",
+                x.points.dim(),
+                y.points.dim(),
+                "use the same features for both",
+            ));
+        }
+        Ok(Self { kernel, x: x.points, u, y: y.points, v, precision })
+    }
+
+    /// f at each point: shape (points).
+    ///
+    /// # Errors
+    /// When the dimension differs or a sum overflows.
+    pub fn value(&self, points: &Points) -> Result<Vec<f64>> {
+        let mut x = sums::rows(self.kernel, points, self.x, Some(&self.u), self.precision)?;
+        let y = sums::rows(self.kernel, points, self.y, Some(&self.v), self.precision)?;
+        subtract(&mut x, &y);
+        Ok(x)
+    }
+
+    /// ∇f at each point: shape (points, d), row after row.
+    ///
+    /// # Errors
+    /// When the dimension differs or a sum overflows.
+    pub fn gradient(&self, points: &Points) -> Result<Vec<f64>> {
+        let mut x = sums::gradients(self.kernel, points, self.x, Some(&self.u), self.precision)?;
+        let y = sums::gradients(self.kernel, points, self.y, Some(&self.v), self.precision)?;
+        subtract(&mut x, &y);
+        Ok(x)
+    }
+}
+
+fn subtract(x: &mut [f64], y: &[f64]) {
+    for (x, y) in x.iter_mut().zip(y) {
+        *x -= y;
+    }
+}

@@ -1,0 +1,374 @@
+//! Random Fourier features: a finite feature map whose inner products approximate a Gaussian kernel.
+//!
+//! Reference: Rahimi, Recht, "Random features for large-scale kernel machines", NIPS 2007; the two versions are compared
+//! by Sutherland, Schneider, "On the error of random Fourier features", UAI 2015.
+
+use crate::arith::{Arith, Lane};
+use crate::points::{Data, Points};
+use crate::rng::{Rng, stream};
+use crate::sums::{Panel, product};
+use crate::{Error, Result};
+use rand_xoshiro::rand_core::Rng as _;
+use rayon::prelude::*;
+use std::f64::consts::TAU;
+
+/// Which functions of the frequencies are taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Waves {
+    /// √(2/s)·cos(ωᵢ·x + bᵢ) with s frequencies and phases: the squared norm of a feature vector is 1 on average only.
+    Phase,
+    /// √(2/s)·(cos ωᵢ·x, sin ωᵢ·x) with s/2 frequencies: the squared norm is exactly 1.
+    #[default]
+    Paired,
+}
+
+/// A random map z: R^d → R^s with E ⟨z(x),z(y)⟩ = exp(−‖x−y‖²/(2σ²)).
+///
+/// The root mean square error of the inner products is below 1/√s. The same map must be used for all points that are
+/// compared; it is a function of its five parameters, which are all that needs to be stored.
+///
+/// # Example
+/// ```
+/// use kme::features::{RandomFeatures, Waves};
+/// use kme::points::{Data, Points};
+/// let map = RandomFeatures::new(3, 500, 2.0, Waves::Paired, 7)?;
+/// let x = Points::new(2, 3, Data::F64(vec![0.0, 0.0, 0.0, 1.0, 1.0, 1.0]))?;
+/// let z = map.map(&x)?;
+/// assert_eq!((z.len(), z.dim()), (2, 500));
+/// # Ok::<(), kme::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct RandomFeatures {
+    waves: Waves,
+    sigma: f64,
+    seed: u64,
+    d: usize,
+    s: usize,
+    /// Shape (frequencies, d), row after row.
+    frequencies: Vec<f64>,
+    /// One for each frequency, in [0, 2π); empty for paired waves.
+    phases: Vec<f64>,
+}
+
+impl RandomFeatures {
+    /// `s` features of points of dimension `d` for the Gaussian kernel of width `sigma`, drawn from `seed`.
+    ///
+    /// # Errors
+    /// When d or s is 0, sigma is not a positive finite number, or s is odd for paired waves.
+    pub fn new(d: usize, s: usize, sigma: f64, waves: Waves, seed: u64) -> Result<Self> {
+        if d == 0 {
+            return Err(Error::value("dimension d of the points", d, "at least 1"));
+        }
+        if s == 0 || (waves == Waves::Paired && s % 2 == 1) {
+            return Err(Error::value("number of random features", s, "at least 1, and even for paired waves"));
+        }
+        if !(1e-12..=1e12).contains(&sigma) {
+            return Err(Error::value("sigma of the random features", sigma, "a number from 1e-12 to 1e12"));
+        }
+        let count = match waves {
+            Waves::Phase => s,
+            Waves::Paired => s / 2,
+        };
+        let Some(size) = count.checked_mul(d).filter(|size| *size <= 1 << 32) else {
+            return Err(Error::value("number of random features", s, "few enough for 2³² frequencies × dimensions"));
+        };
+        let mut rng = stream(seed, "random features: frequencies", 0);
+        let mut frequencies = Vec::with_capacity(size + 1);
+        while frequencies.len() < size {
+            let (a, b) = two_normals(&mut rng);
+            frequencies.extend([a / sigma, b / sigma]);
+        }
+        frequencies.truncate(size);
+        let mut rng = stream(seed, "random features: phases", 0);
+        let phases = match waves {
+            Waves::Phase => (0..s).map(|_| TAU * uniform(&mut rng)).collect(),
+            Waves::Paired => vec![],
+        };
+        Ok(Self { waves, sigma, seed, d, s, frequencies, phases })
+    }
+
+    /// The dimension d of the points.
+    pub fn dim(&self) -> usize {
+        self.d
+    }
+
+    /// The number of features s.
+    pub fn len(&self) -> usize {
+        self.s
+    }
+
+    /// Never true: there is at least one feature.
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// The width σ of the Gaussian kernel that is approximated.
+    pub fn sigma(&self) -> f64 {
+        self.sigma
+    }
+
+    /// The seed from which the frequencies were drawn.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Phase or paired.
+    pub fn waves(&self) -> Waves {
+        self.waves
+    }
+
+    /// The features of each point: shape (n, s). Paired waves are cos, sin, cos, sin, ...
+    ///
+    /// # Errors
+    /// When the dimension of the points is not d, or n·s numbers overflow.
+    pub fn map(&self, points: &Points) -> Result<Points> {
+        let mut features = vec![0.0; points.len() * self.s];
+        let blocks: Vec<usize> = (0..points.len()).step_by(BLOCK).collect();
+        self.check(points)?;
+        features.par_chunks_mut(BLOCK * self.s).zip(blocks).for_each(|(out, first)| self.block(points, first, out));
+        Points::new(points.len(), self.s, Data::F64(features))
+    }
+
+    /// The weighted mean of the features, Σ wᵢ z(xᵢ): shape (s). Weights that are not given are 1/n.
+    ///
+    /// This is the embedding of the sample, and ⟨mean, z(x)⟩ its value at x. The order of additions depends on n alone.
+    ///
+    /// # Errors
+    /// When the dimension of the points is not d, or the weights do not fit.
+    pub fn mean(&self, points: &Points, weights: Option<&[f64]>) -> Result<Vec<f64>> {
+        self.check(points)?;
+        let n = points.len();
+        if let Some(weights) = weights.filter(|w| w.len() != n) {
+            return Err(Error::mismatch(
+                "number of points",
+                format!("{} weights", weights.len()),
+                format!("{n} points"),
+                "give one weight for each point",
+            ));
+        }
+        let weight = |i: usize| weights.map_or(1.0 / n as f64, |w| w[i]);
+        let blocks: Vec<usize> = (0..n).step_by(BLOCK).collect();
+        let mut mean = vec![0.0; self.s];
+        for wave in blocks.chunks(64) {
+            let parts: Vec<Vec<f64>> = wave
+                .par_iter()
+                .map(|&first| {
+                    let mut out = vec![0.0; BLOCK.min(n - first) * self.s];
+                    self.block(points, first, &mut out);
+                    let mut sums = vec![0.0; self.s];
+                    for (i, row) in out.chunks_exact(self.s).enumerate() {
+                        for (sum, z) in sums.iter_mut().zip(row) {
+                            *sum += weight(first + i) * z;
+                        }
+                    }
+                    sums
+                })
+                .collect();
+            for part in parts {
+                for (mean, part) in mean.iter_mut().zip(part) {
+                    *mean += part;
+                }
+            }
+        }
+        Ok(mean)
+    }
+
+    fn check(&self, points: &Points) -> Result<()> {
+        if points.dim() == self.d {
+            return Ok(());
+        }
+        Err(Error::mismatch(
+            "dimension of the points",
+            points.dim(),
+            format!("{} of the random features", self.d),
+            "use the features that were drawn for these points",
+        ))
+    }
+
+    /// The features of the points from `first` on, as many as fit into `out`.
+    fn block(&self, points: &Points, first: usize, out: &mut [f64]) {
+        let rows = out.len() / self.s;
+        let x = Panel::<f64>::new(points, first..first + rows, None);
+        let count = self.frequencies.len() / self.d;
+        let mut angles = vec![0.0; rows * count];
+        // SAFETY: angles is (rows, count), x (rows, d) and the frequencies (count, d), each row after row.
+        unsafe {
+            let shape = (rows, count, self.d);
+            product(shape, &mut angles, (1, count), &x.data, (1, self.d), &self.frequencies, (self.d, 1));
+        }
+        let scale = (2.0 / self.s as f64).sqrt();
+        for (out, angles) in out.chunks_exact_mut(self.s).zip(angles.chunks_exact(count)) {
+            match self.waves {
+                Waves::Phase => {
+                    for ((z, angle), phase) in out.iter_mut().zip(angles).zip(&self.phases) {
+                        *z = scale * (angle + phase).cos();
+                    }
+                }
+                Waves::Paired => {
+                    for (z, angle) in out.chunks_exact_mut(2).zip(angles) {
+                        let (sin, cos) = angle.sin_cos();
+                        (z[0], z[1]) = (scale * cos, scale * sin);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Points that are mapped together.
+const BLOCK: usize = 256;
+
+/// A number in [0, 1) from the upper 53 bits.
+fn uniform(rng: &mut Rng) -> f64 {
+    (rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+/// Two independent standard normal numbers by Marsaglia's polar method.
+///
+/// Written out, with a logarithm of our own, since a stored seed must give the same frequencies on every machine and with
+/// every version of every library.
+fn two_normals(rng: &mut Rng) -> (f64, f64) {
+    loop {
+        let (a, b) = (2.0 * uniform(rng) - 1.0, 2.0 * uniform(rng) - 1.0);
+        let r = a * a + b * b;
+        if r > 0.0 && r < 1.0 {
+            let Lane(log) = Lane::<f64, false>(r - 1.0).ln_1p();
+            let factor = (-2.0 * log / r).sqrt();
+            return (a * factor, b * factor);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::discrepancy::{Estimator, mmd2};
+    use crate::kernel::{Kernel, Pair};
+    use crate::sums::Precision;
+
+    fn ball(n: usize, d: usize, seed: u64) -> Points {
+        let mut rng = stream(seed, "features", 0);
+        let numbers = (0..n * d).map(|_| two_normals(&mut rng).0 / (d as f64).sqrt()).collect();
+        Points::new(n, d, Data::F64(numbers)).unwrap()
+    }
+
+    fn row(p: &Points, i: usize) -> &[f64] {
+        match p.data() {
+            Data::F64(v) => &v[i * p.dim()..(i + 1) * p.dim()],
+            Data::F32(_) => unreachable!("features are f64"),
+        }
+    }
+
+    /// Root mean square error of the kernel off the diagonal, for γ = 1, over several draws.
+    fn error(waves: Waves, s: usize) -> f64 {
+        let sigma = 0.5_f64.sqrt();
+        let kernel: Kernel = "gaussian:gamma=1".parse().unwrap();
+        let x = ball(40, 5, 1);
+        let (mut sum, mut count) = (0.0, 0);
+        for seed in 0..60 {
+            let z = RandomFeatures::new(5, s, sigma, waves, seed).unwrap().map(&x).unwrap();
+            for i in 0..40 {
+                for j in 0..i {
+                    let found = Pair::of(row(&z, i), row(&z, j)).dot;
+                    sum += (found - kernel.value(&Pair::of(row(&x, i), row(&x, j)))).powi(2);
+                    count += 1;
+                }
+            }
+        }
+        (sum / f64::from(count)).sqrt()
+    }
+
+    #[test]
+    fn error_falls_with_the_root_of_the_number() {
+        let phase = [100, 300, 1000].map(|s| error(Waves::Phase, s) * (s as f64).sqrt());
+        let paired = [100, 300, 1000].map(|s| error(Waves::Paired, s) * (s as f64).sqrt());
+        println!("error·√s: phase {phase:.3?}, paired {paired:.3?}");
+        for scaled in phase.iter().chain(&paired) {
+            assert!((0.8..1.0).contains(scaled), "{phase:?} {paired:?}");
+        }
+        let at_300 = phase[1] / 300.0_f64.sqrt();
+        assert!((at_300 - 0.0556).abs() < 0.003, "{at_300}");
+        assert!(paired[1] < phase[1]);
+    }
+
+    #[test]
+    fn unbiased_and_exact_on_the_diagonal_if_paired() {
+        let x = ball(2, 3, 2);
+        let kernel: Kernel = "gaussian:sigma=0.8".parse().unwrap();
+        let right = kernel.value(&Pair::of(row(&x, 0), row(&x, 1)));
+        for waves in [Waves::Phase, Waves::Paired] {
+            let repeats = 2000;
+            let found: Vec<f64> = (0..repeats)
+                .map(|seed| {
+                    let z = RandomFeatures::new(3, 20, 0.8, waves, seed).unwrap().map(&x).unwrap();
+                    let norm = Pair::of(row(&z, 0), row(&z, 0)).dot;
+                    assert_eq!(waves == Waves::Paired, (norm - 1.0).abs() < 1e-12);
+                    Pair::of(row(&z, 0), row(&z, 1)).dot
+                })
+                .collect();
+            let mean = found.iter().sum::<f64>() / repeats as f64;
+            let sd = (found.iter().map(|f| (f - mean).powi(2)).sum::<f64>() / repeats as f64).sqrt();
+            assert!((mean - right).abs() < 3.0 * sd / (repeats as f64).sqrt(), "{mean} is not {right}");
+        }
+    }
+
+    #[test]
+    fn the_linear_kernel_on_features_leaves_the_right_diagonal_out() {
+        let (x, y) = (ball(30, 3, 3), ball(40, 3, 4));
+        for waves in [Waves::Phase, Waves::Paired] {
+            let map = RandomFeatures::new(3, 64, 0.7, waves, 5).unwrap();
+            let (zx, zy) = (map.map(&x).unwrap(), map.map(&y).unwrap());
+            let side = |z: &Points| {
+                let n = z.len();
+                let sum: Vec<f64> = (0..64).map(|c| (0..n).map(|i| row(z, i)[c]).sum()).collect();
+                let own: f64 = (0..n).map(|i| Pair::of(row(z, i), row(z, i)).dot).sum();
+                (Pair::of(&sum, &sum).dot - own) / (n * (n - 1)) as f64
+            };
+            let cross = Pair::of(&map.mean(&x, None).unwrap(), &map.mean(&y, None).unwrap()).dot;
+            let right = side(&zx) + side(&zy) - 2.0 * cross;
+            let kernel: Kernel = "linear".parse().unwrap();
+            let found = mmd2(&kernel, &zx, &zy, Estimator::Unbiased, Precision::F64).unwrap().value;
+            assert!((found - right).abs() < 1e-13, "{found} is not {right}");
+        }
+    }
+
+    #[test]
+    fn the_mean_has_weights_and_a_fixed_order() {
+        let x = ball(1000, 4, 6);
+        let map = RandomFeatures::new(4, 30, 1.0, Waves::Paired, 0).unwrap();
+        let weights: Vec<f64> = (0..1000).map(|i| f64::from(i % 7)).collect();
+        let found = map.mean(&x, Some(&weights)).unwrap();
+        let z = map.map(&x).unwrap();
+        for (c, found) in found.iter().enumerate() {
+            let right: f64 = (0..1000).map(|i| weights[i] * row(&z, i)[c]).sum();
+            assert!((found - right).abs() < 1e-9);
+        }
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+        assert_eq!(pool.install(|| map.mean(&x, Some(&weights)).unwrap()), found);
+        assert!(map.mean(&x, Some(&weights[1..])).is_err());
+    }
+
+    #[test]
+    fn a_seed_is_a_promise() {
+        let map = RandomFeatures::new(2, 4, 1.0, Waves::Phase, 1).unwrap();
+        let same = RandomFeatures::new(2, 4, 1.0, Waves::Phase, 1).unwrap();
+        assert_eq!(map, same);
+        assert_ne!(map.frequencies, RandomFeatures::new(2, 4, 1.0, Waves::Phase, 2).unwrap().frequencies);
+        // Stored files hold the seed alone: these numbers must never change.
+        assert_eq!(map.frequencies[..2], [0.9895701254410123, -1.3254491591600814]);
+    }
+
+    #[test]
+    fn faults() {
+        let new = |d, s, sigma, waves| RandomFeatures::new(d, s, sigma, waves, 0);
+        assert!(new(0, 4, 1.0, Waves::Phase).is_err());
+        assert!(new(2, 0, 1.0, Waves::Phase).is_err());
+        assert!(new(2, 5, 1.0, Waves::Paired).unwrap_err().to_string().contains("even"));
+        assert!(new(2, 4, 0.0, Waves::Paired).is_err());
+        assert!(new(2, 4, f64::NAN, Waves::Paired).is_err());
+        assert!(new(usize::MAX, 4, 1.0, Waves::Paired).is_err());
+        let map = new(2, 4, 1.0, Waves::Paired).unwrap();
+        assert!(map.map(&ball(2, 3, 0)).unwrap_err().to_string().contains("dimension"));
+    }
+}
