@@ -120,6 +120,8 @@ impl RandomFeatures {
 
     /// The features of each point: shape (n, s). Paired waves are cos, sin, cos, sin, ...
     ///
+    /// The features of a point do not depend on which other points are mapped with it, bit for bit.
+    ///
     /// # Errors
     /// When the dimension of the points is not d, or n·s numbers overflow.
     pub fn map(&self, points: &Points) -> Result<Points> {
@@ -189,13 +191,15 @@ impl RandomFeatures {
     /// The features of the points from `first` on, as many as fit into `out`.
     fn block(&self, points: &Points, first: usize, out: &mut [f64]) {
         let rows = out.len() / self.s;
-        let x = Panel::<f64>::new(points, first..first + rows, None);
+        let mut x = Panel::<f64>::new(points, first..first + rows, None).data;
+        // A matrix product may add in another order for another shape, so there is only one.
+        x.resize(BLOCK * self.d, 0.0);
         let count = self.frequencies.len() / self.d;
-        let mut angles = vec![0.0; rows * count];
-        // SAFETY: angles is (rows, count), x (rows, d) and the frequencies (count, d), each row after row.
+        let mut angles = vec![0.0; BLOCK * count];
+        // SAFETY: angles is (BLOCK, count), x (BLOCK, d) and the frequencies (count, d), each row after row.
         unsafe {
-            let shape = (rows, count, self.d);
-            product(shape, &mut angles, (1, count), &x.data, (1, self.d), &self.frequencies, (self.d, 1));
+            let shape = (BLOCK, count, self.d);
+            product(shape, &mut angles, (1, count), &x, (1, self.d), &self.frequencies, (self.d, 1));
         }
         let scale = (2.0 / self.s as f64).sqrt();
         for (out, angles) in out.chunks_exact_mut(self.s).zip(angles.chunks_exact(count)) {
@@ -217,7 +221,7 @@ impl RandomFeatures {
 }
 
 /// Points that are mapped together.
-const BLOCK: usize = 256;
+const BLOCK: usize = 64;
 
 /// A number in [0, 1) from the upper 53 bits.
 fn uniform(rng: &mut Rng) -> f64 {
@@ -347,6 +351,17 @@ mod tests {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
         assert_eq!(pool.install(|| map.mean(&x, Some(&weights)).unwrap()), found);
         assert!(map.mean(&x, Some(&weights[1..])).is_err());
+    }
+
+    #[test]
+    fn features_do_not_depend_on_the_batch() {
+        let x = ball(301, 11, 8);
+        let map = RandomFeatures::new(11, 90, 1.0, Waves::Phase, 3).unwrap();
+        let all = map.map(&x).unwrap();
+        for batch in [(0..1).collect::<Vec<_>>(), (3..70).collect(), (64..301).rev().collect()] {
+            let part = map.map(&x.select(&batch).unwrap()).unwrap();
+            assert_eq!(part, all.select(&batch).unwrap());
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The median heuristic for the length of a kernel.
 
-use crate::points::{Data, Points};
+use crate::points::Points;
 use crate::sums;
 use crate::{Error, Result, rng};
 use rand_xoshiro::rand_core::Rng as _;
@@ -19,12 +19,8 @@ const MOST: usize = 2000;
 /// coincide).
 pub fn median_distance(samples: &[&Points]) -> Result<f64> {
     let total: usize = samples.iter().map(|s| s.len()).sum();
-    let Some(first) = samples.first().filter(|_| total >= 2) else {
+    if total < 2 {
         return Err(Error::value("number of points", total, "at least 2 for a median distance; give a number instead"));
-    };
-    let d = first.dim();
-    if let Some(other) = samples.iter().find(|s| s.dim() != d) {
-        return Err(Error::mismatch("dimension of the points", d, other.dim(), "use the same features for both"));
     }
     let mut chosen: Vec<usize> = (0..total).collect();
     if total > MOST {
@@ -37,20 +33,16 @@ pub fn median_distance(samples: &[&Points]) -> Result<f64> {
         chosen.truncate(MOST);
         chosen.sort_unstable();
     }
-    let mut numbers = Vec::with_capacity(chosen.len() * d);
-    let (mut sample, mut start) = (0, 0);
-    for index in chosen {
-        while index - start >= samples[sample].len() {
-            start += samples[sample].len();
-            sample += 1;
+    let mut parts = Vec::new();
+    let (mut chosen, mut start) = (chosen.as_slice(), 0);
+    for sample in samples {
+        let (own, others) = chosen.split_at(chosen.partition_point(|i| *i < start + sample.len()));
+        if !own.is_empty() {
+            parts.push(sample.select(&own.iter().map(|i| i - start).collect::<Vec<_>>())?);
         }
-        let row = (index - start) * d..(index - start + 1) * d;
-        match samples[sample].data() {
-            Data::F32(v) => numbers.extend(v[row].iter().map(|&x| f64::from(x))),
-            Data::F64(v) => numbers.extend_from_slice(&v[row]),
-        }
+        (chosen, start) = (others, start + sample.len());
     }
-    let mut distances = sums::distances(&Points::new(numbers.len() / d, d, Data::F64(numbers))?);
+    let mut distances = sums::distances(&Points::concat(&parts.iter().collect::<Vec<_>>())?);
     let count = distances.len();
     let (below, &mut upper, _) = distances.select_nth_unstable_by(count / 2, f64::total_cmp);
     let median = match count % 2 {
