@@ -122,7 +122,7 @@ static KNOWN: [Known; 3] = [
         what: "MNIST (LeCun, Cortes, Burges 1998): handwritten digits, light on black",
         licence: "none stated by its makers; research use is customary",
         origin: "the four .gz files that were published at http://yann.lecun.com/exdb/mnist/; many mirrors and packages \
-                 carry them, and the checksums below tell whether a copy is the original",
+                 carry them, and `kme data info mnist` lists the originals' checksums",
         counts: (60_000, 10_000),
         shape: (1, 28, 28),
         class_names: &DIGITS,
@@ -302,6 +302,8 @@ pub struct Info {
     /// The folders that are looked into, in order, and below each of them the places of this data set's files.
     pub looked: Vec<PathBuf>,
     pub inside: &'static [&'static str],
+    /// Its files' names without `.gz`, and the SHA-256 of their uncompressed content where it is known.
+    pub originals: Vec<(&'static str, Option<&'static str>)>,
     /// The files that were found, in the order train, test.
     pub files: Vec<FileInfo>,
 }
@@ -358,6 +360,7 @@ pub fn info(name: &str, places: &Places) -> Result<Info> {
         test: known.counts.1,
         looked: places.folders().to_vec(),
         inside: known.folders,
+        originals: known.parts(Split::All).iter().map(|part| (part.name, part.sha256)).collect(),
         files,
     })
 }
@@ -372,6 +375,11 @@ impl fmt::Display for Info {
         writeln!(f, "  licence   {}", self.licence)?;
         writeln!(f, "  get it    {}", self.origin)?;
         let inside: Vec<_> = self.inside.iter().map(|name| format!("FOLDER/{name}")).collect();
+        for (i, (name, sha256)) in self.originals.iter().enumerate() {
+            let head = if i == 0 { "SHA-256" } else { "" };
+            let note = if i == 0 { " (uncompressed)" } else { "" };
+            writeln!(f, "  {head:<9} {} {name}{note}", sha256.unwrap_or("not known here;"))?;
+        }
         writeln!(f, "  put it    into {}", inside.join(" or ").trim_end_matches('/'))?;
         writeln!(f, "            where FOLDER is, in this order (see --data-dir and KME_DATA):")?;
         for folder in &self.looked {
