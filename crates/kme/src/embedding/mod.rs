@@ -16,6 +16,7 @@ mod canonical;
 mod expression;
 mod file;
 mod mean;
+mod product;
 mod shard;
 
 pub use expression::{Expression, Term};
