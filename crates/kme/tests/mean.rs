@@ -2,28 +2,25 @@
 
 use std::fs;
 
-use kme::embedding::{FeatureIdentity, FrequencyIdentity, Kind, MeanEmbedding};
+use kme::embedding::{FeatureIdentity, Kind, MeanEmbedding};
+use kme::features::{RandomFeatures, Waves};
 use kme::points::Data;
+use kme::sums::Precision;
 use kme::{Embedding, Error, Points, rng};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 
-const S: usize = 6;
-
-fn frequencies() -> FrequencyIdentity {
-    FrequencyIdentity { kind: "phase".into(), count: S, seed: 4 }
+fn map(seed: u64) -> RandomFeatures {
+    RandomFeatures::new(3, 6, 1.0, Waves::Paired, seed).unwrap()
 }
 
-fn embed(values: &Points) -> MeanEmbedding {
-    let kernel = "gaussian:sigma=1".parse().unwrap();
-    MeanEmbedding::of_sample(values, kernel, FeatureIdentity::identity(), frequencies(), Some(1)).unwrap()
+fn embed(points: &Points) -> MeanEmbedding {
+    MeanEmbedding::of_sample(points, &map(4), FeatureIdentity::identity(), Some(1)).unwrap()
 }
 
-/// Values as cosines have them, with some of every magnitude down to the smallest.
-fn values(n: usize, seed: u64) -> Points {
-    let mut rng = rng::stream(seed, "values", 0);
-    let numbers = (0..n * S).map(|_| (rng.random::<f64>() * 2.0 - 1.0) * 10_f64.powi(-rng.random_range(0..24)));
-    Points::new(n, S, Data::F64(numbers.collect())).unwrap()
+fn points(n: usize, seed: u64) -> Points {
+    let mut rng = rng::stream(seed, "points", 0);
+    Points::new(n, 3, Data::F64((0..n * 3).map(|_| rng.random::<f64>() * 4.0 - 2.0).collect())).unwrap()
 }
 
 fn bytes(embedding: &MeanEmbedding) -> Vec<u8> {
@@ -37,7 +34,7 @@ fn bytes(embedding: &MeanEmbedding) -> Vec<u8> {
 #[test]
 fn merging_any_shards_in_any_order_is_embedding_the_whole_bit_for_bit() {
     for seed in 0..20 {
-        let all = values(50, seed);
+        let all = points(50, seed);
         let mut rng = rng::stream(seed, "shards", 0);
         let mut items: Vec<usize> = (0..50).collect();
         items.shuffle(&mut rng);
@@ -52,14 +49,21 @@ fn merging_any_shards_in_any_order_is_embedding_the_whole_bit_for_bit() {
 
 #[test]
 fn means_are_means_and_algebra_is_linear() {
-    let (x, y) = (values(40, 1), values(30, 2));
+    let (x, y) = (points(40, 1), points(30, 2));
     let (a, b) = (embed(&x), embed(&y));
     for (points, e) in [(&x, &a), (&y, &b)] {
-        for j in 0..S {
-            let mean = (0..points.len()).map(|i| points.data().get(i * S + j)).sum::<f64>() / points.len() as f64;
-            assert!((e.mean()[j] - mean).abs() < 1e-15);
+        assert_eq!(e.random_features().unwrap(), map(4));
+        for (m, mean) in e.mean().iter().zip(map(4).mean(points, None).unwrap()) {
+            assert!((m - mean).abs() < 1e-15);
         }
-        assert_eq!(e.len(), points.len() as u64);
+        assert_eq!((e.len(), e.kernel().to_string().as_str()), (points.len() as u64, "gaussian:sigma=1"));
+    }
+    // μ(y) is the mean of ⟨ẑ(xᵢ), ẑ(y)⟩.
+    let at = points(2, 3);
+    let (zx, zy) = (map(4).map(&x).unwrap(), map(4).map(&at).unwrap());
+    let product = |i: usize, j: usize| (0..6).map(|l| zx.data().get(6 * i + l) * zy.data().get(6 * j + l)).sum::<f64>();
+    for (j, value) in a.values(&at).unwrap().into_iter().enumerate() {
+        assert!((value - (0..40).map(|i| product(i, j)).sum::<f64>() / 40.0).abs() < 1e-15);
     }
     let c = MeanEmbedding::combine(&[(1.0, &a), (-1.0, &b)]).unwrap();
     assert_eq!((c.kind(), c.len()), (Kind::Combination, 70));
@@ -75,30 +79,39 @@ fn means_are_means_and_algebra_is_linear() {
 }
 
 #[test]
+fn many_features_approximate_the_embedding_by_points() {
+    let random = RandomFeatures::new(3, 20_000, 1.0, Waves::Paired, 0).unwrap();
+    let features = FeatureIdentity::identity;
+    let exact =
+        |p: Points| Embedding::of_sample(p, None, "gaussian:sigma=1".parse().unwrap(), features(), None).unwrap();
+    let (x, y) = (points(40, 1), points(30, 2));
+    let approximate = |p: &Points| MeanEmbedding::of_sample(p, &random, features(), None).unwrap();
+    let found = approximate(&x).mmd2(&approximate(&y)).unwrap();
+    let expected = exact(x).mmd2(&exact(y), Precision::F64).unwrap();
+    // The error of each inner product is below 1/√s, that of their means smaller.
+    assert!((found - expected).abs() < 0.007, "{found} against {expected}");
+}
+
+#[test]
 fn what_does_not_fit_is_refused() {
-    let a = embed(&values(3, 1));
-    let with = |f: FrequencyIdentity| {
-        let kernel = "gaussian:sigma=1".parse().unwrap();
-        MeanEmbedding::of_sample(&values(3, 1), kernel, FeatureIdentity::identity(), f, None)
-    };
-    assert!(with(FrequencyIdentity { count: 5, ..frequencies() }).is_err());
-    let other = with(FrequencyIdentity { seed: 5, ..frequencies() }).unwrap();
+    let a = embed(&points(3, 1));
+    let other = MeanEmbedding::of_sample(&points(3, 1), &map(5), FeatureIdentity::identity(), None).unwrap();
     match MeanEmbedding::merge(&[&a, &other]) {
         Err(Error::Mismatch { field, left, .. }) => {
-            assert_eq!((field.as_str(), left.as_str()), ("random features", "6 phase with seed 4"));
+            assert_eq!((field.as_str(), left.as_str()), ("random features", "6 paired of dimension 3 with seed 4"));
         }
         other => panic!("{other:?}"),
     }
-    let huge = Points::new(1, S, Data::F64(vec![1e7; S])).unwrap();
-    let kernel = "gaussian:sigma=1".parse().unwrap();
-    assert!(MeanEmbedding::of_sample(&huge, kernel, FeatureIdentity::identity(), frequencies(), None).is_err());
+    let plane = Points::new(1, 2, Data::F64(vec![1.0; 2])).unwrap();
+    assert!(MeanEmbedding::of_sample(&plane, &map(4), FeatureIdentity::identity(), None).is_err());
+    assert!(matches!(a.values(&plane), Err(Error::Mismatch { .. })));
 }
 
 #[test]
 fn damaged_files_are_faults_of_that_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.kme");
-    let whole = bytes(&embed(&values(3, 1)));
+    let whole = bytes(&embed(&points(3, 1)));
     let put = |bytes: &[u8]| {
         let _ = fs::remove_file(&path);
         fs::write(&path, bytes).unwrap();

@@ -41,8 +41,12 @@ fn naive_inner(a: &Embedding, b: &Embedding) -> f64 {
     (0..a.len()).map(|i| a.weights()[i] * naive_value(b, &row(a.points(), i))).sum()
 }
 
-fn assert_close(left: f64, right: f64, what: &str) {
-    assert!((left - right).abs() <= 1e-11 * right.abs().max(1.0), "{what}: {left} against {right}");
+/// The engine finds a distance from squared norms, so that of coincident points is about 1e-8 instead of 0, which
+/// kernels with a kink there show.
+fn assert_close(left: f64, right: f64, kernel: &str) {
+    let kink = ["laplacian", "energy", "distance"].iter().any(|name| kernel.starts_with(name));
+    let tolerance = if kink { 1e-9 } else { 1e-12 };
+    assert!((left - right).abs() <= tolerance * right.abs().max(1.0), "{kernel}: {left} against {right}");
 }
 
 #[test]

@@ -6,32 +6,37 @@ use serde::{Deserialize, Serialize};
 
 use super::file::{FORMAT, expect_tensors, parse_header, write_container};
 use super::{FeatureIdentity, Kind, canonical, common};
+use crate::features::{RandomFeatures, Waves};
+use crate::kernel::Form;
 use crate::points::safetensors::Container;
 use crate::points::{Data, Dtype};
 use crate::{Error, Kernel, Points, Result};
 
 const FORM: &str = "mean";
 
-/// Which random features ẑ with ⟨ẑ(x), ẑ(y)⟩ ≈ k(x, y) were averaged: they can be drawn again from this alone.
+/// Which random features ẑ were averaged: with the kernel's σ, they can be drawn again from this alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FrequencyIdentity {
-    /// How features are made of frequencies, such as cosines with random phases or pairs of cosine and sine.
-    pub kind: String,
+    /// Which functions of the frequencies are taken.
+    pub waves: Waves,
     /// Number of features s.
     pub count: usize,
+    /// Dimension d of the points.
+    pub d: usize,
     /// Seed of the frequencies.
     pub seed: u64,
 }
 
-/// μ ≈ the mean of random features, m = (1/n) Σᵢ ẑ(φ(xᵢ)) ∈ Rˢ, so that ⟨μ, ν⟩ ≈ ⟨m_μ, m_ν⟩.
+/// The embedding of a sample under a Gaussian kernel as the mean of [`RandomFeatures`] ẑ with
+/// E ⟨ẑ(x), ẑ(y)⟩ = k(x, y): m = (1/n) Σᵢ ẑ(φ(xᵢ)) ∈ Rˢ, and ⟨μ, ν⟩ ≈ ⟨m_μ, m_ν⟩.
 ///
-/// A sample keeps the exact sum Σᵢ ẑ(φ(xᵢ)), in whole multiples of 2⁻⁶⁴: so merging is exact, and merging the
-/// embeddings of the parts of a sample equals embedding the whole bit for bit, for every split and order, provided that
-/// the feature values themselves do not depend on the split. A number of magnitude 2⁻¹² or more is such a multiple; the
-/// error for smaller ones is below 2⁻⁶⁵.
+/// A sample keeps the exact sum Σᵢ ẑ(φ(xᵢ)), in whole multiples of 2⁻⁶⁴. So merging is exact, and since the features of
+/// a point do not depend on the points mapped with it, merging the embeddings of the parts of a sample equals
+/// embedding the whole bit for bit, for every split and order. A feature of magnitude 2⁻¹² or more is such a multiple;
+/// the error for smaller ones is below 2⁻⁶⁵.
 ///
-/// Points have no weights here: a product of a weight and a value would have to be rounded.
+/// Points have no weights here: a product of a weight and a feature would have to be rounded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MeanEmbedding {
     mean: Vec<f64>,
@@ -44,43 +49,43 @@ pub struct MeanEmbedding {
     seed: Option<u64>,
 }
 
+const POINTS_AT_ONCE: usize = 4096;
 /// 2⁶⁴.
 const SCALE: f64 = 18_446_744_073_709_551_616.0;
-/// Values above this are no random features, which are at most √(2/s)·√k(0).
-const LARGEST: f64 = 1_048_576.0;
 /// Sums stay below this, so that adding two of them cannot overflow.
 const LARGEST_SUM: i128 = 1 << 126;
 
 impl MeanEmbedding {
-    /// The embedding of a sample from the random features of its points.
+    /// The embedding of a sample. `points` are the features φ(xᵢ) that the map `features` made, `random` the random
+    /// features ẑ; the kernel is the Gaussian that these approximate.
     ///
     /// # Shapes
-    /// `values` (n, s): row i is ẑ(φ(xᵢ)).
+    /// `points` (n, d).
     ///
     /// # Errors
-    /// When s is not `frequencies.count`, or a value is above 2²⁰ in magnitude.
+    /// [`Error::Mismatch`] when the dimension is not that of `random`.
     pub fn of_sample(
-        values: &Points,
-        kernel: Kernel,
+        points: &Points,
+        random: &RandomFeatures,
         features: FeatureIdentity,
-        frequencies: FrequencyIdentity,
         seed: Option<u64>,
     ) -> Result<Self> {
-        let s = values.dim();
-        if s != frequencies.count {
-            return Err(Error::value("number of random features", s, format!("{}, as declared", frequencies.count)));
-        }
+        let s = random.len();
         let mut sums = vec![0_i128; s];
-        for i in 0..values.len() {
-            for (j, sum) in sums.iter_mut().enumerate() {
-                let value = values.data().get(i * s + j);
-                if value.abs() > LARGEST {
-                    return Err(Error::value(format!("random feature {j} of point {i}"), value, "at most 2^20"));
+        // All features of many points at once would take n·s numbers.
+        let rows: Vec<usize> = (0..points.len()).collect();
+        for rows in rows.chunks(POINTS_AT_ONCE) {
+            let values = random.map(&points.select(rows)?)?.into_data().into_f64();
+            for row in values.chunks_exact(s) {
+                for (sum, value) in sums.iter_mut().zip(row) {
+                    // Features are at most √2, so this is far from the limits of either type.
+                    *sum += (value * SCALE).round_ties_even() as i128;
                 }
-                *sum += (value * SCALE).round_ties_even() as i128;
             }
         }
-        Self::of_sums(sums, values.len() as u64, kernel, features, frequencies, seed)
+        let kernel = Form::Gaussian { sigma: random.sigma() }.try_into()?;
+        let frequencies = FrequencyIdentity { waves: random.waves(), count: s, d: random.dim(), seed: random.seed() };
+        Self::of_sums(sums, points.len() as u64, kernel, features, frequencies, seed)
     }
 
     fn of_sums(
@@ -102,7 +107,7 @@ impl MeanEmbedding {
     ///
     /// # Errors
     /// [`Error::Mismatch`] when kernels, feature maps or frequencies differ; [`Error::Value`] when there are no parts,
-    /// one is a combination, or there are too many points (2⁶² over the largest feature value).
+    /// one is a combination, or there are too many points.
     pub fn merge(parts: &[&Self]) -> Result<Self> {
         let first = check_compatible(parts)?;
         let (mut sums, mut n) = (vec![0_i128; first.mean.len()], 0_u64);
@@ -167,6 +172,33 @@ impl MeanEmbedding {
         Ok(canonical::sum(&self.mean.iter().zip(&other.mean).map(|(a, b)| (a - b) * (a - b)).collect::<Vec<_>>()))
     }
 
+    /// The random features ẑ, drawn again.
+    ///
+    /// # Errors
+    /// [`Error::Value`] when the embedding was read from a file with numbers that no random features have.
+    pub fn random_features(&self) -> Result<RandomFeatures> {
+        let FrequencyIdentity { waves, count, d, seed } = self.frequencies;
+        RandomFeatures::new(d, count, sigma(&self.kernel)?, waves, seed)
+    }
+
+    /// μ(y) ≈ ⟨m, ẑ(y)⟩ at every point y of `at`, shape (m).
+    ///
+    /// # Shapes
+    /// `at` (m, d).
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] when the dimension is not that of the embedding.
+    pub fn values(&self, at: &Points) -> Result<Vec<f64>> {
+        // Before memory for frequencies is taken on a file's word.
+        if at.dim() != self.frequencies.d {
+            let (d, remedy) = (self.frequencies.d, "evaluate an embedding at points of its own space");
+            return Err(Error::mismatch("dimension d of the points", d, at.dim(), remedy));
+        }
+        let values = self.random_features()?.map(at)?.into_data().into_f64();
+        let product = |row: &[f64]| canonical::sum(&row.iter().zip(&self.mean).map(|(z, m)| z * m).collect::<Vec<_>>());
+        Ok(values.chunks_exact(self.mean.len()).map(product).collect())
+    }
+
     /// The vector m, shape (s).
     pub fn mean(&self) -> &[f64] {
         &self.mean
@@ -187,7 +219,7 @@ impl MeanEmbedding {
         if self.sums.is_some() { Kind::Sample } else { Kind::Combination }
     }
 
-    /// The kernel k that the random features approximate.
+    /// The Gaussian kernel that the random features approximate.
     pub fn kernel(&self) -> &Kernel {
         &self.kernel
     }
@@ -245,8 +277,8 @@ impl MeanEmbedding {
         let mut file = Container::open(path)?;
         let header: Header = parse_header(&file, FORM).map_err(fault)?;
         let s = header.frequencies.count as u64;
-        if header.n == 0 || s == 0 {
-            return Err(fault("its header says that there are no points or no features".into()));
+        if header.n == 0 || s == 0 || header.frequencies.d == 0 {
+            return Err(fault("its header says that there are no points, features or dimensions".into()));
         }
         let (row, three) = ([s], [s, 3]);
         let mut expected: Vec<(&str, Dtype, &[u64])> = vec![("mean", Dtype::F64, &row)];
@@ -254,7 +286,8 @@ impl MeanEmbedding {
             expected.push(("sums", Dtype::F64, &three));
         }
         expect_tensors(&file, &expected).map_err(fault)?;
-        let kernel = header.kernel.parse().map_err(|e| fault(format!("its kernel is not understood: {e}")))?;
+        let kernel: Kernel = header.kernel.parse().map_err(|e| fault(format!("its kernel is not understood: {e}")))?;
+        sigma(&kernel).map_err(|e| fault(e.to_string()))?;
         let mean = file.numbers("mean")?.into_f64();
         if let Some(j) = mean.iter().position(|m| !m.is_finite()) {
             return Err(fault(format!("feature {j} of its mean is {}", mean[j])));
@@ -288,6 +321,14 @@ struct Header {
     seed: Option<u64>,
 }
 
+/// The width of a kernel that random features approximate.
+fn sigma(kernel: &Kernel) -> Result<f64> {
+    match kernel.terms() {
+        &[(1.0, Form::Gaussian { sigma })] => Ok(sigma),
+        _ => Err(Error::value("kernel of random features", kernel, "one Gaussian of weight 1: gaussian:sigma=…")),
+    }
+}
+
 /// A sum as three doubles that add up to it exactly, each the nearest to what the ones before leave.
 fn split(sum: i128) -> [f64; 3] {
     let high = sum as f64;
@@ -317,7 +358,9 @@ fn check_compatible<'a>(parts: &[&'a MeanEmbedding]) -> Result<&'a MeanEmbedding
         }
         first.features.check_same(&other.features)?;
         if first.frequencies != other.frequencies {
-            let show = |f: &FrequencyIdentity| format!("{} {} with seed {}", f.count, f.kind, f.seed);
+            let show = |f: &FrequencyIdentity| {
+                format!("{} {:?} of dimension {} with seed {}", f.count, f.waves, f.d, f.seed).to_lowercase()
+            };
             let (left, right) = (show(&first.frequencies), show(&other.frequencies));
             return Err(Error::mismatch("random features", left, right, "embed both with the same random features"));
         }
