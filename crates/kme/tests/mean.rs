@@ -62,7 +62,7 @@ fn means_are_means_and_algebra_is_linear() {
     let at = points(2, 3);
     let (zx, zy) = (map(4).map(&x).unwrap(), map(4).map(&at).unwrap());
     let product = |i: usize, j: usize| (0..6).map(|l| zx.data().get(6 * i + l) * zy.data().get(6 * j + l)).sum::<f64>();
-    for (j, value) in a.values(&at).unwrap().into_iter().enumerate() {
+    for (j, value) in a.value(&at).unwrap().into_iter().enumerate() {
         assert!((value - (0..40).map(|i| product(i, j)).sum::<f64>() / 40.0).abs() < 1e-15);
     }
     let c = MeanEmbedding::combine(&[(1.0, &a), (-1.0, &b)]).unwrap();
@@ -104,7 +104,7 @@ fn what_does_not_fit_is_refused() {
     }
     let plane = Points::new(1, 2, Data::F64(vec![1.0; 2])).unwrap();
     assert!(MeanEmbedding::of_sample(&plane, &map(4), FeatureIdentity::identity(), None).is_err());
-    assert!(matches!(a.values(&plane), Err(Error::Mismatch { .. })));
+    assert!(matches!(a.value(&plane), Err(Error::Mismatch { .. })));
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn products_and_values_agree_with_loops() {
         // ‖0.7 (μ − ν)‖² = 0.49 ‖μ − ν‖²
         assert_close(c.norm2(Precision::F64).unwrap(), 0.49 * mmd2, kernel);
         let at = points(5, 3);
-        for (i, value) in c.values(&at, Precision::F64).unwrap().into_iter().enumerate() {
+        for (i, value) in c.value(&at, Precision::F64).unwrap().into_iter().enumerate() {
             assert_close(value, naive_value(&c, &row(&at, i)), kernel);
         }
     }
@@ -74,7 +74,7 @@ fn gradients_agree_with_central_differences() {
     let at = points(4, 3);
     for kernel in KERNELS {
         let c = Embedding::combine(&[(1.0, &embed(9, 1, false, kernel)), (-1.0, &embed(8, 2, true, kernel))]).unwrap();
-        let gradients = c.gradients(&at, Precision::F64).unwrap();
+        let gradients = c.gradient(&at, Precision::F64).unwrap();
         for i in 0..4 {
             for j in 0..3 {
                 let moved = |h: f64| {
@@ -111,5 +111,5 @@ fn other_spaces_are_refused() {
     assert!(matches!(a.inner(&b, Precision::F64), Err(Error::Mismatch { field, .. }) if field == "kernel"));
     assert!(matches!(a.mmd2(&b, Precision::F64), Err(Error::Mismatch { .. })));
     let line = Points::new(2, 1, Data::F64(vec![0.0, 1.0])).unwrap();
-    assert!(a.values(&line, Precision::F64).is_err());
+    assert!(a.value(&line, Precision::F64).is_err());
 }

@@ -188,7 +188,7 @@ impl MeanEmbedding {
     ///
     /// # Errors
     /// [`Error::Mismatch`] when the dimension is not that of the embedding.
-    pub fn values(&self, at: &Points) -> Result<Vec<f64>> {
+    pub fn value(&self, at: &Points) -> Result<Vec<f64>> {
         // Before memory for frequencies is taken on a file's word.
         if at.dim() != self.frequencies.d {
             let (d, remedy) = (self.frequencies.d, "evaluate an embedding at points of its own space");

@@ -65,7 +65,7 @@ impl Embedding {
     ///
     /// # Errors
     /// [`Error`](crate::Error) when the dimensions differ or a sum overflows.
-    pub fn values(&self, at: &Points, precision: Precision) -> Result<Vec<f64>> {
+    pub fn value(&self, at: &Points, precision: Precision) -> Result<Vec<f64>> {
         sums::rows(self.kernel(), at, self.points(), Some(self.weights()), precision)
     }
 
@@ -77,7 +77,7 @@ impl Embedding {
     ///
     /// # Errors
     /// [`Error`](crate::Error) when the dimensions differ or a sum overflows.
-    pub fn gradients(&self, at: &Points, precision: Precision) -> Result<Vec<f64>> {
+    pub fn gradient(&self, at: &Points, precision: Precision) -> Result<Vec<f64>> {
         sums::gradients(self.kernel(), at, self.points(), Some(self.weights()), precision)
     }
 }
