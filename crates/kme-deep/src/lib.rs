@@ -1,5 +1,4 @@
-//! Pictures and neural networks around kernel mean embeddings: image input and output, networks with exact
-//! pullbacks, training, steering and evaluation.
-
+//! x
 pub mod data;
 pub mod image;
+pub mod net;

@@ -1,0 +1,84 @@
+//! Elementwise nonlinearities.
+
+use super::{Differentiable, Mode, Run, Saved, Shape};
+use crate::net::param::{Param, Spec};
+use burn::tensor::{Tensor, activation};
+use kme::Result;
+use serde::{Deserialize, Serialize};
+
+/// max(x, 0) + slope · min(x, 0). Its second derivative is zero almost everywhere, so the pullback's mask is a constant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LeakyRelu {
+    pub slope: f64,
+}
+
+/// max(x, 0).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Relu {}
+
+/// 1 / (1 + exp(−x)): pixels in (0, 1).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sigmoid {}
+
+/// tanh(x): pixels in (−1, 1).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tanh {}
+
+/// Implements a layer without parameters that keeps the shape.
+macro_rules! elementwise {
+    ($name:ident, $forward:expr, $pullback:expr) => {
+        impl Differentiable for $name {
+            fn specs(&self, _: &str) -> Vec<Spec> {
+                Vec::new()
+            }
+
+            fn output_shape(&self, input: Shape) -> Result<Shape> {
+                Ok(input)
+            }
+
+            fn forward(&self, _: &[Param], input: Tensor<4>, _: &mut Run) -> (Tensor<4>, Saved) {
+                $forward(self, input)
+            }
+
+            fn pullback(&self, _: &[Param], saved: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
+                match saved {
+                    Saved::Input(kept) | Saved::Output(kept) => $pullback(self, kept.clone(), cotangent),
+                    _ => unreachable!("an elementwise layer saves its input or its output"),
+                }
+            }
+        }
+    };
+}
+
+elementwise!(
+    LeakyRelu,
+    |layer: &LeakyRelu, x: Tensor<4>| (activation::leaky_relu(x.clone(), layer.slope), Saved::Input(x)),
+    |layer: &LeakyRelu, x: Tensor<4>, g: Tensor<4>| g.clone().mask_where(x.lower_equal_elem(0.0), g * layer.slope)
+);
+
+elementwise!(
+    Relu,
+    |_: &Relu, x: Tensor<4>| {
+        let y = activation::relu(x);
+        (y.clone(), Saved::Output(y))
+    },
+    |_: &Relu, y: Tensor<4>, g: Tensor<4>| g.mask_fill(y.lower_equal_elem(0.0), 0.0)
+);
+
+elementwise!(
+    Sigmoid,
+    |_: &Sigmoid, x: Tensor<4>| {
+        let y = activation::sigmoid(x);
+        (y.clone(), Saved::Output(y))
+    },
+    |_: &Sigmoid, y: Tensor<4>, g: Tensor<4>| g * (y.clone() - y.clone() * y)
+);
+
+elementwise!(
+    Tanh,
+    |_: &Tanh, x: Tensor<4>| {
+        let y = x.tanh();
+        (y.clone(), Saved::Output(y))
+    },
+    |_: &Tanh, y: Tensor<4>, g: Tensor<4>| g.clone() - g * y.clone() * y
+);

@@ -1,0 +1,40 @@
+//! The same numbers in another shape.
+
+use super::{Differentiable, Mode, Run, Saved, Shape, misfit};
+use crate::net::param::{Param, Spec};
+use burn::tensor::Tensor;
+use kme::Result;
+use serde::{Deserialize, Serialize};
+
+/// Each picture's numbers, in order, as (channels, height, width) = `to`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reshape {
+    pub to: Shape,
+}
+
+impl Differentiable for Reshape {
+    fn specs(&self, _: &str) -> Vec<Spec> {
+        Vec::new()
+    }
+
+    fn output_shape(&self, input: Shape) -> Result<Shape> {
+        let count = self.to.iter().product::<usize>();
+        if input.iter().product::<usize>() == count {
+            Ok(self.to)
+        } else {
+            Err(misfit("reshape", input, format!("{count} numbers")))
+        }
+    }
+
+    fn forward(&self, _: &[Param], input: Tensor<4>, _: &mut Run) -> (Tensor<4>, Saved) {
+        let saved = Saved::Shape(input.dims());
+        let [n, ..] = input.dims();
+        let [c, h, w] = self.to;
+        (input.reshape([n, c, h, w]), saved)
+    }
+
+    fn pullback(&self, _: &[Param], saved: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
+        let &Saved::Shape(shape) = saved else { unreachable!("reshape saves its input's shape") };
+        cotangent.reshape(shape)
+    }
+}

@@ -1,0 +1,53 @@
+//! The sum of a branch and a shortcut.
+
+use super::{
+    Differentiable, Layer, Mode, Run, Saved, Shape, forward_all, misfit, output_shape_all, pullback_all, specs_all,
+};
+use crate::net::param::{Param, Spec};
+use burn::tensor::Tensor;
+use kme::Result;
+use serde::{Deserialize, Serialize};
+
+/// branch(x) + shortcut(x); an empty shortcut is the identity. Both must give the same shape.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Residual {
+    pub branch: Vec<Layer>,
+    pub shortcut: Vec<Layer>,
+}
+
+impl Residual {
+    fn split<'a>(&self, params: &'a [Param]) -> (&'a [Param], &'a [Param]) {
+        params.split_at(specs_all(&self.branch, "").len())
+    }
+}
+
+impl Differentiable for Residual {
+    fn specs(&self, name: &str) -> Vec<Spec> {
+        let mut specs = specs_all(&self.branch, &format!("{name}branch."));
+        specs.extend(specs_all(&self.shortcut, &format!("{name}shortcut.")));
+        specs
+    }
+
+    fn output_shape(&self, input: Shape) -> Result<Shape> {
+        let (branch, shortcut) = (output_shape_all(&self.branch, input)?, output_shape_all(&self.shortcut, input)?);
+        if branch == shortcut {
+            Ok(branch)
+        } else {
+            Err(misfit("residual", input, format!("branch and shortcut of one shape, not {branch:?} and {shortcut:?}")))
+        }
+    }
+
+    fn forward(&self, params: &[Param], input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
+        let (branch, shortcut) = self.split(params);
+        let (a, saved_a) = forward_all(&self.branch, branch, input.clone(), run);
+        let (b, saved_b) = forward_all(&self.shortcut, shortcut, input, run);
+        (a + b, Saved::Nested(saved_a, saved_b))
+    }
+
+    fn pullback(&self, params: &[Param], saved: &Saved, mode: Mode, cotangent: Tensor<4>) -> Tensor<4> {
+        let Saved::Nested(saved_a, saved_b) = saved else { unreachable!("residual saves both paths") };
+        let (branch, shortcut) = self.split(params);
+        let a = pullback_all(&self.branch, branch, saved_a, mode, cotangent.clone());
+        a + pullback_all(&self.shortcut, shortcut, saved_b, mode, cotangent)
+    }
+}

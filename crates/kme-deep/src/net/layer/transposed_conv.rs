@@ -1,0 +1,59 @@
+//! Transposed convolution: the adjoint of [`Conv`](super::Conv), used to enlarge.
+
+use super::{Differentiable, Mode, Run, Saved, Shape, misfit};
+use crate::net::param::{Kind, Param, Role, Spec};
+use burn::tensor::{Tensor, module, ops};
+use kme::Result;
+use serde::{Deserialize, Serialize};
+
+/// The adjoint of the convolution with the same filters, plus a bias.
+///
+/// Shapes: x (n, inputs, h, w) → y (n, outputs, (h−1)·stride − 2·padding + kernel + extra, ...), W (inputs, outputs, kernel,
+/// kernel); `extra` < stride rows and columns are added at the bottom and right. The pullback is the convolution.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TransposedConv {
+    pub inputs: usize,
+    pub outputs: usize,
+    pub kernel: usize,
+    pub stride: usize,
+    pub padding: usize,
+    pub extra: usize,
+    pub bias: bool,
+}
+
+impl Differentiable for TransposedConv {
+    fn specs(&self, name: &str) -> Vec<Spec> {
+        let role = Role::Weight { fan_in: self.inputs * self.kernel * self.kernel, of: Kind::TransposedConv };
+        let shape = vec![self.inputs, self.outputs, self.kernel, self.kernel];
+        let weight = Spec { name: format!("{name}weight"), shape, role };
+        let bias = Spec { name: format!("{name}bias"), shape: vec![self.outputs], role: Role::Bias };
+        if self.bias { vec![weight, bias] } else { vec![weight] }
+    }
+
+    fn output_shape(&self, input: Shape) -> Result<Shape> {
+        let [c, h, w] = input;
+        let out = |side: usize| {
+            let full = side.checked_sub(1)?.checked_mul(self.stride)?.checked_add(self.kernel + self.extra)?;
+            full.checked_sub(2 * self.padding).filter(|&o| o > 0)
+        };
+        match (out(h), out(w)) {
+            (Some(h), Some(w)) if c == self.inputs && self.extra < self.stride => Ok([self.outputs, h, w]),
+            _ => Err(misfit(
+                "transposed-conv",
+                input,
+                format!("{} channels and a result that is not empty", self.inputs),
+            )),
+        }
+    }
+
+    fn forward(&self, params: &[Param], input: Tensor<4>, _: &mut Run) -> (Tensor<4>, Saved) {
+        let bias = self.bias.then(|| params[1].value.clone());
+        let options = ops::ConvTransposeOptions::new([self.stride; 2], [self.padding; 2], [self.extra; 2], [1, 1], 1);
+        (module::conv_transpose2d(input, params[0].shaped(), bias, options), Saved::Nothing)
+    }
+
+    fn pullback(&self, params: &[Param], _: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
+        let options = ops::ConvOptions::new([self.stride; 2], [self.padding; 2], [1, 1], 1);
+        module::conv2d(cotangent, params[0].shaped(), None, options)
+    }
+}

@@ -1,0 +1,186 @@
+//! Networks as plain data: a list of layers, a list of parameters, and for every layer an exact pullback.
+
+mod dcgan;
+mod file;
+pub mod layer;
+pub mod param;
+pub mod place;
+
+pub use dcgan::{dcgan_critic, dcgan_generator};
+pub use file::{ModelFile, Storage};
+pub use layer::{Layer, Mode};
+pub use param::{Init, Param};
+pub use place::Place;
+
+use burn::tensor::{Gradients, Tensor};
+use kme::{Error, Result};
+use layer::{Run, Saved, Shape};
+
+/// A network: layers one after another, and their parameters.
+///
+/// Cloning is cheap: parameters are shared until one side is changed.
+#[derive(Clone, Debug)]
+pub struct Net {
+    layers: Vec<Layer>,
+    params: Vec<Param>,
+    input: Shape,
+    output: Shape,
+    place: Place,
+}
+
+/// The output of a forward pass with what its pullback needs.
+pub struct Pass {
+    /// Shape (n, c, h, w).
+    pub output: Tensor<4>,
+    /// Outputs of the linear and convolution layers, in order, when they were asked for.
+    pub activations: Vec<Tensor<4>>,
+    saved: Vec<Saved>,
+    mode: Mode,
+    updates: Vec<(String, Tensor<1>)>,
+}
+
+impl Net {
+    /// A network of these layers for inputs of shape `input` (channels, height, width), with fresh parameters.
+    ///
+    /// # Errors
+    /// When a layer does not fit the shape that reaches it.
+    pub fn new(layers: Vec<Layer>, input: Shape, init: Init, seed: u64, place: &Place) -> Result<Self> {
+        let output = layer::output_shape_all(&layers, input)?;
+        let params = layer::specs_all(&layers, "")
+            .into_iter()
+            .map(|spec| {
+                let value = init.draw(&spec, seed, place);
+                Param { name: spec.name, shape: spec.shape, role: spec.role, value }
+            })
+            .collect();
+        Ok(Self { layers, params, input, output, place: place.clone() })
+    }
+
+    /// The same network with the parameters that `value` gives for each name and shape.
+    pub(crate) fn with_values(
+        layers: Vec<Layer>,
+        input: Shape,
+        place: &Place,
+        mut value: impl FnMut(&str, &[usize]) -> Result<Tensor<1>>,
+    ) -> Result<Self> {
+        let output = layer::output_shape_all(&layers, input)?;
+        let params = layer::specs_all(&layers, "")
+            .into_iter()
+            .map(|spec| {
+                let value = value(&spec.name, &spec.shape)?;
+                Ok(Param { name: spec.name, shape: spec.shape, role: spec.role, value })
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self { layers, params, input, output, place: place.clone() })
+    }
+
+    pub fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+
+    pub fn params(&self) -> &[Param] {
+        &self.params
+    }
+
+    /// A copy in which each parameter has the value, of the same length, that `value` gives for it.
+    pub fn map_values(&self, mut value: impl FnMut(&Param) -> Tensor<1>) -> Self {
+        let mut net = self.clone();
+        for param in &mut net.params {
+            param.value = value(param);
+        }
+        net
+    }
+
+    /// Shape of one input: channels, height, width.
+    pub fn input(&self) -> Shape {
+        self.input
+    }
+
+    /// Shape of one output: channels, height, width.
+    pub fn output(&self) -> Shape {
+        self.output
+    }
+
+    /// Where the parameters live.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Number of trained parameters.
+    pub fn size(&self) -> usize {
+        self.params.iter().filter(|p| p.is_trained()).map(|p| p.shape.iter().product::<usize>()).sum()
+    }
+
+    /// A copy whose trained parameters are leaves of a gradient computation.
+    pub fn tracked(&self) -> Self {
+        let mut net = self.clone();
+        for param in &mut net.params {
+            let value = param.value.clone().inner().autodiff();
+            param.value = if param.is_trained() { value.require_grad() } else { value };
+        }
+        net
+    }
+
+    /// A copy whose parameters are constants of a gradient computation: gradients pass through to the input.
+    pub fn constant(&self) -> Self {
+        let mut net = self.clone();
+        for param in &mut net.params {
+            param.value = param.value.clone().inner().autodiff();
+        }
+        net
+    }
+
+    /// The gradients of a [`tracked`](Self::tracked) network's trained parameters, in order; zero where the loss does not
+    /// depend on one.
+    pub fn gradients(&self, gradients: &Gradients) -> Vec<Tensor<1>> {
+        self.params
+            .iter()
+            .filter(|p| p.is_trained())
+            .map(|p| p.value.grad(gradients).unwrap_or_else(|| p.value.clone().inner().zeros_like()))
+            .collect()
+    }
+
+    /// The output for inputs of shape (n, c, h, w).
+    ///
+    /// # Errors
+    /// When the input's shape is not the network's.
+    pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Result<Tensor<4>> {
+        Ok(self.pass(x, mode, false)?.output)
+    }
+
+    /// The forward pass with all that its pullback needs; `activations` keeps the outputs of linear and convolution layers.
+    ///
+    /// # Errors
+    /// When the input's shape is not the network's.
+    pub fn pass(&self, x: Tensor<4>, mode: Mode, activations: bool) -> Result<Pass> {
+        let [_, c, h, w] = x.dims();
+        if [c, h, w] != self.input {
+            return Err(Error::value(
+                "network input",
+                format!("{c}x{h}x{w} (channels x height x width)"),
+                format!("{}x{}x{} for this network", self.input[0], self.input[1], self.input[2]),
+            ));
+        }
+        let mut run = Run { mode, updates: Vec::new(), activations: activations.then(Vec::new) };
+        let (output, saved) = layer::forward_all(&self.layers, &self.params, x, &mut run);
+        let activations = run.activations.unwrap_or_default();
+        Ok(Pass { output, activations, saved, mode, updates: run.updates })
+    }
+
+    /// Jᵀ · cotangent: the gradient of ⟨cotangent, f(x)⟩ in x, at the input of `pass`.
+    ///
+    /// Shapes: cotangent (n, c', h', w') like the output → (n, c, h, w) like the input. The result is an ordinary tensor
+    /// expression in the parameters: differentiating it once gives exact second derivatives.
+    pub fn pullback(&self, pass: &Pass, cotangent: Tensor<4>) -> Tensor<4> {
+        layer::pullback_all(&self.layers, &self.params, &pass.saved, pass.mode, cotangent)
+    }
+
+    /// Takes over the running statistics that a training pass moved.
+    pub fn absorb(&mut self, pass: &Pass) {
+        for (name, value) in &pass.updates {
+            if let Some(param) = self.params.iter_mut().find(|p| &p.name == name) {
+                param.value = value.clone();
+            }
+        }
+    }
+}

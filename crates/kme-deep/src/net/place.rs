@@ -1,0 +1,100 @@
+//! Where tensors live and in which precision: the `--device` flag as a value.
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use kme::{Error, Result};
+
+/// A device and the precision of the tensors made on it.
+///
+/// Everything above this type is the same code on every device. Training and steering run in single precision; double
+/// precision serves the tests, which compare against finite differences.
+#[derive(Clone, Debug)]
+pub struct Place {
+    device: Device,
+    dtype: DType,
+}
+
+impl Place {
+    /// The processor, in single precision.
+    pub fn cpu() -> Self {
+        Self { device: Device::flex(), dtype: DType::F32 }
+    }
+
+    /// The processor, in double precision.
+    pub fn cpu_f64() -> Self {
+        Self { device: Device::flex(), dtype: DType::F64 }
+    }
+
+    /// The place that the text of `--device` names: `cpu`, `gpu`, `gpu:1`.
+    ///
+    /// # Errors
+    /// When the text is none of these, or names a graphics card and this program was built without the cargo feature
+    /// `vulkan` or `cuda`.
+    pub fn parse(text: &str) -> Result<Self> {
+        let unknown = || Error::value("--device", text, "cpu, gpu, gpu:0, gpu:1, ...");
+        match text.split_once(':') {
+            None if text == "cpu" => Ok(Self::cpu()),
+            None if text == "gpu" => Self::gpu(0),
+            Some(("gpu", index)) => Self::gpu(index.parse().map_err(|_| unknown())?),
+            _ => Err(unknown()),
+        }
+    }
+
+    #[cfg(feature = "cuda")]
+    fn gpu(index: usize) -> Result<Self> {
+        Ok(Self { device: Device::cuda(index), dtype: DType::F32 })
+    }
+
+    #[cfg(all(feature = "vulkan", not(feature = "cuda")))]
+    fn gpu(index: usize) -> Result<Self> {
+        Ok(Self { device: Device::vulkan(burn::tensor::DeviceKind::DiscreteGpu(index)), dtype: DType::F32 })
+    }
+
+    #[cfg(not(any(feature = "vulkan", feature = "cuda")))]
+    fn gpu(index: usize) -> Result<Self> {
+        Err(Error::value(
+            "--device",
+            format!("gpu:{index}"),
+            "cpu only, since this program was built without a graphics backend; build it with `--features vulkan` or `--features cuda`",
+        ))
+    }
+
+    /// A constant tensor with these numbers, row after row.
+    pub fn tensor<const D: usize>(&self, numbers: Vec<f32>, shape: [usize; D]) -> Tensor<D> {
+        Tensor::from_data(TensorData::new(numbers, shape), (&self.device, self.dtype))
+    }
+
+    /// A constant tensor with these double precision numbers, rounded to the place's precision.
+    pub fn tensor_f64<const D: usize>(&self, numbers: Vec<f64>, shape: [usize; D]) -> Tensor<D> {
+        Tensor::from_data(TensorData::new(numbers, shape), (&self.device, self.dtype))
+    }
+
+    /// A tensor of zeros.
+    pub fn zeros<const D: usize>(&self, shape: [usize; D]) -> Tensor<D> {
+        Tensor::zeros(shape, (&self.device, self.dtype))
+    }
+
+    /// The device.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Whether results on this place repeat bit for bit (true for the processor).
+    pub fn is_exact(&self) -> bool {
+        self.device == Device::flex()
+    }
+}
+
+/// The numbers of a tensor in double precision, row after row. Waits for the device.
+pub fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+    tensor.into_data().iter::<f64>().collect()
+}
+
+/// The numbers of a tensor in single precision, row after row. Waits for the device.
+pub fn numbers_f32<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().iter::<f32>().collect()
+}
+
+/// The single number of a tensor with one element. Waits for the device.
+pub fn scalar(tensor: Tensor<1>) -> f64 {
+    numbers(tensor)[0]
+}

@@ -1,0 +1,212 @@
+//! Laws of every layer and of whole critics, in double precision on the processor:
+//! the pullback is the derivative, and a penalty on the pullback has the gradient of central differences.
+
+use burn::tensor::Tensor;
+use kme::rng;
+use kme_deep::net::layer::{
+    AveragePool, BatchNorm, Conv, Layer, LeakyRelu, Linear, Relu, Reshape, Residual, Sigmoid, Tanh, TransposedConv,
+};
+use kme_deep::net::{Init, Mode, Net, Place, dcgan_critic, place};
+use rand::RngExt;
+use rand_distr::StandardNormal;
+
+fn normals(count: usize, purpose: &str) -> Vec<f64> {
+    let mut rng = rng::stream(7, purpose, 0);
+    (0..count).map(|_| rng.sample(StandardNormal)).collect()
+}
+
+/// A network with all parameters away from their special starting values.
+fn net(layers: Vec<Layer>, input: [usize; 3]) -> Net {
+    let place = Place::cpu_f64();
+    let mut net = Net::new(layers, input, Init::He, 1, &place).unwrap();
+    let moved: Vec<Vec<f64>> = net
+        .params()
+        .iter()
+        .map(|p| {
+            let old = place::numbers(p.value.clone());
+            let positive = !p.is_trained() && p.name.ends_with("running_var");
+            old.iter()
+                .zip(normals(old.len(), &p.name))
+                .map(|(x, e)| if positive { x + 0.3 * e.abs() } else { x + 0.1 * e })
+                .collect()
+        })
+        .collect();
+    net = with_values(&net, &moved);
+    net
+}
+
+fn with_values(net: &Net, values: &[Vec<f64>]) -> Net {
+    let place = net.place().clone();
+    let mut values = values.iter();
+    net.map_values(|_| {
+        let v = values.next().unwrap();
+        place.tensor_f64(v.clone(), [v.len()])
+    })
+}
+
+fn values(net: &Net) -> Vec<Vec<f64>> {
+    net.params().iter().map(|p| place::numbers(p.value.clone().inner())).collect()
+}
+
+/// mean over samples of (‖Jᵀg‖ − 1)², the norm over all axes of one sample.
+fn penalty(net: &Net, x: &Tensor<4>, g: &Tensor<4>, mode: Mode) -> Tensor<1> {
+    let tracked = net.params().iter().any(|p| p.value.is_tracked());
+    let lift = |t: &Tensor<4>| if tracked { t.clone().autodiff() } else { t.clone() };
+    let pass = net.pass(lift(x), mode, false).unwrap();
+    let pulled = net.pullback(&pass, lift(g));
+    let norm = pulled.clone().mul(pulled).sum_dims_squeeze::<1, i32>(&[1, 2, 3]).sqrt();
+    (norm.clone() - 1.0).mul(norm - 1.0).mean()
+}
+
+/// Relative error against the larger of the two and a floor.
+fn relative(a: f64, b: f64) -> f64 {
+    (a - b).abs() / a.abs().max(b.abs()).max(1e-3)
+}
+
+fn check(name: &str, layers: Vec<Layer>, input: [usize; 3], mode: Mode) {
+    let net = net(layers, input);
+    let place = Place::cpu_f64();
+    let (n, [c, h, w], [oc, oh, ow]) = (3, input, net.output());
+    let x = normals(n * c * h * w, "x");
+    let g: Tensor<4> = place.tensor_f64(normals(n * oc * oh * ow, "g"), [n, oc, oh, ow]);
+    let tensor = |x: &[f64]| -> Tensor<4> { place.tensor_f64(x.to_vec(), [n, c, h, w]) };
+    let step = 1e-5;
+
+    // The pullback is the gradient of ⟨g, f(x)⟩ in x.
+    let pass = net.pass(tensor(&x), mode, false).unwrap();
+    let pulled = place::numbers(net.pullback(&pass, g.clone()));
+    let inner = |x: &[f64]| place::scalar((net.forward(tensor(x), mode).unwrap() * g.clone()).sum());
+    for i in (0..x.len()).step_by(x.len().div_ceil(60)) {
+        let (mut up, mut down) = (x.clone(), x.clone());
+        up[i] += step;
+        down[i] -= step;
+        let difference = (inner(&up) - inner(&down)) / (2.0 * step);
+        assert!(relative(pulled[i], difference) < 1e-6, "{name} pullback[{i}]: {} and {difference}", pulled[i]);
+    }
+
+    // The gradient of a penalty through the pullback, in the parameters.
+    let tracked = net.tracked();
+    let loss = penalty(&tracked, &tensor(&x), &g, mode);
+    if !loss.is_tracked() {
+        assert!(net.params().iter().all(|p| p.name.contains("bias") || !p.is_trained()), "{name}: lost the gradient");
+        return;
+    }
+    let gradients = tracked.gradients(&loss.backward());
+    let base = values(&net);
+    let trained: Vec<usize> = (0..base.len()).filter(|&i| net.params()[i].is_trained()).collect();
+    let mut largest = 0.0_f64;
+    for (gradient, &p) in gradients.into_iter().zip(&trained) {
+        let gradient = place::numbers(gradient);
+        for i in (0..gradient.len()).step_by(gradient.len().div_ceil(25)) {
+            let at = |delta: f64| {
+                let mut moved = base.clone();
+                moved[p][i] += delta;
+                place::scalar(penalty(&with_values(&net, &moved), &tensor(&x), &g, mode))
+            };
+            let difference = (at(step) - at(-step)) / (2.0 * step);
+            largest = largest.max(relative(gradient[i], difference));
+            assert!(
+                relative(gradient[i], difference) < 1e-5,
+                "{name} penalty by {}[{i}]: {} and {difference}",
+                net.params()[p].name,
+                gradient[i]
+            );
+        }
+    }
+    println!("{name}: largest relative error of the penalty's gradient {largest:.1e}");
+}
+
+#[test]
+fn linear() {
+    check("linear", vec![Linear { inputs: 5, outputs: 4, bias: true }.into()], [5, 1, 1], Mode::Train);
+}
+
+#[test]
+fn conv() {
+    for (kernel, stride, padding) in [(3, 1, 1), (5, 2, 2), (4, 2, 1), (3, 3, 0), (1, 1, 0), (2, 3, 1)] {
+        let layer = Conv { inputs: 2, outputs: 3, kernel, stride, padding, bias: true };
+        check(&format!("{layer:?}"), vec![layer.into()], [2, 8, 7], Mode::Train);
+    }
+}
+
+#[test]
+fn transposed_conv() {
+    for (kernel, stride, padding, extra) in [(3, 1, 1, 0), (5, 2, 2, 1), (5, 2, 2, 0), (4, 2, 1, 0), (3, 3, 0, 2)] {
+        let layer = TransposedConv { inputs: 3, outputs: 2, kernel, stride, padding, extra, bias: true };
+        check(&format!("{layer:?}"), vec![layer.into()], [3, 4, 5], Mode::Train);
+    }
+}
+
+/// Nonlinearities have no parameters: a linear layer before them gives the penalty something to differentiate.
+#[test]
+fn nonlinearities() {
+    let linear = || Layer::from(Linear { inputs: 4, outputs: 6, bias: true });
+    let after = || Layer::from(Linear { inputs: 6, outputs: 2, bias: true });
+    let all: [Layer; 4] = [LeakyRelu { slope: 0.2 }.into(), Relu {}.into(), Sigmoid {}.into(), Tanh {}.into()];
+    for layer in all {
+        check(&format!("{layer:?}"), vec![linear(), layer, after()], [4, 1, 1], Mode::Train);
+    }
+}
+
+#[test]
+fn batch_norm() {
+    for mode in [Mode::Train, Mode::Evaluate] {
+        let layers = || -> Vec<Layer> {
+            vec![
+                Conv { inputs: 2, outputs: 3, kernel: 3, stride: 1, padding: 1, bias: true }.into(),
+                BatchNorm::new(3).into(),
+                LeakyRelu { slope: 0.2 }.into(),
+            ]
+        };
+        check(&format!("batch norm {mode:?}"), layers(), [2, 4, 4], mode);
+        check(&format!("bare batch norm {mode:?}"), vec![BatchNorm::new(2).into()], [2, 3, 3], mode);
+    }
+}
+
+#[test]
+fn average_pool_and_reshape() {
+    let layers = vec![
+        Conv { inputs: 1, outputs: 2, kernel: 3, stride: 1, padding: 1, bias: false }.into(),
+        AveragePool { window: 2 }.into(),
+        Reshape { to: [18, 1, 1] }.into(),
+        Linear { inputs: 18, outputs: 2, bias: false }.into(),
+    ];
+    check("average pool and reshape", layers, [1, 6, 6], Mode::Train);
+    check("bare average pool", vec![AveragePool { window: 3 }.into()], [2, 6, 3], Mode::Train);
+}
+
+#[test]
+fn residual_sum() {
+    let conv = |inputs, outputs, kernel, padding| {
+        Layer::from(Conv { inputs, outputs, kernel, stride: 1, padding, bias: true })
+    };
+    let identity = Residual { branch: vec![conv(2, 2, 3, 1), Tanh {}.into(), conv(2, 2, 3, 1)], shortcut: vec![] };
+    let projected =
+        Residual { branch: vec![conv(2, 3, 3, 1), LeakyRelu { slope: 0.2 }.into()], shortcut: vec![conv(2, 3, 1, 0)] };
+    check("residual", vec![identity.into(), projected.into()], [2, 5, 5], Mode::Train);
+}
+
+/// The issue of the house: a whole convolutional critic, its penalty's gradient exact to 1e-5.
+#[test]
+fn dcgan_critic_penalty() {
+    check("dcgan critic", dcgan_critic(17, 2, 2, 3).unwrap(), [2, 17, 17], Mode::Train);
+    let conv = |inputs, outputs| Layer::from(Conv { inputs, outputs, kernel: 4, stride: 2, padding: 1, bias: true });
+    let leaky = || Layer::from(LeakyRelu { slope: 0.2 });
+    check(
+        "three convolutions",
+        vec![conv(2, 4), leaky(), conv(4, 6), leaky(), conv(6, 3), leaky()],
+        [2, 12, 12],
+        Mode::Train,
+    );
+}
+
+#[test]
+fn a_wrong_shape_is_an_error() {
+    let net = net(vec![Linear { inputs: 5, outputs: 4, bias: true }.into()], [5, 1, 1]);
+    let message = net.forward(Place::cpu_f64().zeros([1, 4, 1, 1]), Mode::Train).unwrap_err().to_string();
+    assert!(message.contains("4x1x1") && message.contains("5x1x1"), "{message}");
+    assert!(
+        Net::new(vec![Relu {}.into(), AveragePool { window: 2 }.into()], [1, 3, 4], Init::He, 0, &Place::cpu())
+            .is_err()
+    );
+}
