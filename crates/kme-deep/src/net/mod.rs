@@ -1,7 +1,7 @@
 //! Networks as plain data: a list of layers, a list of parameters, and for every layer an exact pullback.
 
 mod dcgan;
-mod file;
+pub(crate) mod file;
 pub mod layer;
 pub mod param;
 pub mod place;
@@ -80,6 +80,20 @@ impl Net {
 
     pub fn params(&self) -> &[Param] {
         &self.params
+    }
+
+    /// The first `count` layers, sharing the parameters.
+    ///
+    /// # Errors
+    /// When there are fewer layers.
+    pub fn truncated(&self, count: usize) -> Result<Self> {
+        if count > self.layers.len() {
+            return Err(Error::value("layers", count, format!("at most {}", self.layers.len())));
+        }
+        let layers = self.layers[..count].to_vec();
+        let output = layer::output_shape_all(&layers, self.input)?;
+        let params = self.params[..layer::specs_all(&layers, "").len()].to_vec();
+        Ok(Self { layers, params, input: self.input, output, place: self.place.clone() })
     }
 
     /// A copy in which each parameter has the value, of the same length, that `value` gives for it.

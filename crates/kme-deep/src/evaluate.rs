@@ -1,0 +1,40 @@
+//! Scores of pictures against a reference, in a feature map.
+
+use crate::feature::FeatureMap;
+use crate::image::Images;
+use kme::discrepancy::{self, Estimate};
+use kme::sums::Precision;
+use kme::{Points, Result};
+
+/// A fixed set of reference pictures, as features.
+pub struct Reference {
+    map: FeatureMap,
+    points: Points,
+}
+
+impl Reference {
+    /// The features of `images` under `map`.
+    ///
+    /// # Errors
+    /// When a feature is not finite.
+    pub fn new(map: FeatureMap, images: &Images) -> Result<Self> {
+        let points = map.features(images)?;
+        Ok(Self { map, points })
+    }
+
+    /// Number of reference pictures.
+    pub fn count(&self) -> usize {
+        self.points.len()
+    }
+
+    /// The kernel inception distance of `images` to the reference in this map's features, with its standard error: the
+    /// unbiased estimate of MMD² over all pictures with the kernel (⟨x,y⟩/d + 1)³.
+    ///
+    /// Reference: Bińkowski et al., ICLR 2018, §4.
+    ///
+    /// # Errors
+    /// When a feature is not finite, or there are fewer than 2 pictures.
+    pub fn kid(&self, images: &Images) -> Result<Estimate> {
+        discrepancy::kid(&self.points, &self.map.features(images)?, Precision::F64)
+    }
+}

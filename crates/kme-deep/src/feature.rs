@@ -1,0 +1,139 @@
+//! Feature maps φ: pictures (n, c, h, w) → points (n, d).
+
+use crate::image::{Colour, Images, Resize};
+use crate::loss::flat;
+use crate::model::Classifier;
+use crate::net::{Mode, Net, Place, place};
+use burn::tensor::Tensor;
+use kme::embedding::FeatureIdentity;
+use kme::points::Data;
+use kme::{Error, Points, Result};
+
+/// A map from pictures to feature vectors.
+#[derive(Clone, Debug)]
+pub enum FeatureMap {
+    /// The pixels themselves, in [0, 1], channel by channel, row by row.
+    Pixels,
+    /// A hidden layer of a network.
+    Network(Box<Extractor>),
+}
+
+/// A frozen network whose output is a feature vector.
+///
+/// Pictures are brought to its input's channels and size (antialiased bicubic, centre crop). Batch normalisation uses its
+/// running statistics, and batches always have the same size, so that the features of a picture depend on that picture alone.
+#[derive(Clone, Debug)]
+pub struct Extractor {
+    net: Net,
+    identity: FeatureIdentity,
+}
+
+impl Extractor {
+    /// Pictures that go through the network together.
+    const BATCH: usize = 50;
+
+    /// The feature layer of a classifier that is known as `name`.
+    pub fn of_classifier(name: &str, classifier: &Classifier) -> Result<Self> {
+        let net = classifier.net.truncated(classifier.features_after)?;
+        let [c, h, w] = net.input();
+        Ok(Self {
+            identity: FeatureIdentity {
+                name: format!("{name}/layer{}", classifier.features_after),
+                protocol: format!(
+                    "{c}x{h}x{w}, antialiased bicubic, centre crop, range 0 to 1, running batch-norm statistics"
+                ),
+                sha256: Some(classifier.sha256.clone()),
+            },
+            net,
+        })
+    }
+
+    /// The pictures as the network wants them.
+    fn fitted(&self, images: &Images) -> Result<Images> {
+        let [c, h, w] = self.net.input();
+        let images = images.to_colour(Colour::from_channels(c)?);
+        if [images.height(), images.width()] == [h, w] { Ok(images) } else { Resize::new(h, w)?.apply(&images) }
+    }
+
+    fn features(&self, images: &Images) -> Result<Points> {
+        let images = self.fitted(images)?;
+        let [n, c, h, w] = images.shape();
+        let stride = images.stride();
+        let mut data = Vec::new();
+        for chunk in images.data().chunks(Self::BATCH * stride) {
+            // The last batch is filled up, since kernels for other batch sizes may round differently.
+            let mut batch = chunk.to_vec();
+            batch.resize(Self::BATCH * stride, 0.0);
+            let x = self.net.place().tensor(batch, [Self::BATCH, c, h, w]);
+            let rows = place::numbers_f32(self.net.forward(x, Mode::Evaluate)?);
+            data.extend_from_slice(&rows[..chunk.len() / stride * (rows.len() / Self::BATCH)]);
+        }
+        Points::new(n, data.len() / n, Data::F32(data))
+    }
+}
+
+impl FeatureMap {
+    /// The features of pictures, shape (n, d). On the processor they do not depend on which pictures come together.
+    ///
+    /// # Errors
+    /// When a feature is not finite.
+    pub fn features(&self, images: &Images) -> Result<Points> {
+        match self {
+            Self::Pixels => Points::new(images.len(), images.stride(), Data::F32(images.data().to_vec())),
+            Self::Network(extractor) => extractor.features(images),
+        }
+    }
+
+    /// The features of pictures (n, c, h, w) as an expression that can be differentiated in the pixels, shape (n, d).
+    ///
+    /// # Errors
+    /// When the pictures do not have the network's channels and size: resizing is for decoded pictures only.
+    pub fn tensor(&self, pictures: Tensor<4>) -> Result<Tensor<2>> {
+        match self {
+            Self::Pixels => Ok(flat(pictures)),
+            Self::Network(extractor) => {
+                let net = if pictures.is_autodiff() { extractor.net.constant() } else { extractor.net.clone() };
+                Ok(flat(net.forward(pictures, Mode::Evaluate)?))
+            }
+        }
+    }
+
+    /// What an embedding records of the map. `shape` is that of the pictures (channels, height, width).
+    pub fn identity(&self, [c, h, w]: [usize; 3]) -> FeatureIdentity {
+        match self {
+            Self::Pixels => {
+                FeatureIdentity { name: "pixels".into(), protocol: format!("{c}x{h}x{w}, range 0 to 1"), sha256: None }
+            }
+            Self::Network(extractor) => extractor.identity.clone(),
+        }
+    }
+
+    /// The pictures' shape that [`tensor`](Self::tensor) needs, where there is only one.
+    pub fn input(&self) -> Option<[usize; 3]> {
+        match self {
+            Self::Pixels => None,
+            Self::Network(extractor) => Some(extractor.net.input()),
+        }
+    }
+
+    /// The feature map of this name: `pixels`, or a classifier by its model name or file.
+    ///
+    /// # Errors
+    /// When there is none, or the model is no classifier.
+    pub fn named(name: &str, models: &crate::models::Models, place: &Place) -> Result<Self> {
+        if name == "pixels" {
+            return Ok(Self::Pixels);
+        }
+        if name == "identity" {
+            return Err(Error::value(
+                "features",
+                name,
+                "pixels or a classifier for pictures; identity is for files of points",
+            ));
+        }
+        let (bytes, path) = models.bytes(name)?;
+        let classifier = Classifier::parse(&bytes, &path, place)?;
+        let known = path.file_stem().map_or(name.into(), |stem| stem.to_string_lossy().into_owned());
+        Ok(Self::Network(Box::new(Extractor::of_classifier(&known, &classifier)?)))
+    }
+}

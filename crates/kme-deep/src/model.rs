@@ -1,0 +1,225 @@
+//! What a network file is for: a generator with its latent law, or a classifier with its classes and its feature layer.
+
+use crate::image::Images;
+use crate::net::{Mode, ModelFile, Net, Place, Storage, place};
+use burn::tensor::Tensor;
+use kme::rng::{self, Rng};
+use kme::{Error, Result};
+use rand::RngExt;
+use rand_distr::StandardNormal;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// The law of latent vectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Law {
+    /// Independent standard normals.
+    Normal,
+    /// Independent uniforms on [−1, 1].
+    Uniform,
+}
+
+/// Latent vectors: how many numbers, and their law.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Latent {
+    pub dim: usize,
+    pub law: Law,
+}
+
+impl Latent {
+    /// `n` latent vectors, row after row.
+    pub fn draw(&self, n: usize, rng: &mut Rng) -> Vec<f32> {
+        (0..n * self.dim)
+            .map(|_| match self.law {
+                Law::Normal => rng.sample(StandardNormal),
+                Law::Uniform => rng.random_range(-1.0..=1.0),
+            })
+            .collect()
+    }
+}
+
+/// How a network was made: enough to make it again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Made {
+    /// Version of kme.
+    pub version: String,
+    /// Preset or configuration file.
+    pub preset: String,
+    pub seed: u64,
+    /// Training steps done.
+    pub steps: u64,
+    /// Data source and the SHA-256 fingerprint of what it held.
+    pub data: String,
+    pub data_fingerprint: String,
+}
+
+/// What a network file is for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "role", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Card {
+    /// Latents (n, dim, 1, 1) → pictures (n, c, h, w) with pixels in [0, 1].
+    Generator {
+        latent: Latent,
+        /// The feature map in which this generator is steered and judged unless another is named.
+        features: String,
+        made: Made,
+    },
+    /// Pictures with pixels in [0, 1] → one logit per class.
+    Classifier {
+        classes: Vec<String>,
+        /// The output of the first `features_after` layers is the feature vector.
+        features_after: usize,
+        made: Made,
+    },
+}
+
+impl Card {
+    fn role(&self) -> &'static str {
+        match self {
+            Self::Generator { .. } => "generator",
+            Self::Classifier { .. } => "classifier",
+        }
+    }
+
+    /// How the network was made.
+    pub fn made(&self) -> &Made {
+        match self {
+            Self::Generator { made, .. } | Self::Classifier { made, .. } => made,
+        }
+    }
+}
+
+/// Pictures as a constant tensor of shape (n, c, h, w).
+pub(crate) fn tensor_of(images: &Images, place: &Place) -> Tensor<4> {
+    place.tensor(images.data().to_vec(), images.shape())
+}
+
+/// A tensor (n, c, h, w) as pictures; values outside [0, 1] are moved to the nearer end.
+pub(crate) fn images_of(tensor: Tensor<4>) -> Result<Images> {
+    let [n, c, h, w] = tensor.dims();
+    Images::clamped(n, c, h, w, place::numbers_f32(tensor))
+}
+
+/// A generator g: latents → pictures.
+#[derive(Clone, Debug)]
+pub struct Generator {
+    pub net: Net,
+    pub latent: Latent,
+    /// Name of the feature map in which it is steered and judged by default.
+    pub features: String,
+    pub made: Made,
+    /// SHA-256 of the file that it was read from.
+    pub sha256: String,
+}
+
+impl Generator {
+    /// Reads a generator from the file that `kme train` wrote.
+    ///
+    /// # Errors
+    /// When the file is missing, damaged, or no generator.
+    pub fn read(path: &Path, place: &Place) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(|e| Error::file(path, e))?;
+        Self::parse(&bytes, path, place)
+    }
+
+    /// Like [`read`](Self::read), from bytes; `path` is for messages.
+    pub fn parse(bytes: &[u8], path: &Path, place: &Place) -> Result<Self> {
+        match ModelFile::<Card>::parse(bytes, path, place)? {
+            (net, Card::Generator { latent, features, made }, sha256) => {
+                let [c, h, w] = net.output();
+                if net.input() != [latent.dim, 1, 1] || !(c == 1 || c == 3) {
+                    let shapes = format!("{:?} to {c}x{h}x{w}", net.input());
+                    return Err(Error::file(path, format!("is no picture generator: it maps {shapes}")));
+                }
+                Ok(Self { net, latent, features, made, sha256 })
+            }
+            (_, card, _) => Err(Error::file(path, format!("holds a {}, not a generator", card.role()))),
+        }
+    }
+
+    /// Writes it beside `path` and renames it there.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&self, path: &Path, storage: Storage) -> Result<()> {
+        let card = Card::Generator { latent: self.latent, features: self.features.clone(), made: self.made.clone() };
+        ModelFile::write(path, &self.net, card, storage)
+    }
+
+    /// Pictures for latents of shape (n, dim), row after row. Each picture depends on its own latent alone.
+    ///
+    /// # Errors
+    /// When the network yields a number that is not finite.
+    pub fn pictures(&self, latents: &[f32]) -> Result<Images> {
+        const BATCH: usize = 64;
+        let dim = self.latent.dim;
+        let parts = latents
+            .chunks(BATCH * dim)
+            .map(|z| {
+                let n = z.len() / dim;
+                let z = self.net.place().tensor(z.to_vec(), [n, dim, 1, 1]);
+                images_of(self.net.forward(z, Mode::Evaluate)?)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Images::concat(&parts)
+    }
+
+    /// `n` pictures from latents of the generator's law.
+    ///
+    /// # Errors
+    /// When the network yields a number that is not finite.
+    pub fn sample(&self, n: usize, seed: u64) -> Result<Images> {
+        self.pictures(&self.latent.draw(n, &mut rng::stream(seed, "sample", 0)))
+    }
+}
+
+/// A classifier: pictures → logits, with a layer whose output serves as features.
+#[derive(Clone, Debug)]
+pub struct Classifier {
+    pub net: Net,
+    pub classes: Vec<String>,
+    pub features_after: usize,
+    pub made: Made,
+    /// SHA-256 of the file that it was read from.
+    pub sha256: String,
+}
+
+impl Classifier {
+    /// Reads a classifier from the file that `kme train` wrote.
+    ///
+    /// # Errors
+    /// When the file is missing, damaged, or no classifier.
+    pub fn read(path: &Path, place: &Place) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(|e| Error::file(path, e))?;
+        Self::parse(&bytes, path, place)
+    }
+
+    /// Like [`read`](Self::read), from bytes; `path` is for messages.
+    pub fn parse(bytes: &[u8], path: &Path, place: &Place) -> Result<Self> {
+        match ModelFile::<Card>::parse(bytes, path, place)? {
+            (net, Card::Classifier { classes, features_after, made }, sha256) => {
+                if net.output() != [classes.len(), 1, 1] || features_after > net.layers().len() {
+                    return Err(Error::file(path, format!("is no classifier of {} classes", classes.len())));
+                }
+                Ok(Self { net, classes, features_after, made, sha256 })
+            }
+            (_, card, _) => Err(Error::file(path, format!("holds a {}, not a classifier", card.role()))),
+        }
+    }
+
+    /// Writes it beside `path` and renames it there.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&self, path: &Path, storage: Storage) -> Result<()> {
+        let card = Card::Classifier {
+            classes: self.classes.clone(),
+            features_after: self.features_after,
+            made: self.made.clone(),
+        };
+        ModelFile::write(path, &self.net, card, storage)
+    }
+}

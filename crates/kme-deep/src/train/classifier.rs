@@ -1,0 +1,188 @@
+//! A convolutional classifier, trained by cross-entropy; its last hidden layer is a feature map for pictures.
+
+use super::batches::Batches;
+use super::config::{ClassifierObjective, Config};
+use super::optimiser::Optimiser;
+use super::task::{Numbers, Task, net_state, prefixed, restored_net};
+use crate::data::Dataset;
+use crate::image::Images;
+use crate::loss::flat;
+use crate::model::{Classifier, Made, tensor_of};
+use crate::net::file::Tensors;
+use crate::net::layer::{AveragePool, BatchNorm, Conv, Layer, Linear, Relu, Reshape};
+use crate::net::{Init, Mode, Net, Place, Storage, place};
+use burn::tensor::{Int, Tensor, TensorData, activation};
+use kme::{Error, Result, rng};
+use rand::RngExt;
+use std::path::Path;
+
+pub(super) struct Trainer {
+    config: Config,
+    objective: ClassifierObjective,
+    classes: Vec<String>,
+    features_after: usize,
+    made: Made,
+    net: Net,
+    adam: Optimiser,
+    batches: Batches,
+    held_out: Option<Dataset>,
+    place: Place,
+}
+
+/// Three stages of convolution, batch norm, ReLU, the first two halved by average pooling; then dense to the features with
+/// ReLU, and dense to the classes. Returns the layers and how many of them give the features.
+fn layers(size: usize, channels: usize, objective: &ClassifierObjective, classes: usize) -> (Vec<Layer>, usize) {
+    let (w, side) = (objective.width, size / 4);
+    let mut layers: Vec<Layer> = Vec::new();
+    for (inputs, outputs, kernel, pool) in [(channels, w, 5, true), (w, 2 * w, 3, true), (2 * w, 4 * w, 3, false)] {
+        layers.push(Conv { inputs, outputs, kernel, stride: 1, padding: kernel / 2, bias: false }.into());
+        layers.push(BatchNorm::new(outputs).into());
+        layers.push(Relu {}.into());
+        if pool {
+            layers.push(AveragePool { window: 2 }.into());
+        }
+    }
+    let inputs = 4 * w * side * side;
+    layers.push(Reshape { to: [inputs, 1, 1] }.into());
+    layers.push(Linear { inputs, outputs: objective.features, bias: true }.into());
+    layers.push(Relu {}.into());
+    let features_after = layers.len();
+    layers.push(Linear { inputs: objective.features, outputs: classes, bias: true }.into());
+    (layers, features_after)
+}
+
+impl Trainer {
+    pub fn new(
+        config: &Config,
+        objective: &ClassifierObjective,
+        data: &Dataset,
+        held_out: Option<Dataset>,
+        made: Made,
+        place: &Place,
+    ) -> Result<Self> {
+        let classes = match (data.labels(), data.class_names()) {
+            (Some(_), Some(names)) => names.to_vec(),
+            (Some(labels), None) => (0..=labels.iter().copied().max().unwrap_or(0)).map(|l| l.to_string()).collect(),
+            (None, _) => {
+                return Err(Error::value(
+                    "data.source",
+                    &config.data.source,
+                    "pictures with labels: a data set with labels, or a folder with one folder for each class",
+                ));
+            }
+        };
+        let (size, channels) = (config.data.size, config.data.channels);
+        let (layers, features_after) = layers(size, channels, objective, classes.len());
+        let net = Net::new(layers, [channels, size, size], Init::He, config.seed, place)?;
+        let trained = net.params().iter().filter(|p| p.is_trained()).count();
+        Ok(Self {
+            adam: Optimiser::new(&config.optimiser, trained, config.steps),
+            batches: Batches::new(data.len(), config.batch, config.seed),
+            config: config.clone(),
+            objective: objective.clone(),
+            classes,
+            features_after,
+            made,
+            net,
+            held_out,
+            place: place.clone(),
+        })
+    }
+
+    fn labels(&self, data: &Dataset, indices: &[usize]) -> Result<Vec<u32>> {
+        let labels = data.labels().ok_or_else(|| Error::value("data", "no labels", "pictures with labels"))?;
+        let labels: Vec<u32> = indices.iter().map(|&i| labels[i]).collect();
+        match labels.iter().find(|&&l| l as usize >= self.classes.len()) {
+            Some(label) => Err(Error::value("label", label, format!("0 to {}", self.classes.len() - 1))),
+            None => Ok(labels),
+        }
+    }
+
+    /// Pictures moved by up to `shift` pixels each way; what moves in is black.
+    fn augmented(&self, images: &Images, step: u64) -> Tensor<4> {
+        let [n, c, h, w] = images.shape();
+        let reach = self.objective.shift as i64;
+        let mut rng = rng::stream(self.config.seed, "augment", step);
+        let mut moved = vec![0.0; n * c * h * w];
+        for i in 0..n {
+            let (dy, dx) = (rng.random_range(-reach..=reach), rng.random_range(-reach..=reach));
+            for (channel, plane) in images.picture(i).chunks_exact(h * w).enumerate() {
+                let out = &mut moved[(i * c + channel) * h * w..][..h * w];
+                for y in 0..h {
+                    for x in 0..w {
+                        let (sy, sx) = (y as i64 - dy, x as i64 - dx);
+                        if (0..h as i64).contains(&sy) && (0..w as i64).contains(&sx) {
+                            out[y * w + x] = plane[sy as usize * w + sx as usize];
+                        }
+                    }
+                }
+            }
+        }
+        self.place.tensor(moved, [n, c, h, w])
+    }
+
+    fn model(&self, step: u64) -> Classifier {
+        Classifier {
+            net: self.net.clone(),
+            classes: self.classes.clone(),
+            features_after: self.features_after,
+            made: Made { steps: step, ..self.made.clone() },
+            sha256: String::new(),
+        }
+    }
+}
+
+impl Task for Trainer {
+    fn step(&mut self, step: u64, data: &Dataset) -> Result<Numbers> {
+        let indices = self.batches.get(step);
+        let labels = self.labels(data, &indices)?;
+        let n = labels.len();
+        let x = self.augmented(&data.gather(&indices)?, step);
+        let net = self.net.tracked();
+        let pass = net.pass(x.autodiff(), Mode::Train, false)?;
+        let log_probabilities = activation::log_softmax(flat(pass.output.clone()), 1);
+        let labels: Vec<i32> = labels.into_iter().map(|l| l as i32).collect();
+        let labels: Tensor<2, Int> =
+            Tensor::from_data(TensorData::new(labels, [n, 1]), &self.place.device().clone().autodiff());
+        let loss = log_probabilities.gather(1, labels).mean().neg();
+        let value = place::scalar(loss.clone().inner());
+        let gradients = net.gradients(&loss.backward());
+        self.net = self.adam.step(&self.net, gradients, step);
+        self.net.absorb(&pass);
+        Ok(vec![("cross_entropy", value), ("learning_rate", self.adam.learning_rate(step))])
+    }
+
+    fn score(&self) -> Result<Numbers> {
+        let Some(held_out) = &self.held_out else { return Ok(Vec::new()) };
+        let mut wrong = 0;
+        let all: Vec<usize> = (0..held_out.len()).collect();
+        for indices in all.chunks(250) {
+            let x = tensor_of(&held_out.gather(indices)?, &self.place);
+            let logits = place::numbers(flat(self.net.forward(x, Mode::Evaluate)?));
+            for (row, label) in logits.chunks(self.classes.len()).zip(self.labels(held_out, indices)?) {
+                let best = (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b]));
+                wrong += usize::from(best != Some(label as usize));
+            }
+        }
+        Ok(vec![("error_rate", wrong as f64 / held_out.len() as f64)])
+    }
+
+    fn samples(&self) -> Result<Option<Images>> {
+        Ok(None)
+    }
+
+    fn write_model(&self, path: &Path, step: u64) -> Result<()> {
+        self.model(step).write(path, Storage::F32)
+    }
+
+    fn state(&self) -> Vec<(String, Vec<usize>, Vec<f32>)> {
+        let mut state = net_state("net", &self.net);
+        state.extend(prefixed("adam", self.adam.tensors(&self.net)));
+        state
+    }
+
+    fn restore(&mut self, tensors: &Tensors) -> Result<()> {
+        self.net = restored_net("net", &self.net, tensors)?;
+        self.adam.restore(&self.net, |name| tensors.get(&format!("adam.{name}")).map(|(_, v)| v.clone()))
+    }
+}

@@ -1,0 +1,266 @@
+//! The configuration of a training run: what is typed, and what it means.
+
+use crate::model::Latent;
+use kme::kernel::KernelSpec;
+use kme::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// Everything that decides a training run. The same configuration on the same data gives the same bits on the processor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub seed: u64,
+    /// Training steps; for a GAN, steps of the generator.
+    pub steps: u64,
+    /// Pictures per step.
+    pub batch: usize,
+    pub data: Data,
+    pub objective: Objective,
+    pub optimiser: Adam,
+    #[serde(default)]
+    pub log: Log,
+}
+
+/// Which pictures are learned from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Data {
+    /// A source of pictures, as on the command line.
+    pub source: String,
+    /// Pictures that are never learned from, for scores.
+    pub held_out: Option<String>,
+    /// Height and width to which pictures are brought.
+    pub size: usize,
+    /// 1 (grey) or 3 (red, green, blue).
+    pub channels: usize,
+}
+
+/// What is learned.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Objective {
+    /// Bińkowski et al., ICLR 2018.
+    MmdGan(MmdGan),
+    /// Cross-entropy on labels; its features judge and steer.
+    Classifier(ClassifierObjective),
+}
+
+/// An MMD GAN: a generator against a learned feature map under a characteristic kernel.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MmdGan {
+    /// Kernel on the critic's features.
+    #[serde(with = "text")]
+    pub kernel: KernelSpec,
+    pub latent: Latent,
+    /// Maps of the generator's last hidden stage.
+    pub generator_width: usize,
+    /// Maps of the critic's first stage.
+    pub critic_width: usize,
+    /// Features that the critic gives.
+    pub top: usize,
+    /// Critic steps before each generator step.
+    pub critic_steps: u64,
+    /// Weight of the gradient penalty.
+    pub gradient_penalty: f64,
+    /// Weight of the activation penalty.
+    pub activation_penalty: f64,
+    /// Decay of the exponential moving average of the generator that is sampled and saved; 0 saves the last weights.
+    pub average: f64,
+    /// Feature map in which scores are computed: a model's name, or `pixels`.
+    pub features: String,
+}
+
+/// A classifier.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassifierObjective {
+    /// Maps of the first convolution; doubled at each of the three stages.
+    pub width: usize,
+    /// Width of the feature layer.
+    pub features: usize,
+    /// Largest shift in pixels of the random translations that pictures are seen under.
+    pub shift: usize,
+}
+
+/// Adam, with every gradient tensor scaled down to at most the norm `clip`, and the learning rate falling along half a
+/// cosine to `final_fraction` of itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Adam {
+    pub learning_rate: f64,
+    pub beta1: f64,
+    pub beta2: f64,
+    pub clip: Option<f64>,
+    #[serde(default = "one")]
+    pub final_fraction: f64,
+}
+
+/// How often things are written.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// Steps between events.
+    pub every: u64,
+    /// Steps between sample sheets and scores on held-out pictures.
+    pub samples: u64,
+    /// Steps between checkpoints.
+    pub checkpoint: u64,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { every: 10, samples: 250, checkpoint: 250 }
+    }
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+/// Values that are written as their text.
+mod text {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use std::{fmt::Display, str::FromStr};
+
+    pub fn serialize<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    pub fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+/// The presets that are part of the program: name, one line, configuration.
+const PRESETS: [(&str, &str, &str); 2] = [
+    (
+        "fashion-mmd-gan",
+        "MMD GAN on Fashion-MNIST, rational quadratic kernel with a linear term (Bińkowski et al. 2018); makes the shipped generator",
+        include_str!("../../presets/fashion-mmd-gan.toml"),
+    ),
+    (
+        "fashion-classifier",
+        "classifier of Fashion-MNIST whose features judge and steer; makes the shipped classifier",
+        include_str!("../../presets/fashion-classifier.toml"),
+    ),
+];
+
+impl Config {
+    /// The presets: name and one line each.
+    pub fn presets() -> impl Iterator<Item = (&'static str, &'static str)> {
+        PRESETS.iter().map(|(name, line, _)| (*name, *line))
+    }
+
+    /// The configuration that `text` names: a preset, or a TOML file.
+    ///
+    /// # Errors
+    /// When it is neither, or the file is not a configuration; a wrong key or value is named with its place.
+    pub fn load(text: &str) -> Result<Self> {
+        if let Some((_, _, toml)) = PRESETS.iter().find(|(name, ..)| *name == text) {
+            return Self::parse(toml, Path::new(text));
+        }
+        let path = Path::new(text);
+        if !path.exists() {
+            let names: Vec<_> = Self::presets().map(|(name, _)| name).collect();
+            return Err(Error::value("preset", text, format!("{}, or a TOML file that exists", names.join(", "))));
+        }
+        let toml = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
+        Self::parse(&toml, path)
+    }
+
+    /// A configuration from TOML text; `path` is for messages.
+    ///
+    /// # Errors
+    /// When a key is unknown or missing, or a value is not allowed.
+    pub fn parse(toml: &str, path: &Path) -> Result<Self> {
+        let config: Self = toml::from_str(toml).map_err(|e| Error::file(path, e))?;
+        config.check().map_err(|e| Error::file(path, e))?;
+        Ok(config)
+    }
+
+    /// As TOML text.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a configuration has only values that TOML can write")
+    }
+
+    /// Refuses values that cannot be trained with.
+    ///
+    /// # Errors
+    /// Names the key, the value and what is allowed.
+    pub fn check(&self) -> Result<()> {
+        let at_least = |key: &str, value: u64, least: u64| {
+            if value >= least { Ok(()) } else { Err(Error::value(key, value, format!("at least {least}"))) }
+        };
+        let within = |key: &str, value: f64, range: std::ops::RangeInclusive<f64>| {
+            if range.contains(&value) {
+                Ok(())
+            } else {
+                Err(Error::value(key, value, format!("{} to {}", range.start(), range.end())))
+            }
+        };
+        at_least("steps", self.steps, 1)?;
+        at_least("batch", self.batch as u64, 2)?;
+        at_least("log.every", self.log.every, 1)?;
+        at_least("log.samples", self.log.samples, 1)?;
+        at_least("log.checkpoint", self.log.checkpoint, 1)?;
+        if !matches!(self.data.channels, 1 | 3) {
+            return Err(Error::value("data.channels", self.data.channels, "1 (grey) or 3 (colour)"));
+        }
+        within("optimiser.learning_rate", self.optimiser.learning_rate, 1e-9..=10.0)?;
+        within("optimiser.beta1", self.optimiser.beta1, 0.0..=0.9999)?;
+        within("optimiser.beta2", self.optimiser.beta2, 0.0..=0.999999)?;
+        within("optimiser.final_fraction", self.optimiser.final_fraction, 0.0..=1.0)?;
+        if let Some(clip) = self.optimiser.clip {
+            within("optimiser.clip", clip, 1e-9..=1e9)?;
+        }
+        match &self.objective {
+            Objective::MmdGan(gan) => {
+                for (key, value) in [
+                    ("latent.dim", gan.latent.dim),
+                    ("generator_width", gan.generator_width),
+                    ("critic_width", gan.critic_width),
+                    ("top", gan.top),
+                ] {
+                    at_least(&format!("objective.{key}"), value as u64, 1)?;
+                }
+                at_least("objective.critic_steps", gan.critic_steps, 1)?;
+                within("objective.gradient_penalty", gan.gradient_penalty, 0.0..=1e6)?;
+                within("objective.activation_penalty", gan.activation_penalty, 0.0..=1e6)?;
+                within("objective.average", gan.average, 0.0..=0.999999)
+            }
+            Objective::Classifier(classifier) => {
+                at_least("objective.width", classifier.width as u64, 1)?;
+                at_least("objective.features", classifier.features as u64, 1)?;
+                within("objective.shift", classifier.shift as f64, 0.0..=(self.data.size as f64 / 4.0))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn presets_parse_and_print() {
+        for (name, _) in Config::presets() {
+            let config = Config::load(name).unwrap();
+            assert_eq!(Config::parse(&config.to_toml(), Path::new("printed")).unwrap(), config);
+        }
+    }
+
+    #[test]
+    fn messages_name_the_key() {
+        let toml = Config::load("fashion-mmd-gan").unwrap().to_toml();
+        let message = |from: &str, to: &str| {
+            assert!(toml.contains(from), "{from} in\n{toml}");
+            Config::parse(&toml.replace(from, to), Path::new("c.toml")).unwrap_err().to_string()
+        };
+        assert!(message("steps = ", "stepz = ").contains("stepz"));
+        assert!(message("kernel = \"rq", "kernel = \"rqq").contains("rqq"));
+        assert!(message("channels = 1", "channels = 2").contains("data.channels = 2"));
+        assert!(Config::load("no-such-preset").unwrap_err().to_string().contains("fashion-mmd-gan"));
+    }
+}
