@@ -1,0 +1,236 @@
+//! Content-addressable generation: latents whose pictures' embedding comes close to a given embedding.
+//!
+//! Minimises ‖μ − (1/n) Σⱼ k(φ(g(zⱼ)), ·)‖² over the latents z₁ … z_n by Adam, where μ is any embedding in the features φ.
+//! Reference: Jitkrittum, Sangkloy, Gondal, Raj, Hays, Schölkopf, "Kernel mean matching for content addressability of GANs",
+//! ICML 2019, eq. 3.
+
+use crate::feature::FeatureMap;
+use crate::image::Images;
+use crate::loss::Target;
+use crate::model::Generator;
+use crate::net::{Mode, place};
+use burn::optim::{AdamConfig, Optimizer};
+use burn::tensor::Tensor;
+use kme::points::Data;
+use kme::sums::{self, Precision};
+use kme::{Embedding, Error, Kernel, Points, Result, rng};
+use std::ops::ControlFlow;
+
+/// How latents are moved.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Match {
+    /// Number of pictures to make.
+    pub n: usize,
+    /// Steps of Adam; 0 keeps the starting latents.
+    pub steps: usize,
+    /// Adam's learning rate, in units of the latents.
+    pub learning_rate: f64,
+    /// Each starting latent is the best of this many draws, given those before it.
+    pub best_of: usize,
+    /// Keeps every latent coordinate in [−clamp, clamp].
+    pub clamp: Option<f64>,
+    pub seed: u64,
+}
+
+impl Default for Match {
+    fn default() -> Self {
+        Self { n: 4, steps: 200, learning_rate: 0.05, best_of: 64, clamp: None, seed: 0 }
+    }
+}
+
+/// What a match found.
+#[derive(Clone, Debug)]
+pub struct Matched {
+    /// n pictures, pixels in [0, 1].
+    pub pictures: Images,
+    /// Their latents, row after row.
+    pub latents: Vec<f32>,
+    /// MMD² to the target of the first n latents drawn, before any choice or step.
+    pub random: f64,
+    /// MMD² to the target of the starting latents.
+    pub before: f64,
+    /// MMD² to the target of the latents returned, the best that were met on the way.
+    pub after: f64,
+}
+
+/// A bandwidth c for the kernel (c² + r²)^(−1/2) with which a match mixes its inputs instead of snapping to one of them.
+///
+/// Between two inputs at distance D the kernel's sum has its maximum in the middle only if c ≥ D/√2; below, the maximum sits
+/// at the inputs themselves. So c is the larger of D/√2, D the greatest distance between two inputs, and the median
+/// distance between inputs and samples of the generator, where the kernel still has a slope to follow.
+///
+/// Shapes: inputs (m, d), samples (n, d).
+///
+/// # Errors
+/// When the two do not have the same dimension.
+pub fn bandwidth(inputs: &Points, samples: &Points) -> Result<f64> {
+    let distance: Kernel = "energy".parse()?;
+    let pairs =
+        |n: usize, m: usize| -> Vec<(usize, usize)> { (0..n).flat_map(|i| (0..m).map(move |j| (i, j))).collect() };
+    // A few hundred inputs tell the scale as well as all of them.
+    let some = inputs.len().min(200);
+    let greatest =
+        sums::pairs(&distance, inputs, inputs, &pairs(some, some))?.into_iter().map(|v| -v).fold(0.0, f64::max);
+    let mut between: Vec<f64> =
+        sums::pairs(&distance, inputs, samples, &pairs(some, samples.len()))?.into_iter().map(|v| -v).collect();
+    between.sort_by(f64::total_cmp);
+    let median = between[between.len() / 2];
+    let c = median.max(greatest / std::f64::consts::SQRT_2);
+    if c > 0.0 {
+        Ok(c)
+    } else {
+        Err(Error::value("bandwidth", c, "features that differ; all inputs and samples have the same features"))
+    }
+}
+
+impl Match {
+    fn check(&self) -> Result<()> {
+        let positive = |name: &str, value: usize| {
+            if value > 0 { Ok(()) } else { Err(Error::value(name, value, "at least 1")) }
+        };
+        positive("number of pictures (-n)", self.n)?;
+        positive("--best-of", self.best_of)?;
+        if !(self.learning_rate > 0.0 && self.learning_rate <= 100.0) {
+            return Err(Error::value("--learning-rate", self.learning_rate, "more than 0, at most 100"));
+        }
+        match self.clamp {
+            Some(clamp) if !(clamp > 0.0 && clamp.is_finite()) => {
+                Err(Error::value("--clamp", clamp, "a positive number, such as 3.3"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Moves latents of `generator` towards `target`, an embedding in the features of `map`.
+    ///
+    /// `progress` sees the step and the current MMD²; breaking stops the descent and keeps what was reached.
+    ///
+    /// # Errors
+    /// When the target is not in this feature map's space, or an option is out of range.
+    pub fn run(
+        &self,
+        generator: &Generator,
+        map: &FeatureMap,
+        target: &Embedding,
+        progress: &mut dyn FnMut(usize, f64) -> ControlFlow<()>,
+    ) -> Result<Matched> {
+        self.check()?;
+        map.identity(generator.net.output()).check_same(target.features())?;
+        let kernel = target.kernel();
+        let place = generator.net.place();
+        let norm2 = sums::cross(
+            kernel,
+            target.points(),
+            Some(target.weights()),
+            target.points(),
+            Some(target.weights()),
+            Precision::F64,
+        )?;
+        let goal = Target::new(
+            kernel.clone(),
+            place.tensor_f64(numbers(target.points()), [target.len(), target.dim()]),
+            place.tensor_f64(target.weights().to_vec(), [target.len()]),
+            norm2,
+        );
+        let dim = generator.latent.dim;
+        let mmd2 = |z: &[f32]| exact_mmd2(target, norm2, &map.features(&generator.pictures(z)?)?);
+        let (first, start) = self.starting_latents(generator, map, target)?;
+        let (random, before) = (mmd2(&first)?, mmd2(&start)?);
+
+        let constant = generator.net.constant();
+        let adam = AdamConfig::new().with_beta_1(0.9).with_beta_2(0.999).with_epsilon(1e-8).build();
+        let mut state = None;
+        let mut z: Tensor<1> = place.tensor(self.clamped(start.clone()), [self.n * dim]);
+        let mut best = (f64::INFINITY, z.clone());
+        for step in 0..=self.steps {
+            let leaf = z.clone().autodiff().require_grad();
+            let pictures = constant.forward(leaf.clone().reshape([self.n, dim, 1, 1]), Mode::Evaluate)?;
+            let loss = goal.mmd2(&map.tensor(pictures)?);
+            let value = place::scalar(loss.clone().inner());
+            if value < best.0 {
+                best = (value, z.clone());
+            }
+            if progress(step, value).is_break() || step == self.steps {
+                break;
+            }
+            // Kernels differ in scale by orders of magnitude; relative to the start, Adam's ε is small for all of them.
+            let gradients = (loss / before.abs().max(f64::MIN_POSITIVE)).backward();
+            let Some(gradient) = leaf.grad(&gradients) else { break };
+            let (moved, next) = adam.step(self.learning_rate, z, gradient, state.take());
+            state = next;
+            z = match self.clamp {
+                Some(clamp) => moved.clamp(-clamp, clamp),
+                None => moved,
+            };
+        }
+        let latents = place::numbers_f32(best.1);
+        let mut after = mmd2(&latents)?;
+        let mut latents = latents;
+        if after > before {
+            // The descent's single precision saw an improvement that is none.
+            (after, latents) = (before, start);
+        }
+        let pictures = generator.pictures(&latents)?;
+        Ok(Matched { pictures, latents, random, before, after })
+    }
+
+    fn clamped(&self, mut z: Vec<f32>) -> Vec<f32> {
+        if let Some(clamp) = self.clamp {
+            z.iter_mut().for_each(|x| *x = x.clamp(-clamp as f32, clamp as f32));
+        }
+        z
+    }
+
+    /// The first n draws, and for each output the best of `best_of` draws given the outputs chosen before it.
+    fn starting_latents(
+        &self,
+        generator: &Generator,
+        map: &FeatureMap,
+        target: &Embedding,
+    ) -> Result<(Vec<f32>, Vec<f32>)> {
+        let kernel = target.kernel();
+        let dim = generator.latent.dim;
+        let mut rng = rng::stream(self.seed, "match", 0);
+        let (mut first, mut start) = (Vec::new(), Vec::new());
+        let mut chosen: Vec<f64> = Vec::new();
+        for j in 0..self.n {
+            let draws = self.clamped(generator.latent.draw(self.best_of, &mut rng));
+            first.extend_from_slice(&draws[..dim]);
+            let points = map.features(&generator.pictures(&draws)?)?;
+            let d = points.dim();
+            let pull = sums::rows(kernel, &points, target.points(), Some(target.weights()), Precision::F64)?;
+            let push = if j == 0 {
+                vec![0.0; self.best_of]
+            } else {
+                let others = Points::new(j, d, Data::F64(chosen.clone()))?;
+                sums::rows(kernel, &points, &others, None, Precision::F64)?
+            };
+            let rows = numbers(&points);
+            // The part of MMD² times (j+1)² that depends on this draw.
+            let cost = |i: usize| {
+                let norm2: f64 = rows[i * d..(i + 1) * d].iter().map(|x| x * x).sum();
+                kernel.diagonal(&norm2) + 2.0 * push[i] - 2.0 * (j as f64 + 1.0) * pull[i]
+            };
+            let best = (0..self.best_of).min_by(|&a, &b| cost(a).total_cmp(&cost(b))).unwrap_or(0);
+            chosen.extend_from_slice(&rows[best * d..(best + 1) * d]);
+            start.extend_from_slice(&draws[best * dim..(best + 1) * dim]);
+        }
+        Ok((first, start))
+    }
+}
+
+/// ‖μ − ν‖² for the uniformly weighted points ν, in double precision.
+fn exact_mmd2(target: &Embedding, norm2: f64, points: &Points) -> Result<f64> {
+    let n = points.len() as f64;
+    let within = sums::within(target.kernel(), points, None, Precision::F64)?;
+    let cross = sums::cross(target.kernel(), points, None, target.points(), Some(target.weights()), Precision::F64)?;
+    Ok(norm2 + (within.off_diagonal + within.diagonal) / (n * n) - 2.0 * cross / n)
+}
+
+/// The coordinates of points in double precision, row after row.
+fn numbers(points: &Points) -> Vec<f64> {
+    match points.data() {
+        Data::F32(values) => values.iter().map(|&x| x.into()).collect(),
+        Data::F64(values) => values.clone(),
+    }
+}

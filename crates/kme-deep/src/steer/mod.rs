@@ -1,0 +1,5 @@
+//! Steering: moving latent codes, with the generator fixed.
+
+mod matching;
+
+pub use matching::{Match, Matched, bandwidth};
