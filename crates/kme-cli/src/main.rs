@@ -1,1 +1,35 @@
-fn main() {}
+//! The `kme` command: parse, run, map the outcome to an exit code.
+
+mod arguments;
+mod likes;
+mod output;
+mod progress;
+mod verbs;
+
+use arguments::Arguments;
+use clap::Parser;
+use std::process::ExitCode;
+
+/// An `--assert` did not hold.
+const UNTRUE: u8 = 1;
+/// Wrong usage or bad input.
+const BAD_INPUT: u8 = 2;
+/// A fault of the program itself.
+const INTERNAL: u8 = 3;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match std::panic::catch_unwind(|| verbs::run(&arguments)) {
+        Ok(Ok(true)) => ExitCode::SUCCESS,
+        Ok(Ok(false)) => ExitCode::from(UNTRUE),
+        Ok(Err(error)) => {
+            eprintln!("kme: {error}");
+            ExitCode::from(BAD_INPUT)
+        }
+        // The panic's own message is on stderr already.
+        Err(_) => {
+            eprintln!("kme: internal fault, please report it with the message above and the command");
+            ExitCode::from(INTERNAL)
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What a user wants more of: pictures, folders, embeddings, each with a weight, as one embedding.
+
+use crate::arguments::Global;
+use kme::embedding::Expression;
+use kme::{Embedding, Error, Kernel, KernelSpec, Points, Result};
+use kme_deep::data::{Form, Source};
+use kme_deep::feature::FeatureMap;
+use kme_deep::image::{Channels, Colour, Decoder, Images, Resize};
+
+/// The inputs of a match.
+pub struct Likes {
+    /// What is shown of them: at most a sheet's worth of pictures, none for embeddings.
+    pub shown: Option<Images>,
+    points: Points,
+    /// Sum to 1.
+    weights: Vec<f64>,
+    /// The kernel of the embeddings among them.
+    kernel: Option<Kernel>,
+}
+
+/// Pictures of one input that are shown on the sheet.
+const SHOWN: usize = 8;
+
+impl Likes {
+    /// The inputs written as `[WEIGHT*]IMAGE|FOLDER|EMBEDDING`, as features of `map`, in the form (channels, height, width).
+    ///
+    /// # Errors
+    /// When an input cannot be read, an embedding has another feature map, or the weights do not have a positive sum.
+    pub fn read(texts: &[String], map: &FeatureMap, shape: [usize; 3], global: &Global) -> Result<Self> {
+        let mut parts: Vec<(f64, Points, Vec<f64>)> = Vec::new();
+        let (mut shown, mut kernel) = (Vec::new(), None::<Kernel>);
+        for text in texts {
+            let (weight, name) = weighted(text)?;
+            if is_embedding(name) {
+                let embedding = Expression::parse(name)?.read()?;
+                map.identity(shape).check_same(embedding.features())?;
+                if let Some(other) = kernel.replace(embedding.kernel().clone()).filter(|k| k != embedding.kernel()) {
+                    let remedy = "embed all inputs with one kernel, or name one with --kernel";
+                    return Err(Error::mismatch("kernel", other, embedding.kernel(), remedy));
+                }
+                parts.push((weight, embedding.points().clone(), embedding.weights().to_vec()));
+            } else {
+                let images = pictures(name, shape, global)?;
+                let points = map.features(&images)?;
+                let n = images.len();
+                shown.push(images.select(&(0..n.min(SHOWN)).collect::<Vec<_>>())?);
+                parts.push((weight, points, vec![1.0 / n as f64; n]));
+            }
+        }
+        let total: f64 = parts.iter().map(|(weight, ..)| weight).sum();
+        if !(total > 0.0 && total.is_finite()) {
+            return Err(Error::value("sum of the inputs' weights", total, "a positive number"));
+        }
+        let points = Points::concat(&parts.iter().map(|(_, points, _)| points).collect::<Vec<_>>())?;
+        let weights = parts.iter().flat_map(|(w, _, inner)| inner.iter().map(move |v| w / total * v)).collect();
+        let shown = if shown.is_empty() { None } else { Some(Images::concat(&shown)?) };
+        Ok(Self { shown, points, weights, kernel })
+    }
+
+    /// The inputs as one embedding: under the kernel that was asked for, else that of the embeddings among them, else
+    /// `default`.
+    ///
+    /// # Errors
+    /// When the kernel's text needs what is not there.
+    pub fn embedding(
+        self,
+        asked: Option<&KernelSpec>,
+        default: impl FnOnce(&Points) -> Result<Kernel>,
+        map: &FeatureMap,
+        shape: [usize; 3],
+        seed: u64,
+    ) -> Result<Embedding> {
+        let kernel = match (asked, self.kernel) {
+            (Some(spec), _) => {
+                spec.resolve(self.points.dim(), || kme::discrepancy::median_distance(&[&self.points]))?
+            }
+            (None, Some(kernel)) => kernel,
+            (None, None) => default(&self.points)?,
+        };
+        Embedding::of_weighted(self.points, self.weights, kernel, map.identity(shape), Some(seed))
+    }
+}
+
+/// The weight and the rest of `0.7*boot.png`; without a weight it is 1. A file that exists under the whole text wins.
+fn weighted(text: &str) -> Result<(f64, &str)> {
+    if std::path::Path::new(text).exists() || text.contains(" + ") || text.contains(" - ") {
+        return Ok((1.0, text));
+    }
+    let Some((weight, name)) = text.split_once('*') else { return Ok((1.0, text)) };
+    match weight.trim().parse::<f64>() {
+        Ok(weight) if weight.is_finite() => Ok((weight, name.trim())),
+        Ok(weight) => Err(Error::value(format!("weight of {name}"), weight, "a finite number")),
+        // No number: a name with a star in it.
+        Err(_) => Ok((1.0, text)),
+    }
+}
+
+fn is_embedding(name: &str) -> bool {
+    name.contains(".kme") && !std::path::Path::new(name).is_dir()
+}
+
+/// All pictures of a source in the generator's form.
+fn pictures(name: &str, [c, h, w]: [usize; 3], global: &Global) -> Result<Images> {
+    let decoder = Decoder::new(Channels::Convert(Colour::from_channels(c)?));
+    let form = Form { decoder, resize: Some(Resize::new(h, w)?) };
+    Source::parse(name, &global.places())?.load(&form)?.images()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_in_front_of_names() {
+        assert_eq!(weighted("a.png").unwrap(), (1.0, "a.png"));
+        assert_eq!(weighted("0.7*a.png").unwrap(), (0.7, "a.png"));
+        assert_eq!(weighted("-0.2 * b.png").unwrap(), (-0.2, "b.png"));
+        assert_eq!(weighted("odd*name.png").unwrap(), (1.0, "odd*name.png"));
+        assert_eq!(weighted("0.7*a.kme + 0.3*b.kme").unwrap(), (1.0, "0.7*a.kme + 0.3*b.kme"));
+        assert!(weighted("inf*a.png").is_err());
+    }
+}

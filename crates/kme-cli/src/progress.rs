@@ -1,0 +1,33 @@
+//! Progress bars on standard error, which vanish when it is no terminal, and Ctrl-C.
+
+use crate::arguments::Global;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A bar of `length` steps.
+pub fn bar(global: &Global, length: u64, what: &'static str) -> ProgressBar {
+    let target = if global.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let style = ProgressStyle::with_template("{prefix} [{bar:30}] {pos}/{len} {msg} ({eta} left)")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ");
+    ProgressBar::with_draw_target(Some(length), target).with_style(style).with_prefix(what)
+}
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// From now on Ctrl-C asks for a stop at the next good moment; a second Ctrl-C stops at once.
+pub fn catch_interrupt() {
+    // When another handler cannot be set, Ctrl-C keeps its usual meaning: outputs are still written whole or not at all.
+    let _ = ctrlc::set_handler(|| {
+        if INTERRUPTED.swap(true, Ordering::SeqCst) {
+            std::process::exit(130);
+        }
+        eprintln!("\nkme: stopping after this step; press Ctrl-C again to stop at once");
+    });
+}
+
+/// Whether to go on.
+pub fn flow() -> ControlFlow<()> {
+    if INTERRUPTED.load(Ordering::SeqCst) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+}

@@ -1,0 +1,140 @@
+//! `kme match`
+
+use crate::arguments::Global;
+use crate::likes::Likes;
+use crate::output::{self, fields};
+use crate::progress;
+use clap::Args;
+use kme::kernel::Form;
+use kme::{Kernel, KernelSpec, Result};
+use kme_deep::feature::FeatureMap;
+use kme_deep::image::{Grid, Part, sheet};
+use kme_deep::model::Generator;
+use kme_deep::steer::{Match, bandwidth};
+use serde_json::json;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Show pictures, get more like them: move a generator's latents towards the embedding of the pictures
+///
+/// Minimises the MMD between the inputs' embedding and that of the N pictures, in a feature space, by Adam on the latents
+/// (Jitkrittum et al., ICML 2019). Each LIKE is [WEIGHT*]IMAGE, [WEIGHT*]FOLDER, or an embedding file or expression
+/// such as '0.7*a.kme + 0.3*b.kme'. Weights are divided by their sum; a negative weight means "less like this".
+///
+/// The sheet shows the inputs above and the outputs below.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  kme match fashion boot.png bag.png -o out.png
+  kme match fashion 0.8*boot.png 0.2*bag.png -n 8 -o out.png --seed 3
+  kme match runs/mine liked/ -n 16 -o out.png --kernel gaussian:sigma=median
+
+The kernel's bandwidth decides between mixing and choosing. For two inputs at feature distance D the default kernel
+(c^2 + r^2)^(-1/2) is greatest in the middle only if c >= D/sqrt(2); with a smaller c each output snaps to one input. The
+default c is the larger of D/sqrt(2) and the median distance between inputs and samples of the generator.")]
+pub struct Arguments {
+    /// A run folder, a weights file, or the name of a shipped model
+    #[arg(value_name = "GENERATOR")]
+    generator: String,
+    /// What to make more of
+    #[arg(value_name = "LIKE", required = true, allow_negative_numbers = true)]
+    likes: Vec<String>,
+    /// Number of pictures to make
+    #[arg(short, default_value_t = 4, value_name = "N")]
+    n: usize,
+    /// The sheet (.png)
+    #[arg(short, long, value_name = "OUT.png")]
+    output: PathBuf,
+    /// Feature map in which pictures are compared [default: the one on the generator's card]
+    #[arg(long, value_name = "FEATURES")]
+    features: Option<String>,
+    /// Kernel, such as imq:c=10 or gaussian:sigma=median [default: imq with the c explained below]
+    #[arg(long, value_name = "KERNEL")]
+    kernel: Option<KernelSpec>,
+    /// Steps of Adam
+    #[arg(long, default_value_t = 200, value_name = "N")]
+    steps: usize,
+    /// Learning rate of Adam, in units of the latents
+    #[arg(long, default_value_t = 0.05, value_name = "X")]
+    learning_rate: f64,
+    /// Each start is the best of this many draws
+    #[arg(long, default_value_t = 64, value_name = "N")]
+    best_of: usize,
+    /// Keep latents in [-X, X]
+    #[arg(long, value_name = "X")]
+    clamp: Option<f64>,
+}
+
+pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
+    let begin = Instant::now();
+    let around = global.surroundings()?;
+    let (bytes, path) = around.models.bytes(&arguments.generator)?;
+    let generator = Generator::parse(&bytes, &path, &around.place)?;
+    let shape = generator.net.output();
+    let features = arguments.features.as_deref().unwrap_or(&generator.features);
+    let map = FeatureMap::named(features, &around.models, &around.place)?;
+    let likes = Likes::read(&arguments.likes, &map, shape, global)?;
+    let shown = likes.shown.clone();
+    let default = |inputs: &kme::Points| {
+        let c = bandwidth(inputs, &map.features(&generator.sample(200, global.seed)?)?)?;
+        Kernel::try_from(Form::InverseMultiquadric { c: rounded(c) })
+    };
+    let target = likes.embedding(arguments.kernel.as_ref(), default, &map, shape, global.seed)?;
+    output::remark(global, format!("kernel {}, features {features}, seed {}", target.kernel(), global.seed));
+
+    let settings = Match {
+        n: arguments.n,
+        steps: arguments.steps,
+        learning_rate: arguments.learning_rate,
+        best_of: arguments.best_of,
+        clamp: arguments.clamp,
+        seed: global.seed,
+    };
+    progress::catch_interrupt();
+    let bar = progress::bar(global, arguments.steps as u64, "match");
+    let mut observer = |step: usize, mmd2: f64| -> ControlFlow<()> {
+        bar.set_position(step as u64);
+        bar.set_message(format!("mmd2 {mmd2:.3e}"));
+        progress::flow()
+    };
+    let matched = settings.run(&generator, &map, &target, &mut observer)?;
+    bar.finish_and_clear();
+
+    let mut parts = Vec::new();
+    if let Some(images) = &shown {
+        parts.push(Part { label: "inputs", images });
+    }
+    parts.push(Part { label: "outputs", images: &matched.pictures });
+    sheet(&parts, &Grid::default())?.write_png(0, &arguments.output)?;
+
+    let text = format!(
+        "{}: mmd2 {:.4e} for random latents, {:.4e} before, {:.4e} after",
+        arguments.output.display(),
+        matched.random,
+        matched.before,
+        matched.after
+    );
+    let json = json!({
+        "metric": "mmd2",
+        "estimator": "biased",
+        "mmd2_random": matched.random,
+        "mmd2_before": matched.before,
+        "mmd2_after": matched.after,
+        "kernel": target.kernel().to_string(),
+        "features": map.identity(shape),
+        "n": arguments.n,
+        "inputs": target.len(),
+        "steps": arguments.steps,
+        "output": arguments.output,
+        "latents": matched.latents.chunks(generator.latent.dim).collect::<Vec<_>>(),
+        "seconds": begin.elapsed().as_secs_f64(),
+    });
+    output::print(global, &text, fields(json))?;
+    Ok(true)
+}
+
+/// Three digits: a bandwidth is a scale, not a measurement, and is printed.
+fn rounded(c: f64) -> f64 {
+    let unit = 10_f64.powi(c.log10().floor() as i32 - 2);
+    ((c / unit).round() * unit * 1e9).round() / 1e9
+}

@@ -1,0 +1,123 @@
+//! `kme train`
+
+use crate::arguments::Global;
+use crate::output::{self, fields};
+use crate::progress;
+use clap::Args;
+use kme::{Error, Result};
+use kme_deep::train::{self, Config, Event, Numbers, Outcome};
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Train a generator or a classifier
+///
+/// The run folder holds config.toml (everything needed to repeat the run), events.jsonl (one object per logged step),
+/// samples/step-NNNNNN.png, checkpoints/ (last and best) and model.safetensors, which `kme sample` and `kme match` take.
+///
+/// On the processor, a run that was cut off and continued with --resume ends with the same bits as one that never stopped.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  kme train --list
+  kme train fashion-mmd-gan -o runs/fashion
+  kme train fashion-mmd-gan -o runs/mine --data ~/pictures --steps 2000
+  kme train my-config.toml -o runs/mine
+  kme train -o runs/fashion --resume")]
+pub struct Arguments {
+    /// A preset's name, or a TOML file like a run's config.toml
+    #[arg(value_name = "PRESET|CONFIG.toml", required_unless_present_any = ["list", "resume"])]
+    preset: Option<String>,
+    /// Folder of the run
+    #[arg(short, long, value_name = "RUN", required_unless_present = "list")]
+    output: Option<PathBuf>,
+    /// Pictures to learn from, instead of the configuration's
+    #[arg(long, value_name = "SOURCE", conflicts_with = "resume")]
+    data: Option<String>,
+    /// Steps to train, instead of the configuration's
+    #[arg(long, value_name = "N", conflicts_with = "resume")]
+    steps: Option<u64>,
+    /// Continue the run in RUN from its last checkpoint
+    #[arg(long, conflicts_with = "preset")]
+    resume: bool,
+    /// List the presets
+    #[arg(long)]
+    list: bool,
+}
+
+pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
+    if arguments.list {
+        let lines: Vec<String> = Config::presets().map(|(name, line)| format!("{name:<20} {line}")).collect();
+        let presets: Vec<_> = Config::presets().map(|(name, line)| json!({"name": name, "line": line})).collect();
+        output::print(global, &lines.join("\n"), fields(json!({ "presets": presets })))?;
+        return Ok(true);
+    }
+    let Some(path) = &arguments.output else {
+        return Err(Error::value("-o", "(nothing)", "the folder of the run"));
+    };
+    let around = global.surroundings()?;
+    progress::catch_interrupt();
+    let bar = progress::bar(global, 0, "train");
+    let mut observer = |event: Event| {
+        match event {
+            Event::Begin { step, steps, batch } => {
+                bar.set_length(steps);
+                bar.set_position(step);
+                bar.reset_eta();
+                bar.set_message(format!("{batch} pictures a step"));
+            }
+            Event::Step { step, numbers } => {
+                bar.set_position(step);
+                bar.set_message(summary(numbers, bar.per_sec()));
+            }
+            Event::Score { step, numbers } => {
+                let text = format!("step {step}: {}", summary(numbers, 0.0));
+                bar.suspend(|| output::remark(global, text));
+            }
+        }
+        progress::flow()
+    };
+    let outcome = if arguments.resume {
+        train::resume(path, &around, &mut observer)
+    } else {
+        let preset = arguments.preset.as_deref().unwrap_or_default();
+        let mut config = Config::load(preset)?;
+        if let Some(data) = &arguments.data {
+            // Other pictures are judged against themselves, not against the preset's held-out ones.
+            config.data.source = data.clone();
+            config.data.held_out = None;
+        }
+        config.steps = arguments.steps.unwrap_or(config.steps);
+        if global.seed != 0 {
+            config.seed = global.seed;
+        }
+        train::start(preset, &config, path, &around, &mut observer)
+    };
+    bar.finish_and_clear();
+    let (finished, step) = match outcome? {
+        Outcome::Finished { steps } => (true, steps),
+        Outcome::Stopped { step } => (false, step),
+    };
+    let text = if finished {
+        format!("{}: {step} steps done; the model is {}", path.display(), path.join("model.safetensors").display())
+    } else {
+        format!(
+            "{}: stopped after step {step}; continue with: kme train -o {} --resume",
+            path.display(),
+            path.display()
+        )
+    };
+    output::print(global, &text, fields(json!({ "run": path, "step": step, "finished": finished })))?;
+    Ok(true)
+}
+
+/// Losses on one line.
+fn summary(numbers: &Numbers, steps_per_second: f64) -> String {
+    let mut parts: Vec<String> = numbers
+        .iter()
+        .filter(|(name, _)| *name != "learning_rate")
+        .map(|(name, value)| format!("{name} {value:.4}"))
+        .collect();
+    if steps_per_second > 0.0 {
+        parts.push(format!("{steps_per_second:.1} steps/s"));
+    }
+    parts.join(", ")
+}
