@@ -15,7 +15,12 @@ pub struct Shipped {
 }
 
 /// The networks that are part of the program.
-pub const SHIPPED: &[Shipped] = &[];
+pub const SHIPPED: &[Shipped] = &[Shipped {
+    name: "fashion-classifier",
+    line: "classifier of Fashion-MNIST pictures; its 64 features judge and steer",
+    card: include_str!("../../../assets/fashion-classifier.md"),
+    bytes: include_bytes!("../../../assets/fashion-classifier.safetensors"),
+}];
 
 /// Where networks are looked for besides the program itself.
 #[derive(Clone, Debug, Default)]
