@@ -1,0 +1,122 @@
+//! Matching on a generator whose pictures are its latents, so that the answer is known.
+
+use kme::kernel::Pair;
+use kme::points::Data;
+use kme::{Embedding, Kernel, Points};
+use kme_deep::feature::FeatureMap;
+use kme_deep::model::{Generator, Latent, Law, Made};
+use kme_deep::net::layer::{Linear, Reshape};
+use kme_deep::net::{Init, Net, Place};
+use kme_deep::steer::{Match, bandwidth};
+use std::ops::ControlFlow;
+
+/// A picture of one row with two pixels ½ + z/8.
+fn generator() -> Generator {
+    let place = Place::cpu();
+    let layers = vec![Linear { inputs: 2, outputs: 2, bias: true }.into(), Reshape { to: [1, 1, 2] }.into()];
+    let net = Net::new(layers, [2, 1, 1], Init::He, 0, &place).unwrap().map_values(|p| match p.name.as_str() {
+        "0.weight" => place.tensor(vec![0.125, 0.0, 0.0, 0.125], [4]),
+        _ => place.tensor(vec![0.5, 0.5], [2]),
+    });
+    let made = Made {
+        version: String::new(),
+        preset: String::new(),
+        seed: 0,
+        steps: 0,
+        data: String::new(),
+        data_fingerprint: String::new(),
+    };
+    let latent = Latent { dim: 2, law: Law::Normal };
+    Generator { net, latent, features: "pixels".into(), made, sha256: String::new() }
+}
+
+fn target(points: &[f32], weights: &[f64], kernel: &str) -> Embedding {
+    let points = Points::new(points.len() / 2, 2, Data::F32(points.to_vec())).unwrap();
+    let kernel: Kernel = kernel.parse().unwrap();
+    Embedding::of_weighted(points, weights.to_vec(), kernel, FeatureMap::Pixels.identity([1, 1, 2]), None).unwrap()
+}
+
+fn outputs(settings: &Match, target: &Embedding) -> Vec<Vec<f32>> {
+    let mut on = |_: usize, _: f64| ControlFlow::Continue(());
+    let matched = settings.run(&generator(), &FeatureMap::Pixels, target, &mut on).unwrap();
+    assert!(matched.after <= matched.before);
+    matched.pictures.data().chunks(2).map(<[f32]>::to_vec).collect()
+}
+
+/// Inputs at distance D with equal weights: the single output is the midpoint if and only if c ≥ D/√2.
+#[test]
+fn one_output_for_two_inputs_is_the_midpoint_when_c_is_large_enough() {
+    let (a, b) = ([0.3_f32, 0.5], [0.7_f32, 0.5]);
+    let distance = 0.4;
+    let settings = Match { n: 1, steps: 400, ..Match::default() };
+    let at = |c: f64| outputs(&settings, &target(&[a, b].concat(), &[0.5, 0.5], &format!("imq:c={c}")))[0].clone();
+    let middle = at(distance / 2f64.sqrt() * 1.05);
+    assert!((middle[0] - 0.5).abs() < 0.02 && (middle[1] - 0.5).abs() < 0.01, "{middle:?}");
+    let snapped = at(distance / 2f64.sqrt() * 0.4);
+    let to_nearest = (snapped[0] - a[0]).abs().min((snapped[0] - b[0]).abs());
+    assert!(to_nearest < 0.06, "{snapped:?}");
+
+    // The rule itself, on a fine grid between the inputs: for the kernel in question and for the Gaussian with σ ≥ D/2.
+    for (text, factor, is_middle) in [
+        ("imq:c=", 1.0 / 2f64.sqrt() * 1.01, true),
+        ("imq:c=", 1.0 / 2f64.sqrt() * 0.97, false),
+        ("gaussian:sigma=", 0.5 * 1.01, true),
+        ("gaussian:sigma=", 0.5 * 0.97, false),
+    ] {
+        let kernel: Kernel = format!("{text}{factor}").parse().unwrap();
+        let f = |t: f64| kernel.value(&Pair::of(&[t], &[0.0])) + kernel.value(&Pair::of(&[t], &[1.0]));
+        let argmax = (0..=1000).map(|i| i as f64 / 1000.0).max_by(|a, b| f(*a).total_cmp(&f(*b))).unwrap();
+        assert_eq!((argmax - 0.5).abs() < 1e-9, is_middle, "{text}{factor}: {argmax}");
+    }
+}
+
+/// With the linear kernel one output is the weighted mean of the inputs, also with a negative weight.
+#[test]
+fn the_linear_kernel_gives_the_weighted_mean() {
+    let settings = Match { n: 1, steps: 600, ..Match::default() };
+    for (weights, expected) in [([0.75, 0.25], [0.35, 0.5]), ([1.5, -0.5], [0.2, 0.425])] {
+        let found = &outputs(&settings, &target(&[0.3, 0.475, 0.5, 0.575], &weights, "linear"))[0];
+        assert!((0..2).all(|i| (found[i] - expected[i]).abs() < 5e-3), "{found:?} for {weights:?}");
+    }
+}
+
+/// Several outputs spread over the inputs: as many at each as its weight asks for.
+#[test]
+fn outputs_share_the_inputs_by_weight() {
+    let inputs = [0.4, 0.4, 0.6, 0.6];
+    let settings = Match { n: 4, steps: 600, ..Match::default() };
+    let found = outputs(&settings, &target(&inputs, &[0.75, 0.25], "gaussian:sigma=0.07"));
+    let near_first = found.iter().filter(|p| p[0] < 0.5).count();
+    assert_eq!(near_first, 3, "{found:?}");
+}
+
+#[test]
+fn the_clamp_holds_and_seeds_repeat() {
+    let target = target(&[0.95, 0.05], &[1.0], "energy:a=0.01");
+    let settings = Match { n: 2, steps: 50, clamp: Some(1.0), seed: 4, ..Match::default() };
+    let found = outputs(&settings, &target);
+    assert!(found.iter().flatten().all(|p| (0.375 - 1e-6..=0.625 + 1e-6).contains(p)), "{found:?}");
+    assert_eq!(found, outputs(&settings, &target));
+    assert_ne!(found, outputs(&Match { seed: 5, clamp: None, steps: 0, ..settings }, &target));
+}
+
+#[test]
+fn the_default_bandwidth_mixes_the_inputs() {
+    let points = |x: &[f32]| Points::new(x.len() / 2, 2, Data::F32(x.to_vec())).unwrap();
+    let inputs = points(&[0.0, 0.0, 3.0, 4.0]);
+    // The median distance to this sample is 2.5, less than 5/√2.
+    let c = bandwidth(&inputs, &points(&[1.5, 2.0])).unwrap();
+    assert!((c - 5.0 / 2f64.sqrt()).abs() < 1e-6, "{c}");
+    let c = bandwidth(&points(&[0.0, 0.0]), &points(&[10.0, 0.0])).unwrap();
+    assert!((c - 10.0).abs() < 1e-6, "{c}");
+    assert!(bandwidth(&points(&[1.0, 1.0]), &points(&[1.0, 1.0])).is_err());
+}
+
+#[test]
+fn a_target_in_other_features_is_refused() {
+    let target = target(&[0.5, 0.5], &[1.0], "linear");
+    let map = FeatureMap::named("fashion-classifier", &Default::default(), &Place::cpu()).unwrap();
+    let mut on = |_: usize, _: f64| ControlFlow::Continue(());
+    let message = Match::default().run(&generator(), &map, &target, &mut on).unwrap_err().to_string();
+    assert!(message.contains("pixels") && message.contains("fashion-classifier"), "{message}");
+}

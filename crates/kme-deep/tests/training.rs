@@ -1,0 +1,204 @@
+//! Laws of every trainer: a run that was cut off and resumed ends with the bits of one that never stopped, for any number of
+//! threads; and what goes wrong is said.
+
+use kme::points::Data;
+use kme_deep::data::Places;
+use kme_deep::feature::FeatureMap;
+use kme_deep::image::Images;
+use kme_deep::models::Models;
+use kme_deep::net::Place;
+use kme_deep::train::{self, Config, Event, Outcome, Surroundings};
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+fn around() -> Surroundings {
+    Surroundings { place: Place::cpu(), models: Models::default(), data: Places::new(None) }
+}
+
+/// 40 small pictures in two classes: bright squares and dark bars, at places that differ.
+fn pictures(folder: &Path) -> PathBuf {
+    let size = 16;
+    for i in 0..40 {
+        let class = if i % 2 == 0 { "square" } else { "bar" };
+        let at = i % 7;
+        let data = (0..size * size)
+            .map(|p| {
+                let (y, x) = (p / size, p % size);
+                let inside = if i % 2 == 0 {
+                    (at..at + 6).contains(&y) && (3..9).contains(&x)
+                } else {
+                    (at..at + 3).contains(&x)
+                };
+                if inside { 0.9 } else { 0.1 }
+            })
+            .collect();
+        fs::create_dir_all(folder.join("pictures").join(class)).unwrap();
+        let path = folder.join("pictures").join(class).join(format!("{i:02}.png"));
+        Images::new(1, 1, size, size, data).unwrap().write_png(0, &path).unwrap();
+    }
+    folder.join("pictures")
+}
+
+fn config(objective: &str, pictures: &Path) -> Config {
+    let objective = match objective {
+        "mmd-gan" => {
+            "kind = 'mmd-gan'\nkernel = 'rq:alpha=0.2,1,5+linear'\nlatent = { dim = 4, law = 'uniform' }\n\
+             generator_width = 4\ncritic_width = 4\ntop = 5\ncritic_steps = 2\ngradient_penalty = 1.0\n\
+             activation_penalty = 1.0\naverage = 0.9\nfeatures = 'pixels'"
+        }
+        _ => "kind = 'classifier'\nwidth = 4\nfeatures = 6\nshift = 1",
+    };
+    let source = pictures.display();
+    let toml = format!(
+        "seed = 5\nsteps = 7\nbatch = 6\n[data]\nsource = '{source}'\nheld_out = '{source}'\nsize = 16\nchannels = 1\n\
+         [objective]\n{objective}\n[optimiser]\nlearning_rate = 1e-3\nbeta1 = 0.5\nbeta2 = 0.9\nclip = 1.0\n\
+         [log]\nevery = 1\nsamples = 3\ncheckpoint = 2\n"
+    );
+    Config::parse(&toml, Path::new("test.toml")).unwrap()
+}
+
+fn go_on(_: Event) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        if entry.path().is_dir() {
+            copy_folder(&entry.path(), &to.join(entry.file_name()));
+        } else {
+            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
+}
+
+/// What must be equal: the weights, and the log without its timings.
+fn result(run: &Path) -> (Vec<u8>, Vec<serde_json::Value>) {
+    let events = fs::read_to_string(run.join("events.jsonl")).unwrap();
+    let events = events.lines().map(|line| {
+        let mut event: serde_json::Value = serde_json::from_str(line).unwrap();
+        event.as_object_mut().unwrap().remove("images_per_second");
+        event
+    });
+    (fs::read(run.join("model.safetensors")).unwrap(), events.collect())
+}
+
+#[test]
+fn resuming_gives_the_bits_of_never_stopping() {
+    for objective in ["mmd-gan", "classifier"] {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(objective, &pictures(folder.path()));
+        let whole = folder.path().join("whole");
+        let outcome = train::start("test", &config, &whole, &around(), &mut go_on).unwrap();
+        assert_eq!(outcome, Outcome::Finished { steps: 7 });
+        let expected = result(&whole);
+
+        // Stopped by request after step 3, in the middle between checkpoints.
+        let stopped = folder.path().join("stopped");
+        let mut stop = |event: Event| match event {
+            Event::Step { step: 3, .. } => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        };
+        let outcome = train::start("test", &config, &stopped, &around(), &mut stop).unwrap();
+        assert_eq!(outcome, Outcome::Stopped { step: 3 });
+        train::resume(&stopped, &around(), &mut go_on).unwrap();
+        assert!(result(&stopped) == expected, "{objective}: stopped and resumed");
+
+        // Killed after step 5: what is on disk then has a checkpoint of step 4 and events of step 5.
+        let (running, killed) = (folder.path().join("running"), folder.path().join("killed"));
+        let mut snapshot = |event: Event| {
+            if let Event::Step { step: 6, .. } = event {
+                copy_folder(&running, &killed);
+            }
+            ControlFlow::Continue(())
+        };
+        train::start("test", &config, &running, &around(), &mut snapshot).unwrap();
+        // A line that the kill cut short.
+        let mut events = fs::read_to_string(killed.join("events.jsonl")).unwrap();
+        events.push_str("{\"step\":6,\"ev");
+        fs::write(killed.join("events.jsonl"), events).unwrap();
+        train::resume(&killed, &around(), &mut go_on).unwrap();
+        assert!(result(&killed) == expected, "{objective}: killed and resumed");
+    }
+}
+
+#[test]
+fn threads_do_not_change_the_bits() {
+    for objective in ["mmd-gan", "classifier"] {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(objective, &pictures(folder.path()));
+        let results: Vec<_> = [1, 2, 3]
+            .map(|threads| {
+                let run = folder.path().join(format!("threads-{threads}"));
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| train::start("test", &config, &run, &around(), &mut go_on)).unwrap();
+                result(&run)
+            })
+            .into();
+        assert!(results[0] == results[1] && results[1] == results[2], "{objective}");
+    }
+}
+
+#[test]
+fn a_changed_configuration_or_data_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = pictures(folder.path());
+    let config = config("mmd-gan", &source);
+    let run = folder.path().join("run");
+    let mut stop = |event: Event| match event {
+        Event::Step { step: 2, .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    train::start("test", &config, &run, &around(), &mut stop).unwrap();
+    let message = train::start("test", &config, &run, &around(), &mut go_on).unwrap_err().to_string();
+    assert!(message.contains("--resume"), "{message}");
+
+    let file = run.join("config.toml");
+    let original = fs::read_to_string(&file).unwrap();
+    fs::write(&file, original.replace("learning_rate = 0.001", "learning_rate = 0.01")).unwrap();
+    let message = train::resume(&run, &around(), &mut go_on).unwrap_err().to_string();
+    assert!(message.contains("another configuration"), "{message}");
+    fs::write(&file, original).unwrap();
+
+    Images::new(1, 1, 16, 16, vec![0.5; 256]).unwrap().write_png(0, &source.join("bar/99.png")).unwrap();
+    let message = train::resume(&run, &around(), &mut go_on).unwrap_err().to_string();
+    assert!(message.contains("fingerprint"), "{message}");
+}
+
+/// A step so long that the features overflow: the run stops, and names the step, the number and the last good state.
+#[test]
+fn a_loss_that_is_not_finite_stops_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config("mmd-gan", &pictures(folder.path()));
+    config.optimiser.learning_rate = 10.0;
+    config.optimiser.clip = None;
+    config.steps = 200;
+    if let train::config::Objective::MmdGan(gan) = &mut config.objective {
+        gan.kernel = "poly:degree=16,gamma=1,coef=1".parse().unwrap();
+        gan.activation_penalty = 0.0;
+    }
+    let run = folder.path().join("run");
+    let message = train::start("test", &config, &run, &around(), &mut go_on).unwrap_err().to_string();
+    assert!(message.contains("at step") && message.contains("last.safetensors"), "{message}");
+}
+
+/// The features of a picture depend on that picture alone, whatever comes with it.
+#[test]
+fn features_do_not_depend_on_the_batch() {
+    let map = FeatureMap::named("fashion-classifier", &Models::default(), &Place::cpu()).unwrap();
+    let n = 123;
+    let data = (0..n * 784).map(|i| ((i * 7919 + i / 784 * 31) % 1000) as f32 / 999.0).collect();
+    let images = Images::new(n, 1, 28, 28, data).unwrap();
+    let values = |images: &Images| match map.features(images).unwrap().into_data() {
+        Data::F32(values) => values,
+        Data::F64(_) => panic!("features are in single precision"),
+    };
+    let all = values(&images);
+    let d = all.len() / n;
+    for range in [0..1, 5..6, 49..51, 3..99, 100..123] {
+        let some = values(&images.select(&range.clone().collect::<Vec<_>>()).unwrap());
+        assert!(some == all[range.start * d..range.end * d], "{range:?}");
+    }
+}
