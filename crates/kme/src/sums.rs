@@ -12,7 +12,9 @@
 //!   6e-8. For radial kernels the points are first moved so that the mean of y is the origin, which keeps that error
 //!   near ε·(spread)². What remains matters for near duplicates only: √ of it is the error of a distance near zero.
 
+mod engine;
 mod panel;
+mod simd;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -21,11 +23,8 @@ mod tile;
 use crate::kernel::{Kernel, Pair};
 use crate::points::Points;
 use crate::{Error, Result};
-use panel::mean;
 pub(crate) use panel::{Panel, product};
 use rayon::prelude::*;
-use sweep::{BLOCK, Task, block, sweep, tasks};
-use tile::{Real, Slopes, SquaredDistances, Sums, Tile, dispatch};
 
 /// The arithmetic in which kernels are evaluated. Sums are in double precision always.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -128,8 +127,8 @@ pub fn gradients(kernel: &Kernel, x: &Points, y: &Points, v: Option<&[f64]>, pre
     let v = weights(y, v)?;
     same_dimension(x, y)?;
     let gradients = match precision {
-        Precision::F64 => gradients_in::<f64>(kernel, x, y, &v),
-        Precision::F32 => gradients_in::<f32>(kernel, x, y, &v),
+        Precision::F64 => engine::gradients::<f64>(kernel, x, y, &v),
+        Precision::F32 => engine::gradients::<f32>(kernel, x, y, &v),
     };
     all_finite(kernel, precision, &gradients)?;
     Ok(gradients)
@@ -169,129 +168,6 @@ pub fn within_marginals(kernel: &Kernel, x: &Points, origin: f64, precision: Pre
     Ok(sums)
 }
 
-fn rectangle(
-    kernel: &Kernel,
-    x: &Points,
-    y: &Points,
-    v: &[f64],
-    marginals: Option<f64>,
-    precision: Precision,
-) -> CrossMarginals {
-    match precision {
-        Precision::F64 => rectangle_in::<f64>(kernel, x, y, v, marginals),
-        Precision::F32 => rectangle_in::<f32>(kernel, x, y, v, marginals),
-    }
-}
-
-fn symmetric(kernel: &Kernel, x: &Points, w: &[f64], marginals: Option<f64>, precision: Precision) -> WithinMarginals {
-    match precision {
-        Precision::F64 => symmetric_in::<f64>(kernel, x, w, marginals),
-        Precision::F32 => symmetric_in::<f32>(kernel, x, w, marginals),
-    }
-}
-
-/// Tasks of one wave whose results are vectors of a block and a few blocks.
-const WAVE: usize = 256;
-
-/// What a task adds up: over its rows, over its columns, and the squares.
-struct Partial {
-    rows: Vec<f64>,
-    columns: Vec<f64>,
-    squares: f64,
-}
-
-fn rectangle_in<T: Real>(kernel: &Kernel, x: &Points, y: &Points, v: &[f64], marginals: Option<f64>) -> CrossMarginals {
-    let (n, m) = (x.len(), y.len());
-    let centre = centre(kernel, y);
-    let ones = vec![1.0; BLOCK];
-    let work = |task: &Task| {
-        let left = Panel::<T>::new(x, task.rows(n), centre.as_deref());
-        let columns = task.columns(m);
-        let mut partial = Partial {
-            rows: vec![0.0; left.len()],
-            columns: vec![0.0; if marginals.is_some() { columns.len() } else { 0 }],
-            squares: 0.0,
-        };
-        for_each_tile(task, &left, y, centre.as_deref(), |b, right, dots| {
-            let range = block(b, m);
-            let place = range.start - columns.start..range.end - columns.start;
-            let pass = Sums {
-                kernel,
-                origin: marginals.unwrap_or(0.0),
-                diagonal: false,
-                column_weights: &v[range],
-                rows: &mut partial.rows,
-                columns: marginals.map(|_| (ones.as_slice(), &mut partial.columns[place])),
-                squares: marginals.map(|_| &mut partial.squares),
-            };
-            dispatch(pass, Tile { dots, xx: &left.norms, yy: &right.norms });
-        });
-        partial
-    };
-    let mut sums = CrossMarginals {
-        rows: vec![0.0; n],
-        columns: vec![0.0; if marginals.is_some() { m } else { 0 }],
-        squares: 0.0,
-    };
-    sweep(&tasks(n, m, false), WAVE, work, |task, partial| {
-        add(&mut sums.rows[task.rows(n)], &partial.rows);
-        if marginals.is_some() {
-            add(&mut sums.columns[task.columns(m)], &partial.columns);
-            sums.squares += partial.squares;
-        }
-    });
-    sums
-}
-
-fn symmetric_in<T: Real>(kernel: &Kernel, x: &Points, w: &[f64], marginals: Option<f64>) -> WithinMarginals {
-    let n = x.len();
-    let centre = centre(kernel, x);
-    let work = |task: &Task| {
-        let left = Panel::<T>::new(x, task.rows(n), centre.as_deref());
-        let (rows, columns) = (task.rows(n), task.columns(n));
-        let mut partial = Partial { rows: vec![0.0; rows.len()], columns: vec![0.0; columns.len()], squares: 0.0 };
-        let mut squares_on_diagonal = 0.0;
-        for_each_tile(task, &left, x, centre.as_deref(), |b, right, dots| {
-            let range = block(b, n);
-            let diagonal = b == task.row_block;
-            let place = range.start - columns.start..range.end - columns.start;
-            let squares = if diagonal { &mut squares_on_diagonal } else { &mut partial.squares };
-            let pass = Sums {
-                kernel,
-                origin: marginals.unwrap_or(0.0),
-                diagonal,
-                column_weights: &w[range],
-                rows: &mut partial.rows,
-                columns: (!diagonal).then(|| (&w[rows.clone()], &mut partial.columns[place])),
-                squares: marginals.map(|_| squares),
-            };
-            dispatch(pass, Tile { dots, xx: &left.norms, yy: &right.norms });
-        });
-        // A tile off the diagonal stands for its mirror image too.
-        partial.squares = 2.0 * partial.squares + squares_on_diagonal;
-        let diagonal = if task.column_blocks.start == task.row_block {
-            diagonal::<T>(kernel, x, task, marginals.unwrap_or(0.0))
-        } else {
-            vec![]
-        };
-        (partial, diagonal)
-    };
-    let mut sums = WithinMarginals { rows: vec![0.0; n], diagonal: Vec::with_capacity(n), squares: 0.0 };
-    sweep(&tasks(n, n, true), WAVE, work, |task, (partial, diagonal)| {
-        add(&mut sums.rows[task.rows(n)], &partial.rows);
-        add(&mut sums.rows[task.columns(n)], &partial.columns);
-        sums.squares += partial.squares;
-        sums.diagonal.extend(diagonal);
-    });
-    sums
-}
-
-/// k(xᵢ,xᵢ) − origin for the rows of a task, from norms without a centre, in double precision.
-fn diagonal<T: Real>(kernel: &Kernel, x: &Points, task: &Task, origin: f64) -> Vec<f64> {
-    let panel = Panel::<T>::new(x, task.rows(x.len()), None);
-    panel.norms.iter().map(|xx| kernel.diagonal(&xx.widen()) - origin).collect()
-}
-
 /// k(xᵢ,yⱼ) for single pairs (i, j), in double precision and without cancellation.
 ///
 /// # Errors
@@ -316,87 +192,29 @@ pub fn pairs(kernel: &Kernel, x: &Points, y: &Points, pairs: &[(usize, usize)]) 
     Ok(values)
 }
 
-/// ‖xᵢ−xⱼ‖ for all i < j, in double precision. This is the one function whose memory grows as n².
+/// ‖xᵢ−xⱼ‖ for all i < j, in double precision, in no particular order. This is the one function whose memory grows as n².
 pub(crate) fn distances(x: &Points) -> Vec<f64> {
-    let n = x.len();
-    let centre = mean(x);
-    let work = |task: &Task| {
-        let left = Panel::<f64>::new(x, task.rows(n), Some(&centre));
-        let mut found = Vec::new();
-        for_each_tile(task, &left, x, Some(&centre), |b, right, dots| {
-            dispatch(SquaredDistances, Tile { dots: &mut *dots, xx: &left.norms, yy: &right.norms });
-            for (i, row) in dots.chunks_exact(right.len()).enumerate() {
-                let first = if b == task.row_block { i + 1 } else { 0 };
-                found.extend(row[first..].iter().map(|r| r.sqrt()));
-            }
-        });
-        found
-    };
-    let mut all = Vec::with_capacity(n * (n - 1) / 2);
-    sweep(&tasks(n, n, true), WAVE, work, |_, found| all.extend(found));
-    all
+    engine::distances(x)
 }
 
-fn gradients_in<T: Real>(kernel: &Kernel, x: &Points, y: &Points, v: &[f64]) -> Vec<f64> {
-    let (n, m, d) = (x.len(), y.len(), x.dim());
-    let centre = centre(kernel, y);
-    let work = |task: &Task| {
-        let left = Panel::<T>::new(x, task.rows(n), centre.as_deref());
-        let mut gradients = vec![0.0; left.len() * d];
-        let mut along_x = vec![0.0; left.len()];
-        let mut part = vec![T::default(); left.len() * d];
-        for_each_tile(task, &left, y, centre.as_deref(), |b, right, dots| {
-            let pass = Slopes { kernel, column_weights: &v[block(b, m)], rows: &mut along_x };
-            dispatch(pass, Tile { dots: &mut *dots, xx: &left.norms, yy: &right.norms });
-            let (rows, columns) = (left.len(), right.len());
-            // SAFETY: dots is (rows, columns), the panel (columns, d) and part (rows, d), each row after row.
-            unsafe { product((rows, d, columns), &mut part, (1, d), dots, (1, columns), &right.data, (1, d)) };
-            for (sum, part) in gradients.iter_mut().zip(&part) {
-                *sum += part.widen();
-            }
-        });
-        for ((gradient, x), slope) in gradients.chunks_exact_mut(d).zip(left.data.chunks_exact(d)).zip(&along_x) {
-            for (gradient, x) in gradient.iter_mut().zip(x) {
-                *gradient += 2.0 * slope * x.widen();
-            }
-        }
-        gradients
-    };
-    let mut gradients = vec![0.0; n * d];
-    // Each result is a block of gradients, so few of them are held at a time.
-    let wave = ((1 << 24) / (BLOCK * d)).clamp(16, WAVE);
-    sweep(&tasks(n, m, false), wave, work, |task, part| {
-        let rows = task.rows(n);
-        add(&mut gradients[rows.start * d..rows.end * d], &part);
-    });
-    gradients
-}
-
-/// Calls `f` with each block of columns of the task, its panel and the tile of inner products.
-fn for_each_tile<T: Real>(
-    task: &Task,
-    left: &Panel<T>,
+fn rectangle(
+    kernel: &Kernel,
+    x: &Points,
     y: &Points,
-    centre: Option<&[f64]>,
-    mut f: impl FnMut(usize, &Panel<T>, &mut [T]),
-) {
-    let mut dots = vec![T::default(); left.len() * BLOCK];
-    for b in task.column_blocks.clone() {
-        let right = Panel::<T>::new(y, block(b, y.len()), centre);
-        let dots = &mut dots[..left.len() * right.len()];
-        left.inner_products(&right, dots);
-        f(b, &right, dots);
+    v: &[f64],
+    origin: Option<f64>,
+    precision: Precision,
+) -> CrossMarginals {
+    match precision {
+        Precision::F64 => engine::rectangle::<f64>(kernel, x, y, v, origin),
+        Precision::F32 => engine::rectangle::<f32>(kernel, x, y, v, origin),
     }
 }
 
-/// The point that is moved to the origin, where the kernel allows it.
-fn centre(kernel: &Kernel, y: &Points) -> Option<Vec<f64>> {
-    kernel.is_radial().then(|| mean(y))
-}
-
-fn add(sums: &mut [f64], parts: &[f64]) {
-    for (sum, part) in sums.iter_mut().zip(parts) {
-        *sum += part;
+fn symmetric(kernel: &Kernel, x: &Points, w: &[f64], origin: Option<f64>, precision: Precision) -> WithinMarginals {
+    match precision {
+        Precision::F64 => engine::symmetric::<f64>(kernel, x, w, origin),
+        Precision::F32 => engine::symmetric::<f32>(kernel, x, w, origin),
     }
 }
 

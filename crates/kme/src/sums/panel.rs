@@ -1,6 +1,6 @@
 //! Panels of points, converted to the arithmetic of the tiles, and their matrix product.
 
-use super::tile::Real;
+use super::simd::{Real, Work, vectorised};
 use crate::points::{Data, Points};
 use std::ops::Range;
 
@@ -11,32 +11,135 @@ pub(crate) struct Panel<T> {
     pub d: usize,
 }
 
+/// The same transposed: shape (d, columns), which the matrix product reads fastest on its right side.
+pub(super) struct ColumnPanel<T> {
+    pub data: Vec<T>,
+    pub norms: Vec<T>,
+}
+
 impl<T: Real> Panel<T> {
     /// The rows `range` of `points` minus `centre`.
     pub(crate) fn new(points: &Points, range: Range<usize>, centre: Option<&[f64]>) -> Self {
         let d = points.dim();
-        let numbers = range.start * d..range.end * d;
-        let mut data = vec![T::default(); numbers.len()];
-        match points.data() {
-            Data::F32(v) => convert(&v[numbers], centre, d, &mut data),
-            Data::F64(v) => convert(&v[numbers], centre, d, &mut data),
-        }
-        let norms = data.chunks_exact(d).map(|row| T::narrow(squared_norm(row))).collect();
+        let mut data = vec![T::default(); range.len() * d];
+        let mut norms = vec![T::default(); range.len()];
+        read(points, range.start, centre, &mut data, &mut norms);
         Self { data, norms, d }
     }
 
-    /// Number of rows.
-    pub(crate) fn len(&self) -> usize {
-        self.norms.len()
-    }
-
-    /// The inner products of all rows of `self` with all rows of `other`, into `out` of shape (rows, other's rows).
-    pub(crate) fn inner_products(&self, other: &Self, out: &mut [T]) {
-        let (m, n, k) = (self.len(), other.len(), self.d);
-        assert!(self.data.len() == m * k && other.data.len() == n * k && other.d == k && out.len() == m * n);
+    /// The inner products of the rows `range` with all of `other`, into `out` of shape (range, other's columns).
+    pub(super) fn inner_products(&self, range: Range<usize>, other: &ColumnPanel<T>, out: &mut [T]) {
+        let (m, n, k) = (range.len(), other.norms.len(), self.d);
+        let rows = &self.data[range.start * k..range.end * k];
+        assert!(other.data.len() == n * k && out.len() == m * n);
         // SAFETY: the lengths were checked, and the strides describe row-major matrices of these shapes.
-        unsafe {
-            product((m, n, k), out, (1, n), &self.data, (1, k), &other.data, (k, 1));
+        unsafe { product((m, n, k), out, (1, n), rows, (1, k), &other.data, (1, n)) };
+    }
+}
+
+impl<T: Real> ColumnPanel<T> {
+    /// The points `range` minus `centre`, as columns.
+    pub(super) fn new(points: &Points, range: Range<usize>, centre: Option<&[f64]>) -> Self {
+        let (d, n) = (points.dim(), range.len());
+        let (mut data, mut norms) = (vec![T::default(); n * d], vec![T::default(); n]);
+        let mut strip = vec![T::default(); STRIP * d];
+        for first in (0..n).step_by(STRIP) {
+            let rows = STRIP.min(n - first);
+            let strip = &mut strip[..rows * d];
+            read(points, range.start + first, centre, strip, &mut norms[first..first + rows]);
+            vectorised(Transpose { from: strip, rows, to: &mut data[first..], stride: n });
+        }
+        Self { data, norms }
+    }
+}
+
+/// Reads as many rows as fit, from row `first` on.
+fn read<T: Real>(points: &Points, first: usize, centre: Option<&[f64]>, data: &mut [T], norms: &mut [T]) {
+    let d = points.dim();
+    let numbers = first * d..first * d + data.len();
+    match points.data() {
+        Data::F32(v) => vectorised(Read { from: &v[numbers], centre, d, data, norms }),
+        Data::F64(v) => vectorised(Read { from: &v[numbers], centre, d, data, norms }),
+    }
+}
+
+struct Read<'a, S, T> {
+    from: &'a [S],
+    centre: Option<&'a [f64]>,
+    d: usize,
+    data: &'a mut [T],
+    norms: &'a mut [T],
+}
+
+impl<S: Real, T: Real> Work for Read<'_, S, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let rows = self.data.chunks_exact_mut(self.d).zip(self.from.chunks_exact(self.d)).zip(self.norms);
+        for ((to, from), norm) in rows {
+            match self.centre {
+                None => {
+                    for (to, from) in to.iter_mut().zip(from) {
+                        *to = T::narrow(from.widen());
+                    }
+                }
+                Some(centre) => {
+                    for ((to, from), centre) in to.iter_mut().zip(from).zip(centre) {
+                        *to = T::narrow(from.widen() - centre);
+                    }
+                }
+            }
+            *norm = T::narrow(squared_norm(to));
+        }
+    }
+}
+
+/// Σ xₗ² in double precision, in the same order for every instruction set.
+#[inline(always)]
+fn squared_norm<T: Real>(row: &[T]) -> f64 {
+    const LANES: usize = 16;
+    let mut sums = [0.0; LANES];
+    let chunks = row.chunks_exact(LANES);
+    let rest: f64 = chunks.remainder().iter().map(|x| x.widen() * x.widen()).sum();
+    for chunk in chunks {
+        for l in 0..LANES {
+            sums[l] += chunk[l].widen() * chunk[l].widen();
+        }
+    }
+    sums.iter().sum::<f64>() + rest
+}
+
+/// Points that are transposed together.
+const STRIP: usize = 16;
+
+/// Writes `from` of shape (rows, d), rows ≤ STRIP, as the first columns of `to`, whose rows are `stride` apart.
+struct Transpose<'a, T> {
+    from: &'a [T],
+    rows: usize,
+    to: &'a mut [T],
+    stride: usize,
+}
+
+impl<T: Real> Work for Transpose<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        // By squares of a cache line: the rows of `from` may lie a multiple of the cache apart.
+        let d = self.from.len() / self.rows;
+        let mut square = [[T::default(); STRIP]; STRIP];
+        for first in (0..d).step_by(STRIP) {
+            let width = STRIP.min(d - first);
+            for (to, from) in square.iter_mut().zip(self.from.chunks_exact(d)) {
+                to[..width].copy_from_slice(&from[first..first + width]);
+            }
+            for k in 0..width {
+                let to = &mut self.to[(first + k) * self.stride..][..self.rows];
+                for (to, from) in to.iter_mut().zip(&square) {
+                    *to = from[k];
+                }
+            }
         }
     }
 }
@@ -46,7 +149,25 @@ impl<T: Real> Panel<T> {
 /// # Safety
 /// The strides must stay inside the slices.
 pub(crate) unsafe fn product<T: Real>(
+    shape: (usize, usize, usize),
+    c: &mut [T],
+    c_strides: (usize, usize),
+    a: &[T],
+    a_strides: (usize, usize),
+    b: &[T],
+    b_strides: (usize, usize),
+) {
+    unsafe { add_product(shape, false, c, c_strides, a, a_strides, b, b_strides) };
+}
+
+/// C = A·B, or with `add` C += A·B, for shapes (m, n, k), each stride as (column, row). One thread.
+///
+/// # Safety
+/// The strides must stay inside the slices.
+#[expect(clippy::too_many_arguments, reason = "three matrices, each with its strides")]
+pub(super) unsafe fn add_product<T: Real>(
     (m, n, k): (usize, usize, usize),
+    add: bool,
     c: &mut [T],
     c_strides: (usize, usize),
     a: &[T],
@@ -62,14 +183,14 @@ pub(crate) unsafe fn product<T: Real>(
             c.as_mut_ptr(),
             c_strides.0 as isize,
             c_strides.1 as isize,
-            false,
+            add,
             a.as_ptr(),
             a_strides.0 as isize,
             a_strides.1 as isize,
             b.as_ptr(),
             b_strides.0 as isize,
             b_strides.1 as isize,
-            T::narrow(0.0),
+            T::narrow(1.0),
             T::narrow(1.0),
             false,
             false,
@@ -79,39 +200,8 @@ pub(crate) unsafe fn product<T: Real>(
     }
 }
 
-fn convert<S: Real, T: Real>(from: &[S], centre: Option<&[f64]>, d: usize, to: &mut [T]) {
-    match centre {
-        None => {
-            for (to, from) in to.iter_mut().zip(from) {
-                *to = T::narrow(from.widen());
-            }
-        }
-        Some(centre) => {
-            for (to, from) in to.chunks_exact_mut(d).zip(from.chunks_exact(d)) {
-                for ((to, from), centre) in to.iter_mut().zip(from).zip(centre) {
-                    *to = T::narrow(from.widen() - centre);
-                }
-            }
-        }
-    }
-}
-
-/// Σ xₗ² in double precision.
-fn squared_norm<T: Real>(row: &[T]) -> f64 {
-    const LANES: usize = 8;
-    let mut sums = [0.0; LANES];
-    let chunks = row.chunks_exact(LANES);
-    let rest: f64 = chunks.remainder().iter().map(|x| x.widen() * x.widen()).sum();
-    for chunk in chunks {
-        for l in 0..LANES {
-            sums[l] += chunk[l].widen() * chunk[l].widen();
-        }
-    }
-    sums.iter().sum::<f64>() + rest
-}
-
 /// The mean of the points, in double precision.
-pub(crate) fn mean(points: &Points) -> Vec<f64> {
+pub(super) fn mean(points: &Points) -> Vec<f64> {
     fn add<T: Real>(values: &[T], d: usize) -> Vec<f64> {
         let mut sums = vec![0.0; d];
         for row in values.chunks_exact(d) {

@@ -1,46 +1,8 @@
 //! What is done to a tile of inner products while it is in cache: kernel values, their sums, their slopes.
-//!
-//! Everything is generic code, inlined into one function per instruction set, so that a program built for any
-//! processor runs the widest vectors of the one on which it finds itself.
 
+use super::simd::{Real, Work};
 use crate::arith::{Arith, Lane};
 use crate::kernel::{Form, Kernel, Pair};
-
-/// The two precisions of the arithmetic in a tile.
-pub(crate) trait Real: Copy + Default + Send + Sync + 'static {
-    type Lane<const FMA: bool>: Arith + Copy;
-    fn narrow(x: f64) -> Self;
-    fn widen(self) -> f64;
-    fn lane<const FMA: bool>(self) -> Self::Lane<FMA>;
-    fn number<const FMA: bool>(lane: Self::Lane<FMA>) -> Self;
-}
-
-macro_rules! real {
-    ($t:ident) => {
-        impl Real for $t {
-            type Lane<const FMA: bool> = Lane<$t, FMA>;
-            #[inline(always)]
-            fn narrow(x: f64) -> Self {
-                x as $t
-            }
-            #[inline(always)]
-            fn widen(self) -> f64 {
-                self.into()
-            }
-            #[inline(always)]
-            fn lane<const FMA: bool>(self) -> Lane<$t, FMA> {
-                Lane(self)
-            }
-            #[inline(always)]
-            fn number<const FMA: bool>(lane: Lane<$t, FMA>) -> Self {
-                lane.0
-            }
-        }
-    };
-}
-
-real!(f32);
-real!(f64);
 
 /// Inner products ⟨xᵢ,yⱼ⟩ with the squared norms: shapes (rows, columns), (rows), (columns).
 pub(crate) struct Tile<'a, T> {
@@ -49,48 +11,47 @@ pub(crate) struct Tile<'a, T> {
     pub yy: &'a [T],
 }
 
-/// Work on a tile that `dispatch` compiles once for each instruction set.
-pub(crate) trait Pass<T> {
-    type Output;
-    fn run<const FMA: bool>(self, tile: Tile<'_, T>) -> Self::Output;
-}
-
-/// Runs `pass` with the widest vectors that this processor has.
-pub(crate) fn dispatch<T: Real, P: Pass<T>>(pass: P, tile: Tile<'_, T>) -> P::Output {
-    #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-        fn avx512<T: Real, P: Pass<T>>(pass: P, tile: Tile<'_, T>) -> P::Output {
-            pass.run::<true>(tile)
+/// Calls a loop with the form, once for each form and for those parameters that select a shorter formula, so that the
+/// compiler sees which it is and nothing is decided inside the loop.
+macro_rules! each_form {
+    ($form:expr, $row:ident::<$t:ident, $fma:ident>($($argument:expr),*)) => {
+        each_form!($form, $row, $t, $fma, ($($argument),*), degree: 2 3, alpha: 0.5 1.0 2.0 5.0)
+    };
+    (
+        $form:expr, $row:ident, $t:ident, $fma:ident, $arguments:tt,
+        degree: $($degree:literal)*, alpha: $($alpha:literal)*
+    ) => {
+        match $form {
+            Form::Linear => each_form!(@call $row, $t, $fma, Form::Linear, $arguments),
+            $(Form::Polynomial { degree: $degree, gamma, coef } => {
+                each_form!(@call $row, $t, $fma, Form::Polynomial { degree: $degree, gamma, coef }, $arguments)
+            })*
+            Form::Polynomial { degree, gamma, coef } => {
+                each_form!(@call $row, $t, $fma, Form::Polynomial { degree, gamma, coef }, $arguments)
+            }
+            Form::Gaussian { sigma } => each_form!(@call $row, $t, $fma, Form::Gaussian { sigma }, $arguments),
+            $(Form::RationalQuadratic { alpha: $alpha } => {
+                each_form!(@call $row, $t, $fma, Form::RationalQuadratic { alpha: $alpha }, $arguments)
+            })*
+            Form::RationalQuadratic { alpha } => {
+                each_form!(@call $row, $t, $fma, Form::RationalQuadratic { alpha }, $arguments)
+            }
+            Form::Laplacian { scale } => each_form!(@call $row, $t, $fma, Form::Laplacian { scale }, $arguments),
+            Form::InverseMultiquadric { c } => {
+                each_form!(@call $row, $t, $fma, Form::InverseMultiquadric { c }, $arguments)
+            }
+            Form::Energy { a } => each_form!(@call $row, $t, $fma, Form::Energy { a }, $arguments),
+            Form::Distance => each_form!(@call $row, $t, $fma, Form::Distance, $arguments),
         }
-        #[target_feature(enable = "avx2,fma")]
-        fn avx2<T: Real, P: Pass<T>>(pass: P, tile: Tile<'_, T>) -> P::Output {
-            pass.run::<true>(tile)
-        }
-        let avx2_and_fma = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-        if avx2_and_fma
-            && is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512vl")
-        {
-            // SAFETY: the features were detected.
-            return unsafe { avx512(pass, tile) };
-        }
-        if avx2_and_fma {
-            // SAFETY: the features were detected.
-            return unsafe { avx2(pass, tile) };
-        }
-        pass.run::<false>(tile)
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        pass.run::<{ cfg!(target_arch = "aarch64") }>(tile)
-    }
+    };
+    (@call $row:ident, $t:ident, $fma:ident, $form:expr, ($($argument:expr),*)) => {
+        $row::<$t, $fma>($form, $($argument),*)
+    };
 }
 
 /// Sums of kernel values over a tile, in double precision.
-pub(crate) struct Sums<'a> {
+pub(crate) struct Sums<'a, T> {
+    pub tile: Tile<'a, T>,
     pub kernel: &'a Kernel,
     /// A constant that is subtracted from every value before it is summed.
     pub origin: f64,
@@ -106,17 +67,21 @@ pub(crate) struct Sums<'a> {
     pub squares: Option<&'a mut f64>,
 }
 
-impl<T: Real> Pass<T> for Sums<'_> {
+impl<T: Real> Work for Sums<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<const FMA: bool>(mut self, tile: Tile<'_, T>) {
+    fn run<const FMA: bool>(mut self) {
+        let tile = self.tile;
         let width = tile.yy.len();
         let mut values = vec![T::default(); width];
         let mut squares = 0.0;
         let origin = T::narrow(self.origin).lane::<FMA>();
         for (i, dots) in tile.dots.chunks_exact(width).enumerate() {
-            evaluate::<T, FMA, { VALUE }>(self.kernel, dots, tile.xx[i], tile.yy, &mut values);
+            values.fill(T::default());
+            for &(weight, form) in self.kernel.terms() {
+                each_form!(form, add_values::<T, FMA>(weight, dots, tile.xx[i], tile.yy, &mut values));
+            }
             if self.origin != 0.0 {
                 for value in &mut values {
                     *value = T::number(value.lane::<FMA>() - origin);
@@ -140,7 +105,8 @@ impl<T: Real> Pass<T> for Sums<'_> {
 }
 
 /// Replaces the inner products by vⱼ·∂k/∂⟨x,y⟩ and sums vⱼ·∂k/∂‖x‖².
-pub(crate) struct Slopes<'a> {
+pub(crate) struct Slopes<'a, T> {
+    pub tile: Tile<'a, T>,
     pub kernel: &'a Kernel,
     /// Weights vⱼ of the columns.
     pub column_weights: &'a [f64],
@@ -148,32 +114,41 @@ pub(crate) struct Slopes<'a> {
     pub rows: &'a mut [f64],
 }
 
-impl<T: Real> Pass<T> for Slopes<'_> {
+impl<T: Real> Work for Slopes<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<const FMA: bool>(self, tile: Tile<'_, T>) {
+    fn run<const FMA: bool>(self) {
+        let tile = self.tile;
         let width = tile.yy.len();
-        let mut values = vec![T::default(); width];
+        let (mut dot_slopes, mut xx_slopes) = (vec![T::default(); width], vec![T::default(); width]);
         for (i, dots) in tile.dots.chunks_exact_mut(width).enumerate() {
-            evaluate::<T, FMA, { SLOPE_XX }>(self.kernel, dots, tile.xx[i], tile.yy, &mut values);
-            self.rows[i] += weighted_sum::<T, FMA>(&values, self.column_weights);
-            evaluate::<T, FMA, { SLOPE_DOT }>(self.kernel, dots, tile.xx[i], tile.yy, &mut values);
-            for ((dot, value), weight) in dots.iter_mut().zip(&values).zip(self.column_weights) {
-                *dot = T::narrow(value.widen() * weight);
+            dot_slopes.fill(T::default());
+            xx_slopes.fill(T::default());
+            for &(weight, form) in self.kernel.terms() {
+                each_form!(
+                    form,
+                    add_slopes::<T, FMA>(weight, dots, tile.xx[i], tile.yy, &mut dot_slopes, &mut xx_slopes)
+                );
+            }
+            self.rows[i] += weighted_sum::<T, FMA>(&xx_slopes, self.column_weights);
+            for ((dot, slope), weight) in dots.iter_mut().zip(&dot_slopes).zip(self.column_weights) {
+                let slope = slope.widen() * weight;
+                *dot = T::narrow(if slope.abs() < T::NEGLIGIBLE { 0.0 } else { slope });
             }
         }
     }
 }
 
 /// Replaces the inner products by squared distances.
-pub(crate) struct SquaredDistances;
+pub(crate) struct SquaredDistances<'a, T>(pub Tile<'a, T>);
 
-impl<T: Real> Pass<T> for SquaredDistances {
+impl<T: Real> Work for SquaredDistances<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<const FMA: bool>(self, tile: Tile<'_, T>) {
+    fn run<const FMA: bool>(self) {
+        let tile = self.0;
         for (dots, xx) in tile.dots.chunks_exact_mut(tile.yy.len()).zip(tile.xx) {
             for (dot, yy) in dots.iter_mut().zip(tile.yy) {
                 let pair = Pair { dot: dot.lane::<FMA>(), xx: xx.lane(), yy: yy.lane() };
@@ -183,76 +158,31 @@ impl<T: Real> Pass<T> for SquaredDistances {
     }
 }
 
-const VALUE: u8 = 0;
-const SLOPE_DOT: u8 = 1;
-const SLOPE_XX: u8 = 2;
-
-/// `out` = the kernel's value or slope for one row of a tile.
+/// valuesⱼ += weight·k(x,yⱼ) for one row of a tile.
 #[inline(always)]
-fn evaluate<T: Real, const FMA: bool, const WHAT: u8>(kernel: &Kernel, dots: &[T], xx: T, yy: &[T], out: &mut [T]) {
-    for (t, &(weight, form)) in kernel.terms().iter().enumerate() {
-        if t == 0 {
-            term::<T, FMA, WHAT, false>(form, weight, dots, xx, yy, out);
-        } else {
-            term::<T, FMA, WHAT, true>(form, weight, dots, xx, yy, out);
-        }
-    }
-}
-
-/// One loop for each form, and for those parameters that select a shorter formula, so that nothing is decided inside.
-#[inline(always)]
-fn term<T: Real, const FMA: bool, const WHAT: u8, const ADD: bool>(
-    form: Form,
-    weight: f64,
-    dots: &[T],
-    xx: T,
-    yy: &[T],
-    out: &mut [T],
-) {
-    macro_rules! each {
-        (degree: $($degree:literal)*; alpha: $($alpha:literal)*) => {
-            match form {
-                Form::Linear => row::<T, FMA, WHAT, ADD>(Form::Linear, weight, dots, xx, yy, out),
-                $(Form::Polynomial { degree: $degree, gamma, coef } => row::<T, FMA, WHAT, ADD>(
-                    Form::Polynomial { degree: $degree, gamma, coef }, weight, dots, xx, yy, out),)*
-                Form::Polynomial { degree, gamma, coef } => row::<T, FMA, WHAT, ADD>(
-                    Form::Polynomial { degree, gamma, coef }, weight, dots, xx, yy, out),
-                Form::Gaussian { sigma } => row::<T, FMA, WHAT, ADD>(
-                    Form::Gaussian { sigma }, weight, dots, xx, yy, out),
-                $(Form::RationalQuadratic { alpha: $alpha } => row::<T, FMA, WHAT, ADD>(
-                    Form::RationalQuadratic { alpha: $alpha }, weight, dots, xx, yy, out),)*
-                Form::RationalQuadratic { alpha } => row::<T, FMA, WHAT, ADD>(
-                    Form::RationalQuadratic { alpha }, weight, dots, xx, yy, out),
-                Form::Laplacian { scale } => row::<T, FMA, WHAT, ADD>(
-                    Form::Laplacian { scale }, weight, dots, xx, yy, out),
-                Form::InverseMultiquadric { c } => row::<T, FMA, WHAT, ADD>(
-                    Form::InverseMultiquadric { c }, weight, dots, xx, yy, out),
-                Form::Energy { a } => row::<T, FMA, WHAT, ADD>(Form::Energy { a }, weight, dots, xx, yy, out),
-                Form::Distance => row::<T, FMA, WHAT, ADD>(Form::Distance, weight, dots, xx, yy, out),
-            }
-        };
-    }
-    each!(degree: 1 2 3 4; alpha: 0.5 1.0 2.0 5.0);
-}
-
-#[inline(always)]
-fn row<T: Real, const FMA: bool, const WHAT: u8, const ADD: bool>(
-    form: Form,
-    weight: f64,
-    dots: &[T],
-    xx: T,
-    yy: &[T],
-    out: &mut [T],
-) {
-    for ((out, dot), yy) in out.iter_mut().zip(dots).zip(yy) {
+fn add_values<T: Real, const FMA: bool>(form: Form, weight: f64, dots: &[T], xx: T, yy: &[T], values: &mut [T]) {
+    for ((value, dot), yy) in values.iter_mut().zip(dots).zip(yy) {
         let pair = Pair { dot: dot.lane::<FMA>(), xx: xx.lane(), yy: yy.lane() };
-        let value = match WHAT {
-            VALUE => form.value(&pair),
-            SLOPE_DOT => form.slope(&pair).dot,
-            _ => form.slope(&pair).xx,
-        };
-        let value = value.scale(weight);
-        *out = T::number(if ADD { out.lane() + value } else { value });
+        *value = T::number(value.lane() + form.value(&pair).scale(weight));
+    }
+}
+
+/// Adds weight·∂k/∂⟨x,y⟩ and weight·∂k/∂‖x‖² for one row of a tile.
+#[inline(always)]
+fn add_slopes<T: Real, const FMA: bool>(
+    form: Form,
+    weight: f64,
+    dots: &[T],
+    xx: T,
+    yy: &[T],
+    dot_slopes: &mut [T],
+    xx_slopes: &mut [T],
+) {
+    for (((dot_slope, xx_slope), dot), yy) in dot_slopes.iter_mut().zip(xx_slopes).zip(dots).zip(yy) {
+        let pair = Pair { dot: dot.lane::<FMA>(), xx: xx.lane(), yy: yy.lane() };
+        let slope = form.slope(&pair);
+        *dot_slope = T::number(dot_slope.lane() + slope.dot.scale(weight));
+        *xx_slope = T::number(xx_slope.lane() + slope.xx.scale(weight));
     }
 }
 

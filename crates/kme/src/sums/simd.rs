@@ -1,0 +1,89 @@
+//! One generic code for every instruction set.
+//!
+//! What runs here is generic code, inlined into one function per instruction set, so that a program built for any
+//! processor uses the widest vectors of the one on which it finds itself.
+
+use crate::arith::{Arith, Lane};
+
+/// The two precisions of the arithmetic of the engine.
+pub(crate) trait Real: Copy + Default + Send + Sync + 'static {
+    type Lane<const FMA: bool>: Arith + Copy;
+
+    /// Slopes below this count as zero: their products with the points would be subnormal numbers, which are slow.
+    const NEGLIGIBLE: f64;
+
+    fn narrow(x: f64) -> Self;
+    fn widen(self) -> f64;
+    fn lane<const FMA: bool>(self) -> Self::Lane<FMA>;
+    fn number<const FMA: bool>(lane: Self::Lane<FMA>) -> Self;
+}
+
+macro_rules! real {
+    ($t:ident, $negligible:literal) => {
+        impl Real for $t {
+            type Lane<const FMA: bool> = Lane<$t, FMA>;
+            const NEGLIGIBLE: f64 = $negligible;
+            #[inline(always)]
+            fn narrow(x: f64) -> Self {
+                x as $t
+            }
+            #[inline(always)]
+            fn widen(self) -> f64 {
+                self.into()
+            }
+            #[inline(always)]
+            fn lane<const FMA: bool>(self) -> Lane<$t, FMA> {
+                Lane(self)
+            }
+            #[inline(always)]
+            fn number<const FMA: bool>(lane: Lane<$t, FMA>) -> Self {
+                lane.0
+            }
+        }
+    };
+}
+
+real!(f32, 1e-30);
+real!(f64, 1e-290);
+
+/// Work that [`vectorised`] compiles once for each instruction set.
+pub(crate) trait Work {
+    type Output;
+
+    /// The work; must be `#[inline(always)]`. `FMA` says that multiply-add is one instruction.
+    fn run<const FMA: bool>(self) -> Self::Output;
+}
+
+/// Runs `work` with the widest vectors that this processor has.
+pub(crate) fn vectorised<W: Work>(work: W) -> W::Output {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+        fn avx512<W: Work>(work: W) -> W::Output {
+            work.run::<true>()
+        }
+        #[target_feature(enable = "avx2,fma")]
+        fn avx2<W: Work>(work: W) -> W::Output {
+            work.run::<true>()
+        }
+        let avx2_and_fma = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        if avx2_and_fma
+            && is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+        {
+            // SAFETY: the features were detected.
+            return unsafe { avx512(work) };
+        }
+        if avx2_and_fma {
+            // SAFETY: the features were detected.
+            return unsafe { avx2(work) };
+        }
+        work.run::<false>()
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        work.run::<{ cfg!(target_arch = "aarch64") }>()
+    }
+}
