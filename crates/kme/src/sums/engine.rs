@@ -192,7 +192,7 @@ fn for_each_tile<T: Real>(
     let (n, m) = (x.len(), y.len());
     let (task_rows, task_columns) = (task.rows(n), task.columns(m));
     let left = Panel::<T>::new(x, task_rows.clone(), centre);
-    let mut dots = vec![T::default(); BLOCK * BLOCK];
+    let mut dots = vec![T::default(); BLOCK.min(task_rows.len()) * BLOCK.min(task_columns.len())];
     for column in task.column_blocks.clone() {
         let columns = block(column, m);
         let right = ColumnPanel::<T>::new(y, columns.clone(), centre);

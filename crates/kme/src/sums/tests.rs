@@ -237,5 +237,10 @@ fn faults_are_named() {
         assert!(found.unwrap_err().to_string().contains("rescale"), "{text}");
     }
     let large = Points::new(2, 1, Data::F64(vec![1e25, -1e25])).unwrap();
-    assert!(within(&kernel, &large, None, Precision::F32).unwrap_err().to_string().contains("use double"));
+    assert!(
+        within(&"energy".parse().unwrap(), &large, None, Precision::F32)
+            .unwrap_err()
+            .to_string()
+            .contains("use double")
+    );
 }
