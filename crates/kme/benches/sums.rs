@@ -2,12 +2,15 @@
 //!
 //! `cargo bench -p kme --bench sums -- [--json PATH] [--n N] [--threads T] [--quick]`
 //!
-//! Each row is the best of a few runs of Σᵢⱼ k(xᵢ,yⱼ) for n = m points of dimension d. GFLOP/s count the inner products
-//! alone (2nmd); the peak is one n×n×n matrix product of the `gemm` crate, n = 2048, on as many threads.
+//! Points are n = m standard normal vectors of dimension d in single precision. "sum" is Σᵢⱼ k(xᵢ,yⱼ), "mmd2" the
+//! unbiased MMD² with its standard error. GFLOP/s count the inner products alone: 2nmd for a sum, twice that for MMD²
+//! (one square, two triangles). The peak is the best of a few n×n×n matrix products of the `gemm` crate with n = 2048 on
+//! as many threads, before and after the rows.
 
+use kme::discrepancy::{Estimator, mmd2};
 use kme::points::{Data, Points};
 use kme::sums::{Precision, cross};
-use kme::{Kernel, rng};
+use kme::{Kernel, KernelSpec, rng};
 use rand_distr::{Distribution, StandardNormal};
 use std::time::Instant;
 
@@ -19,18 +22,22 @@ struct Options {
 
 #[derive(serde::Serialize)]
 struct Row {
-    kernel: String,
+    workload: &'static str,
+    kernel: &'static str,
     precision: Precision,
     d: usize,
     n: usize,
+    /// Of each run.
     seconds: Vec<f64>,
+    /// Of the best run.
     gflops: f64,
     percent_of_peak: f64,
-    nanoseconds_per_pair: f64,
 }
 
 #[derive(serde::Serialize)]
 struct Report {
+    version: &'static str,
+    processor: String,
     threads: usize,
     peak_gflops_f32: f64,
     peak_gflops_f64: f64,
@@ -43,56 +50,83 @@ fn main() {
     let options = options();
     let threads = rayon::current_num_threads();
     let load_before = load();
-    println!("{threads} threads, load {load_before}");
-    let (peak32, peak64) = (peak::<f32>(threads), peak::<f64>(threads));
-    println!("matrix product 2048³: f32 {peak32:.1} GFLOP/s, f64 {peak64:.1} GFLOP/s\n");
-    println!(
-        "| kernel | precision | d | seconds | GFLOP/s | % of peak | ns per pair and thread |\n|---|---|---|---|---|---|---|"
-    );
+    let before = (peak::<f32>(threads), peak::<f64>(threads));
     let mut rows = Vec::new();
-    let n = options.n;
     let dimensions: &[usize] = if options.quick { &[16, 256] } else { &[16, 256, 2048] };
     for &d in dimensions {
-        let (x, y) = (sample(n, d, 0), sample(n, d, 1));
+        let (x, y) = (sample(options.n, d, 0), sample(options.n, d, 1));
         for text in ["gaussian:sigma=median", "poly", "rq:alpha=0.2,0.5,1,2,5+linear"] {
-            let spec: kme::KernelSpec = text.parse().unwrap();
+            let spec: KernelSpec = text.parse().unwrap();
             let kernel: Kernel = spec.resolve(d, || Ok((2.0 * d as f64).sqrt())).unwrap();
-            for (precision, peak) in [(Precision::F32, peak32), (Precision::F64, peak64)] {
-                let runs = if options.quick { 2 } else { 3 };
-                let seconds: Vec<f64> = (0..runs)
-                    .map(|_| {
-                        let start = Instant::now();
-                        std::hint::black_box(cross(&kernel, &x, None, &y, None, precision).unwrap());
-                        start.elapsed().as_secs_f64()
-                    })
-                    .collect();
-                let best = seconds.iter().copied().fold(f64::INFINITY, f64::min);
-                let pairs = (n * n) as f64;
-                let gflops = 2.0 * pairs * d as f64 / best * 1e-9;
-                let row = Row {
-                    kernel: text.to_string(),
-                    precision,
-                    d,
-                    n,
-                    seconds,
-                    gflops,
-                    percent_of_peak: 100.0 * gflops / peak,
-                    nanoseconds_per_pair: best / pairs * 1e9 * threads as f64,
-                };
-                println!(
-                    "| `{text}` | {precision:?} | {d} | {best:.3} | {gflops:.1} | {:.0} | {:.2} |",
-                    row.percent_of_peak, row.nanoseconds_per_pair
-                );
-                rows.push(row);
+            for precision in [Precision::F32, Precision::F64] {
+                for workload in ["sum", "mmd2"] {
+                    eprintln!("{workload} {text} {precision:?} d={d}");
+                    let seconds = measure(&kernel, &x, &y, precision, workload, if options.quick { 2 } else { 3 });
+                    let best = seconds.iter().copied().fold(f64::INFINITY, f64::min);
+                    let products = if workload == "sum" { 2.0 } else { 4.0 };
+                    let gflops = products * (options.n * options.n * d) as f64 / best * 1e-9;
+                    let n = options.n;
+                    rows.push(Row { workload, kernel: text, precision, d, n, seconds, gflops, percent_of_peak: 0.0 });
+                }
             }
         }
     }
-    let report =
-        Report { threads, peak_gflops_f32: peak32, peak_gflops_f64: peak64, load_before, load_after: load(), rows };
-    println!("\nload {}", report.load_after);
+    let after = (peak::<f32>(threads), peak::<f64>(threads));
+    let (peak32, peak64) = (before.0.max(after.0), before.1.max(after.1));
+    for row in &mut rows {
+        row.percent_of_peak = 100.0 * row.gflops / if row.precision == Precision::F32 { peak32 } else { peak64 };
+    }
+    let report = Report {
+        version: env!("CARGO_PKG_VERSION"),
+        processor: processor(),
+        threads,
+        peak_gflops_f32: peak32,
+        peak_gflops_f64: peak64,
+        load_before,
+        load_after: load(),
+        rows,
+    };
+    print(&report);
     if let Some(path) = options.json {
         std::fs::write(&path, serde_json::to_string_pretty(&report).unwrap()).unwrap();
     }
+}
+
+fn measure(kernel: &Kernel, x: &Points, y: &Points, precision: Precision, workload: &str, runs: usize) -> Vec<f64> {
+    let run = || match workload {
+        "sum" => cross(kernel, x, None, y, None, precision).unwrap(),
+        _ => mmd2(kernel, x, y, Estimator::Unbiased, precision).unwrap().value,
+    };
+    (0..runs)
+        .map(|_| {
+            let start = Instant::now();
+            std::hint::black_box(run());
+            start.elapsed().as_secs_f64()
+        })
+        .collect()
+}
+
+fn print(report: &Report) {
+    println!(
+        "{}, {} threads; load {} before, {} after",
+        report.processor, report.threads, report.load_before, report.load_after
+    );
+    println!(
+        "matrix product 2048³: f32 {:.1} GFLOP/s, f64 {:.1} GFLOP/s\n",
+        report.peak_gflops_f32, report.peak_gflops_f64
+    );
+    println!("| workload | kernel | precision | d | seconds | GFLOP/s | % of peak |\n|---|---|---|---|---|---|---|");
+    for row in &report.rows {
+        let best = row.seconds.iter().copied().fold(f64::INFINITY, f64::min);
+        let Row { workload, kernel, precision, d, gflops, percent_of_peak, .. } = row;
+        println!("| {workload} | `{kernel}` | {precision:?} | {d} | {best:.3} | {gflops:.1} | {percent_of_peak:.0} |");
+    }
+}
+
+fn processor() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = info.lines().find_map(|l| l.strip_prefix("model name").and_then(|l| l.split_once(':')));
+    name.map_or_else(|| "unknown processor".into(), |(_, name)| name.trim().to_string())
 }
 
 fn options() -> Options {

@@ -145,6 +145,46 @@ fn every_kernel_equals_the_naive_loop() {
     }
 }
 
+/// What a tile adds up, by `run`: the vectorised code, or the same code for processors without its instructions.
+fn tile_sums<T: simd::Real>(kernel: &Kernel, run: impl Fn(tile::Sums<'_, T>)) -> (Vec<f64>, Vec<f64>, f64) {
+    let (x, y) = (Panel::<T>::new(&sample(19, 6, 0), 0..19, None), Panel::<T>::new(&sample(45, 6, 1), 0..45, None));
+    let dot = |i: usize, j: usize| (0..6).map(|k| x.data[6 * i + k].widen() * y.data[6 * j + k].widen()).sum();
+    let mut dots: Vec<T> = (0..19 * 45).map(|e| T::narrow(dot(e / 45, e % 45))).collect();
+    let (u, v) = (weights_of(19), weights_of(45));
+    let (mut rows, mut columns, mut squares) = (vec![0.0; 19], vec![0.0; 45], 0.0);
+    run(tile::Sums {
+        tile: tile::Tile { dots: &mut dots, xx: &x.norms, yy: &y.norms },
+        kernel,
+        origin: 0.1,
+        diagonal: true,
+        column_weights: &v,
+        rows: &mut rows,
+        columns: Some((&u, &mut columns)),
+        squares: Some(&mut squares),
+    });
+    (rows, columns, squares)
+}
+
+#[test]
+fn instruction_sets_agree() {
+    fn check<T: simd::Real>(tolerance: f64) {
+        for text in KERNELS {
+            let kernel: Kernel = text.parse().unwrap();
+            let fast = tile_sums::<T>(&kernel, |sums| simd::vectorised(sums));
+            for plain in [
+                tile_sums::<T>(&kernel, |sums| simd::Work::run::<false>(sums)),
+                tile_sums::<T>(&kernel, |sums| simd::Work::run::<true>(sums)),
+            ] {
+                agree(&fast.0, &plain.0, tolerance, text);
+                agree(&fast.1, &plain.1, tolerance, text);
+                close(fast.2, plain.2, plain.2, tolerance, text);
+            }
+        }
+    }
+    check::<f64>(1e-13);
+    check::<f32>(1e-5);
+}
+
 #[test]
 fn the_same_bits_for_any_number_of_threads() {
     let (x, y) = (sample(1100, 7, 0), sample(777, 7, 1));
