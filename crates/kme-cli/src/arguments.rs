@@ -15,6 +15,7 @@ use std::path::PathBuf;
 /// their points. Whatever you can move, you can move towards a point.
 #[derive(Parser)]
 #[command(
+    name = "kme",
     version,
     max_term_width = 110,
     after_help = "Exit codes: 0 done, 1 an --assert did not hold, 2 wrong usage or bad \
@@ -29,6 +30,7 @@ pub struct Arguments {
 
 /// Flags that every verb has.
 #[derive(Args)]
+#[command(next_help_heading = "Options of every verb")]
 pub struct Global {
     /// Where to compute: cpu, gpu, gpu:1
     #[arg(long, global = true, default_value = "cpu", value_name = "DEVICE")]
@@ -58,9 +60,14 @@ pub struct Global {
 
 #[derive(Subcommand)]
 pub enum Verb {
+    Embed(verbs::embed::Arguments),
+    Merge(verbs::merge::Arguments),
+    Eval(verbs::eval::Arguments),
     Train(verbs::train::Arguments),
     Sample(verbs::sample::Arguments),
     Match(verbs::matching::Arguments),
+    Models(verbs::models::Arguments),
+    Data(verbs::data::Arguments),
 }
 
 impl Global {

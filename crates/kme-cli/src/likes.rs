@@ -1,6 +1,7 @@
 //! What a user wants more of: pictures, folders, embeddings, each with a weight, as one embedding.
 
 use crate::arguments::Global;
+use crate::sources::is_embedding;
 use kme::embedding::Expression;
 use kme::{Embedding, Error, Kernel, KernelSpec, Points, Result};
 use kme_deep::data::{Form, Source};
@@ -93,10 +94,6 @@ fn weighted(text: &str) -> Result<(f64, &str)> {
         // No number: a name with a star in it.
         Err(_) => Ok((1.0, text)),
     }
-}
-
-fn is_embedding(name: &str) -> bool {
-    name.contains(".kme") && !std::path::Path::new(name).is_dir()
 }
 
 /// All pictures of a source in the generator's form.

@@ -1,9 +1,11 @@
 //! The `kme` command: parse, run, map the outcome to an exit code.
 
 mod arguments;
+mod claim;
 mod likes;
 mod output;
 mod progress;
+mod sources;
 mod verbs;
 
 use arguments::Arguments;

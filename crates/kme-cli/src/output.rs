@@ -3,7 +3,9 @@
 use crate::arguments::Global;
 use kme::{Error, Result};
 use serde_json::{Map, Value};
+use std::fmt::Display;
 use std::io::{ErrorKind, Write};
+use std::path::Path;
 
 /// Prints `text`, or with `--json` the object `json` with the version and the seed added.
 ///
@@ -26,7 +28,7 @@ pub fn print(global: &Global, text: &str, json: Map<String, Value>) -> Result<()
 }
 
 /// A remark for people, on standard error.
-pub fn remark(global: &Global, text: impl std::fmt::Display) {
+pub fn remark(global: &Global, text: impl Display) {
     if !global.quiet {
         eprintln!("{text}");
     }
@@ -37,5 +39,112 @@ pub fn fields(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(fields) => fields,
         other => Map::from_iter([("value".to_string(), other)]),
+    }
+}
+
+/// Whether a file can be written at `path`, as far as that can be told before there is something to write: so that a
+/// long computation does not end in an error that could have been foreseen.
+///
+/// # Errors
+/// When `path` is a folder, or its folder does not exist.
+pub fn check_place(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Err(Error::file(path, "is a folder: name a file in it"));
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match folder {
+        Some(folder) if !folder.is_dir() => {
+            Err(Error::file(path, "cannot be written: its folder does not exist: create it, or choose another place"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the name of an output ends as it must to be recognised later.
+///
+/// # Errors
+/// When it does not.
+pub fn check_ending(path: &Path, ending: &str) -> Result<()> {
+    match path.extension().is_some_and(|e| e == ending) {
+        true => Ok(()),
+        false => Err(Error::value("output (-o)", path.display(), format!("a name that ends in .{ending}"))),
+    }
+}
+
+/// A difference with the names of the two things that differ.
+pub fn naming(fault: Error, left_name: impl Display, right_name: impl Display) -> Error {
+    match fault {
+        Error::Mismatch { field, left, right, remedy } => {
+            Error::mismatch(field, format!("{left} ({left_name})"), format!("{right} ({right_name})"), remedy)
+        }
+        other => other,
+    }
+}
+
+/// Rows as lines whose columns are aligned: numbers to the right, everything else to the left.
+pub fn aligned(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |j: usize| rows.iter().filter_map(|row| row.get(j)).map(|cell| cell.chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().zip(&widths).enumerate().map(|(j, (cell, &width))| {
+            let is_number = |cell: &String| cell.parse::<f64>().is_ok();
+            let right = rows.len() > 1 && rows[1..].iter().filter_map(|row| row.get(j)).all(is_number);
+            if right { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
+        });
+        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// `value ± error` with two digits of the error and the value to the same place.
+pub fn with_error(value: f64, error: Option<f64>) -> String {
+    let exponent = |x: f64| if x == 0.0 || !x.is_finite() { 0 } else { x.abs().log10().floor() as i32 };
+    let size = exponent(value.abs().max(error.unwrap_or(0.0)));
+    let Some(error) = error else {
+        return if (-4..6).contains(&size) {
+            format!("{value:.*}", (5 - size).clamp(0, 9) as usize)
+        } else {
+            format!("{value:.5e}")
+        };
+    };
+    // Digits after the point that show two digits of the error.
+    let digits = |error: f64| (1 - exponent(error)).clamp(0, 15) as usize;
+    if (-4..6).contains(&size) {
+        let digits = digits(error);
+        return format!("{value:.digits$} ± {error:.digits$}");
+    }
+    let unit = 10_f64.powi(size);
+    let digits = digits(error / unit);
+    format!("({:.digits$} ± {:.digits$})e{size}", value / unit, error / unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_shown_as_far_as_they_are_known() {
+        for (value, error, text) in [
+            (0.0123456, Some(0.00123), "0.0123 ± 0.0012"),
+            (-0.00012, Some(0.0034), "-0.0001 ± 0.0034"),
+            (123.456, Some(1.5), "123.5 ± 1.5"),
+            (123456.0, Some(420.0), "123456 ± 420"),
+            (1.5e-7, Some(2.5e-9), "(1.500 ± 0.025)e-7"),
+            (3e9, Some(1e7), "(3.000 ± 0.010)e9"),
+            (0.5, None, "0.500000"),
+            (0.0, None, "0.00000"),
+            (2e-9, None, "2.00000e-9"),
+        ] {
+            assert_eq!(with_error(value, error), text);
+        }
+    }
+
+    #[test]
+    fn columns_are_aligned() {
+        let rows = [["name", "n"], ["a", "10"], ["long", "7"]].map(|row| row.map(String::from).to_vec());
+        assert_eq!(aligned(&rows), "name   n\na     10\nlong   7\n");
     }
 }

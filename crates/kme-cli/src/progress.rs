@@ -21,10 +21,20 @@ pub fn catch_interrupt() {
     // When another handler cannot be set, Ctrl-C keeps its usual meaning: outputs are still written whole or not at all.
     let _ = ctrlc::set_handler(|| {
         if INTERRUPTED.swap(true, Ordering::SeqCst) {
-            std::process::exit(130);
+            end();
         }
         eprintln!("\nkme: stopping after this step; press Ctrl-C again to stop at once");
     });
+}
+
+/// From now on Ctrl-C stops at once and leaves no half-written file.
+pub fn stop_on_interrupt() {
+    let _ = ctrlc::set_handler(end);
+}
+
+fn end() {
+    kme::io::discard_unfinished();
+    std::process::exit(130);
 }
 
 /// Whether to go on.

@@ -77,7 +77,8 @@ pub enum Card {
 }
 
 impl Card {
-    fn role(&self) -> &'static str {
+    /// `generator` or `classifier`.
+    pub fn role(&self) -> &'static str {
         match self {
             Self::Generator { .. } => "generator",
             Self::Classifier { .. } => "classifier",

@@ -1,10 +1,16 @@
 //! One file for each verb: its flags, and what it does.
 
+pub mod data;
+pub mod embed;
+pub mod eval;
 pub mod matching;
+pub mod merge;
+pub mod models;
 pub mod sample;
 pub mod train;
 
 use crate::arguments::{Arguments, Verb};
+use crate::progress;
 use kme::{Error, Result};
 
 /// Runs the verb. False when an `--assert` did not hold.
@@ -20,9 +26,18 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         // Fails only when the pool exists already, which nothing before this line causes.
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("the pool is built once");
     }
+    // The other two stop at the next good moment, and say what they have.
+    if !matches!(&arguments.verb, Verb::Train(_) | Verb::Match(_)) {
+        progress::stop_on_interrupt();
+    }
     match &arguments.verb {
+        Verb::Embed(verb) => embed::run(verb, global),
+        Verb::Merge(verb) => merge::run(verb, global),
+        Verb::Eval(verb) => eval::run(verb, global),
         Verb::Train(verb) => train::run(verb, global),
         Verb::Sample(verb) => sample::run(verb, global),
         Verb::Match(verb) => matching::run(verb, global),
+        Verb::Models(verb) => models::run(verb, global),
+        Verb::Data(verb) => data::run(verb, global),
     }
 }

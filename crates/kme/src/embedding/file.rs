@@ -117,11 +117,27 @@ pub(super) fn write_container(path: &Path, header: &impl Serialize, tensors: &[(
     write_atomically(path, |out| write(out, KEY, serde_json::to_string(header)?, tensors))
 }
 
+/// The form of the embedding in the file at `path`.
+pub(super) fn form_of(path: &Path) -> Result<String> {
+    let file = Container::open(path)?;
+    parse_form(&file).map(|(form, _)| form).map_err(|fault| Error::file(path, fault))
+}
+
 /// The header of an embedding of the given form.
 pub(super) fn parse_header<H: DeserializeOwned>(file: &Container, form: &str) -> Checked<H> {
-    fn parse<T: DeserializeOwned>(text: &str) -> Checked<T> {
-        serde_json::from_str(text).map_err(|e| format!("its header is not understood: {e}"))
+    let (found, text) = parse_form(file)?;
+    if found != form {
+        return Err(format!("is an embedding of form '{}'; here form '{form}' is needed", found.escape_debug()));
     }
+    parse(text)
+}
+
+fn parse<T: DeserializeOwned>(text: &str) -> Checked<T> {
+    serde_json::from_str(text).map_err(|e| format!("its header is not understood: {e}"))
+}
+
+/// The form and the whole header.
+fn parse_form(file: &Container) -> Checked<(String, &str)> {
     let text = file.metadata(KEY).ok_or("is a safetensors file, but no embedding: its metadata has no entry 'kme'")?;
     let AnyVersion { format } = parse(text)?;
     if format != FORMAT {
@@ -131,11 +147,8 @@ pub(super) fn parse_header<H: DeserializeOwned>(file: &Container, form: &str) ->
             if format > FORMAT { "use a newer kme" } else { "embed again" }
         ));
     }
-    let AnyForm { form: found } = parse(text)?;
-    if found != form {
-        return Err(format!("is an embedding of form '{}'; here form '{form}' is needed", found.escape_debug()));
-    }
-    parse(text)
+    let AnyForm { form } = parse(text)?;
+    Ok((form, text))
 }
 
 fn check_tensors(file: &Container, header: &Header) -> Checked<()> {

@@ -12,7 +12,7 @@ use crate::points::safetensors::Container;
 use crate::points::{Data, Dtype};
 use crate::{Error, Kernel, Points, Result};
 
-const FORM: &str = "mean";
+pub(super) const FORM: &str = "mean";
 
 /// Which random features ẑ were averaged: with the kernel's σ, they can be drawn again from this alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

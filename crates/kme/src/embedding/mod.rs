@@ -12,6 +12,7 @@
 //! they came, and for every way to split a sample, merging the embeddings of the parts equals embedding the whole,
 //! bit for bit. [`MeanEmbedding`] is the same for random features: one vector, however many points, also merged exactly.
 
+mod any;
 mod canonical;
 mod expression;
 mod file;
@@ -19,6 +20,7 @@ mod mean;
 mod product;
 mod shard;
 
+pub use any::AnyEmbedding;
 pub use expression::{Expression, Term};
 pub use file::FORMAT;
 pub use mean::{FrequencyIdentity, MeanEmbedding};
@@ -259,6 +261,11 @@ impl Embedding {
     /// The weights wᵢ, shape (n). Of a sample they are ≥ 0 and sum to 1.
     pub fn weights(&self) -> &[f64] {
         &self.weights
+    }
+
+    /// The masses mᵢ of a sample, shape (n); none when all are 1, and for combinations.
+    pub fn masses(&self) -> Option<&[f64]> {
+        self.masses.as_deref()
     }
 
     /// Whether this is a sample or a combination.

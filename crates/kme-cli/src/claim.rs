@@ -1,0 +1,85 @@
+//! The claims of `--assert`.
+
+use crate::verbs::eval::Metric;
+use kme::{Error, Result};
+use std::fmt;
+use std::str::FromStr;
+
+/// `METRIC<BOUND` or `METRIC>BOUND`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Claim {
+    pub metric: Metric,
+    below: bool,
+    bound: f64,
+}
+
+/// The 95 % quantile of the standard normal law.
+const QUANTILE: f64 = 1.644_853_626_951_472_7;
+
+impl Claim {
+    /// Whether the claim is established at 95 % by a value with its standard error, and the comparison in words.
+    ///
+    /// The value is taken as normal around the truth: the test of the claim's opposite is rejected at level 5 %. Without
+    /// a standard error the value alone is compared.
+    pub fn check(&self, value: f64, standard_error: Option<f64>) -> (bool, String) {
+        let margin = QUANTILE * standard_error.unwrap_or(0.0);
+        let (end, sign) = if self.below { (value + margin, '+') } else { (value - margin, '-') };
+        let holds = if self.below { end < self.bound } else { end > self.bound };
+        let why = match standard_error {
+            Some(error) => format!("{value:.6} {sign} 1.645 * {error:.6} = {end:.6}"),
+            None => format!("the value is {value:.6} (no standard error)"),
+        };
+        (holds, why)
+    }
+}
+
+impl fmt::Display for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}{}", self.metric, if self.below { '<' } else { '>' }, self.bound)
+    }
+}
+
+impl FromStr for Claim {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let fault =
+            || Error::value("claim", text, "METRIC<NUMBER or METRIC>NUMBER, such as kid<0.01 (metrics: kid, mmd)");
+        let (place, below) = match (text.find('<'), text.find('>')) {
+            (Some(i), None) => (i, true),
+            (None, Some(i)) => (i, false),
+            _ => return Err(fault()),
+        };
+        let metric = text[..place].parse().map_err(|_| fault())?;
+        let bound = text[place + 1..].trim().parse::<f64>().ok().filter(|b| b.is_finite()).ok_or_else(fault)?;
+        Ok(Self { metric, below, bound })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claims_are_parsed() {
+        let claim: Claim = "kid<0.01".parse().unwrap();
+        assert_eq!(claim, Claim { metric: Metric::Kid, below: true, bound: 0.01 });
+        assert_eq!("mmd > -1e-3".parse::<Claim>().unwrap().to_string(), "mmd>-0.001");
+        for wrong in ["", "kid", "kid=1", "kid<=1", "kid<", "fid<1", "kid<nan", "0<kid", "kid<1<2", "kid<>1"] {
+            let fault = wrong.parse::<Claim>().unwrap_err().to_string();
+            assert!(fault.contains("such as kid<0.01"), "{wrong}: {fault}");
+        }
+    }
+
+    #[test]
+    fn the_standard_error_counts() {
+        let claim: Claim = "kid<0.01".parse().unwrap();
+        assert!(claim.check(0.008, None).0);
+        assert!(claim.check(0.008, Some(0.001)).0);
+        assert!(!claim.check(0.008, Some(0.002)).0);
+        let claim: Claim = "mmd>0".parse().unwrap();
+        assert!(claim.check(0.004, Some(0.002)).0);
+        assert!(!claim.check(0.003, Some(0.002)).0);
+        assert!(!claim.check(f64::NAN, None).0);
+    }
+}

@@ -1,0 +1,423 @@
+//! What a user names as a sample (pictures, points, an embedding, a generator), as weighted points.
+
+use crate::arguments::Global;
+use crate::progress;
+use clap::Args;
+use kme::embedding::{AnyEmbedding, Expression, FeatureIdentity, Kind, MeanEmbedding};
+use kme::points::Data;
+use kme::{Embedding, Error, Kernel, Points, Result, rng};
+use kme_deep::data::{Form, Source};
+use kme_deep::feature::FeatureMap;
+use kme_deep::image::{Channels, Colour, Decoder, Images, Resize};
+use kme_deep::model::Generator;
+use kme_deep::models::SHIPPED;
+use std::ops::Range;
+use std::path::Path;
+
+/// The kinds of sources, for the help of every verb that takes them.
+pub const HELP: &str = "\
+Sources:
+  FOLDER, FILE.zip, FILE.tar   pictures in it at any depth: PNG, JPEG, BMP, GIF, WebP
+  FILE.png, ...                one picture
+  IDX or .bin file             pictures in the format of MNIST (.gz too) or CIFAR-10
+  NAME[:train|:test|:all]      a data set: fashion-mnist, mnist, cifar10 (see kme data list)
+  FILE.npy, FILE.csv           points, one a row; also .tsv
+  FILE.npz[:ARRAY]             points in an archive of arrays; also .safetensors[:ARRAY]
+  FILE.kme                     an embedding: its points, weights, kernel and features; also an
+                               expression such as '0.7*a.kme + 0.3*b.kme'
+  RUN, MODEL                   pictures drawn from a generator: a run folder, a weights file, or a
+                               shipped model (see kme models list); --samples says how many
+
+Pictures become points by a feature map that must be named: --features pixels, or a classifier such as \
+fashion-classifier. A generator's card and an embedding name one, which is then the default.";
+
+/// How sources become points.
+#[derive(Args)]
+#[command(next_help_heading = "Options of sources")]
+pub struct SourceFlags {
+    /// Feature map: identity for points; pixels, or a classifier's name or file, for pictures
+    #[arg(long, value_name = "FEATURES")]
+    pub features: Option<String>,
+    /// Bring pictures to this size (antialiased bicubic, centre crop), for --features pixels
+    #[arg(long, value_name = "HxW", value_parser = Resize::parse)]
+    pub size: Option<Resize>,
+    /// Bring pictures to 1 (grey) or 3 (colour) channels, for --features pixels
+    #[arg(long, value_name = "1|3", value_parser = colour)]
+    pub channels: Option<Colour>,
+    /// Pictures to draw from each source that is a generator
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub samples: usize,
+}
+
+fn colour(text: &str) -> Result<Colour> {
+    let channels = text.parse().map_err(|_| Error::value("channels", text, "1 (grey) or 3 (red, green, blue)"))?;
+    Colour::from_channels(channels)
+}
+
+/// A source whose kind is known.
+pub struct Opened {
+    pub text: String,
+    content: Content,
+}
+
+enum Content {
+    Pictures(Source),
+    Points(Points),
+    Embedding(Box<Embedding>),
+    Mean(Box<MeanEmbedding>),
+    Generator(Box<Generator>),
+}
+
+/// Sources and the feature map that they share.
+pub struct Sources<'a> {
+    pub all: Vec<Opened>,
+    map: Option<FeatureMap>,
+    form: Form,
+    flags: &'a SourceFlags,
+    global: &'a Global,
+}
+
+/// A source as points.
+pub struct Sample {
+    pub points: Points,
+    /// Where they are not all equal.
+    pub weights: Option<Vec<f64>>,
+    pub features: FeatureIdentity,
+    /// Of an embedding.
+    pub kernel: Option<Kernel>,
+    /// Whether the order of the points is that of the source. The points of an embedding are sorted.
+    pub in_order: bool,
+    /// SHA-256 over the files of a source of pictures.
+    pub fingerprint: Option<String>,
+}
+
+/// Pictures that are decoded, or latents that are mapped, at one time.
+const BATCH: usize = 256;
+
+/// Whether `text` is meant as a `.kme` file or an expression of such files.
+pub fn is_embedding(text: &str) -> bool {
+    let path = Path::new(text);
+    if path.exists() {
+        return path.is_file() && path.extension().is_some_and(|e| e == "kme");
+    }
+    // At the end of a name, quoted or not: not in the middle of a path.
+    text.match_indices(".kme").any(|(i, _)| matches!(text.as_bytes().get(i + 4), None | Some(b' ' | b'\'' | b'"')))
+}
+
+/// The embedding that a text names, of either form; only single files can be means of random features.
+fn read_embedding(text: &str) -> Result<AnyEmbedding> {
+    let expression = Expression::parse(text)?;
+    match expression.terms.as_slice() {
+        [term] if term.coefficient == 1.0 => AnyEmbedding::read(&term.path),
+        _ => expression.read().map(AnyEmbedding::Points),
+    }
+}
+
+impl Opened {
+    /// Finds out what `text` names, and reads it unless it is pictures.
+    fn open(text: &str, global: &Global) -> Result<Self> {
+        let content = Self::content(text, global)?;
+        Ok(Self { text: text.into(), content })
+    }
+
+    fn content(text: &str, global: &Global) -> Result<Content> {
+        let path = Path::new(text);
+        let set = text.split_once(':').map_or(text, |(name, _)| name);
+        let is_set = kme_deep::data::list().iter().any(|(name, _)| *name == set);
+        if !is_set && is_embedding(text) {
+            return Ok(match read_embedding(text)? {
+                AnyEmbedding::Points(embedding) => Content::Embedding(Box::new(embedding)),
+                AnyEmbedding::Mean(embedding) => Content::Mean(Box::new(embedding)),
+            });
+        }
+        // A network and an embedding both have this entry in their header; arrays do not.
+        let is_network_file = || path.extension().is_some_and(|e| e == "safetensors") && Embedding::is_file(path);
+        let is_run = || path.join("model.safetensors").is_file();
+        let is_known = || {
+            let own = global.models().folder().map(|folder| folder.join(format!("{text}.safetensors")));
+            !path.exists() && (SHIPPED.iter().any(|s| s.name == text) || own.is_some_and(|file| file.is_file()))
+        };
+        if !is_set && (is_run() || is_network_file() || is_known()) {
+            let (bytes, path) = global.models().bytes(text)?;
+            let place = global.surroundings()?.place;
+            return Generator::parse(&bytes, &path, &place).map(Box::new).map(Content::Generator);
+        }
+        if !is_set && is_points(path) {
+            return Points::read(path).map(Content::Points);
+        }
+        Source::parse(text, &global.places()).map(Content::Pictures)
+    }
+
+    /// Whether this is a sum of random features, without points.
+    pub fn mean(&self) -> Option<&MeanEmbedding> {
+        match &self.content {
+            Content::Mean(mean) => Some(mean),
+            _ => None,
+        }
+    }
+
+    /// Whether random draws decide about the points.
+    pub fn is_random(&self) -> bool {
+        matches!(self.content, Content::Generator(_))
+    }
+
+    fn features(&self) -> Option<&FeatureIdentity> {
+        match &self.content {
+            Content::Embedding(embedding) => Some(embedding.features()),
+            Content::Mean(embedding) => Some(embedding.features()),
+            _ => None,
+        }
+    }
+}
+
+/// Whether the name is that of a file of points, perhaps with an array's name.
+fn is_points(path: &Path) -> bool {
+    let known = |path: &Path| {
+        let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
+        extension.is_some_and(|e| matches!(e.as_str(), "npy" | "npz" | "safetensors" | "csv" | "tsv"))
+    };
+    !path.is_dir()
+        && (known(path) || path.to_str().and_then(|t| t.rsplit_once(':')).is_some_and(|(file, _)| known(file.as_ref())))
+}
+
+impl<'a> Sources<'a> {
+    /// The sources that `texts` name, with one feature map for all.
+    ///
+    /// # Errors
+    /// When one cannot be opened, or the flags do not fit the sources.
+    pub fn open<'t>(
+        texts: impl Iterator<Item = &'t String>,
+        flags: &'a SourceFlags,
+        global: &'a Global,
+    ) -> Result<Self> {
+        if !(1..=10_000_000).contains(&flags.samples) {
+            return Err(Error::value("--samples", flags.samples, "1 to 10000000"));
+        }
+        let all = texts.map(|text| Opened::open(text, global)).collect::<Result<Vec<_>>>()?;
+        let map = map(&all, flags, global)?;
+        let form = form(map.as_ref(), flags)?;
+        Ok(Self { all, map, form, flags, global })
+    }
+
+    /// Number of points of source `i`.
+    ///
+    /// # Errors
+    /// When its pictures cannot be listed.
+    pub fn count(&self, i: usize) -> Result<usize> {
+        match &self.all[i].content {
+            Content::Pictures(source) => Ok(source.batches(&self.form, BATCH)?.total()),
+            Content::Points(points) => Ok(points.len()),
+            Content::Embedding(embedding) => Ok(embedding.len()),
+            Content::Mean(embedding) => Err(no_points(&self.all[i].text, embedding)),
+            Content::Generator(_) => Ok(self.flags.samples),
+        }
+    }
+
+    /// Source `i` as points; of all its items only those in `range`, if it is given.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read(&self, i: usize, range: Option<Range<usize>>) -> Result<Sample> {
+        let part = |points: &Points| match range.clone() {
+            Some(range) => points.select(&range.collect::<Vec<_>>()),
+            None => Ok(points.clone()),
+        };
+        let text = &self.all[i].text;
+        match &self.all[i].content {
+            Content::Points(points) => Ok(Sample {
+                points: part(points)?,
+                weights: None,
+                features: FeatureIdentity::identity(),
+                kernel: None,
+                in_order: true,
+                fingerprint: None,
+            }),
+            Content::Embedding(embedding) => {
+                // Masses rather than weights, so that pooling samples pools them as they were.
+                let weights = match embedding.kind() {
+                    Kind::Sample => embedding.masses(),
+                    Kind::Combination => Some(embedding.weights()),
+                };
+                Ok(Sample {
+                    points: part(embedding.points())?,
+                    weights: weights.map(|w| range.map_or(w.to_vec(), |range| w[range].to_vec())),
+                    features: embedding.features().clone(),
+                    kernel: Some(embedding.kernel().clone()),
+                    in_order: false,
+                    fingerprint: None,
+                })
+            }
+            Content::Mean(embedding) => Err(no_points(text, embedding)),
+            Content::Pictures(source) => {
+                let mut batches = source.batches(&self.form, BATCH)?;
+                if let Some(range) = range {
+                    batches = batches.within(range)?;
+                }
+                let total = batches.total();
+                let mut sample = self.features(total, batches.by_ref().map(|batch| Ok(batch?.images)))?;
+                sample.fingerprint = batches.fingerprint();
+                Ok(sample)
+            }
+            Content::Generator(generator) => {
+                let n = self.flags.samples;
+                // As `kme sample` draws them.
+                let latents = generator.latent.draw(n, &mut rng::stream(self.global.seed, "sample", 0));
+                let range = range.unwrap_or(0..n);
+                let latents = &latents[range.start * generator.latent.dim..range.end * generator.latent.dim];
+                let batches = latents.chunks(BATCH * generator.latent.dim).map(|z| self.draw(generator, z));
+                self.features(range.len(), batches)
+            }
+        }
+    }
+
+    /// Whether source `i` is a combination, whose weights may have any sign.
+    pub fn is_combination(&self, i: usize) -> bool {
+        matches!(&self.all[i].content, Content::Embedding(e) if e.kind() == Kind::Combination)
+    }
+
+    /// The pictures of some latents, in the common form.
+    fn draw(&self, generator: &Generator, latents: &[f32]) -> Result<Images> {
+        let dim = generator.latent.dim;
+        // Filled up, since networks may round differently in batches of other sizes: so a shard has the same bits.
+        let mut filled = latents.to_vec();
+        filled.resize(BATCH * dim, 0.0);
+        let mut images = generator.pictures(&filled)?;
+        if latents.len() < filled.len() {
+            images = images.select(&(0..latents.len() / dim).collect::<Vec<_>>())?;
+        }
+        if let Channels::Convert(colour) = self.form.decoder.channels {
+            images = images.to_colour(colour);
+        }
+        self.form.resize.map_or(Ok(images.clone()), |resize| resize.apply(&images))
+    }
+
+    /// The features of pictures that come in batches, so that only their features are held in memory.
+    fn features(&self, total: usize, batches: impl Iterator<Item = Result<Images>>) -> Result<Sample> {
+        let Some(map) = &self.map else {
+            return Err(Error::value("--features", "identity", "a feature map of pictures"));
+        };
+        let bar = progress::bar(self.global, total as u64, "pictures");
+        let (mut data, mut n, mut shape) = (Vec::new(), 0, [0; 3]);
+        for images in batches {
+            let images = images?;
+            let [_, c, h, w] = images.shape();
+            shape = [c, h, w];
+            let points = map.features(&images)?;
+            if data.is_empty() {
+                data.reserve_exact(total.saturating_mul(points.dim()));
+            }
+            n += points.len();
+            match points.into_data() {
+                Data::F32(rows) => data.extend(rows),
+                Data::F64(rows) => data.extend(rows.into_iter().map(|x| x as f32)),
+            }
+            bar.set_position(n as u64);
+        }
+        bar.finish_and_clear();
+        Ok(Sample {
+            points: Points::new(n, data.len().checked_div(n).unwrap_or(0), Data::F32(data))?,
+            weights: None,
+            features: map.identity(shape),
+            kernel: None,
+            in_order: true,
+            fingerprint: None,
+        })
+    }
+}
+
+fn no_points(text: &str, embedding: &MeanEmbedding) -> Error {
+    let count = embedding.frequencies().count;
+    Error::file(text, format!("holds the mean of {count} random features, not points; embed without --random-features"))
+}
+
+/// The feature map that the pictures among the sources go through.
+fn map(all: &[Opened], flags: &SourceFlags, global: &Global) -> Result<Option<FeatureMap>> {
+    let is_picture = |o: &&Opened| matches!(o.content, Content::Pictures(_) | Content::Generator(_));
+    let Some(first) = all.iter().find(is_picture) else {
+        if flags.size.is_some() || flags.channels.is_some() {
+            return Err(Error::value("--size and --channels", "given", "sources of pictures; there are none here"));
+        }
+        check_name(all, flags.features.as_deref())?;
+        return Ok(None);
+    };
+    let place = global.surroundings()?.place;
+    if let Some(name) = &flags.features {
+        return FeatureMap::named(name, &global.models(), &place).map(Some);
+    }
+    // An embedding says what it is to be compared with, a generator how it is to be judged.
+    let embedded = all.iter().filter_map(Opened::features).find(|f| *f != &FeatureIdentity::identity());
+    let card = all.iter().find_map(|o| match &o.content {
+        Content::Generator(generator) => Some(generator.features.as_str()),
+        _ => None,
+    });
+    let named = embedded.map(|f| f.name.split_once('/').map_or(f.name.as_str(), |(network, _)| network)).or(card);
+    let needed = |why: String| Error::value("--features", "(nothing)", why);
+    let Some(name) = named else {
+        let classifiers = SHIPPED.iter().map(|s| s.name).filter(|name| name.contains("classifier"));
+        let names = classifiers.collect::<Vec<_>>().join(", ");
+        return Err(needed(format!(
+            "a feature map, since {} holds pictures: pixels, {names}, or the file or run folder of a classifier",
+            first.text
+        )));
+    };
+    FeatureMap::named(name, &global.models(), &place)
+        .map(Some)
+        .map_err(|fault| needed(format!("a classifier's file, since '{name}' is not found by name ({fault})")))
+}
+
+/// Without pictures nothing is mapped: a name that is given must be that of the points at hand.
+fn check_name(all: &[Opened], name: Option<&str>) -> Result<()> {
+    let Some(name) = name.filter(|name| *name != "identity") else { return Ok(()) };
+    for source in all {
+        let Some(features) = source.features() else {
+            let allowed = format!("identity, since {} holds points, not pictures", source.text);
+            return Err(Error::value("--features", name, allowed));
+        };
+        let known = features.name.split_once('/').map_or(features.name.as_str(), |(network, _)| network);
+        if known != name && Path::new(name).file_stem().is_none_or(|stem| stem != known) {
+            let remedy = "leave out --features, or embed the pictures again";
+            return Err(Error::mismatch("feature map", name, format!("'{}' ({})", features.name, source.text), remedy));
+        }
+    }
+    Ok(())
+}
+
+/// What pictures are brought to when they are read.
+fn form(map: Option<&FeatureMap>, flags: &SourceFlags) -> Result<Form> {
+    let convert = |colour| Decoder::new(Channels::Convert(colour));
+    match map.and_then(FeatureMap::input) {
+        Some([c, h, w]) => {
+            if flags.size.is_some() || flags.channels.is_some() {
+                let why = format!("nothing here: this feature map itself brings pictures to {c}x{h}x{w}");
+                return Err(Error::value("--size and --channels", "given", why));
+            }
+            Ok(Form { decoder: convert(Colour::from_channels(c)?), resize: Some(Resize::new(h, w)?) })
+        }
+        None => Ok(Form { decoder: flags.channels.map_or_else(Decoder::default, convert), resize: flags.size }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn embeddings_are_told_from_paths_that_hold_such_a_name() {
+        for text in ["a.kme", "0.7*a.kme + 0.3*b.kme", "- 2*'my a.kme'"] {
+            assert!(is_embedding(text), "{text}");
+        }
+        for text in ["x.kme.d/a.npy", "a.kmes", "pictures/", "my.kme-files/boot.png"] {
+            assert!(!is_embedding(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn files_of_points_are_told_by_their_name() {
+        for name in ["a.npy", "a.NPZ", "a.npz:x", "a.safetensors:layer", "b.csv", "b.tsv"] {
+            assert!(is_points(Path::new(name)), "{name}");
+        }
+        for name in ["a.png", "a", "a.idx3-ubyte.gz", "mnist:test"] {
+            assert!(!is_points(Path::new(name)), "{name}");
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! `kme embed`
+
+use crate::arguments::Global;
+use crate::output::{self, fields};
+use crate::sources::{Sample, SourceFlags, Sources};
+use clap::Args;
+use kme::discrepancy::median_distance;
+use kme::embedding::{AnyEmbedding, MeanEmbedding, Shard};
+use kme::features::{RandomFeatures, Waves};
+use kme::kernel::Form;
+use kme::points::{Data, read_weights};
+use kme::{Embedding, Error, Kernel, KernelSpec, Points, Result};
+use serde_json::json;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Embed a sample: write its points, weights, kernel and feature map as one .kme file
+///
+/// The kernel mean embedding of a sample is the function mu = sum_i w_i k(phi(x_i), .) of kernel k and feature map phi. Its
+/// file is the reference of `kme eval`, the target of `kme match`, and a term of expressions such as
+/// '0.7*a.kme + 0.3*b.kme'. Several sources are pooled into one sample.
+///
+/// The file depends on which points there are and not on their order, and `kme merge` of the shards of a sample gives the
+/// bytes of the whole. So --shard spreads one embedding over many machines.
+#[derive(Args)]
+#[command(after_help = format!("{}\n\n{}", EXAMPLES, crate::sources::HELP))]
+pub struct Arguments {
+    /// What to embed
+    #[arg(value_name = "SOURCE", required = true)]
+    sources: Vec<String>,
+    /// The embedding
+    #[arg(short, long, value_name = "OUT.kme")]
+    output: PathBuf,
+    #[command(flatten)]
+    flags: SourceFlags,
+    /// Kernel, such as gaussian:sigma=2, gaussian:sigma=median, rq:alpha=0.2,1,5+linear, imq:c=10, energy
+    #[arg(long, value_name = "KERNEL", default_value = DEFAULT_KERNEL)]
+    kernel: KernelSpec,
+    /// File with one weight >= 0 for each point of all sources together; any file of points
+    #[arg(long, value_name = "FILE", conflicts_with = "random_features")]
+    weights: Option<PathBuf>,
+    /// Embed part I of N only
+    #[arg(long, value_name = "I/N", default_value_t = Shard::WHOLE, hide_default_value = true)]
+    shard: Shard,
+    /// Keep the mean of N random features of a Gaussian kernel instead of the points
+    #[arg(long, value_name = "N")]
+    random_features: Option<usize>,
+    /// Precision in which points are stored: f32 or f64 [default: as they come, features f32]
+    #[arg(long, value_name = "PRECISION", value_parser = ["f32", "f64"])]
+    precision: Option<String>,
+}
+
+/// That of the kernel inception distance. It needs no data, so that shards agree on it.
+const DEFAULT_KERNEL: &str = "poly:degree=3,gamma=1/d,coef=1";
+
+const EXAMPLES: &str = "\
+Examples:
+  kme embed fashion-mnist:test -o test.kme --features fashion-classifier
+  kme embed x.npy -o x.kme --kernel gaussian:sigma=median
+  kme embed photos/ more.zip -o photos.kme --features pixels --size 32x32
+  kme embed fashion-mnist -o part-3.kme --features fashion-classifier --shard 3/16
+  kme embed x.npy -o x.kme --kernel gaussian:sigma=2 --random-features 2000
+
+Shards:
+  The parts of a sample are runs of neighbours in the order of the sources; part I of N is the I-th.
+  A kernel whose length is the median distance cannot be used with --shard, since every part has
+  another median: write the number.";
+
+pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
+    let begin = Instant::now();
+    check_usage(arguments)?;
+    output::check_place(&arguments.output)?;
+    let sources = Sources::open(arguments.sources.iter(), &arguments.flags, global)?;
+    if let Some(i) = (0..sources.all.len()).find(|&i| sources.is_combination(i)) {
+        let allowed = "samples; a combination is an embedding already: use it as it is";
+        return Err(Error::value("source", &sources.all[i].text, allowed));
+    }
+    let sample = pooled(&sources, arguments)?;
+    let points = sample.points;
+    let kernel = arguments.kernel.resolve(points.dim(), || median_distance(&[&points]))?;
+    let seed = sources.all.iter().any(|source| source.is_random()).then_some(global.seed);
+    let embedding = match arguments.random_features {
+        None => AnyEmbedding::Points(Embedding::of_sample(points, sample.weights, kernel, sample.features, seed)?),
+        Some(count) => {
+            if sample.weights.is_some() {
+                return Err(Error::value("weights", "given", "none with --random-features; leave it out"));
+            }
+            let random = RandomFeatures::new(points.dim(), count, sigma(&kernel)?, Waves::default(), global.seed)?;
+            AnyEmbedding::Mean(MeanEmbedding::of_sample(&points, &random, sample.features, seed)?)
+        }
+    };
+    embedding.write(&arguments.output)?;
+
+    let output = arguments.output.display();
+    let features = &embedding.features().name;
+    let (n, d, kernel) = (embedding.len(), embedding.dim(), embedding.kernel());
+    let text = format!("{output}: {n} points of dimension {d}, kernel {kernel}, features {features}");
+    let json = json!({
+        "output": arguments.output,
+        "form": embedding.form(),
+        "n": n,
+        "d": d,
+        "kernel": kernel.to_string(),
+        "features": embedding.features(),
+        "shard": arguments.shard.to_string(),
+        "seconds": begin.elapsed().as_secs_f64(),
+    });
+    output::print(global, &text, fields(json))?;
+    Ok(true)
+}
+
+/// What can be said before anything is read.
+fn check_usage(arguments: &Arguments) -> Result<()> {
+    output::check_ending(&arguments.output, "kme")?;
+    if arguments.shard != Shard::WHOLE && arguments.kernel.needs_median() {
+        let allowed = "a kernel with numbers when there is --shard, since every part has another median: write it out";
+        return Err(Error::value("--kernel", &arguments.kernel, allowed));
+    }
+    if arguments.random_features.is_some() {
+        // The median, if it is asked for, is some length.
+        sigma(&arguments.kernel.resolve(1, || Ok(1.0))?)?;
+    }
+    Ok(())
+}
+
+/// The width of the one kernel that has random features here.
+fn sigma(kernel: &Kernel) -> Result<f64> {
+    match kernel.terms() {
+        &[(1.0, Form::Gaussian { sigma })] => Ok(sigma),
+        _ => Err(Error::value("--kernel", kernel, "one Gaussian, such as gaussian:sigma=2, with --random-features")),
+    }
+}
+
+/// The part of all sources together that is asked for.
+fn pooled(sources: &Sources, arguments: &Arguments) -> Result<Sample> {
+    let whole = arguments.shard == Shard::WHOLE && arguments.weights.is_none();
+    let counts = match whole {
+        true => Vec::new(),
+        false => (0..sources.all.len()).map(|i| sources.count(i)).collect::<Result<Vec<_>>>()?,
+    };
+    let total: usize = counts.iter().sum();
+    let wanted = part(arguments.shard, total);
+    if !whole && wanted.is_empty() {
+        let allowed = format!("a part that is not empty: there are {total} points");
+        return Err(Error::value("--shard", arguments.shard, allowed));
+    }
+    let (mut parts, mut start) = (Vec::new(), 0);
+    for i in 0..sources.all.len() {
+        let range = counts.get(i).map(|count| {
+            let range =
+                wanted.start.clamp(start, start + count) - start..wanted.end.clamp(start, start + count) - start;
+            start += count;
+            range
+        });
+        if range.as_ref().is_some_and(|range| range.is_empty()) {
+            continue;
+        }
+        parts.push((&sources.all[i].text, sources.read(i, range)?));
+    }
+    let (first, others) = parts.split_first().ok_or_else(|| Error::value("sources", "none", "at least one"))?;
+    for other in others {
+        first.1.features.check_same(&other.1.features).map_err(|fault| output::naming(fault, first.0, other.0))?;
+        if first.1.points.dim() != other.1.points.dim() {
+            let side = |(text, sample): &(&String, Sample)| format!("{} ({text})", sample.points.dim());
+            let remedy = "only points of one dimension can be pooled";
+            return Err(Error::mismatch("dimension d of the points", side(first), side(other), remedy));
+        }
+    }
+    let given = match &arguments.weights {
+        Some(path) => {
+            if let Some((text, _)) = parts.iter().find(|(_, sample)| sample.weights.is_some()) {
+                return Err(Error::value("--weights", path.display(), format!("none, since {text} has its own")));
+            }
+            Some(read_weights(path, total)?[wanted].to_vec())
+        }
+        None => None,
+    };
+    let weights = given.or_else(|| {
+        parts.iter().any(|(_, sample)| sample.weights.is_some()).then(|| {
+            let each = |s: &Sample| s.weights.clone().unwrap_or_else(|| vec![1.0; s.points.len()]);
+            parts.iter().flat_map(|(_, sample)| each(sample)).collect()
+        })
+    });
+    let mut samples: Vec<Sample> = parts.into_iter().map(|(_, sample)| sample).collect();
+    let mut pooled = samples.remove(0);
+    if !samples.is_empty() {
+        let others = samples.iter().map(|sample| &sample.points);
+        pooled.points = Points::concat(&std::iter::once(&pooled.points).chain(others).collect::<Vec<_>>())?;
+    }
+    pooled.points = stored(pooled.points, arguments.precision.as_deref())?;
+    Ok(Sample { weights, ..pooled })
+}
+
+/// The run of items that is the shard's: sizes differ by at most one.
+fn part(shard: Shard, total: usize) -> Range<usize> {
+    let bound = |i: usize| (total as u128 * i as u128 / shard.count() as u128) as usize;
+    bound(shard.index() - 1)..bound(shard.index())
+}
+
+fn stored(points: Points, precision: Option<&str>) -> Result<Points> {
+    let (n, d) = (points.len(), points.dim());
+    let data = match (precision, points.into_data()) {
+        (Some("f32"), Data::F64(rows)) => Data::F32(rows.into_iter().map(|x| x as f32).collect()),
+        (Some("f64"), Data::F32(rows)) => Data::F64(rows.into_iter().map(f64::from).collect()),
+        (_, data) => data,
+    };
+    Points::new(n, d, data)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_item_is_in_exactly_one_part() {
+        for (count, total) in [(7, 23), (1, 5), (5, 5), (7, 3)] {
+            let parts: Vec<_> = (1..=count).map(|i| part(Shard::new(i, count).unwrap(), total)).collect();
+            assert!(parts.iter().cloned().flatten().eq(0..total));
+            assert!(parts.iter().all(|p| p.len() == total / count || p.len() == total.div_ceil(count)));
+        }
+    }
+}

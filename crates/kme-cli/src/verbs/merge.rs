@@ -1,0 +1,63 @@
+//! `kme merge`
+
+use crate::arguments::Global;
+use crate::output::{self, fields};
+use clap::Args;
+use kme::embedding::{AnyEmbedding, Kind};
+use kme::{Error, Result};
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Pool embeddings of samples into the embedding of the pooled sample
+///
+/// Merging the embeddings of the parts of a sample, in any order, gives the bytes of the embedding of the whole. All must
+/// have the same kernel, feature map and form. Weighted mixtures are no merge: write '0.7*a.kme + 0.3*b.kme' wherever an
+/// embedding is expected.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  kme merge part-*.kme -o all.kme
+  for i in 1 2 3 4; do kme embed x.npy -o part-$i.kme --shard $i/4; done
+  kme merge part-?.kme -o x.kme")]
+pub struct Arguments {
+    /// Embeddings of samples
+    #[arg(value_name = "A.kme", required = true)]
+    parts: Vec<PathBuf>,
+    /// The merged embedding
+    #[arg(short, long, value_name = "OUT.kme")]
+    output: PathBuf,
+}
+
+pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
+    output::check_ending(&arguments.output, "kme")?;
+    output::check_place(&arguments.output)?;
+    let mut parts = Vec::new();
+    for path in &arguments.parts {
+        let part = AnyEmbedding::read(path)?;
+        if part.kind() == Kind::Combination {
+            return Err(Error::file(path, "is a combination, no sample, and cannot be pooled; use algebra (a + b)"));
+        }
+        parts.push(part);
+    }
+    let merged = AnyEmbedding::merge(&parts.iter().collect::<Vec<_>>()).map_err(|fault| {
+        // All were compared with the first: the first of them that differs is meant.
+        let differs = |part: &&AnyEmbedding| AnyEmbedding::merge(&[&parts[0], part]).is_err();
+        match parts.iter().position(|part| differs(&part)) {
+            Some(i) => output::naming(fault, arguments.parts[0].display(), arguments.parts[i].display()),
+            None => fault,
+        }
+    })?;
+    merged.write(&arguments.output)?;
+    let (n, d) = (merged.len(), merged.dim());
+    let text = format!("{}: {n} points of dimension {d} from {} files", arguments.output.display(), parts.len());
+    let json = json!({
+        "output": arguments.output,
+        "form": merged.form(),
+        "n": n,
+        "d": d,
+        "kernel": merged.kernel().to_string(),
+        "features": merged.features(),
+        "parts": parts.len(),
+    });
+    output::print(global, &text, fields(json))?;
+    Ok(true)
+}

@@ -1,0 +1,178 @@
+//! `kme models`
+
+use crate::arguments::Global;
+use crate::output::{self, fields};
+use clap::{Args, Subcommand};
+use kme::{Error, Result};
+use kme_deep::model::Card;
+use kme_deep::models::{Description, Models, SHIPPED};
+use serde_json::{Value, json};
+
+/// List, describe and check networks: generators and classifiers
+///
+/// Some come with the program. Others are looked for by name in the models folder (--models-dir) as NAME.safetensors; every
+/// verb also takes a run folder or the path of a file that `kme train` wrote. Nothing is ever downloaded.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  kme models list
+  kme models info fashion-classifier
+  kme models info runs/mine
+  kme models verify")]
+pub struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// List the networks that are known by name
+    List,
+    /// Tell what a network is, how it was made, and where it is
+    Info {
+        /// A name of the list, a run folder, or a file
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// Check that networks are whole and, of shipped ones, unchanged
+    Verify {
+        /// A name of the list, a run folder, or a file [default: all of the list]
+        #[arg(value_name = "NAME")]
+        name: Option<String>,
+    },
+}
+
+pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
+    let models = global.models();
+    match &arguments.action {
+        Action::List => list(&models, global),
+        Action::Info { name } => info(&models, name, global),
+        Action::Verify { name } => verify(&models, name.as_deref(), global),
+    }
+}
+
+/// The names that are known, each with whether it is shipped, sorted within each kind.
+fn names(models: &Models) -> Result<Vec<(String, bool)>> {
+    let shipped = SHIPPED.iter().map(|s| (s.name.to_string(), true));
+    let own = models.own()?.into_iter().map(|(name, _)| name).filter(|name| SHIPPED.iter().all(|s| s.name != name));
+    Ok(shipped.chain(own.map(|name| (name, false))).collect())
+}
+
+fn list(models: &Models, global: &Global) -> Result<bool> {
+    let mut rows = vec![["name", "role", "where", "what"].map(String::from).to_vec()];
+    let mut objects = Vec::new();
+    for (name, is_shipped) in names(models)? {
+        let shipped = SHIPPED.iter().find(|s| is_shipped && s.name == name);
+        let (role, what) = match models.describe(&name) {
+            Ok(found) => (found.card.role(), shipped.map_or_else(|| summary(&found), |s| s.line.to_string())),
+            Err(fault) => ("-", fault.to_string()),
+        };
+        let place = if is_shipped { "program" } else { "models folder" };
+        objects.push(json!({ "name": name, "role": role, "shipped": is_shipped, "what": what }));
+        rows.push(vec![name, role.into(), place.into(), what]);
+    }
+    let mut text = output::aligned(&rows);
+    if let Some(folder) = models.folder() {
+        text.push_str(&format!("models folder: {}", folder.display()));
+    }
+    output::print(global, &text, fields(json!({ "models": objects, "folder": models.folder() })))?;
+    Ok(true)
+}
+
+fn summary(found: &Description) -> String {
+    let shape = |[c, h, w]: [usize; 3]| format!("{c}x{h}x{w}");
+    format!("{} to {}, trained on {}", shape(found.input), shape(found.output), found.card.made().data)
+}
+
+fn info(models: &Models, name: &str, global: &Global) -> Result<bool> {
+    let found = models.describe(name).map_err(|fault| missing(fault, models))?;
+    let shape = |[c, h, w]: [usize; 3]| format!("{c}x{h}x{w} (channels x height x width)");
+    let layers: Vec<Value> = found.layers.iter().map(|layer| json!(layer)).collect();
+    let place = found.path.as_ref().map_or("in the program".to_string(), |path| path.display().to_string());
+    let made = found.card.made();
+    let mut lines = vec![
+        format!("{name}"),
+        format!("  role        {}", found.card.role()),
+        format!("  where       {place}"),
+        format!("  SHA-256     {}", found.sha256),
+        format!("  size        {} bytes, {} trained parameters", found.bytes, found.parameters),
+        format!("  input       {}", shape(found.input)),
+        format!("  output      {}", shape(found.output)),
+    ];
+    match &found.card {
+        Card::Generator { latent, features, .. } => {
+            lines.push(format!(
+                "  latents     {} numbers, {}",
+                latent.dim,
+                json!(latent.law).as_str().unwrap_or_default()
+            ));
+            lines.push("  pixels      range 0 to 1".into());
+            lines.push(format!("  features    {features}"));
+        }
+        Card::Classifier { classes, features_after, .. } => {
+            lines.push("  pixels      range 0 to 1".into());
+            lines.push(format!("  classes     {}", classes.join(", ")));
+            lines.push(format!("  features    the output of the first {features_after} layers"));
+        }
+    }
+    lines.push(format!(
+        "  made by     kme {}, preset {}, seed {}, {} steps",
+        made.version, made.preset, made.seed, made.steps
+    ));
+    lines.push(format!("  data        {} ({})", made.data, made.data_fingerprint));
+    for (i, layer) in layers.iter().enumerate() {
+        lines.push(format!("  {:<11} {:>2} {}", if i == 0 { "layers" } else { "" }, i + 1, layer_text(layer)));
+    }
+    if let Some(card) = found.card_text {
+        lines.push(format!("\n{}", card.trim_end()));
+    }
+    let json = json!({
+        "name": name,
+        "card": found.card,
+        "path": found.path,
+        "shipped": found.path.is_none(),
+        "sha256": found.sha256,
+        "bytes": found.bytes,
+        "parameters": found.parameters,
+        "input": found.input,
+        "output": found.output,
+        "layers": layers,
+    });
+    output::print(global, &lines.join("\n"), fields(json))?;
+    Ok(true)
+}
+
+/// A layer as `name key=value ...`.
+fn layer_text(layer: &Value) -> String {
+    let Value::Object(all) = layer else { return layer.to_string() };
+    let name = all.get("layer").and_then(Value::as_str).unwrap_or_default();
+    let settings = all.iter().filter(|(key, _)| *key != "layer").map(|(key, value)| format!(" {key}={value}"));
+    format!("{name}{}", settings.collect::<String>())
+}
+
+/// Says where a network that is not found would be looked for.
+fn missing(fault: Error, models: &Models) -> Error {
+    match (fault, models.folder()) {
+        (Error::Value { name, value, allowed }, Some(folder)) if name == "model" => {
+            let place = folder.join(format!("{value}.safetensors"));
+            Error::value(name, value, format!("{allowed}; by that name it would be {}", place.display()))
+        }
+        (other, _) => other,
+    }
+}
+
+fn verify(models: &Models, name: Option<&str>, global: &Global) -> Result<bool> {
+    let names = match name {
+        Some(name) => vec![name.to_string()],
+        None => names(models)?.into_iter().map(|(name, _)| name).collect(),
+    };
+    let mut rows = Vec::new();
+    let mut objects = Vec::new();
+    for name in names {
+        let found = models.describe(&name).map_err(|fault| missing(fault, models))?;
+        let state = if found.path.is_none() { "whole, SHA-256 as recorded" } else { "whole" };
+        objects.push(json!({ "name": name, "sha256": found.sha256, "state": state }));
+        rows.push(vec![name, found.sha256, state.into()]);
+    }
+    output::print(global, &output::aligned(&rows), fields(json!({ "models": objects })))?;
+    Ok(true)
+}

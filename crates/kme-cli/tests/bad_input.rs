@@ -1,0 +1,201 @@
+//! Bad input: exit code 2, one message that names the file or value, what is allowed and the remedy, and no output.
+
+mod common;
+
+use common::Place;
+
+/// Files that are wrong in one way each, beside some that are right.
+fn place() -> Place {
+    let place = Place::new();
+    let write = |name: &str, bytes: &[u8]| std::fs::write(place.path(name), bytes).unwrap();
+    place.normal("x.npy", 20, 3, 0.0, 1);
+    place.normal("y.npy", 20, 3, 0.0, 2);
+    place.normal("four.npy", 20, 4, 0.0, 2);
+    place.normal("one.npy", 1, 3, 0.0, 2);
+    place.pictures("a", 4, 1);
+    write("empty.npy", b"");
+    write("text.npy", b"just some words, no array at all");
+    write("text.png", b"just some words, no picture at all");
+    write("notes.txt", b"just some words");
+    write("nan.csv", b"1,2,3\n4,nan,6\n");
+    write("ragged.csv", b"1,2,3\n4,5\n");
+    let whole = std::fs::read(place.path("x.npy")).unwrap();
+    write("cut.npy", &whole[..whole.len() - 5]);
+    for (name, kernel) in [("energy.kme", "energy"), ("linear.kme", "linear")] {
+        assert_eq!(place.kme(&format!("embed x.npy -o {name} --kernel {kernel}")).code, Some(0));
+    }
+    assert_eq!(place.kme("embed a -o pixels.kme --features pixels").code, Some(0));
+    let whole = std::fs::read(place.path("energy.kme")).unwrap();
+    write("cut.kme", &whole[..whole.len() - 5]);
+    let network = kme_deep::models::SHIPPED.iter().find(|s| s.name == "fashion-classifier").unwrap();
+    write("cut.safetensors", &network.bytes[..network.bytes.len() - 4]);
+    write("w3.csv", b"1\n2\n3\n");
+    write("negative.csv", (["1\n"; 19].concat() + "-1\n").as_bytes());
+    std::fs::create_dir(place.path("hollow")).unwrap();
+    std::fs::create_dir(place.path("mixed")).unwrap();
+    std::fs::copy(place.path("a/000.png"), place.path("mixed/a.png")).unwrap();
+    let colour = kme_deep::image::Images::new(1, 3, 28, 28, vec![0.5; 3 * 784]).unwrap();
+    colour.write_png(0, &place.path("mixed/b.png")).unwrap();
+    colour.write_png(0, &place.path("colour.png")).unwrap();
+    let large = kme_deep::image::Images::new(1, 1, 30, 28, vec![0.5; 840]).unwrap();
+    large.write_png(0, &place.path("large.png")).unwrap();
+    std::fs::create_dir(place.path("sizes")).unwrap();
+    std::fs::copy(place.path("a/000.png"), place.path("sizes/a.png")).unwrap();
+    std::fs::copy(place.path("large.png"), place.path("sizes/b.png")).unwrap();
+    place
+}
+
+#[test]
+fn bad_input_is_told_clearly() {
+    let place = place();
+    let before = place.names();
+    let cases: &[(&str, &[&str])] = &[
+        // Files.
+        ("eval missing.npy y.npy", &["missing.npy", "no such file"]),
+        ("eval x.npy missing", &["missing", "no such file", "fashion-mnist"]),
+        ("eval x.npy missing.kme", &["missing.kme", "no such file"]),
+        ("eval text.png a --features pixels", &["text.png", "PNG, JPEG"]),
+        ("eval notes.txt a --features pixels", &["notes.txt", "a picture (PNG"]),
+        ("eval hollow a --features pixels", &["hollow", "without pictures"]),
+        ("eval empty.npy y.npy", &["empty.npy", "0 bytes"]),
+        ("eval text.npy y.npy", &["text.npy", "npy"]),
+        ("eval cut.npy y.npy", &["cut.npy"]),
+        ("eval cut.kme y.npy", &["cut.kme", "truncated"]),
+        ("eval nan.csv y.npy", &["nan.csv", "line 2"]),
+        ("eval ragged.csv y.npy", &["ragged.csv"]),
+        (
+            "eval fashion-mnist:test a --features pixels --data-dir hollow",
+            &["fashion-mnist:test", "To get it", "--data-dir"],
+        ),
+        ("eval fashion-mnist:tset a --features pixels", &["tset", "train, test or all"]),
+        // What does not go together.
+        ("eval x.npy four.npy", &["dimension", "3 (x.npy)", "4 (four.npy)"]),
+        ("eval x.npy one.npy", &["one.npy", "at least 2"]),
+        ("eval x.npy a --features pixels", &["feature map", "identity", "x.npy"]),
+        ("eval x.npy pixels.kme", &["feature map", "'identity' (x.npy)", "'pixels' (pixels.kme)"]),
+        ("eval a colour.png --features pixels", &["preprocessing", "1x28x28", "3x28x28", "--channels"]),
+        ("eval a large.png --features pixels", &["preprocessing", "1x30x28", "--size"]),
+        ("eval mixed a --features pixels", &["number of channels", "--channels 1 or --channels 3"]),
+        ("eval sizes a --features pixels", &["picture size", "--size"]),
+        ("eval energy.kme linear.kme --metrics mmd", &["kernel", "energy.kme", "linear.kme", "--kernel"]),
+        ("merge energy.kme linear.kme -o out.kme", &["kernel", "energy.kme", "linear.kme"]),
+        ("merge energy.kme x.npy -o out.kme", &["x.npy"]),
+        ("embed x.npy --weights w3.csv -o out.kme", &["w3.csv", "3 weights for 20 points"]),
+        ("embed x.npy --weights negative.csv -o out.kme", &["-1", "≥ 0"]),
+        // Values.
+        ("eval a a", &["--features", "a holds pictures", "pixels, fashion-classifier"]),
+        ("eval a a --features identity", &["identity", "pixels or a classifier"]),
+        ("eval a a --features nothing", &["nothing", "fashion-classifier"]),
+        ("eval x.npy y.npy --features pixels", &["--features = pixels", "identity", "x.npy"]),
+        ("eval a a --features fashion-classifier --size 8x8", &["--size", "1x28x28"]),
+        ("eval a a --features pixels --size 0x8", &["--size", "0x8"]),
+        ("eval a a --features pixels --channels 2", &["channels = 2", "1 (grey) or 3"]),
+        ("eval x.npy y.npy --kernel gauss", &["--kernel", "gauss", "gaussian:sigma=2", "energy"]),
+        ("eval x.npy y.npy --kernel gaussian:sigma=-1", &["sigma", "-1"]),
+        ("eval x.npy y.npy --kernel linear --metrics kid", &["--kernel", "kid,mmd"]),
+        ("eval x.npy y.npy --metrics fid", &["fid", "kid or mmd"]),
+        ("eval x.npy y.npy --estimator best", &["best", "biased, unbiased, u-statistic, linear"]),
+        ("eval x.npy y.npy --precision f16", &["f16", "f64 or f32"]),
+        ("eval x.npy y.npy --assert kid=1", &["kid=1", "such as kid<0.01"]),
+        ("eval x.npy y.npy --threads 0", &["--threads", "at least 1"]),
+        ("eval a a --features fashion-classifier --device tpu", &["--device", "tpu", "cpu, gpu"]),
+        ("eval x.npy", &["<CANDIDATE>..."]),
+        ("embed x.npy -o out.kme --shard 8/7", &["8/7", "such as 3/16"]),
+        ("embed x.npy -o out.kme --shard 1/30", &["1/30", "20 points"]),
+        ("embed x.npy -o out.kme --shard 1/2 --kernel gaussian:sigma=median", &["--shard", "median"]),
+        ("embed x.npy -o out.kme --random-features 10", &["one Gaussian", "gaussian:sigma=2"]),
+        ("embed x.npy -o out.kme --random-features 9 --kernel gaussian:sigma=2", &["9", "even"]),
+        ("embed x.npy -o out.npy", &["out.npy", "ends in .kme"]),
+        // Networks.
+        ("eval a a --features x.npy", &["x.npy", "safetensors"]),
+        ("eval a a --features energy.kme", &["energy.kme", "description"]),
+        ("eval a a --features cut.safetensors", &["cut.safetensors"]),
+        ("sample fashion-classifier -o out.png", &["fashion-classifier", "a classifier, not a generator"]),
+        ("eval a fashion-classifier --features pixels", &["fashion-classifier", "a classifier, not a generator"]),
+        ("models verify cut.safetensors", &["cut.safetensors"]),
+        // Outputs.
+        ("embed x.npy -o no/such/out.kme", &["no/such/out.kme", "does not exist"]),
+        ("merge energy.kme -o x.npy/out.kme", &["x.npy/out.kme", "cannot be written"]),
+    ];
+    let mut faults = Vec::new();
+    for (command, parts) in cases {
+        let ran = place.kme(command);
+        let mut check = |holds: bool, what: &str| {
+            if !holds {
+                faults.push(format!("{command}: {what}: {}", ran.err));
+            }
+        };
+        check(ran.code == Some(2), &format!("exit code {:?}", ran.code));
+        for part in *parts {
+            check(ran.err.contains(part), &format!("no '{part}'"));
+        }
+        let messages = ran.err.lines().filter(|line| line.starts_with("kme: ") || line.starts_with("error: "));
+        check(messages.count() == 1, "one message");
+        check(ran.out.is_empty() && !ran.err.contains("panicked"), "no output");
+        check(place.names() == before, "no file left");
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn combinations_are_no_samples() {
+    let place = place();
+    let ran = place.run(&["embed", "0.5*energy.kme + 0.5*energy.kme", "-o", "out.kme"]);
+    assert!(ran.code == Some(2) && ran.err.contains("combination"), "{}", ran.err);
+    let ran = place.run(&["eval", "energy.kme - energy.kme", "x.npy", "--metrics", "mmd"]);
+    assert!(ran.code == Some(2) && ran.err.contains("sum of the weights"), "{}", ran.err);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_leaves_no_file() {
+    let place = place();
+    place.normal("big.npy", 40_000, 16, 0.0, 1);
+    let disk = place.path("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let mounted = std::process::Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
+        .arg(&disk)
+        .output()
+        .is_ok_and(|done| done.status.success());
+    if !mounted {
+        eprintln!("skipped: a small tmpfs cannot be mounted here");
+        return;
+    }
+    let ran = place.kme("embed big.npy -o disk/out.kme");
+    let left = common::names(&disk);
+    assert!(std::process::Command::new("umount").arg(&disk).status().unwrap().success());
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.err.contains("disk/out.kme") && ran.err.contains("no space left"), "{}", ran.err);
+    assert!(left.is_empty(), "{left:?}");
+}
+
+/// Ctrl-C while an embedding is written leaves neither a file nor a temporary one.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_interrupt_stops_at_once_and_leaves_nothing() {
+    use std::process::{Command, Stdio};
+    use std::time::{Duration, Instant};
+    let place = Place::new();
+    place.normal("x.npy", 60_000, 64, 0.0, 1);
+    std::fs::create_dir(place.path("out")).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_kme"))
+        .args(["embed", "x.npy", "-o", "out/x.kme"])
+        .current_dir(place.path(""))
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    // As soon as the temporary file is there.
+    let begin = Instant::now();
+    while common::names(&place.path("out")).is_empty() {
+        assert!(begin.elapsed() < Duration::from_secs(60));
+    }
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let code = child.wait().unwrap().code();
+    let left = common::names(&place.path("out"));
+    // Finished before the signal came, or stopped: never in between.
+    match code {
+        Some(0) => assert_eq!(left, ["x.kme"]),
+        code => assert_eq!((code, left.len()), (Some(130), 0), "{left:?}"),
+    }
+}

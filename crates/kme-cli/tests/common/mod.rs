@@ -1,0 +1,101 @@
+//! Running the built command, and samples to run it on.
+
+// Each test program uses a part of this.
+#![allow(dead_code)]
+
+use kme::Points;
+use kme::points::Data;
+use kme_deep::image::Images;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What a command left behind.
+pub struct Ran {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+impl Ran {
+    /// The one JSON object on standard output, of a command that succeeded.
+    pub fn json(&self) -> Value {
+        assert_eq!(self.code, Some(0), "{}", self.err);
+        serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {}", self.out))
+    }
+
+    /// The member `value` of the object.
+    pub fn value(&self) -> f64 {
+        self.json()["value"].as_f64().unwrap()
+    }
+}
+
+/// A folder to work in.
+pub struct Place(tempfile::TempDir);
+
+impl Place {
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Runs `kme` in this folder with these words, separated by blanks.
+    pub fn kme(&self, words: &str) -> Ran {
+        self.run(&words.split_whitespace().collect::<Vec<_>>())
+    }
+
+    /// Runs `kme` in this folder.
+    pub fn run(&self, words: &[&str]) -> Ran {
+        let output = Command::new(env!("CARGO_BIN_EXE_kme"))
+            .args(words)
+            .current_dir(self.0.path())
+            .env("XDG_DATA_HOME", self.path("home"))
+            .env_remove("KME_DATA")
+            .output()
+            .unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    /// Names of everything in the folder, sorted.
+    pub fn names(&self) -> Vec<String> {
+        names(self.0.path())
+    }
+
+    /// Normal points with mean `shift`, as a file; its rows in double precision.
+    pub fn normal(&self, name: &str, n: usize, d: usize, shift: f64, seed: u64) -> Vec<Vec<f64>> {
+        let numbers: Vec<f64> = normals(n * d, seed).into_iter().map(|x| x + shift).collect();
+        Points::new(n, d, Data::F64(numbers.clone())).unwrap().write(self.path(name)).unwrap();
+        numbers.chunks(d).map(<[f64]>::to_vec).collect()
+    }
+
+    /// A folder of `n` random grey pictures of size 28x28.
+    pub fn pictures(&self, name: &str, n: usize, seed: u64) {
+        std::fs::create_dir_all(self.path(name)).unwrap();
+        let data = normals(n * 784, seed).into_iter().map(|x| (0.5 + 0.3 * x) as f32).collect();
+        let images = Images::clamped(n, 1, 28, 28, data).unwrap();
+        for i in 0..n {
+            images.write_png(i, &self.path(&format!("{name}/{i:03}.png"))).unwrap();
+        }
+    }
+}
+
+pub fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// Standard normal numbers by the sum of twelve uniforms.
+fn normals(count: usize, seed: u64) -> Vec<f64> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(1);
+    let mut uniform = || {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 11) as f64 / (1_u64 << 53) as f64
+    };
+    (0..count).map(|_| (0..12).map(|_| uniform()).sum::<f64>() - 6.0).collect()
+}
