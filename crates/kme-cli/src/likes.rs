@@ -1,8 +1,7 @@
 //! What a user wants more of: pictures, folders, embeddings, each with a weight, as one embedding.
 
 use crate::arguments::Global;
-use crate::sources::is_embedding;
-use kme::embedding::Expression;
+use crate::sources::{is_embedding, read_embedding};
 use kme::{Embedding, Error, Kernel, KernelSpec, Points, Result};
 use kme_deep::data::{Form, Source};
 use kme_deep::feature::FeatureMap;
@@ -33,7 +32,7 @@ impl Likes {
         for text in texts {
             let (weight, name) = weighted(text)?;
             if is_embedding(name) {
-                let embedding = Expression::parse(name)?.read()?;
+                let embedding = read_embedding(name)?;
                 map.identity(shape).check_same(embedding.features())?;
                 if let Some(other) = kernel.replace(embedding.kernel().clone()).filter(|k| k != embedding.kernel()) {
                     let remedy = "embed all inputs with one kernel, or name one with --kernel";

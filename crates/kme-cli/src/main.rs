@@ -1,5 +1,8 @@
 //! The `kme` command: parse, run, map the outcome to an exit code.
 
+// The documentation of arguments is their help: a bracket in it is a bracket.
+#![allow(rustdoc::broken_intra_doc_links)]
+
 mod arguments;
 mod claim;
 mod likes;

@@ -34,6 +34,13 @@ pub fn remark(global: &Global, text: impl Display) {
     }
 }
 
+/// What `--verbose` tells, on standard error.
+pub fn detail(global: &Global, text: impl Display) {
+    if global.verbose {
+        remark(global, text);
+    }
+}
+
 /// The fields of a JSON object, from `json!({ ... })`.
 pub fn fields(value: Value) -> Map<String, Value> {
     match value {

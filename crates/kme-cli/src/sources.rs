@@ -1,7 +1,7 @@
 //! What a user names as a sample (pictures, points, an embedding, a generator), as weighted points.
 
 use crate::arguments::Global;
-use crate::progress;
+use crate::{output, progress};
 use clap::Args;
 use kme::embedding::{AnyEmbedding, Expression, FeatureIdentity, Kind, MeanEmbedding};
 use kme::points::Data;
@@ -66,6 +66,8 @@ enum Content {
     Embedding(Box<Embedding>),
     Mean(Box<MeanEmbedding>),
     Generator(Box<Generator>),
+    /// Read already: large samples are not held twice.
+    Taken,
 }
 
 /// Sources and the feature map that they share.
@@ -105,12 +107,32 @@ pub fn is_embedding(text: &str) -> bool {
 }
 
 /// The embedding that a text names, of either form; only single files can be means of random features.
-fn read_embedding(text: &str) -> Result<AnyEmbedding> {
+fn read_any(text: &str) -> Result<AnyEmbedding> {
     let expression = Expression::parse(text)?;
     match expression.terms.as_slice() {
         [term] if term.coefficient == 1.0 => AnyEmbedding::read(&term.path),
-        _ => expression.read().map(AnyEmbedding::Points),
+        _ => read_combination(&expression).map(AnyEmbedding::Points),
     }
+}
+
+/// The embedding that a text names: a file, or an expression of files.
+pub fn read_embedding(text: &str) -> Result<Embedding> {
+    read_combination(&Expression::parse(text)?)
+}
+
+/// As [`Expression::read`], with the names of two files that do not go together.
+fn read_combination(expression: &Expression) -> Result<Embedding> {
+    let mut first = None;
+    expression.evaluate(|path| {
+        let embedding = Embedding::read(path)?;
+        match &first {
+            None => first = Some((path.to_path_buf(), embedding.clone())),
+            Some((name, first)) => first
+                .check_same_space(&embedding)
+                .map_err(|fault| output::naming(fault, name.display(), path.display()))?,
+        }
+        Ok(embedding)
+    })
 }
 
 impl Opened {
@@ -125,7 +147,7 @@ impl Opened {
         let set = text.split_once(':').map_or(text, |(name, _)| name);
         let is_set = kme_deep::data::list().iter().any(|(name, _)| *name == set);
         if !is_set && is_embedding(text) {
-            return Ok(match read_embedding(text)? {
+            return Ok(match read_any(text)? {
                 AnyEmbedding::Points(embedding) => Content::Embedding(Box::new(embedding)),
                 AnyEmbedding::Mean(embedding) => Content::Mean(Box::new(embedding)),
             });
@@ -199,7 +221,7 @@ impl<'a> Sources<'a> {
         Ok(Self { all, map, form, flags, global })
     }
 
-    /// Number of points of source `i`.
+    /// Number of points of source `i`, before it is read.
     ///
     /// # Errors
     /// When its pictures cannot be listed.
@@ -210,22 +232,27 @@ impl<'a> Sources<'a> {
             Content::Embedding(embedding) => Ok(embedding.len()),
             Content::Mean(embedding) => Err(no_points(&self.all[i].text, embedding)),
             Content::Generator(_) => Ok(self.flags.samples),
+            Content::Taken => Ok(0),
         }
     }
 
-    /// Source `i` as points; of all its items only those in `range`, if it is given.
+    /// Source `i` as points; of all its items only those in `range`, if it is given. A source can be read once.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn read(&self, i: usize, range: Option<Range<usize>>) -> Result<Sample> {
-        let part = |points: &Points| match range.clone() {
-            Some(range) => points.select(&range.collect::<Vec<_>>()),
-            None => Ok(points.clone()),
-        };
+    pub fn read(&mut self, i: usize, range: Option<Range<usize>>) -> Result<Sample> {
+        let content = std::mem::replace(&mut self.all[i].content, Content::Taken);
         let text = &self.all[i].text;
-        match &self.all[i].content {
+        let sample = self.sample(text, content, range)?;
+        let (n, d) = (sample.points.len(), sample.points.dim());
+        output::detail(self.global, format!("{text}: {n} points of dimension {d}, features {}", sample.features.name));
+        Ok(sample)
+    }
+
+    fn sample(&self, text: &str, content: Content, range: Option<Range<usize>>) -> Result<Sample> {
+        match content {
             Content::Points(points) => Ok(Sample {
-                points: part(points)?,
+                points: part(points, range)?,
                 weights: None,
                 features: FeatureIdentity::identity(),
                 kernel: None,
@@ -239,33 +266,34 @@ impl<'a> Sources<'a> {
                     Kind::Combination => Some(embedding.weights()),
                 };
                 Ok(Sample {
-                    points: part(embedding.points())?,
-                    weights: weights.map(|w| range.map_or(w.to_vec(), |range| w[range].to_vec())),
+                    weights: weights.map(|w| range.clone().map_or(w.to_vec(), |range| w[range].to_vec())),
+                    points: part(embedding.points().clone(), range)?,
                     features: embedding.features().clone(),
                     kernel: Some(embedding.kernel().clone()),
                     in_order: false,
                     fingerprint: None,
                 })
             }
-            Content::Mean(embedding) => Err(no_points(text, embedding)),
+            Content::Mean(embedding) => Err(no_points(text, &embedding)),
+            Content::Taken => Err(Error::value("source", text, "read once")),
             Content::Pictures(source) => {
                 let mut batches = source.batches(&self.form, BATCH)?;
+                let mut total = batches.total();
                 if let Some(range) = range {
+                    total = range.len();
                     batches = batches.within(range)?;
                 }
-                let total = batches.total();
                 let mut sample = self.features(total, batches.by_ref().map(|batch| Ok(batch?.images)))?;
                 sample.fingerprint = batches.fingerprint();
                 Ok(sample)
             }
             Content::Generator(generator) => {
-                let n = self.flags.samples;
+                let (n, dim) = (self.flags.samples, generator.latent.dim);
                 // As `kme sample` draws them.
                 let latents = generator.latent.draw(n, &mut rng::stream(self.global.seed, "sample", 0));
                 let range = range.unwrap_or(0..n);
-                let latents = &latents[range.start * generator.latent.dim..range.end * generator.latent.dim];
-                let batches = latents.chunks(BATCH * generator.latent.dim).map(|z| self.draw(generator, z));
-                self.features(range.len(), batches)
+                let latents = &latents[range.start * dim..range.end * dim];
+                self.features(range.len(), latents.chunks(BATCH * dim).map(|z| self.draw(&generator, z)))
             }
         }
     }
@@ -288,7 +316,10 @@ impl<'a> Sources<'a> {
         if let Channels::Convert(colour) = self.form.decoder.channels {
             images = images.to_colour(colour);
         }
-        self.form.resize.map_or(Ok(images.clone()), |resize| resize.apply(&images))
+        match self.form.resize {
+            Some(resize) => resize.apply(&images),
+            None => Ok(images),
+        }
     }
 
     /// The features of pictures that come in batches, so that only their features are held in memory.
@@ -322,6 +353,14 @@ impl<'a> Sources<'a> {
             in_order: true,
             fingerprint: None,
         })
+    }
+}
+
+/// The points whose numbers are in `range`.
+fn part(points: Points, range: Option<Range<usize>>) -> Result<Points> {
+    match range {
+        Some(range) if range != (0..points.len()) => points.select(&range.collect::<Vec<_>>()),
+        _ => Ok(points),
     }
 }
 

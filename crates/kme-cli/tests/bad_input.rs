@@ -29,6 +29,7 @@ fn place() -> Place {
     write("cut.kme", &whole[..whole.len() - 5]);
     let network = kme_deep::models::SHIPPED.iter().find(|s| s.name == "fashion-classifier").unwrap();
     write("cut.safetensors", &network.bytes[..network.bytes.len() - 4]);
+    write("huge.csv", b"1e39,1,1\n1e200,2,2\n1,2,3\n");
     write("w3.csv", b"1\n2\n3\n");
     write("negative.csv", (["1\n"; 19].concat() + "-1\n").as_bytes());
     std::fs::create_dir(place.path("hollow")).unwrap();
@@ -99,6 +100,9 @@ fn bad_input_is_told_clearly() {
         ("eval x.npy y.npy --assert kid=1", &["kid=1", "such as kid<0.01"]),
         ("eval x.npy y.npy --threads 0", &["--threads", "at least 1"]),
         ("eval a a --features fashion-classifier --device tpu", &["--device", "tpu", "cpu, gpu"]),
+        ("eval x.npy y.npy --device gpu:x", &["--device", "gpu:x", "cpu, gpu"]),
+        ("eval huge.csv y.npy", &["rescale them"]),
+        ("embed huge.csv --precision f32 -o out.kme", &["--precision = f32", "1e39"]),
         ("eval x.npy", &["<CANDIDATE>..."]),
         ("embed x.npy -o out.kme --shard 8/7", &["8/7", "such as 3/16"]),
         ("embed x.npy -o out.kme --shard 1/30", &["1/30", "20 points"]),
@@ -142,6 +146,9 @@ fn combinations_are_no_samples() {
     let place = place();
     let ran = place.run(&["embed", "0.5*energy.kme + 0.5*energy.kme", "-o", "out.kme"]);
     assert!(ran.code == Some(2) && ran.err.contains("combination"), "{}", ran.err);
+    let ran = place.run(&["eval", "energy.kme + linear.kme", "x.npy"]);
+    assert!(ran.code == Some(2) && ran.err.contains("energy (energy.kme)"), "{}", ran.err);
+    assert!(ran.err.contains("linear (linear.kme)"), "{}", ran.err);
     let ran = place.run(&["eval", "energy.kme - energy.kme", "x.npy", "--metrics", "mmd"]);
     assert!(ran.code == Some(2) && ran.err.contains("sum of the weights"), "{}", ran.err);
 }

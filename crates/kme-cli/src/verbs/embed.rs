@@ -71,12 +71,12 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let begin = Instant::now();
     check_usage(arguments)?;
     output::check_place(&arguments.output)?;
-    let sources = Sources::open(arguments.sources.iter(), &arguments.flags, global)?;
+    let mut sources = Sources::open(arguments.sources.iter(), &arguments.flags, global)?;
     if let Some(i) = (0..sources.all.len()).find(|&i| sources.is_combination(i)) {
         let allowed = "samples; a combination is an embedding already: use it as it is";
         return Err(Error::value("source", &sources.all[i].text, allowed));
     }
-    let sample = pooled(&sources, arguments)?;
+    let sample = pooled(&mut sources, arguments)?;
     let points = sample.points;
     let kernel = arguments.kernel.resolve(points.dim(), || median_distance(&[&points]))?;
     let seed = sources.all.iter().any(|source| source.is_random()).then_some(global.seed);
@@ -133,7 +133,7 @@ fn sigma(kernel: &Kernel) -> Result<f64> {
 }
 
 /// The part of all sources together that is asked for.
-fn pooled(sources: &Sources, arguments: &Arguments) -> Result<Sample> {
+fn pooled(sources: &mut Sources, arguments: &Arguments) -> Result<Sample> {
     let whole = arguments.shard == Shard::WHOLE && arguments.weights.is_none();
     let counts = match whole {
         true => Vec::new(),
@@ -156,13 +156,13 @@ fn pooled(sources: &Sources, arguments: &Arguments) -> Result<Sample> {
         if range.as_ref().is_some_and(|range| range.is_empty()) {
             continue;
         }
-        parts.push((&sources.all[i].text, sources.read(i, range)?));
+        parts.push((sources.all[i].text.clone(), sources.read(i, range)?));
     }
     let (first, others) = parts.split_first().ok_or_else(|| Error::value("sources", "none", "at least one"))?;
     for other in others {
-        first.1.features.check_same(&other.1.features).map_err(|fault| output::naming(fault, first.0, other.0))?;
+        first.1.features.check_same(&other.1.features).map_err(|fault| output::naming(fault, &first.0, &other.0))?;
         if first.1.points.dim() != other.1.points.dim() {
-            let side = |(text, sample): &(&String, Sample)| format!("{} ({text})", sample.points.dim());
+            let side = |(text, sample): &(String, Sample)| format!("{} ({text})", sample.points.dim());
             let remedy = "only points of one dimension can be pooled";
             return Err(Error::mismatch("dimension d of the points", side(first), side(other), remedy));
         }
@@ -200,6 +200,12 @@ fn part(shard: Shard, total: usize) -> Range<usize> {
 
 fn stored(points: Points, precision: Option<&str>) -> Result<Points> {
     let (n, d) = (points.len(), points.dim());
+    let too_large = |x: &f64| x.abs() > f64::from(f32::MAX);
+    if let (Some("f32"), Data::F64(rows)) = (precision, points.data())
+        && let Some(large) = rows.iter().find(|x| too_large(x))
+    {
+        return Err(Error::value("--precision", "f32", format!("f64, since a point holds {large:e}")));
+    }
     let data = match (precision, points.into_data()) {
         (Some("f32"), Data::F64(rows)) => Data::F32(rows.into_iter().map(|x| x as f32).collect()),
         (Some("f64"), Data::F32(rows)) => Data::F64(rows.into_iter().map(f64::from).collect()),

@@ -142,7 +142,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         return Err(Error::value("--assert", claim, format!("a claim on a metric of --metrics: add {}", claim.metric)));
     }
     let texts = || std::iter::once(&arguments.reference).chain(&arguments.candidates);
-    let sources = Sources::open(texts(), &arguments.flags, global)?;
+    let mut sources = Sources::open(texts(), &arguments.flags, global)?;
     let has_means = sources.all.iter().any(|source| source.mean().is_some());
     if metrics.is_empty() {
         let default = if arguments.kernel.is_some() || has_means { Metric::Mmd } else { Metric::Kid };
@@ -158,16 +158,17 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         return Err(Error::value("--kernel", "given", allowed));
     }
     let scores = match has_means {
-        true => of_means(&sources, arguments, &metrics)?,
-        false => of_samples(&sources, arguments, &metrics)?,
+        true => of_means(&mut sources, arguments, &metrics)?,
+        false => of_samples(&mut sources, arguments, &metrics)?,
     };
     report(&scores, arguments, global, begin.elapsed().as_secs_f64())
 }
 
 /// Scores of samples.
-fn of_samples(sources: &Sources, arguments: &Arguments, metrics: &[Metric]) -> Result<Vec<Score>> {
+fn of_samples(sources: &mut Sources, arguments: &Arguments, metrics: &[Metric]) -> Result<Vec<Score>> {
     let estimator = arguments.estimator.unwrap_or_default();
     let samples = (0..sources.all.len()).map(|i| sources.read(i, None)).collect::<Result<Vec<Sample>>>()?;
+    let sources = &*sources;
     let text = |i: usize| &sources.all[i].text;
     let reference = &samples[0];
     for (i, candidate) in samples.iter().enumerate().skip(1) {
@@ -277,9 +278,9 @@ fn kernel_of_embeddings(sources: &Sources, samples: &[Sample], arguments: &Argum
 }
 
 /// Scores when one of the sources is a mean of random features: all others go through the same features.
-fn of_means(sources: &Sources, arguments: &Arguments, metrics: &[Metric]) -> Result<Vec<Score>> {
-    let means = sources.all.iter().find_map(|source| Some((&source.text, source.mean()?)));
-    let Some((text, first)) = means else { return Ok(Vec::new()) };
+fn of_means(sources: &mut Sources, arguments: &Arguments, metrics: &[Metric]) -> Result<Vec<Score>> {
+    let means = sources.all.iter().find_map(|source| Some((source.text.clone(), source.mean()?.clone())));
+    let Some((text, first)) = &means else { return Ok(Vec::new()) };
     let holds = format!("{text} holds the mean of random features");
     if metrics != [Metric::Mmd] {
         return Err(Error::value("--metrics", "kid", format!("mmd only, since {holds}")));
@@ -292,18 +293,15 @@ fn of_means(sources: &Sources, arguments: &Arguments, metrics: &[Metric]) -> Res
     }
     let random = first.random_features()?;
     let mut means = Vec::new();
-    for (i, source) in sources.all.iter().enumerate() {
-        means.push(match source.mean() {
+    for i in 0..sources.all.len() {
+        means.push(match sources.all[i].mean() {
             Some(mean) => mean.clone(),
             None => {
                 let sample = sources.read(i, None)?;
-                first.features().check_same(&sample.features).map_err(|f| output::naming(f, text, &source.text))?;
+                let own = &sources.all[i].text;
+                first.features().check_same(&sample.features).map_err(|f| output::naming(f, text, own))?;
                 if sample.weights.is_some() {
-                    return Err(Error::value(
-                        "weights",
-                        &source.text,
-                        format!("points without weights, since {holds}"),
-                    ));
+                    return Err(Error::value("weights", own, format!("points without weights, since {holds}")));
                 }
                 MeanEmbedding::of_sample(&sample.points, &random, sample.features, None)?
             }

@@ -130,7 +130,9 @@ pub(crate) fn write_tensors<H: Serialize>(
 
 /// Reads a description and tensors; every number is finite.
 pub(crate) fn parse_tensors<H: DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<(H, Tensors)> {
-    let broken = |e: safetensors::SafeTensorError| Error::file(path, format!("not a readable safetensors file: {e}"));
+    let broken = |e: safetensors::SafeTensorError| {
+        Error::file(path, format!("not a whole safetensors file: {e}; copy it again, or give another file"))
+    };
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(broken)?;
     let description = metadata.metadata().as_ref().and_then(|m| m.get(KEY)).ok_or_else(|| {
         Error::file(path, "safetensors without a kme description in its metadata; give a file that `kme train` wrote")

@@ -94,7 +94,7 @@ impl Trainer {
             self.gan.activation_penalty > 0.0,
         )?;
         let features = flat(pass.output);
-        let (x, y) = (features.clone().slice([0..n]), features.slice([n..2 * n]));
+        let (x, y) = (features.clone().slice(0..n), features.slice(n..2 * n));
         let mmd2 = mmd2_unbiased(&self.kernel, &x, &y);
         let mut loss = mmd2.clone().neg();
         let mut numbers = vec![("critic_mmd2", place::scalar(mmd2.inner()))];

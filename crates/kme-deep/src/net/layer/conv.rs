@@ -6,7 +6,7 @@ use burn::tensor::{Tensor, module, ops};
 use kme::Result;
 use serde::{Deserialize, Serialize};
 
-/// y[n,o,i,j] = b[o] + Σ_{c,u,v} W[o,c,u,v] · x[n,c, i·stride+u−padding, j·stride+v−padding], zeros outside.
+/// `y[n,o,i,j] = b[o] + Σ_{c,u,v} W[o,c,u,v] · x[n,c, i·stride+u−padding, j·stride+v−padding]`, zeros outside.
 ///
 /// Shapes: x (n, inputs, h, w) → y (n, outputs, ⌊(h + 2·padding − kernel)/stride⌋ + 1, ...), W (outputs, inputs, kernel, kernel).
 /// The pullback is the transposed convolution with the same filters.
