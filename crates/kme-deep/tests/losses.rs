@@ -175,7 +175,7 @@ fn critic_loss_gradient() {
             let lift = |t: &Tensor<4>| t.clone().autodiff();
             let pass = net.pass(Tensor::cat(vec![lift(&real), lift(&fake)], 0), Mode::Train, true).unwrap();
             let features: Tensor<2> = pass.output.reshape([12, 4]);
-            let (x, y) = (features.clone().slice([0..6]), features.slice([6..12]));
+            let (x, y) = (features.clone().slice(0..6), features.slice(6..12));
             let penalty = gradient_penalty(&kernel, net, lift(&between), &x, &y).unwrap();
             penalty + activation_penalty(&pass.activations).unwrap() - mmd2_unbiased(&kernel, &x, &y)
         };
