@@ -37,6 +37,7 @@ struct Row {
 #[derive(serde::Serialize)]
 struct Report {
     version: &'static str,
+    commit: String,
     processor: String,
     threads: usize,
     peak_gflops_f32: f64,
@@ -78,6 +79,7 @@ fn main() {
     }
     let report = Report {
         version: env!("CARGO_PKG_VERSION"),
+        commit: commit(),
         processor: processor(),
         threads,
         peak_gflops_f32: peak32,
@@ -121,6 +123,11 @@ fn print(report: &Report) {
         let Row { workload, kernel, precision, d, gflops, percent_of_peak, .. } = row;
         println!("| {workload} | `{kernel}` | {precision:?} | {d} | {best:.3} | {gflops:.1} | {percent_of_peak:.0} |");
     }
+}
+
+fn commit() -> String {
+    let output = std::process::Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
+    output.map_or_else(|_| "unknown".into(), |o| String::from_utf8_lossy(&o.stdout).trim().to_string())
 }
 
 fn processor() -> String {

@@ -74,32 +74,33 @@ impl<T: Real> Work for Sums<'_, T> {
     fn run<const FMA: bool>(mut self) {
         let tile = self.tile;
         let width = tile.yy.len();
-        let mut values = vec![T::default(); width];
-        let mut squares = 0.0;
-        let origin = T::narrow(self.origin).lane::<FMA>();
-        for (i, dots) in tile.dots.chunks_exact(width).enumerate() {
-            values.fill(T::default());
-            for &(weight, form) in self.kernel.terms() {
-                each_form!(form, add_values::<T, FMA>(weight, dots, tile.xx[i], tile.yy, &mut values));
-            }
-            if self.origin != 0.0 {
-                for value in &mut values {
-                    *value = T::number(value.lane::<FMA>() - origin);
+        let mut values = vec![T::default(); ROWS * width];
+        for (group, dots) in tile.dots.chunks(ROWS * width).enumerate() {
+            let first = ROWS * group;
+            let rows = dots.len() / width;
+            for (r, (dots, values)) in dots.chunks_exact(width).zip(values.chunks_exact_mut(width)).enumerate() {
+                values.fill(T::narrow(-self.origin));
+                for &(weight, form) in self.kernel.terms() {
+                    each_form!(form, add_values::<T, FMA>(weight, dots, tile.xx[first + r], tile.yy, values));
                 }
+                if self.diagonal {
+                    values[first + r] = T::default();
+                }
+                self.rows[first + r] += match &mut self.squares {
+                    None => weighted_sum::<T, FMA>(values, self.column_weights),
+                    Some(squares) => {
+                        let (sum, square) = weighted_sum_and_squares::<T, FMA>(values, self.column_weights);
+                        **squares += square;
+                        sum
+                    }
+                };
             }
-            if self.diagonal {
-                values[i] = T::narrow(0.0);
-            }
-            self.rows[i] += weighted_sum::<T, FMA>(&values, self.column_weights);
             if let Some((weights, sums)) = &mut self.columns {
-                add_scaled::<T, FMA>(&values, weights[i], sums);
+                values[rows * width..].fill(T::default());
+                let mut group_weights = [0.0; ROWS];
+                group_weights[..rows].copy_from_slice(&weights[first..first + rows]);
+                add_scaled::<T, FMA>(&values, group_weights, sums);
             }
-            if self.squares.is_some() {
-                squares += sum_of_squares::<T, FMA>(&values);
-            }
-        }
-        if let Some(total) = self.squares {
-            *total += squares;
         }
     }
 }
@@ -221,24 +222,37 @@ fn weighted_sum<T: Real, const FMA: bool>(values: &[T], weights: &[f64]) -> f64 
     rest.fold(tree(sums), |sum, (value, weight)| fused::<FMA>(value.widen(), *weight, sum))
 }
 
-/// Σⱼ kⱼ²
+/// Σⱼ vⱼ kⱼ and Σⱼ kⱼ²
 #[inline(always)]
-fn sum_of_squares<T: Real, const FMA: bool>(values: &[T]) -> f64 {
-    let mut sums = [0.0; LANES];
-    let values = values.chunks_exact(LANES);
-    let rest = values.remainder();
-    for values in values {
+fn weighted_sum_and_squares<T: Real, const FMA: bool>(values: &[T], weights: &[f64]) -> (f64, f64) {
+    let (mut sums, mut squares) = ([0.0; LANES], [0.0; LANES]);
+    let (values, weights) = (values.chunks_exact(LANES), weights.chunks_exact(LANES));
+    let rest = values.remainder().iter().zip(weights.remainder());
+    for (values, weights) in values.zip(weights) {
         for l in 0..LANES {
-            sums[l] = fused::<FMA>(values[l].widen(), values[l].widen(), sums[l]);
+            let value = values[l].widen();
+            sums[l] = fused::<FMA>(value, weights[l], sums[l]);
+            squares[l] = fused::<FMA>(value, value, squares[l]);
         }
     }
-    rest.iter().fold(tree(sums), |sum, value| fused::<FMA>(value.widen(), value.widen(), sum))
+    rest.fold((tree(sums), tree(squares)), |(sum, squares), (value, weight)| {
+        let value = value.widen();
+        (fused::<FMA>(value, *weight, sum), fused::<FMA>(value, value, squares))
+    })
 }
 
-/// sumⱼ += u·kⱼ
+/// Rows of a tile whose values are added to the sums of the columns at once.
+const ROWS: usize = 4;
+
+/// sumⱼ += Σᵣ uᵣ·kᵣⱼ
 #[inline(always)]
-fn add_scaled<T: Real, const FMA: bool>(values: &[T], weight: f64, sums: &mut [f64]) {
-    for (sum, value) in sums.iter_mut().zip(values) {
-        *sum = fused::<FMA>(value.widen(), weight, *sum);
+fn add_scaled<T: Real, const FMA: bool>(values: &[T], weights: [f64; ROWS], sums: &mut [f64]) {
+    let width = sums.len();
+    let (a, rest) = values.split_at(width);
+    let (b, rest) = rest.split_at(width);
+    let (c, d) = rest.split_at(width);
+    for ((((sum, a), b), c), d) in sums.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+        let pair = fused::<FMA>(b.widen(), weights[1], a.widen() * weights[0]);
+        *sum += fused::<FMA>(d.widen(), weights[3], fused::<FMA>(c.widen(), weights[2], pair));
     }
 }
