@@ -6,6 +6,9 @@
 //! unbiased MMD² with its standard error. GFLOP/s count the inner products alone: 2nmd for a sum, twice that for MMD²
 //! (one square, two triangles). The peak is the best of a few n×n×n matrix products of the `gemm` crate with n = 2048 on
 //! as many threads, before and after the rows.
+//!
+//! Beside the seconds on the clock there are those that the processor spent on all threads of this program. On a machine
+//! with other work only the latter mean something; rates and percentages are therefore given by both.
 
 use kme::discrepancy::{Estimator, mmd2};
 use kme::points::{Data, Points};
@@ -27,11 +30,38 @@ struct Row {
     precision: Precision,
     d: usize,
     n: usize,
-    /// Of each run.
-    seconds: Vec<f64>,
-    /// Of the best run.
+    /// Of each run, on the clock and of the processor.
+    times: Vec<Time>,
     gflops: f64,
     percent_of_peak: f64,
+    /// By the processor's time.
+    gflops_cpu: f64,
+    percent_of_peak_cpu: f64,
+}
+
+#[derive(Clone, Copy, serde::Serialize)]
+struct Time {
+    seconds: f64,
+    /// Of all threads, divided by their number.
+    cpu_seconds: f64,
+}
+
+/// Rates in GFLOP/s by the two times.
+#[derive(Clone, Copy, serde::Serialize)]
+struct Peak {
+    clock: f64,
+    cpu: f64,
+}
+
+impl Peak {
+    fn best(flops: f64, times: &[Time]) -> Self {
+        let least = |time: fn(&Time) -> f64| times.iter().map(time).fold(f64::INFINITY, f64::min);
+        Self { clock: flops * 1e-9 / least(|t| t.seconds), cpu: flops * 1e-9 / least(|t| t.cpu_seconds) }
+    }
+
+    fn max(self, other: Self) -> Self {
+        Self { clock: self.clock.max(other.clock), cpu: self.cpu.max(other.cpu) }
+    }
 }
 
 #[derive(serde::Serialize)]
@@ -40,8 +70,8 @@ struct Report {
     commit: String,
     processor: String,
     threads: usize,
-    peak_gflops_f32: f64,
-    peak_gflops_f64: f64,
+    peak_f32: Peak,
+    peak_f64: Peak,
     load_before: String,
     load_after: String,
     rows: Vec<Row>,
@@ -62,12 +92,28 @@ fn main() {
             for precision in [Precision::F32, Precision::F64] {
                 for workload in ["sum", "mmd2"] {
                     eprintln!("{workload} {text} {precision:?} d={d}");
-                    let seconds = measure(&kernel, &x, &y, precision, workload, if options.quick { 2 } else { 3 });
-                    let best = seconds.iter().copied().fold(f64::INFINITY, f64::min);
-                    let products = if workload == "sum" { 2.0 } else { 4.0 };
-                    let gflops = products * (options.n * options.n * d) as f64 / best * 1e-9;
+                    let run = || match workload {
+                        "sum" => cross(&kernel, &x, None, &y, None, precision).unwrap(),
+                        _ => mmd2(&kernel, &x, &y, Estimator::Unbiased, precision).unwrap().value,
+                    };
+                    let times: Vec<Time> = (0..if options.quick { 2 } else { 3 }).map(|_| time(threads, run)).collect();
                     let n = options.n;
-                    rows.push(Row { workload, kernel: text, precision, d, n, seconds, gflops, percent_of_peak: 0.0 });
+                    let products = if workload == "sum" { 2.0 } else { 4.0 };
+                    let rate = Peak::best(products * (n * n * d) as f64, &times);
+                    let (percent_of_peak, percent_of_peak_cpu) = (0.0, 0.0);
+                    let (gflops, gflops_cpu) = (rate.clock, rate.cpu);
+                    rows.push(Row {
+                        workload,
+                        kernel: text,
+                        precision,
+                        d,
+                        n,
+                        times,
+                        gflops,
+                        percent_of_peak,
+                        gflops_cpu,
+                        percent_of_peak_cpu,
+                    });
                 }
             }
         }
@@ -75,15 +121,17 @@ fn main() {
     let after = (peak::<f32>(threads), peak::<f64>(threads));
     let (peak32, peak64) = (before.0.max(after.0), before.1.max(after.1));
     for row in &mut rows {
-        row.percent_of_peak = 100.0 * row.gflops / if row.precision == Precision::F32 { peak32 } else { peak64 };
+        let peak = if row.precision == Precision::F32 { peak32 } else { peak64 };
+        row.percent_of_peak = 100.0 * row.gflops / peak.clock;
+        row.percent_of_peak_cpu = 100.0 * row.gflops_cpu / peak.cpu;
     }
     let report = Report {
         version: env!("CARGO_PKG_VERSION"),
         commit: commit(),
         processor: processor(),
         threads,
-        peak_gflops_f32: peak32,
-        peak_gflops_f64: peak64,
+        peak_f32: peak32,
+        peak_f64: peak64,
         load_before,
         load_after: load(),
         rows,
@@ -94,18 +142,19 @@ fn main() {
     }
 }
 
-fn measure(kernel: &Kernel, x: &Points, y: &Points, precision: Precision, workload: &str, runs: usize) -> Vec<f64> {
-    let run = || match workload {
-        "sum" => cross(kernel, x, None, y, None, precision).unwrap(),
-        _ => mmd2(kernel, x, y, Estimator::Unbiased, precision).unwrap().value,
+fn time<R>(threads: usize, run: impl FnOnce() -> R) -> Time {
+    let (cpu, start) = (cpu_seconds(), Instant::now());
+    std::hint::black_box(run());
+    Time { seconds: start.elapsed().as_secs_f64(), cpu_seconds: (cpu_seconds() - cpu) / threads as f64 }
+}
+
+/// What all threads of this process have spent, where the system tells (Linux), else nothing that can be compared.
+fn cpu_seconds() -> f64 {
+    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return f64::NAN };
+    let nanoseconds = |task: std::fs::DirEntry| -> Option<f64> {
+        std::fs::read_to_string(task.path().join("schedstat")).ok()?.split(' ').next()?.parse().ok()
     };
-    (0..runs)
-        .map(|_| {
-            let start = Instant::now();
-            std::hint::black_box(run());
-            start.elapsed().as_secs_f64()
-        })
-        .collect()
+    1e-9 * tasks.filter_map(|task| nanoseconds(task.ok()?)).sum::<f64>()
 }
 
 fn print(report: &Report) {
@@ -113,15 +162,28 @@ fn print(report: &Report) {
         "{}, {} threads; load {} before, {} after",
         report.processor, report.threads, report.load_before, report.load_after
     );
+    let Report { peak_f32, peak_f64, .. } = report;
     println!(
-        "matrix product 2048³: f32 {:.1} GFLOP/s, f64 {:.1} GFLOP/s\n",
-        report.peak_gflops_f32, report.peak_gflops_f64
+        "matrix product 2048³, GFLOP/s by the clock (by the processor's time): f32 {:.0} ({:.0}), f64 {:.0} ({:.0})\n",
+        peak_f32.clock, peak_f32.cpu, peak_f64.clock, peak_f64.cpu
     );
-    println!("| workload | kernel | precision | d | seconds | GFLOP/s | % of peak |\n|---|---|---|---|---|---|---|");
+    println!("| workload | kernel | precision | d | seconds (cpu) | GFLOP/s (cpu) | % of peak (cpu) |");
+    println!("|---|---|---|---|---|---|---|");
     for row in &report.rows {
-        let best = row.seconds.iter().copied().fold(f64::INFINITY, f64::min);
-        let Row { workload, kernel, precision, d, gflops, percent_of_peak, .. } = row;
-        println!("| {workload} | `{kernel}` | {precision:?} | {d} | {best:.3} | {gflops:.1} | {percent_of_peak:.0} |");
+        let least = |time: fn(&Time) -> f64| row.times.iter().map(time).fold(f64::INFINITY, f64::min);
+        println!(
+            "| {} | `{}` | {:?} | {} | {:.3} ({:.3}) | {:.0} ({:.0}) | {:.0} ({:.0}) |",
+            row.workload,
+            row.kernel,
+            row.precision,
+            row.d,
+            least(|t| t.seconds),
+            least(|t| t.cpu_seconds),
+            row.gflops,
+            row.gflops_cpu,
+            row.percent_of_peak,
+            row.percent_of_peak_cpu
+        );
     }
 }
 
@@ -160,44 +222,23 @@ fn sample(n: usize, d: usize, seed: u64) -> Points {
     Points::new(n, d, Data::F32((0..n * d).map(|_| StandardNormal.sample(&mut rng)).collect())).unwrap()
 }
 
-/// The best of five matrix products, in GFLOP/s.
-fn peak<T: Copy + From<f32> + 'static>(threads: usize) -> f64 {
+/// The best of five matrix products.
+fn peak<T: Copy + From<f32> + 'static>(threads: usize) -> Peak {
     const N: usize = 2048;
     let (a, b, mut c) = (vec![T::from(0.5_f32); N * N], vec![T::from(0.25_f32); N * N], vec![T::from(0.0_f32); N * N]);
     let parallelism = if threads == 1 { gemm::Parallelism::None } else { gemm::Parallelism::Rayon(threads) };
     let n = N as isize;
-    let best = (0..5)
-        .map(|_| {
-            let start = Instant::now();
-            // SAFETY: three square matrices of order N.
-            unsafe {
-                gemm::gemm(
-                    N,
-                    N,
-                    N,
-                    c.as_mut_ptr(),
-                    n,
-                    1,
-                    false,
-                    a.as_ptr(),
-                    n,
-                    1,
-                    b.as_ptr(),
-                    n,
-                    1,
-                    T::from(0.0),
-                    T::from(1.0),
-                    false,
-                    false,
-                    false,
-                    parallelism,
-                );
-            }
-            std::hint::black_box(&mut c);
-            start.elapsed().as_secs_f64()
-        })
-        .fold(f64::INFINITY, f64::min);
-    2.0 * (N as f64).powi(3) / best * 1e-9
+    let mut product = || {
+        let c = c.as_mut_ptr();
+        // SAFETY: three square matrices of order N.
+        unsafe {
+            let (a, b) = (a.as_ptr(), b.as_ptr());
+            let (zero, one) = (T::from(0.0), T::from(1.0));
+            gemm::gemm(N, N, N, c, n, 1, false, a, n, 1, b, n, 1, zero, one, false, false, false, parallelism);
+        }
+    };
+    let times: Vec<Time> = (0..5).map(|_| time(threads, &mut product)).collect();
+    Peak::best(2.0 * (N as f64).powi(3), &times)
 }
 
 fn load() -> String {

@@ -193,9 +193,10 @@ fn for_each_tile<T: Real>(
     let (task_rows, task_columns) = (task.rows(n), task.columns(m));
     let left = Panel::<T>::new(x, task_rows.clone(), centre);
     let mut dots = vec![T::default(); BLOCK.min(task_rows.len()) * BLOCK.min(task_columns.len())];
+    let mut right = ColumnPanel::<T>::default();
     for column in task.column_blocks.clone() {
         let columns = block(column, m);
-        let right = ColumnPanel::<T>::new(y, columns.clone(), centre);
+        right.read(y, columns.clone(), centre);
         for row in task.row_blocks_at(column) {
             let rows = block(row, n);
             let place = Place {

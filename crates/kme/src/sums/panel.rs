@@ -1,6 +1,6 @@
 //! Panels of points, converted to the arithmetic of the tiles, and their matrix product.
 
-use super::simd::{Real, Work, vectorised};
+use super::simd::{Real, Work, inner_product, vectorised};
 use crate::points::{Data, Points};
 use std::ops::Range;
 
@@ -12,9 +12,11 @@ pub(crate) struct Panel<T> {
 }
 
 /// The same transposed: shape (d, columns), which the matrix product reads fastest on its right side.
+#[derive(Default)]
 pub(super) struct ColumnPanel<T> {
     pub data: Vec<T>,
     pub norms: Vec<T>,
+    strip: Vec<T>,
 }
 
 impl<T: Real> Panel<T> {
@@ -38,18 +40,19 @@ impl<T: Real> Panel<T> {
 }
 
 impl<T: Real> ColumnPanel<T> {
-    /// The points `range` minus `centre`, as columns.
-    pub(super) fn new(points: &Points, range: Range<usize>, centre: Option<&[f64]>) -> Self {
+    /// Reads the points `range` minus `centre` as columns. The memory is kept for the next ones: fresh pages would cost
+    /// as much as the conversion.
+    pub(super) fn read(&mut self, points: &Points, range: Range<usize>, centre: Option<&[f64]>) {
         let (d, n) = (points.dim(), range.len());
-        let (mut data, mut norms) = (vec![T::default(); n * d], vec![T::default(); n]);
-        let mut strip = vec![T::default(); STRIP * d];
+        self.data.resize(n * d, T::default());
+        self.norms.resize(n, T::default());
+        self.strip.resize(STRIP * d, T::default());
         for first in (0..n).step_by(STRIP) {
             let rows = STRIP.min(n - first);
-            let strip = &mut strip[..rows * d];
-            read(points, range.start + first, centre, strip, &mut norms[first..first + rows]);
-            vectorised(Transpose { from: strip, rows, to: &mut data[first..], stride: n });
+            let strip = &mut self.strip[..rows * d];
+            read(points, range.start + first, centre, strip, &mut self.norms[first..first + rows]);
+            vectorised(Transpose { from: strip, rows, to: &mut self.data[first..], stride: n });
         }
-        Self { data, norms }
     }
 }
 
@@ -76,6 +79,7 @@ impl<S: Real, T: Real> Work for Read<'_, S, T> {
 
     #[inline(always)]
     fn run<const FMA: bool>(self) {
+        let mut scratch = vec![0.0; self.d];
         let rows = self.data.chunks_exact_mut(self.d).zip(self.from.chunks_exact(self.d)).zip(self.norms);
         for ((to, from), norm) in rows {
             match self.centre {
@@ -90,24 +94,9 @@ impl<S: Real, T: Real> Work for Read<'_, S, T> {
                     }
                 }
             }
-            *norm = T::narrow(squared_norm(to));
+            *norm = T::narrow(inner_product::<T, T, FMA>(to, to, &mut scratch));
         }
     }
-}
-
-/// Σ xₗ² in double precision, in the same order for every instruction set.
-#[inline(always)]
-fn squared_norm<T: Real>(row: &[T]) -> f64 {
-    const LANES: usize = 16;
-    let mut sums = [0.0; LANES];
-    let chunks = row.chunks_exact(LANES);
-    let rest: f64 = chunks.remainder().iter().map(|x| x.widen() * x.widen()).sum();
-    for chunk in chunks {
-        for l in 0..LANES {
-            sums[l] += chunk[l].widen() * chunk[l].widen();
-        }
-    }
-    sums.iter().sum::<f64>() + rest
 }
 
 /// Points that are transposed together.

@@ -87,3 +87,30 @@ pub(crate) fn vectorised<W: Work>(work: W) -> W::Output {
         work.run::<{ cfg!(target_arch = "aarch64") }>()
     }
 }
+
+/// Σ aⱼ·bⱼ in double precision, added in pairs, in pairs of pairs and so on down to 16; `scratch` has half the length of `a` or more.
+///
+/// Every step is a loop over elements, which becomes vector code, unlike a loop that carries its sum along. Adding in
+/// pairs also keeps the rounding error near log₂ of the length.
+#[inline(always)]
+pub(crate) fn inner_product<A: Real, B: Real, const FMA: bool>(a: &[A], b: &[B], scratch: &mut [f64]) -> f64 {
+    let half = a.len().div_ceil(2);
+    let scratch = &mut scratch[..half];
+    let ((a, a_upper), (b, b_upper)) = (a.split_at(half), b.split_at(half));
+    for ((sum, a), b) in scratch.iter_mut().zip(a).zip(b) {
+        *sum = a.widen() * b.widen();
+    }
+    for ((sum, a), b) in scratch.iter_mut().zip(a_upper).zip(b_upper) {
+        *sum = Lane::<f64, FMA>::mul_add(a.widen(), b.widen(), *sum);
+    }
+    let mut len = half;
+    while len > 16 {
+        let half = len.div_ceil(2);
+        let (lower, upper) = scratch[..len].split_at_mut(half);
+        for (sum, other) in lower.iter_mut().zip(upper) {
+            *sum += *other;
+        }
+        len = half;
+    }
+    scratch[..len].iter().sum()
+}

@@ -1,6 +1,6 @@
 //! What is done to a tile of inner products while it is in cache: kernel values, their sums, their slopes.
 
-use super::simd::{Real, Work};
+use super::simd::{Real, Work, inner_product};
 use crate::arith::{Arith, Lane};
 use crate::kernel::{Form, Kernel, Pair};
 
@@ -75,6 +75,7 @@ impl<T: Real> Work for Sums<'_, T> {
         let tile = self.tile;
         let width = tile.yy.len();
         let mut values = vec![T::default(); ROWS * width];
+        let mut scratch = vec![0.0; width];
         for (group, dots) in tile.dots.chunks(ROWS * width).enumerate() {
             let first = ROWS * group;
             let rows = dots.len() / width;
@@ -86,14 +87,10 @@ impl<T: Real> Work for Sums<'_, T> {
                 if self.diagonal {
                     values[first + r] = T::default();
                 }
-                self.rows[first + r] += match &mut self.squares {
-                    None => weighted_sum::<T, FMA>(values, self.column_weights),
-                    Some(squares) => {
-                        let (sum, square) = weighted_sum_and_squares::<T, FMA>(values, self.column_weights);
-                        **squares += square;
-                        sum
-                    }
-                };
+                self.rows[first + r] += inner_product::<T, f64, FMA>(values, self.column_weights, &mut scratch);
+                if let Some(squares) = &mut self.squares {
+                    **squares += inner_product::<T, T, FMA>(values, values, &mut scratch);
+                }
             }
             if let Some((weights, sums)) = &mut self.columns {
                 values[rows * width..].fill(T::default());
@@ -122,6 +119,7 @@ impl<T: Real> Work for Slopes<'_, T> {
     fn run<const FMA: bool>(self) {
         let tile = self.tile;
         let width = tile.yy.len();
+        let mut scratch = vec![0.0; width];
         let (mut dot_slopes, mut xx_slopes) = (vec![T::default(); width], vec![T::default(); width]);
         for (i, dots) in tile.dots.chunks_exact_mut(width).enumerate() {
             dot_slopes.fill(T::default());
@@ -132,7 +130,7 @@ impl<T: Real> Work for Slopes<'_, T> {
                     add_slopes::<T, FMA>(weight, dots, tile.xx[i], tile.yy, &mut dot_slopes, &mut xx_slopes)
                 );
             }
-            self.rows[i] += weighted_sum::<T, FMA>(&xx_slopes, self.column_weights);
+            self.rows[i] += inner_product::<T, f64, FMA>(&xx_slopes, self.column_weights, &mut scratch);
             for ((dot, slope), weight) in dots.iter_mut().zip(&dot_slopes).zip(self.column_weights) {
                 let slope = slope.widen() * weight;
                 *dot = T::narrow(if slope.abs() < T::NEGLIGIBLE { 0.0 } else { slope });
@@ -187,60 +185,6 @@ fn add_slopes<T: Real, const FMA: bool>(
     }
 }
 
-/// Partial sums side by side: enough for two of the widest vectors of double precision.
-const LANES: usize = 16;
-
-#[inline(always)]
-fn fused<const FMA: bool>(a: f64, b: f64, c: f64) -> f64 {
-    Lane::<f64, FMA>::mul_add(a, b, c)
-}
-
-/// The same tree whatever the width of the vectors.
-#[inline(always)]
-fn tree(mut sums: [f64; LANES]) -> f64 {
-    let mut width = LANES / 2;
-    while width > 0 {
-        for i in 0..width {
-            sums[i] += sums[i + width];
-        }
-        width /= 2;
-    }
-    sums[0]
-}
-
-/// Σⱼ vⱼ kⱼ
-#[inline(always)]
-fn weighted_sum<T: Real, const FMA: bool>(values: &[T], weights: &[f64]) -> f64 {
-    let mut sums = [0.0; LANES];
-    let (values, weights) = (values.chunks_exact(LANES), weights.chunks_exact(LANES));
-    let rest = values.remainder().iter().zip(weights.remainder());
-    for (values, weights) in values.zip(weights) {
-        for l in 0..LANES {
-            sums[l] = fused::<FMA>(values[l].widen(), weights[l], sums[l]);
-        }
-    }
-    rest.fold(tree(sums), |sum, (value, weight)| fused::<FMA>(value.widen(), *weight, sum))
-}
-
-/// Σⱼ vⱼ kⱼ and Σⱼ kⱼ²
-#[inline(always)]
-fn weighted_sum_and_squares<T: Real, const FMA: bool>(values: &[T], weights: &[f64]) -> (f64, f64) {
-    let (mut sums, mut squares) = ([0.0; LANES], [0.0; LANES]);
-    let (values, weights) = (values.chunks_exact(LANES), weights.chunks_exact(LANES));
-    let rest = values.remainder().iter().zip(weights.remainder());
-    for (values, weights) in values.zip(weights) {
-        for l in 0..LANES {
-            let value = values[l].widen();
-            sums[l] = fused::<FMA>(value, weights[l], sums[l]);
-            squares[l] = fused::<FMA>(value, value, squares[l]);
-        }
-    }
-    rest.fold((tree(sums), tree(squares)), |(sum, squares), (value, weight)| {
-        let value = value.widen();
-        (fused::<FMA>(value, *weight, sum), fused::<FMA>(value, value, squares))
-    })
-}
-
 /// Rows of a tile whose values are added to the sums of the columns at once.
 const ROWS: usize = 4;
 
@@ -252,7 +196,8 @@ fn add_scaled<T: Real, const FMA: bool>(values: &[T], weights: [f64; ROWS], sums
     let (b, rest) = rest.split_at(width);
     let (c, d) = rest.split_at(width);
     for ((((sum, a), b), c), d) in sums.iter_mut().zip(a).zip(b).zip(c).zip(d) {
-        let pair = fused::<FMA>(b.widen(), weights[1], a.widen() * weights[0]);
-        *sum += fused::<FMA>(d.widen(), weights[3], fused::<FMA>(c.widen(), weights[2], pair));
+        let pair = Lane::<f64, FMA>::mul_add(b.widen(), weights[1], a.widen() * weights[0]);
+        *sum +=
+            Lane::<f64, FMA>::mul_add(d.widen(), weights[3], Lane::<f64, FMA>::mul_add(c.widen(), weights[2], pair));
     }
 }
