@@ -38,6 +38,12 @@ pub trait Arith: Clone + Add<Output = Self> + Sub<Output = Self> + Mul<Output = 
     /// max(x, floor); what is not a number stays so.
     fn at_least(self, floor: f64) -> Self;
 
+    /// r² = ‖x‖² + ‖y‖² − 2⟨x,y⟩, never below zero: rounding may make it slightly negative.
+    #[inline(always)]
+    fn squared_distance(dot: Self, xx: Self, yy: Self) -> Self {
+        (xx + yy - dot.scale(2.0)).at_least(0.0)
+    }
+
     /// xⁿ, by repeated squaring; x⁰ = 1.
     #[inline(always)]
     fn powi(self, n: u32) -> Self {

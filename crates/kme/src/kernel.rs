@@ -46,10 +46,10 @@ impl Pair<f64> {
 }
 
 impl<A: Arith> Pair<A> {
-    /// r² = ‖x‖² + ‖y‖² − 2⟨x,y⟩, never below zero: rounding may make it slightly negative.
+    /// r² = ‖x − y‖², never below zero.
     #[inline(always)]
     pub fn squared_distance(&self) -> A {
-        (self.xx.clone() + self.yy.clone() - self.dot.clone().scale(2.0)).at_least(0.0)
+        A::squared_distance(self.dot.clone(), self.xx.clone(), self.yy.clone())
     }
 }
 

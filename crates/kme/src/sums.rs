@@ -8,9 +8,10 @@
 //!   number of threads. The threads are those of the current rayon pool.
 //! * **Precision**: with [`Precision::F64`], the default, everything is double precision; with [`Precision::F32`] the
 //!   points are rounded to single precision, the kernel is evaluated in it, and only the sums are double.
-//! * **Cancellation**: r² is computed as ‖x‖² + ‖y‖² − 2⟨x,y⟩, whose error is about ε·(‖x‖² + ‖y‖²) with ε = 1e-16 or
-//!   6e-8. For radial kernels the points are first moved so that the mean of y is the origin, which keeps that error
-//!   near ε·(spread)². What remains matters for near duplicates only: √ of it is the error of a distance near zero.
+//! * **Cancellation**: r² is computed as ‖x‖² + ‖y‖² − 2⟨x,y⟩, whose error is a few ε·(‖x‖² + ‖y‖²) with ε = 2e-16 or
+//!   1e-7. For radial kernels the points are first moved so that the mean of y is the origin, which keeps that error
+//!   near ε·(spread)². Below 16 ε·(‖x‖² + ‖y‖²) it counts as zero, so coincident points have distance 0; distances
+//!   below about 1e-7 (single precision: 2e-3) of the spread cannot be told from it.
 
 mod engine;
 mod moments;

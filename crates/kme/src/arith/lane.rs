@@ -140,6 +140,15 @@ macro_rules! lane {
                 Self(if self.0 < floor as $t { floor as $t } else { self.0 })
             }
 
+            /// Zero where nothing but rounding error is left, so that coincident points have distance 0 and not the
+            /// root of that error.
+            #[inline(always)]
+            fn squared_distance(dot: Self, xx: Self, yy: Self) -> Self {
+                let sum = xx.0 + yy.0;
+                let square = sum - 2.0 * dot.0;
+                Self(if square < 16.0 * $t::EPSILON * sum { 0.0 } else { square })
+            }
+
             #[inline(always)]
             fn constant(&self, c: f64) -> Self {
                 Self(c as $t)

@@ -242,6 +242,33 @@ fn far_from_the_origin_radial_kernels_keep_their_digits() {
 }
 
 #[test]
+fn coincident_points_have_distance_zero() {
+    for d in [2, 50, 2048] {
+        let x = sample(30, d, 4);
+        for text in KERNELS {
+            let kernel: Kernel = text.parse().unwrap();
+            for (precision, tolerance) in [(Precision::F64, 1e-13), (Precision::F32, 2e-6)] {
+                let within = within(&kernel, &x, None, precision).unwrap();
+                let right = within.off_diagonal + within.diagonal;
+                let size = right.abs().max(within.diagonal.abs());
+                let cross = cross(&kernel, &x, None, &x, None, precision).unwrap();
+                close(cross, right, size, tolerance, &format!("{text} d={d} {precision:?}"));
+            }
+        }
+        // One point: nothing but the point itself, where radial kernels are flat or have the zero subgradient.
+        let one = sample(1, d, 5);
+        for text in ["energy", "laplacian:scale=0.5", "gaussian:sigma=0.1", "energy:a=1e-6"] {
+            let found = gradients(&text.parse().unwrap(), &one, &one, None, Precision::F64).unwrap();
+            assert!(found.iter().all(|g| *g == 0.0), "{text} d={d}");
+        }
+        let both = Points::concat(&[&one, &x]).unwrap();
+        let found = gradients(&"energy".parse().unwrap(), &one, &both, None, Precision::F64).unwrap();
+        let right = gradients(&"energy".parse().unwrap(), &one, &x, None, Precision::F64).unwrap();
+        agree(&found, &right, 1e-12, "a coincident point pulls nowhere");
+    }
+}
+
+#[test]
 fn an_origin_is_subtracted() {
     let (x, y) = (sample(300, 3, 0), sample(40, 3, 1));
     let kernel: Kernel = "gaussian:sigma=2".parse().unwrap();
