@@ -31,6 +31,21 @@ Sources:
 Pictures become points by a feature map that must be named: --features pixels, or a classifier such as \
 fashion-classifier. A generator's card and an embedding name one, which is then the default.";
 
+/// The text of a kernel, for the help of every verb that takes one.
+pub const KERNELS: &str = "\
+Kernels (r is the distance of two points, d their dimension):
+  linear                          <x,y>
+  poly:degree=3,gamma=1/d,coef=1  (gamma <x,y> + coef)^degree
+  gaussian:sigma=2                exp(-r^2/(2 sigma^2)); or gaussian:gamma=0.125 for exp(-gamma r^2)
+  rq:alpha=0.5                    (1 + r^2/(2 alpha))^-alpha
+  laplacian:scale=1               exp(-r/scale)
+  imq:c=10                        (c^2 + r^2)^(-1/2)
+  energy, energy:a=1e-6           -r, a - (a^2 + r^2)^(1/2)
+  distance                        |x| + |y| - r
+  A list is a sum, as in gaussian:sigma=2,5,10; so is +, and * puts a weight before a kernel:
+  rq:alpha=0.2,1+0.1*linear. A length may be median, the median distance of all points at hand, or
+  a multiple such as 0.5*median; the kernel that results is printed.";
+
 /// How sources become points.
 #[derive(Args)]
 #[command(next_help_heading = "Options of sources")]

@@ -61,5 +61,8 @@ fn every_verb_has_a_manual_with_examples() {
         assert!(ran.out.contains("Examples:") && ran.out.contains(&format!("  kme {verb}")), "{}", ran.out);
         assert!(ran.out.lines().all(|line| line.chars().count() <= 110), "{verb}");
     }
+    // An option of the verb is not listed among those of its sources.
+    let eval = place.kme("eval --help").out;
+    assert!(eval.find("--assert <CLAIM>").unwrap() < eval.find("Options of sources:").unwrap());
     assert!(place.kme("--version").out.starts_with("kme "));
 }

@@ -24,7 +24,7 @@ use std::time::Instant;
 /// The file depends on which points there are and not on their order, and `kme merge` of the shards of a sample gives the
 /// bytes of the whole. So --shard spreads one embedding over many machines.
 #[derive(Args)]
-#[command(after_help = format!("{}\n\n{}", EXAMPLES, crate::sources::HELP))]
+#[command(after_help = format!("{EXAMPLES}\n\n{}\n\n{}", crate::sources::KERNELS, crate::sources::HELP))]
 pub struct Arguments {
     /// What to embed
     #[arg(value_name = "SOURCE", required = true)]
@@ -32,8 +32,6 @@ pub struct Arguments {
     /// The embedding
     #[arg(short, long, value_name = "OUT.kme")]
     output: PathBuf,
-    #[command(flatten)]
-    flags: SourceFlags,
     /// Kernel, such as gaussian:sigma=2, gaussian:sigma=median, rq:alpha=0.2,1,5+linear, imq:c=10, energy
     #[arg(long, value_name = "KERNEL", default_value = DEFAULT_KERNEL)]
     kernel: KernelSpec,
@@ -49,6 +47,9 @@ pub struct Arguments {
     /// Precision in which points are stored: f32 or f64 [default: as they come, features f32]
     #[arg(long, value_name = "PRECISION", value_parser = ["f32", "f64"])]
     precision: Option<String>,
+    // Last, since its heading holds for what follows.
+    #[command(flatten)]
+    flags: SourceFlags,
 }
 
 /// That of the kernel inception distance. It needs no data, so that shards agree on it.

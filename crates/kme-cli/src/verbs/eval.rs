@@ -23,7 +23,7 @@ use std::time::Instant;
 /// The default estimator is unbiased: it is right on average, hence negative about half of the time when the two
 /// distributions are the same. Nothing is clipped.
 #[derive(Args)]
-#[command(after_help = format!("{}\n\n{}", EXAMPLES, crate::sources::HELP))]
+#[command(after_help = format!("{EXAMPLES}\n\n{}\n\n{}", crate::sources::KERNELS, crate::sources::HELP))]
 pub struct Arguments {
     /// What to compare with
     #[arg(value_name = "REFERENCE")]
@@ -43,11 +43,12 @@ pub struct Arguments {
     /// Arithmetic of the kernels: f64, or f32 for speed; sums are f64 in both
     #[arg(long, value_name = "PRECISION", value_parser = precision, default_value = "f64")]
     precision: Precision,
-    #[command(flatten)]
-    flags: SourceFlags,
     /// Fail with exit code 1 unless this holds at 95 %, such as 'kid<0.01' or 'mmd>0'; may be repeated
     #[arg(long = "assert", value_name = "CLAIM")]
     claims: Vec<Claim>,
+    // Last, since its heading holds for what follows.
+    #[command(flatten)]
+    flags: SourceFlags,
 }
 
 const EXAMPLES: &str = "\
@@ -57,12 +58,6 @@ Examples:
   kme eval x.npy y.npy --kernel gaussian:sigma=2,5,10 --estimator biased --json
   kme eval x.npy y.npy --metrics mmd --kernel energy
   kme eval test.kme samples/ --assert 'kid<0.05'
-
-Kernels:
-  linear, poly:degree=3,gamma=1/d,coef=1, gaussian:sigma=2 (exp(-r^2/(2 sigma^2)); also gamma=),
-  gaussian:sigma=2,5,10 (a sum), rq:alpha=0.2,1,5, laplacian:scale=1, imq:c=10, energy (-r),
-  energy:a=1e-6, distance; sums with +, weights with *. A length may be median or a multiple of it:
-  the median distance of all points of all sources; the kernel that results is printed.
 
 Claims:
   'kid<0.01' holds at 95 % when value + 1.645 standard errors < 0.01, 'kid>0.01' when value - 1.645
