@@ -56,20 +56,22 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let around = global.surroundings()?;
     progress::catch_interrupt();
     let bar = progress::bar(global, 0, "train");
+    let mut pictures = 0;
     let mut observer = |event: Event| {
         match event {
             Event::Begin { step, steps, batch } => {
+                pictures = batch;
                 bar.set_length(steps);
                 bar.set_position(step);
                 bar.reset_eta();
-                bar.set_message(format!("{batch} pictures a step"));
             }
             Event::Step { step, numbers } => {
                 bar.set_position(step);
-                bar.set_message(summary(numbers, bar.per_sec()));
+                let speed = bar.per_sec() * pictures as f64;
+                bar.set_message(format!("{speed:.0} images/s, {}", summary(numbers)));
             }
             Event::Score { step, numbers } => {
-                let text = format!("step {step}: {}", summary(numbers, 0.0));
+                let text = format!("step {step}: {}", summary(numbers));
                 bar.suspend(|| output::remark(global, text));
             }
         }
@@ -109,15 +111,16 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     Ok(true)
 }
 
-/// Losses on one line.
-fn summary(numbers: &Numbers, steps_per_second: f64) -> String {
-    let mut parts: Vec<String> = numbers
+/// Losses or scores on one line, each with its standard error where it has one.
+fn summary(numbers: &Numbers) -> String {
+    let error = |name: &str| numbers.iter().find(|(other, _)| other.strip_suffix("_standard_error") == Some(name));
+    numbers
         .iter()
-        .filter(|(name, _)| *name != "learning_rate")
-        .map(|(name, value)| format!("{name} {value:.4}"))
-        .collect();
-    if steps_per_second > 0.0 {
-        parts.push(format!("{steps_per_second:.1} steps/s"));
-    }
-    parts.join(", ")
+        .filter(|(name, _)| *name != "learning_rate" && !name.ends_with("_standard_error"))
+        .map(|(name, value)| match error(name) {
+            Some((_, error)) => format!("{name} {value:.4} ± {error:.4}"),
+            None => format!("{name} {value:.4}"),
+        })
+        .collect::<Vec<_>>()
+        .join(", ")
 }
