@@ -2,8 +2,8 @@
 
 use crate::image::{Colour, Images, Resize};
 use crate::loss::flat;
-use crate::model::Classifier;
-use crate::net::{Mode, Net, Place, place};
+use crate::model::{Classifier, rows_of};
+use crate::net::{Mode, Net, Place};
 use burn::tensor::Tensor;
 use kme::embedding::FeatureIdentity;
 use kme::points::Data;
@@ -29,9 +29,6 @@ pub struct Extractor {
 }
 
 impl Extractor {
-    /// Pictures that go through the network together.
-    const BATCH: usize = 50;
-
     /// The feature layer of a classifier that is known as `name`.
     pub fn of_classifier(name: &str, classifier: &Classifier) -> Result<Self> {
         let net = classifier.net.truncated(classifier.features_after)?;
@@ -56,19 +53,8 @@ impl Extractor {
     }
 
     fn features(&self, images: &Images) -> Result<Points> {
-        let images = self.fitted(images)?;
-        let [n, c, h, w] = images.shape();
-        let stride = images.stride();
-        let mut data = Vec::new();
-        for chunk in images.data().chunks(Self::BATCH * stride) {
-            // The last batch is filled up, since kernels for other batch sizes may round differently.
-            let mut batch = chunk.to_vec();
-            batch.resize(Self::BATCH * stride, 0.0);
-            let x = self.net.place().tensor(batch, [Self::BATCH, c, h, w]);
-            let rows = place::numbers_f32(self.net.forward(x, Mode::Evaluate)?);
-            data.extend_from_slice(&rows[..chunk.len() / stride * (rows.len() / Self::BATCH)]);
-        }
-        Points::new(n, data.len() / n, Data::F32(data))
+        let rows = rows_of(&self.net, &self.fitted(images)?)?;
+        Points::new(images.len(), rows.len() / images.len(), Data::F32(rows))
     }
 }
 

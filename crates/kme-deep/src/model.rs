@@ -104,6 +104,24 @@ pub(crate) fn images_of(tensor: Tensor<4>) -> Result<Images> {
     Images::clamped(n, c, h, w, place::numbers_f32(tensor))
 }
 
+/// The network's outputs for all pictures, row after row.
+///
+/// Batch normalisation uses its running statistics, and every batch has the same size (the last is filled up): so the row
+/// of a picture depends on that picture alone, since kernels for other batch sizes may round differently.
+pub(crate) fn rows_of(net: &Net, images: &Images) -> Result<Vec<f32>> {
+    const BATCH: usize = 50;
+    let [_, c, h, w] = images.shape();
+    let stride = images.stride();
+    let mut all = Vec::new();
+    for chunk in images.data().chunks(BATCH * stride) {
+        let mut batch = chunk.to_vec();
+        batch.resize(BATCH * stride, 0.0);
+        let rows = place::numbers_f32(net.forward(net.place().tensor(batch, [BATCH, c, h, w]), Mode::Evaluate)?);
+        all.extend_from_slice(&rows[..chunk.len() / stride * (rows.len() / BATCH)]);
+    }
+    Ok(all)
+}
+
 /// A generator g: latents → pictures.
 #[derive(Clone, Debug)]
 pub struct Generator {
@@ -209,6 +227,23 @@ impl Classifier {
             }
             (_, card, _) => Err(Error::file(path, format!("holds a {}, not a classifier", card.role()))),
         }
+    }
+
+    /// One logit for each class, for every picture. Pictures must have the network's channels and size.
+    ///
+    /// # Errors
+    /// When they have not.
+    pub fn logits(&self, images: &Images) -> Result<Vec<Vec<f32>>> {
+        Ok(rows_of(&self.net, images)?.chunks(self.classes.len()).map(<[f32]>::to_vec).collect())
+    }
+
+    /// The index of the likeliest class, for every picture. Pictures must have the network's channels and size.
+    ///
+    /// # Errors
+    /// When they have not.
+    pub fn classify(&self, images: &Images) -> Result<Vec<usize>> {
+        let likeliest = |row: &Vec<f32>| (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap_or(0);
+        Ok(self.logits(images)?.iter().map(likeliest).collect())
     }
 
     /// Writes it beside `path` and renames it there.

@@ -7,7 +7,7 @@ use super::task::{Numbers, Task, net_state, prefixed, restored_net};
 use crate::data::Dataset;
 use crate::image::Images;
 use crate::loss::flat;
-use crate::model::{Classifier, Made, tensor_of};
+use crate::model::{Classifier, Made};
 use crate::net::file::Tensors;
 use crate::net::layer::{AveragePool, BatchNorm, Conv, Layer, Linear, Relu, Reshape};
 use crate::net::{Init, Mode, Net, Place, Storage, place};
@@ -154,15 +154,14 @@ impl Task for Trainer {
 
     fn score(&self) -> Result<Numbers> {
         let Some(held_out) = &self.held_out else { return Ok(Vec::new()) };
+        let model = self.model(0);
         let mut wrong = 0;
         let all: Vec<usize> = (0..held_out.len()).collect();
-        for indices in all.chunks(250) {
-            let x = tensor_of(&held_out.gather(indices)?, &self.place);
-            let logits = place::numbers(flat(self.net.forward(x, Mode::Evaluate)?));
-            for (row, label) in logits.chunks(self.classes.len()).zip(self.labels(held_out, indices)?) {
-                let best = (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b]));
-                wrong += usize::from(best != Some(label as usize));
-            }
+        // In parts, so that 8-bit pictures are not all widened at once.
+        for indices in all.chunks(1000) {
+            let found = model.classify(&held_out.gather(indices)?)?;
+            let labels = self.labels(held_out, indices)?;
+            wrong += found.iter().zip(labels).filter(|&(&class, label)| class != label as usize).count();
         }
         Ok(vec![("error_rate", wrong as f64 / held_out.len() as f64)])
     }

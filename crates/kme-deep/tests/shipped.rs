@@ -1,0 +1,89 @@
+//! The networks that come with the program are as good as their cards say.
+
+use kme_deep::data::{Form, Places, Source};
+use kme_deep::evaluate::Reference;
+use kme_deep::feature::FeatureMap;
+use kme_deep::image::{Decoder, Images};
+use kme_deep::model::{Classifier, Generator};
+use kme_deep::models::Models;
+use kme_deep::net::Place;
+use kme_deep::steer::{Match, bandwidth};
+use std::ops::ControlFlow;
+use std::path::Path;
+
+const BAG: usize = 8;
+const ANKLE_BOOT: usize = 9;
+
+fn generator() -> Generator {
+    let (bytes, path) = Models::default().bytes("fashion").unwrap();
+    Generator::parse(&bytes, &path, &Place::cpu()).unwrap()
+}
+
+fn classifier() -> Classifier {
+    let (bytes, path) = Models::default().bytes("fashion-classifier").unwrap();
+    Classifier::parse(&bytes, &path, &Place::cpu()).unwrap()
+}
+
+fn map() -> FeatureMap {
+    FeatureMap::named("fashion-classifier", &Models::default(), &Place::cpu()).unwrap()
+}
+
+fn example(name: &str) -> Images {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/examples").join(name);
+    Decoder::default().read(&path).unwrap()
+}
+
+#[test]
+fn all_ten_classes_are_generated() {
+    let pictures = generator().sample(1000, 1).unwrap();
+    let classifier = classifier();
+    let mut counts = [0; 10];
+    for class in classifier.classify(&pictures).unwrap() {
+        counts[class] += 1;
+    }
+    println!("{counts:?}");
+    assert!(counts.iter().all(|&count| count >= 40), "of 1000: {counts:?}");
+    // Recognisable: the classifier is rarely in doubt.
+    let sure = classifier.logits(&pictures).unwrap().into_iter().filter(|row| {
+        let most = row.iter().copied().fold(f32::MIN, f32::max);
+        1.0 / row.iter().map(|x| (x - most).exp()).sum::<f32>() > 0.5
+    });
+    let sure = sure.count();
+    println!("more than half sure of {sure} of 1000");
+    assert!(sure > 900, "{sure}");
+}
+
+/// The README's example: outputs for a boot and a bag are boots and bags.
+#[test]
+fn a_match_gives_what_was_shown() {
+    let (generator, map) = (generator(), map());
+    let inputs = Images::concat(&[example("ankle-boot.png"), example("bag.png")]).unwrap();
+    let points = map.features(&inputs).unwrap();
+    let c = bandwidth(&points, &map.features(&generator.sample(200, 0).unwrap()).unwrap()).unwrap();
+    let kernel = format!("imq:c={c}").parse().unwrap();
+    let target = kme::Embedding::of_sample(points, None, kernel, map.identity([1, 28, 28]), None).unwrap();
+    let settings = Match { steps: 100, ..Match::default() };
+    let matched = settings.run(&generator, &map, &target, &mut |_, _| ControlFlow::Continue(())).unwrap();
+    assert!(matched.after < matched.before && matched.before < matched.random);
+    let classes = classifier().classify(&matched.pictures).unwrap();
+    assert!(classes.contains(&BAG) && classes.contains(&ANKLE_BOOT), "{classes:?}");
+    assert!(classes.iter().all(|c| [BAG, ANKLE_BOOT].contains(c)), "{classes:?}");
+}
+
+#[test]
+#[ignore = "needs Fashion-MNIST (Debian's dataset-fashion-mnist)"]
+fn scores_on_fashion_mnist_are_those_of_the_cards() {
+    let held_out = Source::parse("fashion-mnist:test", &Places::new(None)).unwrap().load(&Form::default()).unwrap();
+    let images = held_out.images().unwrap();
+    let found = classifier().classify(&images).unwrap();
+    let labels = held_out.labels().unwrap();
+    let wrong = found.iter().zip(labels).filter(|&(&class, &label)| class != label as usize).count();
+    println!("error rate {}", wrong as f64 / images.len() as f64);
+    assert!(wrong < 850, "{wrong} of 10000");
+
+    let first: Vec<usize> = (0..2000).collect();
+    let reference = Reference::new(map(), &images.select(&first).unwrap()).unwrap();
+    let kid = reference.kid(&generator().sample(2000, 0).unwrap()).unwrap();
+    println!("KID {:.2} ± {:.2}", kid.value, kid.standard_error.unwrap());
+    assert!(kid.value < 60.0, "{}", kid.value);
+}
