@@ -6,7 +6,7 @@ use kme::Result;
 use kme_deep::data::Places;
 use kme_deep::models::Models;
 use kme_deep::net::Place;
-use kme_deep::train::Surroundings;
+use kme_deep::train::Context;
 use std::path::PathBuf;
 
 /// Make, steer and judge pictures by kernel mean embeddings.
@@ -72,8 +72,8 @@ pub enum Verb {
 
 impl Global {
     /// Where tensors live and things are looked for.
-    pub fn surroundings(&self) -> Result<Surroundings> {
-        Ok(Surroundings { place: Place::parse(&self.device)?, models: self.models(), data: self.places() })
+    pub fn context(&self) -> Result<Context> {
+        Ok(Context { place: Place::parse(&self.device)?, models: self.models(), data: self.places() })
     }
 
     /// Where networks are looked for.

@@ -53,7 +53,7 @@ impl Extractor {
     }
 
     fn features(&self, images: &Images) -> Result<Points> {
-        let rows = rows_of(&self.net, &self.fitted(images)?)?;
+        let rows = rows_of(&self.net, self.fitted(images)?.data())?;
         Points::new(images.len(), rows.len() / images.len(), Data::F32(rows))
     }
 }
@@ -77,10 +77,7 @@ impl FeatureMap {
     pub fn tensor(&self, pictures: Tensor<4>) -> Result<Tensor<2>> {
         match self {
             Self::Pixels => Ok(flat(pictures)),
-            Self::Network(extractor) => {
-                let net = if pictures.is_autodiff() { extractor.net.constant() } else { extractor.net.clone() };
-                Ok(flat(net.forward(pictures, Mode::Evaluate)?))
-            }
+            Self::Network(extractor) => Ok(flat(extractor.net.forward(pictures, Mode::Evaluate)?)),
         }
     }
 
@@ -119,7 +116,10 @@ impl FeatureMap {
         }
         let (bytes, path) = models.bytes(name)?;
         let classifier = Classifier::parse(&bytes, &path, place)?;
-        let known = path.file_stem().map_or(name.into(), |stem| stem.to_string_lossy().into_owned());
+        // The classifier of a run folder is known by the folder's name.
+        let named =
+            if path.file_name().is_some_and(|f| f == "model.safetensors") { path.parent() } else { Some(&*path) };
+        let known = named.and_then(|p| p.file_stem()).map_or(name.into(), |stem| stem.to_string_lossy().into_owned());
         Ok(Self::Network(Box::new(Extractor::of_classifier(&known, &classifier)?)))
     }
 }

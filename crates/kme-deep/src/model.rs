@@ -1,7 +1,7 @@
-//! What a network file is for: a generator with its latent law, or a classifier with its classes and its feature layer.
+//! What a network file is for: a generator with its prior, or a classifier with its classes and its feature layer.
 
 use crate::image::Images;
-use crate::net::{Mode, ModelFile, Net, Place, Storage, place};
+use crate::net::{Mode, ModelFile, Net, Place, place};
 use burn::tensor::Tensor;
 use kme::rng::{self, Rng};
 use kme::{Error, Result};
@@ -10,31 +10,31 @@ use rand_distr::StandardNormal;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// The law of latent vectors.
+/// The prior of latent vectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Law {
+pub enum Prior {
     /// Independent standard normals.
     Normal,
     /// Independent uniforms on [−1, 1].
     Uniform,
 }
 
-/// Latent vectors: how many numbers, and their law.
+/// Latent vectors: how many numbers, and their prior.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Latent {
     pub dim: usize,
-    pub law: Law,
+    pub prior: Prior,
 }
 
 impl Latent {
     /// `n` latent vectors, row after row.
     pub fn draw(&self, n: usize, rng: &mut Rng) -> Vec<f32> {
         (0..n * self.dim)
-            .map(|_| match self.law {
-                Law::Normal => rng.sample(StandardNormal),
-                Law::Uniform => rng.random_range(-1.0..=1.0),
+            .map(|_| match self.prior {
+                Prior::Normal => rng.sample(StandardNormal),
+                Prior::Uniform => rng.random_range(-1.0..=1.0),
             })
             .collect()
     }
@@ -94,8 +94,9 @@ impl Card {
 }
 
 /// Pictures as a constant tensor of shape (n, c, h, w).
-pub(crate) fn tensor_of(images: &Images, place: &Place) -> Tensor<4> {
-    place.tensor(images.data().to_vec(), images.shape())
+pub(crate) fn tensor_of(images: Images, place: &Place) -> Tensor<4> {
+    let shape = images.shape();
+    place.tensor(images.into_data(), shape)
 }
 
 /// A tensor (n, c, h, w) as pictures; values outside [0, 1] are moved to the nearer end.
@@ -104,22 +105,36 @@ pub(crate) fn images_of(tensor: Tensor<4>) -> Result<Images> {
     Images::clamped(n, c, h, w, place::numbers_f32(tensor))
 }
 
-/// The network's outputs for all pictures, row after row.
+/// The network's outputs for all inputs, row after row; `inputs` holds one input after another.
 ///
-/// Batch normalisation uses its running statistics, and every batch has the same size (the last is filled up): so the row
-/// of a picture depends on that picture alone, since kernels for other batch sizes may round differently.
-pub(crate) fn rows_of(net: &Net, images: &Images) -> Result<Vec<f32>> {
+/// Batch normalisation uses its running statistics, and every batch has the same size (the last is filled up): so a row
+/// depends on its own input alone, since kernels for other batch sizes may round differently.
+pub(crate) fn rows_of(net: &Net, inputs: &[f32]) -> Result<Vec<f32>> {
     const BATCH: usize = 50;
-    let [_, c, h, w] = images.shape();
-    let stride = images.stride();
+    let [c, h, w] = net.input();
+    let stride = c * h * w;
     let mut all = Vec::new();
-    for chunk in images.data().chunks(BATCH * stride) {
+    for chunk in inputs.chunks(BATCH * stride) {
         let mut batch = chunk.to_vec();
         batch.resize(BATCH * stride, 0.0);
         let rows = place::numbers_f32(net.forward(net.place().tensor(batch, [BATCH, c, h, w]), Mode::Evaluate)?);
         all.extend_from_slice(&rows[..chunk.len() / stride * (rows.len() / BATCH)]);
     }
     Ok(all)
+}
+
+/// Refuses pictures that do not have the network's channels and size.
+fn check_shape(net: &Net, images: &Images) -> Result<()> {
+    let [_, c, h, w] = images.shape();
+    if [c, h, w] == net.input() {
+        return Ok(());
+    }
+    let [nc, nh, nw] = net.input();
+    Err(Error::value(
+        "pictures",
+        format!("{c}x{h}x{w} (channels, height, width)"),
+        format!("{nc}x{nh}x{nw} for this network"),
+    ))
 }
 
 /// A generator g: latents → pictures.
@@ -135,16 +150,10 @@ pub struct Generator {
 }
 
 impl Generator {
-    /// Reads a generator from the file that `kme train` wrote.
+    /// A generator from the bytes of a file that `kme train` wrote; `path` is for messages.
     ///
     /// # Errors
-    /// When the file is missing, damaged, or no generator.
-    pub fn read(path: &Path, place: &Place) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|e| Error::file(path, e))?;
-        Self::parse(&bytes, path, place)
-    }
-
-    /// Like [`read`](Self::read), from bytes; `path` is for messages.
+    /// When the file is damaged, or no generator of pictures.
     pub fn parse(bytes: &[u8], path: &Path, place: &Place) -> Result<Self> {
         match ModelFile::<Card>::parse(bytes, path, place)? {
             (net, Card::Generator { latent, features, made }, sha256) => {
@@ -163,9 +172,9 @@ impl Generator {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn write(&self, path: &Path, storage: Storage) -> Result<()> {
+    pub fn write(&self, path: &Path) -> Result<()> {
         let card = Card::Generator { latent: self.latent, features: self.features.clone(), made: self.made.clone() };
-        ModelFile::write(path, &self.net, card, storage)
+        ModelFile::write(path, &self.net, card)
     }
 
     /// Pictures for latents of shape (n, dim), row after row. Each picture depends on its own latent alone.
@@ -173,20 +182,11 @@ impl Generator {
     /// # Errors
     /// When the network yields a number that is not finite.
     pub fn pictures(&self, latents: &[f32]) -> Result<Images> {
-        const BATCH: usize = 64;
-        let dim = self.latent.dim;
-        let parts = latents
-            .chunks(BATCH * dim)
-            .map(|z| {
-                let n = z.len() / dim;
-                let z = self.net.place().tensor(z.to_vec(), [n, dim, 1, 1]);
-                images_of(self.net.forward(z, Mode::Evaluate)?)
-            })
-            .collect::<Result<Vec<_>>>()?;
-        Images::concat(&parts)
+        let [c, h, w] = self.net.output();
+        Images::clamped(latents.len() / self.latent.dim, c, h, w, rows_of(&self.net, latents)?)
     }
 
-    /// `n` pictures from latents of the generator's law.
+    /// `n` pictures from latents of the generator's prior.
     ///
     /// # Errors
     /// When the network yields a number that is not finite.
@@ -207,16 +207,10 @@ pub struct Classifier {
 }
 
 impl Classifier {
-    /// Reads a classifier from the file that `kme train` wrote.
+    /// A classifier from the bytes of a file that `kme train` wrote; `path` is for messages.
     ///
     /// # Errors
-    /// When the file is missing, damaged, or no classifier.
-    pub fn read(path: &Path, place: &Place) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|e| Error::file(path, e))?;
-        Self::parse(&bytes, path, place)
-    }
-
-    /// Like [`read`](Self::read), from bytes; `path` is for messages.
+    /// When the file is damaged, or no classifier.
     pub fn parse(bytes: &[u8], path: &Path, place: &Place) -> Result<Self> {
         match ModelFile::<Card>::parse(bytes, path, place)? {
             (net, Card::Classifier { classes, features_after, made }, sha256) => {
@@ -234,7 +228,8 @@ impl Classifier {
     /// # Errors
     /// When they have not.
     pub fn logits(&self, images: &Images) -> Result<Vec<Vec<f32>>> {
-        Ok(rows_of(&self.net, images)?.chunks(self.classes.len()).map(<[f32]>::to_vec).collect())
+        check_shape(&self.net, images)?;
+        Ok(rows_of(&self.net, images.data())?.chunks(self.classes.len()).map(<[f32]>::to_vec).collect())
     }
 
     /// The index of the likeliest class, for every picture. Pictures must have the network's channels and size.
@@ -250,12 +245,12 @@ impl Classifier {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn write(&self, path: &Path, storage: Storage) -> Result<()> {
+    pub fn write(&self, path: &Path) -> Result<()> {
         let card = Card::Classifier {
             classes: self.classes.clone(),
             features_after: self.features_after,
             made: self.made.clone(),
         };
-        ModelFile::write(path, &self.net, card, storage)
+        ModelFile::write(path, &self.net, card)
     }
 }

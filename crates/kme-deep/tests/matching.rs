@@ -4,7 +4,7 @@ use kme::kernel::Pair;
 use kme::points::Data;
 use kme::{Embedding, Kernel, Points};
 use kme_deep::feature::FeatureMap;
-use kme_deep::model::{Generator, Latent, Law, Made};
+use kme_deep::model::{Generator, Latent, Made, Prior};
 use kme_deep::net::layer::{Linear, Reshape};
 use kme_deep::net::{Init, Net, Place};
 use kme_deep::steer::{Match, bandwidth};
@@ -26,7 +26,7 @@ fn generator() -> Generator {
         data: String::new(),
         data_fingerprint: String::new(),
     };
-    let latent = Latent { dim: 2, law: Law::Normal };
+    let latent = Latent { dim: 2, prior: Prior::Normal };
     Generator { net, latent, features: "pixels".into(), made, sha256: String::new() }
 }
 

@@ -91,7 +91,7 @@ fn check(name: &str, layers: Vec<Layer>, input: [usize; 3], mode: Mode) {
         assert!(net.params().iter().all(|p| p.name.contains("bias") || !p.is_trained()), "{name}: lost the gradient");
         return;
     }
-    let gradients = tracked.gradients(&loss.backward());
+    let gradients = tracked.gradients(loss.backward());
     let base = values(&net);
     let trained: Vec<usize> = (0..base.len()).filter(|&i| net.params()[i].is_trained()).collect();
     let mut largest = 0.0_f64;
@@ -131,8 +131,10 @@ fn conv() {
 
 #[test]
 fn transposed_conv() {
-    for (kernel, stride, padding, extra) in [(3, 1, 1, 0), (5, 2, 2, 1), (5, 2, 2, 0), (4, 2, 1, 0), (3, 3, 0, 2)] {
-        let layer = TransposedConv { inputs: 3, outputs: 2, kernel, stride, padding, extra, bias: true };
+    for (kernel, stride, padding, output_padding) in
+        [(3, 1, 1, 0), (5, 2, 2, 1), (5, 2, 2, 0), (4, 2, 1, 0), (3, 3, 0, 2)]
+    {
+        let layer = TransposedConv { inputs: 3, outputs: 2, kernel, stride, padding, output_padding, bias: true };
         check(&format!("{layer:?}"), vec![layer.into()], [3, 4, 5], Mode::Train);
     }
 }
@@ -167,12 +169,12 @@ fn batch_norm() {
 fn average_pool_and_reshape() {
     let layers = vec![
         Conv { inputs: 1, outputs: 2, kernel: 3, stride: 1, padding: 1, bias: false }.into(),
-        AveragePool { window: 2 }.into(),
+        AveragePool { kernel: 2 }.into(),
         Reshape { to: [18, 1, 1] }.into(),
         Linear { inputs: 18, outputs: 2, bias: false }.into(),
     ];
     check("average pool and reshape", layers, [1, 6, 6], Mode::Train);
-    check("bare average pool", vec![AveragePool { window: 3 }.into()], [2, 6, 3], Mode::Train);
+    check("bare average pool", vec![AveragePool { kernel: 3 }.into()], [2, 6, 3], Mode::Train);
 }
 
 #[test]
@@ -206,7 +208,7 @@ fn a_wrong_shape_is_an_error() {
     let message = net.forward(Place::cpu_f64().zeros([1, 4, 1, 1]), Mode::Train).unwrap_err().to_string();
     assert!(message.contains("4x1x1") && message.contains("5x1x1"), "{message}");
     assert!(
-        Net::new(vec![Relu {}.into(), AveragePool { window: 2 }.into()], [1, 3, 4], Init::He, 0, &Place::cpu())
+        Net::new(vec![Relu {}.into(), AveragePool { kernel: 2 }.into()], [1, 3, 4], Init::He, 0, &Place::cpu())
             .is_err()
     );
 }

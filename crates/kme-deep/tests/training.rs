@@ -7,13 +7,13 @@ use kme_deep::feature::FeatureMap;
 use kme_deep::image::Images;
 use kme_deep::models::Models;
 use kme_deep::net::Place;
-use kme_deep::train::{self, Config, Event, Outcome, Surroundings};
+use kme_deep::train::{self, Config, Context, Event, Outcome};
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-fn around() -> Surroundings {
-    Surroundings { place: Place::cpu(), models: Models::default(), data: Places::new(None) }
+fn context() -> Context {
+    Context { place: Place::cpu(), models: Models::default(), data: Places::new(None) }
 }
 
 /// 40 small pictures in two classes: bright squares and dark bars, at places that differ.
@@ -43,9 +43,9 @@ fn pictures(folder: &Path) -> PathBuf {
 fn config(objective: &str, pictures: &Path) -> Config {
     let objective = match objective {
         "mmd-gan" => {
-            "kind = 'mmd-gan'\nkernel = 'rq:alpha=0.2,1,5+linear'\nlatent = { dim = 4, law = 'uniform' }\n\
+            "kind = 'mmd-gan'\nkernel = 'rq:alpha=0.2,1,5+linear'\nlatent = { dim = 4, prior = 'uniform' }\n\
              generator_width = 4\ncritic_width = 4\ntop = 5\ncritic_steps = 2\ngradient_penalty = 1.0\n\
-             activation_penalty = 1.0\naverage = 0.9\nfeatures = 'pixels'"
+             activation_penalty = 1.0\nema_decay = 0.9\nfeatures = 'pixels'"
         }
         _ => "kind = 'classifier'\nwidth = 4\nfeatures = 6\nshift = 1",
     };
@@ -91,7 +91,7 @@ fn resuming_gives_the_bits_of_never_stopping() {
         let folder = tempfile::tempdir().unwrap();
         let config = config(objective, &pictures(folder.path()));
         let whole = folder.path().join("whole");
-        let outcome = train::start("test", &config, &whole, &around(), &mut go_on).unwrap();
+        let outcome = train::start("test", &config, &whole, &context(), &mut go_on).unwrap();
         assert_eq!(outcome, Outcome::Finished { steps: 7 });
         let expected = result(&whole);
 
@@ -101,9 +101,9 @@ fn resuming_gives_the_bits_of_never_stopping() {
             Event::Step { step: 3, .. } => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
         };
-        let outcome = train::start("test", &config, &stopped, &around(), &mut stop).unwrap();
+        let outcome = train::start("test", &config, &stopped, &context(), &mut stop).unwrap();
         assert_eq!(outcome, Outcome::Stopped { step: 3 });
-        train::resume(&stopped, &around(), &mut go_on).unwrap();
+        train::resume(&stopped, &context(), &mut go_on).unwrap();
         assert!(result(&stopped) == expected, "{objective}: stopped and resumed");
 
         // Killed after step 5: what is on disk then has a checkpoint of step 4 and events of step 5.
@@ -114,12 +114,12 @@ fn resuming_gives_the_bits_of_never_stopping() {
             }
             ControlFlow::Continue(())
         };
-        train::start("test", &config, &running, &around(), &mut snapshot).unwrap();
+        train::start("test", &config, &running, &context(), &mut snapshot).unwrap();
         // A line that the kill cut short.
         let mut events = fs::read_to_string(killed.join("events.jsonl")).unwrap();
         events.push_str("{\"step\":6,\"ev");
         fs::write(killed.join("events.jsonl"), events).unwrap();
-        train::resume(&killed, &around(), &mut go_on).unwrap();
+        train::resume(&killed, &context(), &mut go_on).unwrap();
         assert!(result(&killed) == expected, "{objective}: killed and resumed");
     }
 }
@@ -133,7 +133,7 @@ fn threads_do_not_change_the_bits() {
             .map(|threads| {
                 let run = folder.path().join(format!("threads-{threads}"));
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-                pool.install(|| train::start("test", &config, &run, &around(), &mut go_on)).unwrap();
+                pool.install(|| train::start("test", &config, &run, &context(), &mut go_on)).unwrap();
                 result(&run)
             })
             .into();
@@ -151,19 +151,19 @@ fn a_changed_configuration_or_data_is_refused() {
         Event::Step { step: 2, .. } => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     };
-    train::start("test", &config, &run, &around(), &mut stop).unwrap();
-    let message = train::start("test", &config, &run, &around(), &mut go_on).unwrap_err().to_string();
+    train::start("test", &config, &run, &context(), &mut stop).unwrap();
+    let message = train::start("test", &config, &run, &context(), &mut go_on).unwrap_err().to_string();
     assert!(message.contains("--resume"), "{message}");
 
     let file = run.join("config.toml");
     let original = fs::read_to_string(&file).unwrap();
     fs::write(&file, original.replace("learning_rate = 0.001", "learning_rate = 0.01")).unwrap();
-    let message = train::resume(&run, &around(), &mut go_on).unwrap_err().to_string();
+    let message = train::resume(&run, &context(), &mut go_on).unwrap_err().to_string();
     assert!(message.contains("another configuration"), "{message}");
     fs::write(&file, original).unwrap();
 
     Images::new(1, 1, 16, 16, vec![0.5; 256]).unwrap().write_png(0, &source.join("bar/99.png")).unwrap();
-    let message = train::resume(&run, &around(), &mut go_on).unwrap_err().to_string();
+    let message = train::resume(&run, &context(), &mut go_on).unwrap_err().to_string();
     assert!(message.contains("fingerprint"), "{message}");
 }
 
@@ -180,7 +180,7 @@ fn a_loss_that_is_not_finite_stops_the_run() {
         gan.activation_penalty = 0.0;
     }
     let run = folder.path().join("run");
-    let message = train::start("test", &config, &run, &around(), &mut go_on).unwrap_err().to_string();
+    let message = train::start("test", &config, &run, &context(), &mut go_on).unwrap_err().to_string();
     assert!(message.contains("at step") && message.contains("last.safetensors"), "{message}");
 }
 

@@ -67,12 +67,12 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let begin = Instant::now();
-    let around = global.surroundings()?;
-    let (bytes, path) = around.models.bytes(&arguments.generator)?;
-    let generator = Generator::parse(&bytes, &path, &around.place)?;
+    let context = global.context()?;
+    let (bytes, path) = context.models.bytes(&arguments.generator)?;
+    let generator = Generator::parse(&bytes, &path, &context.place)?;
     let shape = generator.net.output();
     let features = arguments.features.as_deref().unwrap_or(&generator.features);
-    let map = FeatureMap::named(features, &around.models, &around.place)?;
+    let map = FeatureMap::named(features, &context.models, &context.place)?;
     let likes = Likes::read(&arguments.likes, &map, shape, global)?;
     let shown = likes.shown.clone();
     let default = |inputs: &kme::Points| {
@@ -133,8 +133,8 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     Ok(true)
 }
 
-/// Three digits: a bandwidth is a scale, not a measurement, and is printed.
+/// Three digits, since a bandwidth is a scale, not a measurement; rounded up, so that it stays above what mixing needs.
 fn rounded(c: f64) -> f64 {
     let unit = 10_f64.powi(c.log10().floor() as i32 - 2);
-    ((c / unit).round() * unit * 1e9).round() / 1e9
+    ((c / unit).ceil() * unit * 1e9).round() / 1e9
 }

@@ -29,12 +29,12 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
-    let around = global.surroundings()?;
+    let context = global.context()?;
     if !(1..=1_000_000).contains(&arguments.n) {
         return Err(Error::value("number of pictures (-n)", arguments.n, "1 to 1000000"));
     }
-    let (bytes, path) = around.models.bytes(&arguments.generator)?;
-    let generator = Generator::parse(&bytes, &path, &around.place)?;
+    let (bytes, path) = context.models.bytes(&arguments.generator)?;
+    let generator = Generator::parse(&bytes, &path, &context.place)?;
     let pictures = generator.sample(arguments.n, global.seed)?;
     let out = &arguments.output;
     if out.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")) {

@@ -53,7 +53,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let Some(path) = &arguments.output else {
         return Err(Error::value("-o", "(nothing)", "the folder of the run"));
     };
-    let around = global.surroundings()?;
+    let context = global.context()?;
     progress::catch_interrupt();
     let bar = progress::bar(global, 0, "train");
     let mut pictures = 0;
@@ -78,7 +78,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         progress::flow()
     };
     let outcome = if arguments.resume {
-        train::resume(path, &around, &mut observer)
+        train::resume(path, &context, &mut observer)
     } else {
         let preset = arguments.preset.as_deref().unwrap_or_default();
         let mut config = Config::load(preset)?;
@@ -91,7 +91,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         if global.seed != 0 {
             config.seed = global.seed;
         }
-        train::start(preset, &config, path, &around, &mut observer)
+        train::start(preset, &config, path, &context, &mut observer)
     };
     bar.finish_and_clear();
     let (finished, step) = match outcome? {

@@ -3,6 +3,7 @@
 use super::arithmetic::Entries;
 use burn::tensor::{Bool, Tensor};
 use kme::kernel::{Kernel, Pair, Slope};
+use kme::{Error, Result};
 
 fn squared_norms(x: &Tensor<2>) -> Tensor<2> {
     (x.clone() * x.clone()).sum_dim(1)
@@ -34,13 +35,31 @@ fn diagonal_sum(kernel: &Kernel, x: &Tensor<2>) -> Tensor<1> {
     kernel.diagonal(&Entries(squared_norms(x))).0.sum()
 }
 
+/// For a kernel of differences alone, both sets moved by one constant vector, which changes no value but keeps the digits
+/// of ‖x‖² + ‖y‖² − 2⟨x,y⟩ where the points lie far from the origin.
+fn centred(kernel: &Kernel, x: &Tensor<2>, y: &Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+    if !kernel.is_radial() {
+        return (x.clone(), y.clone());
+    }
+    let centre = y.clone().detach().mean_dim(0);
+    (x.clone() - centre.clone(), y.clone() - centre)
+}
+
 /// The unbiased estimate of MMD²: Σ_{i≠j}k(xᵢ,xⱼ)/n(n−1) + Σ_{i≠j}k(yᵢ,yⱼ)/m(m−1) − 2 Σᵢⱼk(xᵢ,yⱼ)/nm. May be negative.
 ///
-/// Shapes: x (n, d), y (m, d), n, m ≥ 2 → (1). Reference: Gretton et al., JMLR 2012, eq. 3; all nm cross pairs are kept.
-pub fn mmd2_unbiased(kernel: &Kernel, x: &Tensor<2>, y: &Tensor<2>) -> Tensor<1> {
+/// Shapes: x (n, d), y (m, d) → (1). Reference: Gretton et al., JMLR 2012, eq. 3; all nm cross pairs are kept.
+///
+/// # Errors
+/// When n or m is below 2.
+pub fn mmd2_unbiased(kernel: &Kernel, x: &Tensor<2>, y: &Tensor<2>) -> Result<Tensor<1>> {
+    let least = x.dims()[0].min(y.dims()[0]);
+    if least < 2 {
+        return Err(Error::value("number of points", least, "at least 2 on either side for the unbiased estimator"));
+    }
     let (n, m) = (x.dims()[0] as f64, y.dims()[0] as f64);
-    off_diagonal_sum(kernel, x) / (n * (n - 1.0)) + off_diagonal_sum(kernel, y) / (m * (m - 1.0))
-        - cross_sum(kernel, x, y) * (2.0 / (n * m))
+    let (x, y) = centred(kernel, x, y);
+    Ok(off_diagonal_sum(kernel, &x) / (n * (n - 1.0)) + off_diagonal_sum(kernel, &y) / (m * (m - 1.0))
+        - cross_sum(kernel, &x, &y) * (2.0 / (n * m)))
 }
 
 /// The biased estimate of MMD², ‖μ_x − μ_y‖² of the empirical embeddings. Never negative but for rounding.
@@ -48,8 +67,9 @@ pub fn mmd2_unbiased(kernel: &Kernel, x: &Tensor<2>, y: &Tensor<2>) -> Tensor<1>
 /// Shapes: x (n, d), y (m, d) → (1). Reference: Gretton et al., JMLR 2012, eq. 5.
 pub fn mmd2_biased(kernel: &Kernel, x: &Tensor<2>, y: &Tensor<2>) -> Tensor<1> {
     let (n, m) = (x.dims()[0] as f64, y.dims()[0] as f64);
+    let (x, y) = centred(kernel, x, y);
     let within = |z: &Tensor<2>| off_diagonal_sum(kernel, z) + diagonal_sum(kernel, z);
-    within(x) / (n * n) + within(y) / (m * m) - cross_sum(kernel, x, y) * (2.0 / (n * m))
+    within(&x) / (n * n) + within(&y) / (m * m) - cross_sum(kernel, &x, &y) * (2.0 / (n * m))
 }
 
 /// A fixed embedding μ = Σ wᵢ k(xᵢ, ·) that points are moved towards.
@@ -69,13 +89,12 @@ impl Target {
 
     /// ‖μ − ν‖² for the uniformly weighted points ν of shape (n, d): ‖μ‖² + mean k(yᵢ,yⱼ) − 2 meanⱼ Σᵢ wᵢ k(xᵢ,yⱼ).
     ///
-    /// Reference: Jitkrittum et al., ICML 2019, eq. 3.
+    /// Reference: Jitkrittum et al., ICML 2019, eq. 2.
     pub fn mmd2(&self, y: &Tensor<2>) -> Tensor<1> {
         let n = y.dims()[0] as f64;
-        let tracked = y.is_autodiff();
-        let lift = |t: &Tensor<2>| if tracked { t.clone().autodiff() } else { t.clone() };
-        let within = (off_diagonal_sum(&self.kernel, y) + diagonal_sum(&self.kernel, y)) / (n * n);
-        let cross = self.kernel.value(&pair(y, &lift(&self.points))).0 * lift(&self.weights);
+        let (y, points) = centred(&self.kernel, y, &self.points);
+        let within = (off_diagonal_sum(&self.kernel, &y) + diagonal_sum(&self.kernel, &y)) / (n * n);
+        let cross = self.kernel.value(&pair(&y, &points)).0 * self.weights.clone();
         within - cross.sum() * (2.0 / n) + self.norm2
     }
 }

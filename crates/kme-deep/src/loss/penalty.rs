@@ -33,7 +33,7 @@ pub fn gradient_penalty(
     Ok(((norm.clone() - 1.0) * (norm - 1.0)).mean())
 }
 
-/// Σ over layers of the mean squared activation, for a batch of real pictures and as many generated ones:
+/// Σ over layers of the mean squared activation, for a batch of real pictures followed by as many generated ones:
 /// the real batch's mean plus the generated batch's mean.
 ///
 /// `activations` are the outputs of the critic's convolution and linear layers, before the nonlinearity.

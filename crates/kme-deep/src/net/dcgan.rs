@@ -42,12 +42,14 @@ pub fn dcgan_generator(size: usize, channels: usize, width: usize, latent: usize
     ];
     let maps = [8 * width, 4 * width, 2 * width, width, channels];
     for stage in 0..STAGES {
-        // From side s the transposed convolution gives 2s − 1 + extra; the wanted side is 2s or 2s − 1.
+        // From side s the transposed convolution gives 2s − 1 + output_padding; the wanted side is 2s or 2s − 1.
         let (from, to) = (sides[STAGES - stage], sides[STAGES - stage - 1]);
-        let extra = to + 1 - 2 * from;
+        let output_padding = to + 1 - 2 * from;
         let [inputs, outputs] = [maps[stage], maps[stage + 1]];
-        layers
-            .push(TransposedConv { inputs, outputs, kernel: KERNEL, stride: 2, padding: 2, extra, bias: true }.into());
+        layers.push(
+            TransposedConv { inputs, outputs, kernel: KERNEL, stride: 2, padding: 2, output_padding, bias: true }
+                .into(),
+        );
         if stage + 1 < STAGES {
             layers.push(BatchNorm::new(outputs).into());
             layers.push(Relu {}.into());

@@ -1,7 +1,6 @@
 //! Network files: one safetensors file holds the weights and, in its metadata, everything needed to rebuild the network.
 
-use super::{Layer, Net, Place, layer::Shape};
-use half::f16;
+use super::{Layer, Net, Place, layer::Shape, param::Spec};
 use kme::{Error, Result};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -13,21 +12,12 @@ use std::path::Path;
 /// The metadata key under which the description of a file stands, as JSON.
 const KEY: &str = "kme";
 
-/// The precision in which weights are stored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Storage {
-    #[default]
-    F32,
-    /// Half the size, for shipping; relative rounding error at most 2⁻¹¹.
-    F16,
-}
-
 /// A network on disk: its description `C` and its tensors.
 ///
 /// `C` says what the network is for (a generator with its latent law, a classifier with its classes, ...).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ModelFile<C> {
+pub(crate) struct ModelFile<C> {
     /// Version of this layout.
     pub format: u32,
     /// Shape of one input: channels, height, width.
@@ -43,27 +33,21 @@ impl<C: Serialize + DeserializeOwned> ModelFile<C> {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn write(path: &Path, net: &Net, card: C, storage: Storage) -> Result<()> {
+    pub fn write(path: &Path, net: &Net, card: C) -> Result<()> {
         let header = Self { format: Self::FORMAT, input: net.input(), layers: net.layers().to_vec(), card };
         let tensors = net
             .params()
             .iter()
             .map(|p| (p.name.clone(), p.shape.clone(), super::place::numbers_f32(p.value.clone().inner())))
             .collect();
-        write_tensors(path, &header, tensors, storage)
+        write_tensors(path, &header, tensors)
     }
 
-    /// Reads a network, and the SHA-256 of the file.
+    /// A network from a file's bytes, its description, and the bytes' SHA-256; `path` is for messages.
     ///
     /// # Errors
-    /// When the file is missing, truncated, not a network of this program, of another kind, or a tensor is missing, has
-    /// another shape or holds a number that is not finite.
-    pub fn read(path: &Path, place: &Place) -> Result<(Net, C, String)> {
-        let bytes = std::fs::read(path).map_err(|e| Error::file(path, e))?;
-        Self::parse(&bytes, path, place)
-    }
-
-    /// Like [`read`](Self::read), from bytes; `path` is for messages.
+    /// When they are truncated, not a network of this program, of another kind, or a tensor is missing, has another shape or
+    /// holds a number that is not finite.
     pub fn parse(bytes: &[u8], path: &Path, place: &Place) -> Result<(Net, C, String)> {
         let (header, tensors): (Self, _) = parse_tensors(bytes, path)?;
         if header.format != Self::FORMAT {
@@ -72,7 +56,7 @@ impl<C: Serialize + DeserializeOwned> ModelFile<C> {
                 format!("format {} of a network file; this program reads {}", header.format, Self::FORMAT),
             ));
         }
-        let net = Net::with_values(header.layers, header.input, place, |name, shape| {
+        let net = Net::with_values(header.layers, header.input, place, |Spec { name, shape, .. }| {
             let (found, values) =
                 tensors.get(name).ok_or_else(|| Error::file(path, format!("tensor {name} is missing")))?;
             if found != shape {
@@ -100,32 +84,37 @@ pub fn sha256(bytes: &[u8]) -> String {
 pub(crate) type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 
 /// Writes a description and tensors as a safetensors file, beside `path` and renamed there.
+///
+/// # Errors
+/// When a number is not finite, so that a good file is never replaced by a bad one, or the file cannot be written.
 pub(crate) fn write_tensors<H: Serialize>(
     path: &Path,
     header: &H,
     tensors: Vec<(String, Vec<usize>, Vec<f32>)>,
-    storage: Storage,
 ) -> Result<()> {
+    for (name, _, values) in &tensors {
+        check_finite(path, name, values)?;
+    }
     let description = serde_json::to_string(header).map_err(|e| Error::file(path, e))?;
     let encoded: Vec<(String, Vec<usize>, Vec<u8>)> = tensors
         .into_iter()
-        .map(|(name, shape, values)| {
-            let bytes = match storage {
-                Storage::F32 => values.iter().flat_map(|x| x.to_le_bytes()).collect(),
-                Storage::F16 => values.iter().flat_map(|&x| f16::from_f32(x).to_le_bytes()).collect(),
-            };
-            (name, shape, bytes)
-        })
+        .map(|(name, shape, values)| (name, shape, values.iter().flat_map(|x| x.to_le_bytes()).collect()))
         .collect();
-    let dtype = if storage == Storage::F32 { Dtype::F32 } else { Dtype::F16 };
     let views = encoded
         .iter()
-        .map(|(name, shape, bytes)| Ok((name.as_str(), TensorView::new(dtype, shape.clone(), bytes)?)))
+        .map(|(name, shape, bytes)| Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
         .collect::<std::result::Result<Vec<_>, safetensors::SafeTensorError>>()
         .map_err(|e| Error::file(path, e))?;
     let bytes = safetensors::serialize(views, Some(HashMap::from([(KEY.to_string(), description)])))
         .map_err(|e| Error::file(path, e))?;
     kme::io::write_atomically(path, |file| file.write_all(&bytes))
+}
+
+fn check_finite(path: &Path, tensor: &str, values: &[f32]) -> Result<()> {
+    match values.iter().position(|x| !x.is_finite()) {
+        Some(i) => Err(Error::file(path, format!("tensor {tensor} holds {} at position {i}", values[i]))),
+        None => Ok(()),
+    }
 }
 
 /// Reads a description and tensors; every number is finite.
@@ -144,12 +133,9 @@ pub(crate) fn parse_tensors<H: DeserializeOwned>(bytes: &[u8], path: &Path) -> R
     for (name, view) in file.tensors() {
         let values: Vec<f32> = match view.dtype() {
             Dtype::F32 => view.data().as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect(),
-            Dtype::F16 => view.data().as_chunks().0.iter().map(|&b| f16::from_le_bytes(b).to_f32()).collect(),
-            other => return Err(Error::file(path, format!("tensor {name} holds {other:?}; F32 or F16 is read"))),
+            other => return Err(Error::file(path, format!("tensor {name} holds {other:?}; F32 is read"))),
         };
-        if let Some(i) = values.iter().position(|x| !x.is_finite()) {
-            return Err(Error::file(path, format!("tensor {name} holds {} at position {i}", values[i])));
-        }
+        check_finite(path, &name, &values)?;
         tensors.insert(name, (view.shape().to_vec(), values));
     }
     Ok((header, tensors))

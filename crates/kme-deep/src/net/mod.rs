@@ -3,11 +3,11 @@
 mod dcgan;
 pub(crate) mod file;
 pub mod layer;
-pub mod param;
+mod param;
 pub mod place;
 
 pub use dcgan::{dcgan_critic, dcgan_generator};
-pub use file::{ModelFile, Storage};
+pub(crate) use file::ModelFile;
 pub use layer::{Layer, Mode};
 pub use param::{Init, Param};
 pub use place::Place;
@@ -15,6 +15,7 @@ pub use place::Place;
 use burn::tensor::{Gradients, Tensor};
 use kme::{Error, Result};
 use layer::{Run, Saved, Shape};
+use param::Spec;
 
 /// A network: layers one after another, and their parameters.
 ///
@@ -45,29 +46,29 @@ impl Net {
     /// # Errors
     /// When a layer does not fit the shape that reaches it.
     pub fn new(layers: Vec<Layer>, input: Shape, init: Init, seed: u64, place: &Place) -> Result<Self> {
-        let output = layer::output_shape_all(&layers, input)?;
-        let params = layer::specs_all(&layers, "")
-            .into_iter()
-            .map(|spec| {
-                let value = init.draw(&spec, seed, place);
-                Param { name: spec.name, shape: spec.shape, role: spec.role, value }
-            })
-            .collect();
-        Ok(Self { layers, params, input, output, place: place.clone() })
+        Self::with_values(layers, input, place, |spec| Ok(init.draw(spec, seed, place)))
     }
 
-    /// The same network with the parameters that `value` gives for each name and shape.
+    /// A network with the parameters that `value` gives.
     pub(crate) fn with_values(
         layers: Vec<Layer>,
         input: Shape,
         place: &Place,
-        mut value: impl FnMut(&str, &[usize]) -> Result<Tensor<1>>,
+        mut value: impl FnMut(&Spec) -> Result<Tensor<1>>,
     ) -> Result<Self> {
+        const MOST: usize = 1 << 28;
         let output = layer::output_shape_all(&layers, input)?;
-        let params = layer::specs_all(&layers, "")
+        let specs = layer::specs_all(&layers, "");
+        let count = specs.iter().try_fold(0usize, |sum, spec| {
+            spec.shape.iter().try_fold(1usize, |product, &side| product.checked_mul(side))?.checked_add(sum)
+        });
+        if count.is_none_or(|count| count > MOST) {
+            return Err(Error::value("number of parameters", count.unwrap_or(usize::MAX), format!("at most {MOST}")));
+        }
+        let params = specs
             .into_iter()
             .map(|spec| {
-                let value = value(&spec.name, &spec.shape)?;
+                let value = value(&spec)?;
                 Ok(Param { name: spec.name, shape: spec.shape, role: spec.role, value })
             })
             .collect::<Result<_>>()?;
@@ -135,22 +136,13 @@ impl Net {
         net
     }
 
-    /// A copy whose parameters are constants of a gradient computation: gradients pass through to the input.
-    pub fn constant(&self) -> Self {
-        let mut net = self.clone();
-        for param in &mut net.params {
-            param.value = param.value.clone().inner().autodiff();
-        }
-        net
-    }
-
     /// The gradients of a [`tracked`](Self::tracked) network's trained parameters, in order; zero where the loss does not
     /// depend on one.
-    pub fn gradients(&self, gradients: &Gradients) -> Vec<Tensor<1>> {
+    pub fn gradients(&self, mut gradients: Gradients) -> Vec<Tensor<1>> {
         self.params
             .iter()
             .filter(|p| p.is_trained())
-            .map(|p| p.value.grad(gradients).unwrap_or_else(|| p.value.clone().inner().zeros_like()))
+            .map(|p| p.value.grad_remove(&mut gradients).unwrap_or_else(|| p.value.clone().inner().zeros_like()))
             .collect()
     }
 
@@ -159,7 +151,7 @@ impl Net {
     /// # Errors
     /// When the input's shape is not the network's.
     pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Result<Tensor<4>> {
-        Ok(self.pass(x, mode, false)?.output)
+        Ok(self.run(x, mode, false, false)?.0)
     }
 
     /// The forward pass with all that its pullback needs; `activations` keeps the outputs of linear and convolution layers.
@@ -167,6 +159,12 @@ impl Net {
     /// # Errors
     /// When the input's shape is not the network's.
     pub fn pass(&self, x: Tensor<4>, mode: Mode, activations: bool) -> Result<Pass> {
+        let (output, saved, run) = self.run(x, mode, true, activations)?;
+        let activations = run.activations.unwrap_or_default();
+        Ok(Pass { output, activations, saved, mode, updates: run.updates })
+    }
+
+    fn run(&self, x: Tensor<4>, mode: Mode, keep: bool, activations: bool) -> Result<(Tensor<4>, Vec<Saved>, Run)> {
         let [_, c, h, w] = x.dims();
         if [c, h, w] != self.input {
             return Err(Error::value(
@@ -175,10 +173,9 @@ impl Net {
                 format!("{}x{}x{} for this network", self.input[0], self.input[1], self.input[2]),
             ));
         }
-        let mut run = Run { mode, updates: Vec::new(), activations: activations.then(Vec::new) };
+        let mut run = Run { mode, keep, updates: Vec::new(), activations: activations.then(Vec::new) };
         let (output, saved) = layer::forward_all(&self.layers, &self.params, x, &mut run);
-        let activations = run.activations.unwrap_or_default();
-        Ok(Pass { output, activations, saved, mode, updates: run.updates })
+        Ok((output, saved, run))
     }
 
     /// Jᵀ · cotangent: the gradient of ⟨cotangent, f(x)⟩ in x, at the input of `pass`.
@@ -189,8 +186,8 @@ impl Net {
         layer::pullback_all(&self.layers, &self.params, &pass.saved, pass.mode, cotangent)
     }
 
-    /// Takes over the running statistics that a training pass moved.
-    pub fn absorb(&mut self, pass: &Pass) {
+    /// Takes over the running statistics of batch normalisation that a training pass moved.
+    pub fn update_running_statistics(&mut self, pass: &Pass) {
         for (name, value) in &pass.updates {
             if let Some(param) = self.params.iter_mut().find(|p| &p.name == name) {
                 param.value = value.clone();

@@ -77,11 +77,6 @@ impl Place {
     pub fn device(&self) -> &Device {
         &self.device
     }
-
-    /// Whether results on this place repeat bit for bit (true for the processor).
-    pub fn is_exact(&self) -> bool {
-        self.device == Device::flex()
-    }
 }
 
 /// The numbers of a tensor in double precision, row after row. Waits for the device.

@@ -2,7 +2,7 @@
 //!
 //! Minimises ‖μ − (1/n) Σⱼ k(φ(g(zⱼ)), ·)‖² over the latents z₁ … z_n by Adam, where μ is any embedding in the features φ.
 //! Reference: Jitkrittum, Sangkloy, Gondal, Raj, Hays, Schölkopf, "Kernel mean matching for content addressability of GANs",
-//! ICML 2019, eq. 3.
+//! ICML 2019, eq. 2.
 
 use crate::feature::FeatureMap;
 use crate::image::Images;
@@ -11,6 +11,7 @@ use crate::model::Generator;
 use crate::net::{Mode, place};
 use burn::optim::{AdamConfig, Optimizer};
 use burn::tensor::Tensor;
+use kme::kernel::Definiteness;
 use kme::points::Data;
 use kme::sums::{self, Precision};
 use kme::{Embedding, Error, Kernel, Points, Result, rng};
@@ -45,7 +46,7 @@ pub struct Matched {
     pub pictures: Images,
     /// Their latents, row after row.
     pub latents: Vec<f32>,
-    /// MMD² to the target of the first n latents drawn, before any choice or step.
+    /// MMD² to the target of n latents drawn without any choice.
     pub random: f64,
     /// MMD² to the target of the starting latents.
     pub before: f64,
@@ -65,14 +66,15 @@ pub struct Matched {
 /// When the two do not have the same dimension.
 pub fn bandwidth(inputs: &Points, samples: &Points) -> Result<f64> {
     let distance: Kernel = "energy".parse()?;
-    let pairs =
-        |n: usize, m: usize| -> Vec<(usize, usize)> { (0..n).flat_map(|i| (0..m).map(move |j| (i, j))).collect() };
-    // A few hundred inputs tell the scale as well as all of them.
-    let some = inputs.len().min(200);
-    let greatest =
-        sums::pairs(&distance, inputs, inputs, &pairs(some, some))?.into_iter().map(|v| -v).fold(0.0, f64::max);
-    let mut between: Vec<f64> =
-        sums::pairs(&distance, inputs, samples, &pairs(some, samples.len()))?.into_iter().map(|v| -v).collect();
+    // A few hundred inputs, evenly from all of them, tell the scale as well as all.
+    let n = inputs.len();
+    let inputs = inputs.select(&(0..n.min(200)).map(|i| i * n / n.min(200)).collect::<Vec<_>>())?;
+    let distances = |others: &Points| -> Result<Vec<f64>> {
+        let pairs: Vec<_> = (0..inputs.len()).flat_map(|i| (0..others.len()).map(move |j| (i, j))).collect();
+        Ok(sums::pairs(&distance, &inputs, others, &pairs)?.into_iter().map(|value| -value).collect())
+    };
+    let greatest = distances(&inputs)?.into_iter().fold(0.0, f64::max);
+    let mut between = distances(samples)?;
     between.sort_by(f64::total_cmp);
     let median = between[between.len() / 2];
     let c = median.max(greatest / std::f64::consts::SQRT_2);
@@ -86,7 +88,7 @@ pub fn bandwidth(inputs: &Points, samples: &Points) -> Result<f64> {
 impl Match {
     fn check(&self) -> Result<()> {
         let positive = |name: &str, value: usize| {
-            if value > 0 { Ok(()) } else { Err(Error::value(name, value, "at least 1")) }
+            if (1..=10_000).contains(&value) { Ok(()) } else { Err(Error::value(name, value, "1 to 10000")) }
         };
         positive("number of pictures (-n)", self.n)?;
         positive("--best-of", self.best_of)?;
@@ -115,17 +117,28 @@ impl Match {
         progress: &mut dyn FnMut(usize, f64) -> ControlFlow<()>,
     ) -> Result<Matched> {
         self.check()?;
-        map.identity(generator.net.output()).check_same(target.features())?;
+        let shape = generator.net.output();
+        map.identity(shape).check_same(target.features())?;
+        if map.input().is_some_and(|input| input != shape) {
+            return Err(Error::value(
+                "feature map",
+                &target.features().name,
+                format!(
+                    "one for pictures of shape {shape:?}, which this generator makes; name another with --features"
+                ),
+            ));
+        }
         let kernel = target.kernel();
+        let total: f64 = target.weights().iter().sum();
+        if kernel.definiteness() == Definiteness::Conditional && (total - 1.0).abs() > 1e-6 {
+            return Err(Error::value(
+                "sum of the target's weights",
+                total,
+                format!("1 for the kernel {kernel}, which compares nothing but distributions"),
+            ));
+        }
         let place = generator.net.place();
-        let norm2 = sums::cross(
-            kernel,
-            target.points(),
-            Some(target.weights()),
-            target.points(),
-            Some(target.weights()),
-            Precision::F64,
-        )?;
+        let norm2 = target.norm2(Precision::F64)?;
         let goal = Target::new(
             kernel.clone(),
             place.tensor_f64(numbers(target.points()), [target.len(), target.dim()]),
@@ -133,18 +146,21 @@ impl Match {
             norm2,
         );
         let dim = generator.latent.dim;
-        let mmd2 = |z: &[f32]| exact_mmd2(target, norm2, &map.features(&generator.pictures(z)?)?);
+        let mmd2 = |z: &[f32]| {
+            let points = map.features(&generator.pictures(z)?)?;
+            Embedding::of_sample(points, None, kernel.clone(), target.features().clone(), None)?
+                .mmd2(target, Precision::F64)
+        };
         let (first, start) = self.starting_latents(generator, map, target)?;
         let (random, before) = (mmd2(&first)?, mmd2(&start)?);
 
-        let constant = generator.net.constant();
         let adam = AdamConfig::new().with_beta_1(0.9).with_beta_2(0.999).with_epsilon(1e-8).build();
         let mut state = None;
         let mut z: Tensor<1> = place.tensor(self.clamped(start.clone()), [self.n * dim]);
         let mut best = (f64::INFINITY, z.clone());
         for step in 0..=self.steps {
             let leaf = z.clone().autodiff().require_grad();
-            let pictures = constant.forward(leaf.clone().reshape([self.n, dim, 1, 1]), Mode::Evaluate)?;
+            let pictures = generator.net.forward(leaf.clone().reshape([self.n, dim, 1, 1]), Mode::Evaluate)?;
             let loss = goal.mmd2(&map.tensor(pictures)?);
             let value = place::scalar(loss.clone().inner());
             if value < best.0 {
@@ -154,7 +170,7 @@ impl Match {
                 break;
             }
             // Kernels differ in scale by orders of magnitude; relative to the start, Adam's ε is small for all of them.
-            let gradients = (loss / before.abs().max(f64::MIN_POSITIVE)).backward();
+            let gradients = (loss / before.abs().max(f32::MIN_POSITIVE.into())).backward();
             let Some(gradient) = leaf.grad(&gradients) else { break };
             let (moved, next) = adam.step(self.learning_rate, z, gradient, state.take());
             state = next;
@@ -217,14 +233,6 @@ impl Match {
         }
         Ok((first, start))
     }
-}
-
-/// ‖μ − ν‖² for the uniformly weighted points ν, in double precision.
-fn exact_mmd2(target: &Embedding, norm2: f64, points: &Points) -> Result<f64> {
-    let n = points.len() as f64;
-    let within = sums::within(target.kernel(), points, None, Precision::F64)?;
-    let cross = sums::cross(target.kernel(), points, None, target.points(), Some(target.weights()), Precision::F64)?;
-    Ok(norm2 + (within.off_diagonal + within.diagonal) / (n * n) - 2.0 * cross / n)
 }
 
 /// The coordinates of points in double precision, row after row.

@@ -10,7 +10,7 @@ use crate::loss::flat;
 use crate::model::{Classifier, Made};
 use crate::net::file::Tensors;
 use crate::net::layer::{AveragePool, BatchNorm, Conv, Layer, Linear, Relu, Reshape};
-use crate::net::{Init, Mode, Net, Place, Storage, place};
+use crate::net::{Init, Mode, Net, Place, place};
 use burn::tensor::{Int, Tensor, TensorData, activation};
 use kme::{Error, Result, rng};
 use rand::RngExt;
@@ -39,7 +39,7 @@ fn layers(size: usize, channels: usize, objective: &ClassifierObjective, classes
         layers.push(BatchNorm::new(outputs).into());
         layers.push(Relu {}.into());
         if pool {
-            layers.push(AveragePool { window: 2 }.into());
+            layers.push(AveragePool { kernel: 2 }.into());
         }
     }
     let inputs = 4 * w * side * side;
@@ -49,6 +49,27 @@ fn layers(size: usize, channels: usize, objective: &ClassifierObjective, classes
     let features_after = layers.len();
     layers.push(Linear { inputs: objective.features, outputs: classes, bias: true }.into());
     (layers, features_after)
+}
+
+/// Refuses held-out pictures whose labels do not mean what the training pictures' labels mean.
+fn check_held_out(config: &Config, data: &Dataset, held_out: &Dataset, classes: usize) -> Result<()> {
+    let source = config.data.held_out.as_deref().unwrap_or_default();
+    let Some(labels) = held_out.labels() else {
+        return Err(Error::value("data.held_out", source, "pictures with labels, like data.source"));
+    };
+    if held_out.class_names() != data.class_names() {
+        let names = |d: &Dataset| d.class_names().map_or("no names".into(), |names| names.join(", "));
+        return Err(Error::mismatch(
+            "classes of data.source and data.held_out",
+            names(data),
+            names(held_out),
+            "give both the same classes",
+        ));
+    }
+    match labels.iter().find(|&&label| label as usize >= classes) {
+        Some(label) => Err(Error::value("label in data.held_out", label, format!("0 to {}", classes - 1))),
+        None => Ok(()),
+    }
 }
 
 impl Trainer {
@@ -71,6 +92,9 @@ impl Trainer {
                 ));
             }
         };
+        if let Some(held_out) = &held_out {
+            check_held_out(config, data, held_out, classes.len())?;
+        }
         let (size, channels) = (config.data.size, config.data.channels);
         let (layers, features_after) = layers(size, channels, objective, classes.len());
         let net = Net::new(layers, [channels, size, size], Init::He, config.seed, place)?;
@@ -139,16 +163,15 @@ impl Task for Trainer {
         let n = labels.len();
         let x = self.augmented(&data.gather(&indices)?, step);
         let net = self.net.tracked();
-        let pass = net.pass(x.autodiff(), Mode::Train, false)?;
+        let pass = net.pass(x, Mode::Train, false)?;
         let log_probabilities = activation::log_softmax(flat(pass.output.clone()), 1);
         let labels: Vec<i32> = labels.into_iter().map(|l| l as i32).collect();
-        let labels: Tensor<2, Int> =
-            Tensor::from_data(TensorData::new(labels, [n, 1]), &self.place.device().clone().autodiff());
+        let labels: Tensor<2, Int> = Tensor::from_data(TensorData::new(labels, [n, 1]), self.place.device());
         let loss = log_probabilities.gather(1, labels).mean().neg();
         let value = place::scalar(loss.clone().inner());
-        let gradients = net.gradients(&loss.backward());
+        let gradients = net.gradients(loss.backward());
         self.net = self.adam.step(&self.net, gradients, step);
-        self.net.absorb(&pass);
+        self.net.update_running_statistics(&pass);
         Ok(vec![("cross_entropy", value), ("learning_rate", self.adam.learning_rate(step))])
     }
 
@@ -171,7 +194,7 @@ impl Task for Trainer {
     }
 
     fn write_model(&self, path: &Path, step: u64) -> Result<()> {
-        self.model(step).write(path, Storage::F32)
+        self.model(step).write(path)
     }
 
     fn state(&self) -> Vec<(String, Vec<usize>, Vec<f32>)> {
@@ -180,8 +203,8 @@ impl Task for Trainer {
         state
     }
 
-    fn restore(&mut self, tensors: &Tensors) -> Result<()> {
+    fn restore(&mut self, step: u64, tensors: &Tensors) -> Result<()> {
         self.net = restored_net("net", &self.net, tensors)?;
-        self.adam.restore(&self.net, |name| tensors.get(&format!("adam.{name}")).map(|(_, v)| v.clone()))
+        self.adam.restore(&self.net, step, |name| tensors.get(&format!("adam.{name}")).map(|(_, v)| v.clone()))
     }
 }

@@ -10,6 +10,9 @@ use std::path::Path;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
+    /// What the run was begun as: a preset's name or a file. Set by the program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preset: Option<String>,
     pub seed: u64,
     /// Training steps; for a GAN, steps of the generator.
     pub steps: u64,
@@ -46,7 +49,7 @@ pub enum Objective {
     Classifier(ClassifierObjective),
 }
 
-/// An MMD GAN: a generator against a learned feature map under a characteristic kernel.
+/// An MMD GAN: a generator against the MMD under a kernel on a learned feature map.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MmdGan {
@@ -66,8 +69,8 @@ pub struct MmdGan {
     pub gradient_penalty: f64,
     /// Weight of the activation penalty.
     pub activation_penalty: f64,
-    /// Decay of the exponential moving average of the generator that is sampled and saved; 0 saves the last weights.
-    pub average: f64,
+    /// Decay of the exponential moving average (EMA) of the generator that is sampled and saved; 0 saves the last weights.
+    pub ema_decay: f64,
     /// Feature map in which scores are computed: a model's name, or `pixels`.
     pub features: String,
 }
@@ -166,7 +169,7 @@ impl Config {
             let names: Vec<_> = Self::presets().map(|(name, _)| name).collect();
             return Err(Error::value("preset", text, format!("{}, or a TOML file that exists", names.join(", "))));
         }
-        let toml = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
+        let toml = std::fs::read_to_string(path).map_err(|e| kme::io::read_error(path, &e))?;
         Self::parse(&toml, path)
     }
 
@@ -190,8 +193,12 @@ impl Config {
     /// # Errors
     /// Names the key, the value and what is allowed.
     pub fn check(&self) -> Result<()> {
-        let at_least = |key: &str, value: u64, least: u64| {
-            if value >= least { Ok(()) } else { Err(Error::value(key, value, format!("at least {least}"))) }
+        let count = |key: &str, value: u64, range: std::ops::RangeInclusive<u64>| {
+            if range.contains(&value) {
+                Ok(())
+            } else {
+                Err(Error::value(key, value, format!("{} to {}", range.start(), range.end())))
+            }
         };
         let within = |key: &str, value: f64, range: std::ops::RangeInclusive<f64>| {
             if range.contains(&value) {
@@ -200,11 +207,13 @@ impl Config {
                 Err(Error::value(key, value, format!("{} to {}", range.start(), range.end())))
             }
         };
-        at_least("steps", self.steps, 1)?;
-        at_least("batch", self.batch as u64, 2)?;
-        at_least("log.every", self.log.every, 1)?;
-        at_least("log.samples", self.log.samples, 1)?;
-        at_least("log.checkpoint", self.log.checkpoint, 1)?;
+        const MANY: u64 = 1_000_000_000;
+        count("steps", self.steps, 1..=MANY)?;
+        count("batch", self.batch as u64, 2..=65_536)?;
+        count("log.every", self.log.every, 1..=MANY)?;
+        count("log.samples", self.log.samples, 1..=MANY)?;
+        count("log.checkpoint", self.log.checkpoint, 1..=MANY)?;
+        count("data.size", self.data.size as u64, 4..=1024)?;
         if !matches!(self.data.channels, 1 | 3) {
             return Err(Error::value("data.channels", self.data.channels, "1 (grey) or 3 (colour)"));
         }
@@ -223,16 +232,19 @@ impl Config {
                     ("critic_width", gan.critic_width),
                     ("top", gan.top),
                 ] {
-                    at_least(&format!("objective.{key}"), value as u64, 1)?;
+                    count(&format!("objective.{key}"), value as u64, 1..=8192)?;
                 }
-                at_least("objective.critic_steps", gan.critic_steps, 1)?;
+                count("objective.critic_steps", gan.critic_steps, 1..=1000)?;
                 within("objective.gradient_penalty", gan.gradient_penalty, 0.0..=1e6)?;
                 within("objective.activation_penalty", gan.activation_penalty, 0.0..=1e6)?;
-                within("objective.average", gan.average, 0.0..=0.999999)
+                within("objective.ema_decay", gan.ema_decay, 0.0..=0.999999)
             }
             Objective::Classifier(classifier) => {
-                at_least("objective.width", classifier.width as u64, 1)?;
-                at_least("objective.features", classifier.features as u64, 1)?;
+                if !self.data.size.is_multiple_of(4) {
+                    return Err(Error::value("data.size", self.data.size, "a multiple of 4 for the classifier"));
+                }
+                count("objective.width", classifier.width as u64, 1..=8192)?;
+                count("objective.features", classifier.features as u64, 1..=8192)?;
                 within("objective.shift", classifier.shift as f64, 0.0..=(self.data.size as f64 / 4.0))
             }
         }

@@ -2,7 +2,6 @@
 
 use super::config::Config;
 use super::task::Numbers;
-use crate::net::Storage;
 use crate::net::file::{Tensors, parse_tensors, write_tensors};
 use kme::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -40,8 +39,10 @@ impl Folder {
     /// # Errors
     /// When something is there already, or the folder cannot be made.
     pub fn create(path: &Path) -> Result<Self> {
-        let occupied = fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some()) || path.is_file();
-        if occupied {
+        // Empty folders are what a start leaves that failed before it could write its configuration.
+        let is_empty = |path: &Path| fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+        let occupied = |entry: std::io::Result<fs::DirEntry>| !entry.is_ok_and(|entry| is_empty(&entry.path()));
+        if path.is_file() || fs::read_dir(path).is_ok_and(|mut entries| entries.any(occupied)) {
             return Err(Error::file(path, "exists already; continue it with --resume, or name a new folder"));
         }
         for part in ["samples", "checkpoints"] {
@@ -87,14 +88,8 @@ impl Folder {
     /// The run's configuration.
     pub fn read_config(&self) -> Result<Config> {
         let path = self.path.join("config.toml");
-        let text = fs::read_to_string(&path).map_err(|e| Error::file(&path, e))?;
+        let text = fs::read_to_string(&path).map_err(|e| kme::io::read_error(&path, &e))?;
         Config::parse(&text, &path)
-    }
-
-    /// The preset or file that the run was begun with.
-    pub fn preset(&self) -> String {
-        let text = fs::read_to_string(self.path.join("config.toml")).unwrap_or_default();
-        text.lines().find_map(|line| line.strip_prefix("# preset: ")).unwrap_or("config.toml").to_string()
     }
 
     /// Appends one line to events.jsonl.
@@ -111,15 +106,19 @@ impl Folder {
         file.write_all(line.as_bytes()).map_err(|e| Error::file(&path, e))
     }
 
-    /// Drops events after `step`, which a run that continues from there will write again, and a line cut short.
-    pub fn forget_events_after(&self, step: u64) -> Result<()> {
+    /// Drops events after `step` (all of them without one), which a run that continues from there will write again, and a
+    /// line cut short.
+    pub fn forget_events_after(&self, step: Option<u64>) -> Result<()> {
         let path = self.path.join("events.jsonl");
-        let Ok(text) = fs::read_to_string(&path) else { return Ok(()) };
+        let text = match fs::read_to_string(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            text => text.map_err(|e| kme::io::read_error(&path, &e))?,
+        };
         let kept: String = text
             .lines()
             .filter(|line| {
                 let event: Option<serde_json::Value> = serde_json::from_str(line).ok();
-                event.and_then(|e| e["step"].as_u64()).is_some_and(|s| s <= step)
+                event.and_then(|e| e["step"].as_u64()).is_some_and(|s| step.is_some_and(|last| s <= last))
             })
             .flat_map(|line| [line, "\n"])
             .collect();
@@ -133,7 +132,7 @@ impl Folder {
         checkpoint: &Checkpoint,
         state: Vec<(String, Vec<usize>, Vec<f32>)>,
     ) -> Result<()> {
-        write_tensors(path, checkpoint, state, Storage::F32)
+        write_tensors(path, checkpoint, state)
     }
 
     /// The last checkpoint, when there is one.
@@ -142,7 +141,7 @@ impl Folder {
         if !path.exists() {
             return Ok(None);
         }
-        let bytes = fs::read(&path).map_err(|e| Error::file(&path, e))?;
+        let bytes = fs::read(&path).map_err(|e| kme::io::read_error(&path, &e))?;
         let (checkpoint, tensors): (Checkpoint, _) = parse_tensors(&bytes, &path)?;
         if checkpoint.format != Checkpoint::FORMAT {
             let fault = format!("checkpoint format {}; this program reads {}", checkpoint.format, Checkpoint::FORMAT);

@@ -14,7 +14,7 @@ use crate::image::Images;
 use crate::loss::{activation_penalty, flat, gradient_penalty, mmd2_unbiased};
 use crate::model::{Generator, Made, images_of, tensor_of};
 use crate::net::file::Tensors;
-use crate::net::{Init, Mode, Net, Place, Storage, dcgan_critic, dcgan_generator, place};
+use crate::net::{Init, Mode, Net, Place, dcgan_critic, dcgan_generator, place};
 use burn::tensor::Tensor;
 use kme::kernel::Kernel;
 use kme::{Result, rng};
@@ -85,17 +85,17 @@ impl Trainer {
 
     fn critic_step(&mut self, step: u64, draw: u64, data: &Dataset) -> Result<Numbers> {
         let n = self.config.batch;
-        let real = tensor_of(&data.gather(&self.batches.get(draw))?, &self.place);
+        let real = tensor_of(data.gather(&self.batches.get(draw))?, &self.place);
         let fake = self.generator.forward(self.latents(n, "critic latents", draw), Mode::Train)?;
         let critic = self.critic.tracked();
         let pass = critic.pass(
-            Tensor::cat(vec![real.clone(), fake.clone()], 0).autodiff(),
+            Tensor::cat(vec![real.clone(), fake.clone()], 0),
             Mode::Train,
             self.gan.activation_penalty > 0.0,
         )?;
         let features = flat(pass.output);
         let (x, y) = (features.clone().slice(0..n), features.slice(n..2 * n));
-        let mmd2 = mmd2_unbiased(&self.kernel, &x, &y);
+        let mmd2 = mmd2_unbiased(&self.kernel, &x, &y)?;
         let mut loss = mmd2.clone().neg();
         let mut numbers = vec![("critic_mmd2", place::scalar(mmd2.inner()))];
         if self.gan.gradient_penalty > 0.0 {
@@ -103,7 +103,7 @@ impl Trainer {
             let mix: Vec<f32> = (0..n).map(|_| rng.random()).collect();
             let mix = self.place.tensor(mix, [n, 1, 1, 1]);
             let between = real.clone() + (fake - real) * mix;
-            let penalty = gradient_penalty(&self.kernel, &critic, between.autodiff(), &x, &y)?;
+            let penalty = gradient_penalty(&self.kernel, &critic, between, &x, &y)?;
             numbers.push(("gradient_penalty", place::scalar(penalty.clone().inner())));
             loss = loss + penalty * self.gan.gradient_penalty;
         }
@@ -111,34 +111,34 @@ impl Trainer {
             numbers.push(("activation_penalty", place::scalar(penalty.clone().inner())));
             loss = loss + penalty * self.gan.activation_penalty;
         }
-        let gradients = critic.gradients(&loss.backward());
+        let gradients = critic.gradients(loss.backward());
         self.critic = self.critic_adam.step(&self.critic, gradients, step);
         Ok(numbers)
     }
 
     fn generator_step(&mut self, step: u64, draw: u64, data: &Dataset) -> Result<Numbers> {
         let n = self.config.batch;
-        let real = tensor_of(&data.gather(&self.batches.get(draw))?, &self.place);
-        let x = flat(self.critic.forward(real, Mode::Train)?).autodiff();
+        let real = tensor_of(data.gather(&self.batches.get(draw))?, &self.place);
+        let x = flat(self.critic.forward(real, Mode::Train)?);
         let generator = self.generator.tracked();
-        let pass = generator.pass(self.latents(n, "generator latents", step).autodiff(), Mode::Train, false)?;
-        let y = flat(self.critic.constant().forward(pass.output.clone(), Mode::Train)?);
-        let mmd2 = mmd2_unbiased(&self.kernel, &x, &y);
+        let pass = generator.pass(self.latents(n, "generator latents", step), Mode::Train, false)?;
+        let y = flat(self.critic.forward(pass.output.clone(), Mode::Train)?);
+        let mmd2 = mmd2_unbiased(&self.kernel, &x, &y)?;
         let loss = place::scalar(mmd2.clone().inner());
-        let gradients = generator.gradients(&mmd2.backward());
+        let gradients = generator.gradients(mmd2.backward());
         self.generator = self.generator_adam.step(&self.generator, gradients, step);
-        self.generator.absorb(&pass);
+        self.generator.update_running_statistics(&pass);
         self.move_average(step);
         Ok(vec![("generator_mmd2", loss)])
     }
 
     /// The average follows quickly at first: its decay is at most (1 + t)/(10 + t) at step t.
     fn move_average(&mut self, step: u64) {
-        let decay = self.gan.average.min((1.0 + step as f64) / (10.0 + step as f64));
+        let decay = self.gan.ema_decay.min((1.0 + step as f64) / (10.0 + step as f64));
         let mut latest = self.generator.params().iter();
         self.average = self.average.map_values(|p| {
             let new = latest.next().expect("average and generator have the same parameters").value.clone();
-            if self.gan.average == 0.0 { new } else { p.value.clone() * decay + new * (1.0 - decay) }
+            if self.gan.ema_decay == 0.0 { new } else { p.value.clone() * decay + new * (1.0 - decay) }
         });
     }
 
@@ -177,7 +177,7 @@ impl Task for Trainer {
     }
 
     fn write_model(&self, path: &Path, step: u64) -> Result<()> {
-        self.model(step).write(path, Storage::F32)
+        self.model(step).write(path)
     }
 
     fn state(&self) -> Vec<(String, Vec<usize>, Vec<f32>)> {
@@ -189,12 +189,12 @@ impl Task for Trainer {
         state
     }
 
-    fn restore(&mut self, tensors: &Tensors) -> Result<()> {
+    fn restore(&mut self, step: u64, tensors: &Tensors) -> Result<()> {
         self.generator = restored_net("generator", &self.generator, tensors)?;
         self.average = restored_net("average", &self.average, tensors)?;
         self.critic = restored_net("critic", &self.critic, tensors)?;
         let stored = |prefix: &str, name: &str| tensors.get(&format!("{prefix}.{name}")).map(|(_, v)| v.clone());
-        self.generator_adam.restore(&self.generator, |name| stored("generator-adam", name))?;
-        self.critic_adam.restore(&self.critic, |name| stored("critic-adam", name))
+        self.generator_adam.restore(&self.generator, step, |name| stored("generator-adam", name))?;
+        self.critic_adam.restore(&self.critic, step, |name| stored("critic-adam", name))
     }
 }

@@ -34,7 +34,7 @@ const SCORED: usize = 2000;
 
 /// Where things are looked for.
 #[derive(Clone, Debug)]
-pub struct Surroundings {
+pub struct Context {
     pub place: Place,
     pub models: Models,
     pub data: Places,
@@ -74,19 +74,16 @@ pub fn start(
     preset: &str,
     config: &Config,
     path: &Path,
-    around: &Surroundings,
+    context: &Context,
     observer: &mut Observer,
 ) -> Result<Outcome> {
     config.check()?;
+    let config = &Config { preset: Some(preset.into()), ..config.clone() };
     // Everything that can be wrong with the configuration or the data is found before the folder is made.
-    let data = load(&config.data.source, config, around)?;
-    let task = task(preset, config, &data, around)?;
+    let data = load(&config.data.source, config, context)?;
+    let task = task(config, &data, context)?;
     let folder = Folder::create(path)?;
-    let facts = [
-        ("preset", preset.to_string()),
-        ("kme", env!("CARGO_PKG_VERSION").to_string()),
-        ("data fingerprint", data.fingerprint().to_string()),
-    ];
+    let facts = [("kme", env!("CARGO_PKG_VERSION").to_string()), ("data fingerprint", data.fingerprint().to_string())];
     folder.write_config(config, &facts)?;
     Run { config: config.clone(), data, task, folder, step: 0, best: None }.go(observer)
 }
@@ -95,12 +92,12 @@ pub fn start(
 ///
 /// # Errors
 /// When there is no run, its configuration or data has changed, or a loss is not finite.
-pub fn resume(path: &Path, around: &Surroundings, observer: &mut Observer) -> Result<Outcome> {
+pub fn resume(path: &Path, context: &Context, observer: &mut Observer) -> Result<Outcome> {
     let folder = Folder::open(path)?;
     let config = folder.read_config()?;
-    let data = load(&config.data.source, &config, around)?;
-    let mut task = task(&folder.preset(), &config, &data, around)?;
-    let (mut step, mut best) = (0, None);
+    let data = load(&config.data.source, &config, context)?;
+    let mut task = task(&config, &data, context)?;
+    let (mut step, mut best) = (None, None);
     if let Some((checkpoint, tensors)) = folder.read_checkpoint()? {
         let file = folder.last_checkpoint();
         // How often things are written may be changed on the way; nothing else may.
@@ -118,47 +115,50 @@ pub fn resume(path: &Path, around: &Surroundings, observer: &mut Observer) -> Re
                 format!("the pictures of {} have changed since the run began; start a new run", config.data.source),
             ));
         }
-        task.restore(&tensors).map_err(|e| Error::file(&file, e))?;
-        (step, best) = (checkpoint.step, checkpoint.best);
+        task.restore(checkpoint.step, &tensors).map_err(|e| Error::file(&file, e))?;
+        (step, best) = (Some(checkpoint.step), checkpoint.best);
     }
     folder.forget_events_after(step)?;
-    Run { config, data, task, folder, step, best }.go(observer)
+    Run { config, data, task, folder, step: step.unwrap_or(0), best }.go(observer)
 }
 
 /// The pictures of a source in the configuration's form.
-fn load(source: &str, config: &Config, around: &Surroundings) -> Result<Dataset> {
+fn load(source: &str, config: &Config, context: &Context) -> Result<Dataset> {
     let colour = Colour::from_channels(config.data.channels)?;
     let form = Form {
         decoder: Decoder::new(Channels::Convert(colour)),
         resize: Some(Resize::new(config.data.size, config.data.size)?),
     };
-    Source::parse(source, &around.data)?.load(&form)
+    Source::parse(source, &context.data)?.load(&form)
 }
 
-fn task(preset: &str, config: &Config, data: &Dataset, around: &Surroundings) -> Result<Box<dyn Task>> {
+fn task(config: &Config, data: &Dataset, context: &Context) -> Result<Box<dyn Task>> {
     let made = Made {
         version: env!("CARGO_PKG_VERSION").into(),
-        preset: preset.into(),
+        preset: config.preset.clone().unwrap_or_default(),
         seed: config.seed,
         steps: 0,
         data: config.data.source.clone(),
         data_fingerprint: data.fingerprint().into(),
     };
-    let held_out = config.data.held_out.as_deref().map(|source| load(source, config, around)).transpose()?;
+    let held_out = config.data.held_out.as_deref().map(|source| load(source, config, context)).transpose()?;
     Ok(match &config.objective {
         Objective::MmdGan(gan) => {
+            // Also without scores: the name goes into the generator's card.
+            let map = FeatureMap::named(&gan.features, &context.models, &context.place)?;
             let reference = match held_out {
                 None => None,
                 Some(pictures) => {
-                    let map = FeatureMap::named(&gan.features, &around.models, &around.place)?;
-                    let first: Vec<usize> = (0..pictures.len().min(SCORED)).collect();
-                    Some(Reference::new(map, &pictures.gather(&first)?)?)
+                    // Evenly from all of them: folders are in the order of their classes.
+                    let n = pictures.len();
+                    let some: Vec<usize> = (0..n.min(SCORED)).map(|i| i * n / n.min(SCORED)).collect();
+                    Some(Reference::new(map, &pictures.gather(&some)?)?)
                 }
             };
-            Box::new(mmd_gan::Trainer::new(config, gan, data, reference, made, &around.place)?)
+            Box::new(mmd_gan::Trainer::new(config, gan, data, reference, made, &context.place)?)
         }
         Objective::Classifier(objective) => {
-            Box::new(classifier::Trainer::new(config, objective, data, held_out, made, &around.place)?)
+            Box::new(classifier::Trainer::new(config, objective, data, held_out, made, &context.place)?)
         }
     })
 }
@@ -182,6 +182,10 @@ impl Run {
             stopped |= self.score(observer)?.is_break();
             self.checkpoint(&self.folder.last_checkpoint())?;
         }
+        if self.step == steps {
+            // A run that was cut off between its last checkpoint and its model.
+            self.task.write_model(&self.folder.model(), self.step)?;
+        }
         let (mut since, mut done) = (Instant::now(), 0);
         while self.step < steps && !stopped {
             let mut numbers = self.task.step(self.step, &self.data)?;
@@ -194,14 +198,18 @@ impl Run {
             if log_due {
                 numbers.push(("images_per_second", (done * batch) as f64 / since.elapsed().as_secs_f64()));
                 self.folder.log(self.step, "step", &numbers)?;
-                (since, done) = (Instant::now(), 0);
             }
             if score_due {
                 stopped |= self.score(observer)?.is_break();
             }
             if checkpoint_due || stopped {
-                self.checkpoint(&self.folder.last_checkpoint())?;
+                // The model first: where there is a checkpoint of a step, there is its model.
                 self.task.write_model(&self.folder.model(), self.step)?;
+                self.checkpoint(&self.folder.last_checkpoint())?;
+            }
+            if log_due {
+                // Scores and checkpoints are no part of the speed.
+                (since, done) = (Instant::now(), 0);
             }
         }
         let step = self.step;

@@ -63,8 +63,11 @@ impl Optimiser {
         tensors
     }
 
-    /// Takes over a stored state.
-    pub fn restore(&mut self, net: &Net, stored: impl Fn(&str) -> Option<Vec<f32>>) -> Result<()> {
+    /// Takes over a stored state: all of it, or none before the first step.
+    ///
+    /// # Errors
+    /// When a tensor is missing or has another size.
+    pub fn restore(&mut self, net: &Net, step: u64, stored: impl Fn(&str) -> Option<Vec<f32>>) -> Result<()> {
         for (param, state) in net.params().iter().filter(|p| p.is_trained()).zip(&mut self.states) {
             let len = param.shape.iter().product::<usize>();
             let tensor = |part: &str| -> Result<Option<Tensor<1>>> {
@@ -79,7 +82,14 @@ impl Optimiser {
                 (Some(first), Some(second), Some(time)) => {
                     Some(AdamState::new(AdaptiveMomentumState::new(time as usize, first, second)))
                 }
-                _ => None,
+                (None, None, None) if step == 0 => None,
+                _ => {
+                    return Err(Error::value(
+                        "state of Adam",
+                        format!("incomplete for {}", param.name),
+                        "a whole checkpoint",
+                    ));
+                }
             };
         }
         Ok(())
@@ -89,8 +99,22 @@ impl Optimiser {
 /// The gradient scaled down to a norm of at most `clip`.
 fn clipped(gradient: Tensor<1>, clip: Option<f64>) -> Tensor<1> {
     let Some(clip) = clip else { return gradient };
-    let norm = (gradient.clone() * gradient.clone()).sum().sqrt();
+    let norm = squared_norm(gradient.clone()).sqrt();
     gradient * norm.clamp_min(clip).recip() * clip
+}
+
+/// Σ gᵢ². The engine sums large tensors in an order that depends on its threads: those are summed in rows that do not.
+fn squared_norm(gradient: Tensor<1>) -> Tensor<1> {
+    const ROW: usize = 1 << 16;
+    let squares = gradient.clone() * gradient;
+    let [len] = squares.dims();
+    if len <= ROW {
+        return squares.sum();
+    }
+    let whole = len / ROW * ROW;
+    let rows: Tensor<2> = squares.clone().slice([0..whole]).reshape([len / ROW, ROW]);
+    let sum = rows.sum_dim(1).sum();
+    if whole == len { sum } else { sum + squares.slice([whole..len]).sum() }
 }
 
 #[cfg(test)]

@@ -26,8 +26,8 @@ pub(crate) trait Task {
     /// Everything that later steps depend on.
     fn state(&self) -> Vec<(String, Vec<usize>, Vec<f32>)>;
 
-    /// Takes over a state.
-    fn restore(&mut self, tensors: &Tensors) -> Result<()>;
+    /// Takes over the state after `step` steps.
+    fn restore(&mut self, step: u64, tensors: &Tensors) -> Result<()>;
 }
 
 /// A network's parameters as named tensors under `prefix`.

@@ -8,20 +8,24 @@ use serde::{Deserialize, Serialize};
 
 /// max(x, 0) + slope · min(x, 0). Its second derivative is zero almost everywhere, so the pullback's mask is a constant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LeakyRelu {
     pub slope: f64,
 }
 
 /// max(x, 0).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Relu {}
 
 /// 1 / (1 + exp(−x)): pixels in (0, 1).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Sigmoid {}
 
 /// tanh(x): pixels in (−1, 1).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Tanh {}
 
 /// Implements a layer without parameters that keeps the shape.
@@ -36,8 +40,8 @@ macro_rules! elementwise {
                 Ok(input)
             }
 
-            fn forward(&self, _: &[Param], input: Tensor<4>, _: &mut Run) -> (Tensor<4>, Saved) {
-                $forward(self, input)
+            fn forward(&self, _: &[Param], input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
+                $forward(self, input, run)
             }
 
             fn pullback(&self, _: &[Param], saved: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
@@ -52,33 +56,40 @@ macro_rules! elementwise {
 
 elementwise!(
     LeakyRelu,
-    |layer: &LeakyRelu, x: Tensor<4>| (activation::leaky_relu(x.clone(), layer.slope), Saved::Input(x)),
-    |layer: &LeakyRelu, x: Tensor<4>, g: Tensor<4>| g.clone().mask_where(x.lower_equal_elem(0.0), g * layer.slope)
+    |layer: &LeakyRelu, x: Tensor<4>, run: &Run| {
+        let saved = run.kept(|| Saved::Input(x.clone()));
+        (activation::leaky_relu(x, layer.slope), saved)
+    },
+    // At 0 the derivative is taken as 1, as the engine does in its own backward pass.
+    |layer: &LeakyRelu, x: Tensor<4>, g: Tensor<4>| g.clone().mask_where(x.lower_elem(0.0), g * layer.slope)
 );
 
 elementwise!(
     Relu,
-    |_: &Relu, x: Tensor<4>| {
+    |_: &Relu, x: Tensor<4>, run: &Run| {
         let y = activation::relu(x);
-        (y.clone(), Saved::Output(y))
+        let saved = run.kept(|| Saved::Output(y.clone()));
+        (y, saved)
     },
     |_: &Relu, y: Tensor<4>, g: Tensor<4>| g.mask_fill(y.lower_equal_elem(0.0), 0.0)
 );
 
 elementwise!(
     Sigmoid,
-    |_: &Sigmoid, x: Tensor<4>| {
+    |_: &Sigmoid, x: Tensor<4>, run: &Run| {
         let y = activation::sigmoid(x);
-        (y.clone(), Saved::Output(y))
+        let saved = run.kept(|| Saved::Output(y.clone()));
+        (y, saved)
     },
     |_: &Sigmoid, y: Tensor<4>, g: Tensor<4>| g * (y.clone() - y.clone() * y)
 );
 
 elementwise!(
     Tanh,
-    |_: &Tanh, x: Tensor<4>| {
+    |_: &Tanh, x: Tensor<4>, run: &Run| {
         let y = x.tanh();
-        (y.clone(), Saved::Output(y))
+        let saved = run.kept(|| Saved::Output(y.clone()));
+        (y, saved)
     },
     |_: &Tanh, y: Tensor<4>, g: Tensor<4>| g.clone() - g * y.clone() * y
 );

@@ -8,19 +8,20 @@ use serde::{Deserialize, Serialize};
 
 /// y = γ (x − m) / √(v + epsilon) + β with the mean m and the population variance v of each channel.
 ///
-/// In [`Mode::Train`] m and v are the batch's; the running ones move by `running ← (1 − rate)·running + rate·batch`, with the
+/// In [`Mode::Train`] m and v are the batch's; the running ones move by `running ← (1 − momentum)·running + momentum·batch`, with the
 /// unbiased batch variance. In [`Mode::Evaluate`] they are the running ones.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct BatchNorm {
     pub channels: usize,
     pub epsilon: f64,
-    pub rate: f64,
+    pub momentum: f64,
 }
 
 impl BatchNorm {
-    /// The usual constants: ε = 1e-5, rate 0.1.
+    /// The usual constants: ε = 1e-5, momentum 0.1.
     pub fn new(channels: usize) -> Self {
-        Self { channels, epsilon: 1e-5, rate: 0.1 }
+        Self { channels, epsilon: 1e-5, momentum: 0.1 }
     }
 
     fn per_channel(&self, values: Tensor<1>) -> Tensor<4> {
@@ -50,7 +51,7 @@ impl Differentiable for BatchNorm {
 
     fn forward(&self, params: &[Param], input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
         let [gain, bias, mean, variance] = [0, 1, 2, 3].map(|i| params[i].value.clone());
-        let saved = Saved::Input(input.clone());
+        let saved = run.kept(|| Saved::Input(input.clone()));
         if run.mode == Mode::Evaluate {
             return (module::batch_norm(input, gain, bias, mean, variance, self.epsilon), saved);
         }
@@ -59,7 +60,7 @@ impl Differentiable for BatchNorm {
         let count = (n * h * w) as f64;
         let unbiased = batch.variance * (count / (count - 1.0).max(1.0));
         for (param, old, new) in [(2, mean, batch.mean), (3, variance, unbiased)] {
-            let moved = old * (1.0 - self.rate) + new * self.rate;
+            let moved = old * (1.0 - self.momentum) + new * self.momentum;
             run.updates.push((params[param].name.clone(), moved.inner()));
         }
         (batch.output, saved)

@@ -1,6 +1,6 @@
 //! Convolution (cross-correlation, as the field calls it).
 
-use super::{Differentiable, Mode, Run, Saved, Shape, misfit};
+use super::{Differentiable, Mode, Run, Saved, Shape, check_geometry, misfit};
 use crate::net::param::{Kind, Param, Role, Spec};
 use burn::tensor::{Tensor, module, ops};
 use kme::Result;
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 /// Shapes: x (n, inputs, h, w) → y (n, outputs, ⌊(h + 2·padding − kernel)/stride⌋ + 1, ...), W (outputs, inputs, kernel, kernel).
 /// The pullback is the transposed convolution with the same filters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Conv {
     pub inputs: usize,
     pub outputs: usize,
@@ -31,7 +32,8 @@ impl Differentiable for Conv {
 
     fn output_shape(&self, input: Shape) -> Result<Shape> {
         let [c, h, w] = input;
-        if c != self.inputs || h.min(w) + 2 * self.padding < self.kernel || self.stride == 0 || self.kernel == 0 {
+        check_geometry("conv", self.kernel, self.stride, self.padding)?;
+        if c != self.inputs || h.min(w) + 2 * self.padding < self.kernel {
             let least = self.kernel.saturating_sub(2 * self.padding).max(1);
             return Err(misfit("conv", input, format!("{} channels, sides of at least {least}", self.inputs)));
         }
@@ -39,8 +41,8 @@ impl Differentiable for Conv {
         Ok([self.outputs, out(h), out(w)])
     }
 
-    fn forward(&self, params: &[Param], input: Tensor<4>, _: &mut Run) -> (Tensor<4>, Saved) {
-        let saved = Saved::Shape(input.dims());
+    fn forward(&self, params: &[Param], input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
+        let saved = run.kept(|| Saved::Shape(input.dims()));
         let bias = self.bias.then(|| params[1].value.clone());
         let options = ops::ConvOptions::new([self.stride; 2], [self.padding; 2], [1, 1], 1);
         (module::conv2d(input, params[0].shaped(), bias, options), saved)

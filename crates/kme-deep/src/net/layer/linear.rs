@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// y = W x + b. Shapes: x (n, inputs, 1, 1) → y (n, outputs, 1, 1), W (outputs, inputs), b (outputs).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Linear {
     pub inputs: usize,
     pub outputs: usize,

@@ -43,17 +43,26 @@ pub enum Mode {
 }
 
 /// What one forward pass leaves behind besides its output.
-pub struct Run {
+pub(crate) struct Run {
     pub mode: Mode,
+    /// Whether a pullback will follow; without it nothing is kept, and memory is free as soon as it can be.
+    pub keep: bool,
     /// New values of running statistics, by parameter name.
     pub updates: Vec<(String, Tensor<1>)>,
     /// The outputs of linear and convolution layers, in order, when asked for: what activation penalties see.
     pub activations: Option<Vec<Tensor<4>>>,
 }
 
+impl Run {
+    /// What `saved` gives, when a pullback will follow.
+    fn kept(&self, saved: impl FnOnce() -> Saved) -> Saved {
+        if self.keep { saved() } else { Saved::Nothing }
+    }
+}
+
 /// What a layer keeps of its forward pass for its pullback.
 #[derive(Clone)]
-pub enum Saved {
+pub(crate) enum Saved {
     Nothing,
     /// The input's shape.
     Shape([usize; 4]),
@@ -81,7 +90,7 @@ macro_rules! layers {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
         /// One layer of a network.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-        #[serde(tag = "layer", rename_all = "kebab-case", deny_unknown_fields)]
+        #[serde(tag = "layer", rename_all = "kebab-case")]
         pub enum Layer { $($(#[$doc])* $name($name)),+ }
 
         impl Layer {
@@ -174,9 +183,35 @@ pub(crate) fn specs_all(layers: &[Layer], name: &str) -> Vec<Spec> {
     layers.iter().enumerate().flat_map(|(i, layer)| layer.specs(&format!("{name}{i}."))).collect()
 }
 
-/// The shape after layers one after another.
+/// The shape after layers one after another; on the way every activation of one picture has at least one number and at
+/// most 2²⁶, so that a description that was damaged or made up cannot ask for all memory.
 pub(crate) fn output_shape_all(layers: &[Layer], input: Shape) -> Result<Shape> {
-    layers.iter().try_fold(input, |shape, layer| layer.output_shape(shape))
+    layers.iter().try_fold(bounded(input)?, |shape, layer| bounded(layer.output_shape(shape)?))
+}
+
+fn bounded(shape: Shape) -> Result<Shape> {
+    const MOST: usize = 1 << 26;
+    let count = shape.iter().try_fold(1usize, |product, &side| product.checked_mul(side));
+    match count {
+        Some(1..=MOST) => Ok(shape),
+        _ => Err(kme::Error::value(
+            "shape of an activation",
+            format!("{shape:?} (channels, height, width)"),
+            format!("1 to {MOST} numbers for each picture"),
+        )),
+    }
+}
+
+/// Refuses kernels, strides and paddings that no convolution has: a padding is smaller than the kernel, and all are small.
+fn check_geometry(layer: &str, kernel: usize, stride: usize, padding: usize) -> Result<()> {
+    if (1..=1024).contains(&kernel) && (1..=1024).contains(&stride) && padding < kernel {
+        return Ok(());
+    }
+    Err(kme::Error::value(
+        format!("geometry of layer {layer}"),
+        format!("kernel {kernel}, stride {stride}, padding {padding}"),
+        "kernel and stride from 1 to 1024, padding below the kernel",
+    ))
 }
 
 /// The error for an input of `shape` where `layer` needs something else.

@@ -6,10 +6,11 @@ use burn::tensor::Tensor;
 use kme::Result;
 use serde::{Deserialize, Serialize};
 
-/// Means over disjoint `window` × `window` squares. Shapes: (n, c, h, w) → (n, c, h/window, w/window); sides must be multiples.
+/// Means over disjoint `kernel` × `kernel` squares. Shapes: (n, c, h, w) → (n, c, h/kernel, w/kernel); sides must be multiples.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AveragePool {
-    pub window: usize,
+    pub kernel: usize,
 }
 
 impl Differentiable for AveragePool {
@@ -18,7 +19,7 @@ impl Differentiable for AveragePool {
     }
 
     fn output_shape(&self, [c, h, w]: Shape) -> Result<Shape> {
-        let k = self.window;
+        let k = self.kernel;
         if k > 0 && h.is_multiple_of(k) && w.is_multiple_of(k) && h > 0 && w > 0 {
             Ok([c, h / k, w / k])
         } else {
@@ -28,14 +29,14 @@ impl Differentiable for AveragePool {
 
     fn forward(&self, _: &[Param], input: Tensor<4>, _: &mut Run) -> (Tensor<4>, Saved) {
         let [n, c, h, w] = input.dims();
-        let k = self.window;
+        let k = self.kernel;
         let squares: Tensor<6> = input.reshape([n, c, h / k, k, w / k, k]);
         (squares.mean_dims(&[3, 5]).reshape([n, c, h / k, w / k]), Saved::Nothing)
     }
 
     fn pullback(&self, _: &[Param], _: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
         let [n, c, h, w] = cotangent.dims();
-        let k = self.window;
+        let k = self.kernel;
         let squares: Tensor<6> = cotangent.reshape([n, c, h, 1, w, 1]).expand([n, c, h, k, w, k]);
         squares.reshape([n, c, h * k, w * k]) / (k * k) as f64
     }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// Each picture's numbers, in order, as (channels, height, width) = `to`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Reshape {
     pub to: Shape,
 }
@@ -18,7 +19,7 @@ impl Differentiable for Reshape {
     }
 
     fn output_shape(&self, input: Shape) -> Result<Shape> {
-        let count = self.to.iter().product::<usize>();
+        let count = self.to.iter().try_fold(1usize, |product, &side| product.checked_mul(side)).unwrap_or(usize::MAX);
         if input.iter().product::<usize>() == count {
             Ok(self.to)
         } else {
@@ -26,8 +27,8 @@ impl Differentiable for Reshape {
         }
     }
 
-    fn forward(&self, _: &[Param], input: Tensor<4>, _: &mut Run) -> (Tensor<4>, Saved) {
-        let saved = Saved::Shape(input.dims());
+    fn forward(&self, _: &[Param], input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
+        let saved = run.kept(|| Saved::Shape(input.dims()));
         let [n, ..] = input.dims();
         let [c, h, w] = self.to;
         (input.reshape([n, c, h, w]), saved)

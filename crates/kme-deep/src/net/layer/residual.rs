@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// branch(x) + shortcut(x); an empty shortcut is the identity. Both must give the same shape.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Residual {
     pub branch: Vec<Layer>,
     pub shortcut: Vec<Layer>,

@@ -1,6 +1,6 @@
 //! Transposed convolution: the adjoint of [`Conv`](super::Conv), used to enlarge.
 
-use super::{Differentiable, Mode, Run, Saved, Shape, misfit};
+use super::{Differentiable, Mode, Run, Saved, Shape, check_geometry, misfit};
 use crate::net::param::{Kind, Param, Role, Spec};
 use burn::tensor::{Tensor, module, ops};
 use kme::Result;
@@ -8,16 +8,17 @@ use serde::{Deserialize, Serialize};
 
 /// The adjoint of the convolution with the same filters, plus a bias.
 ///
-/// Shapes: x (n, inputs, h, w) → y (n, outputs, (h−1)·stride − 2·padding + kernel + extra, ...), W (inputs, outputs, kernel,
-/// kernel); `extra` < stride rows and columns are added at the bottom and right. The pullback is the convolution.
+/// Shapes: x (n, inputs, h, w) → y (n, outputs, (h−1)·stride − 2·padding + kernel + output_padding, ...), W (inputs, outputs, kernel,
+/// kernel); `output_padding` < stride rows and columns are added at the bottom and right. The pullback is the convolution.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TransposedConv {
     pub inputs: usize,
     pub outputs: usize,
     pub kernel: usize,
     pub stride: usize,
     pub padding: usize,
-    pub extra: usize,
+    pub output_padding: usize,
     pub bias: bool,
 }
 
@@ -32,23 +33,26 @@ impl Differentiable for TransposedConv {
 
     fn output_shape(&self, input: Shape) -> Result<Shape> {
         let [c, h, w] = input;
+        check_geometry("transposed-conv", self.kernel, self.stride, self.padding)?;
+        // Sides are at most 2²⁶ and the geometry is small: nothing overflows.
         let out = |side: usize| {
-            let full = side.checked_sub(1)?.checked_mul(self.stride)?.checked_add(self.kernel + self.extra)?;
+            let full = (side - 1) * self.stride + self.kernel + self.output_padding;
             full.checked_sub(2 * self.padding).filter(|&o| o > 0)
         };
         match (out(h), out(w)) {
-            (Some(h), Some(w)) if c == self.inputs && self.extra < self.stride => Ok([self.outputs, h, w]),
+            (Some(h), Some(w)) if c == self.inputs && self.output_padding < self.stride => Ok([self.outputs, h, w]),
             _ => Err(misfit(
                 "transposed-conv",
                 input,
-                format!("{} channels and a result that is not empty", self.inputs),
+                format!("{} channels, output padding below the stride, and a result that is not empty", self.inputs),
             )),
         }
     }
 
     fn forward(&self, params: &[Param], input: Tensor<4>, _: &mut Run) -> (Tensor<4>, Saved) {
         let bias = self.bias.then(|| params[1].value.clone());
-        let options = ops::ConvTransposeOptions::new([self.stride; 2], [self.padding; 2], [self.extra; 2], [1, 1], 1);
+        let options =
+            ops::ConvTransposeOptions::new([self.stride; 2], [self.padding; 2], [self.output_padding; 2], [1, 1], 1);
         (module::conv_transpose2d(input, params[0].shaped(), bias, options), Saved::Nothing)
     }
 
