@@ -176,7 +176,7 @@ impl Opened {
         };
         if !is_set && (is_run() || is_network_file() || is_known()) {
             let (bytes, path) = global.models().bytes(text)?;
-            let place = global.surroundings()?.place;
+            let place = global.context()?.place;
             return Generator::parse(&bytes, &path, &place).map(Box::new).map(Content::Generator);
         }
         if !is_set && is_points(path) {
@@ -394,7 +394,7 @@ fn map(all: &[Opened], flags: &SourceFlags, global: &Global) -> Result<Option<Fe
         check_name(all, flags.features.as_deref())?;
         return Ok(None);
     };
-    let place = global.surroundings()?.place;
+    let place = global.context()?.place;
     if let Some(name) = &flags.features {
         return FeatureMap::named(name, &global.models(), &place).map(Some);
     }

@@ -254,3 +254,80 @@ impl Classifier {
         ModelFile::write(path, &self.net, card)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::layer::{Linear, Reshape};
+    use crate::net::{Init, Layer};
+
+    fn made() -> Made {
+        let text = String::new;
+        Made { version: text(), preset: text(), seed: 0, steps: 0, data: text(), data_fingerprint: text() }
+    }
+
+    fn layers() -> Vec<Layer> {
+        vec![Linear { inputs: 2, outputs: 4, bias: true }.into(), Reshape { to: [1, 2, 2] }.into()]
+    }
+
+    fn file() -> (tempfile::TempDir, std::path::PathBuf, Vec<u8>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("g.safetensors");
+        let net = Net::new(layers(), [2, 1, 1], Init::He, 3, &Place::cpu()).unwrap();
+        let latent = Latent { dim: 2, prior: Prior::Uniform };
+        Generator { net, latent, features: "pixels".into(), made: made(), sha256: String::new() }.write(&path).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        (folder, path, bytes)
+    }
+
+    #[test]
+    fn generators_survive_their_file_and_each_picture_depends_on_its_latent_alone() {
+        let (_folder, path, bytes) = file();
+        let generator = Generator::parse(&bytes, &path, &Place::cpu()).unwrap();
+        assert_eq!(generator.latent, Latent { dim: 2, prior: Prior::Uniform });
+        let all = generator.sample(120, 1).unwrap();
+        let latents = generator.latent.draw(120, &mut rng::stream(1, "sample", 0));
+        assert!(latents.iter().all(|z| (-1.0..=1.0).contains(z)));
+        for i in [0, 49, 50, 119] {
+            assert_eq!(generator.pictures(&latents[2 * i..2 * i + 2]).unwrap().picture(0), all.picture(i));
+        }
+    }
+
+    /// Every cut, and descriptions that ask for too much or do not fit, are errors that name the file.
+    #[test]
+    fn damaged_and_hostile_files_are_refused() {
+        let (_folder, path, bytes) = file();
+        let parse = |bytes: &[u8]| Generator::parse(bytes, &path, &Place::cpu()).map(|_| ()).unwrap_err().to_string();
+        for cut in 0..bytes.len() {
+            assert!(parse(&bytes[..cut]).contains("g.safetensors"), "cut at {cut}");
+        }
+        let mut infinite = bytes.clone();
+        let last = infinite.len() - 4;
+        infinite[last..].copy_from_slice(&f32::INFINITY.to_le_bytes());
+        assert!(parse(&infinite).contains("inf"));
+        let size = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        let header = std::str::from_utf8(&bytes[8..8 + size]).unwrap();
+        for (from, to, expected) in [
+            ("[1,2,2]", "[1,9,9]", "reshape"),
+            ("[1,2,2]", "[1,4294967296,4294967296]", "reshape"),
+            ("\\\"outputs\\\":4", "\\\"outputs\\\":0", "shape of an activation"),
+            ("\\\"outputs\\\":4", "\\\"outputs\\\":99999999999", "shape of an activation"),
+            ("\\\"inputs\\\":2", "\\\"inputs\\\":3", "vector of 3"),
+            ("\\\"dim\\\":2", "\\\"dim\\\":0", "no picture generator"),
+            ("\\\"bias\\\":true", "\\\"bias\\\":true,\\\"dilation\\\":2", "dilation"),
+            ("\\\"role\\\":\\\"generator\\\"", "\\\"role\\\":\\\"critic\\\"", "critic"),
+            ("\\\"format\\\":1", "\\\"format\\\":7", "format 7"),
+            ("0.bias", "0.bios", "0.bias"),
+        ] {
+            assert!(header.contains(from), "{from} in {header}");
+            let changed = header.trim_end().replacen(from, to, 1);
+            let mut file = (changed.len() as u64).to_le_bytes().to_vec();
+            file.extend_from_slice(changed.as_bytes());
+            file.extend_from_slice(&bytes[8 + size..]);
+            let message = parse(&file);
+            assert!(message.contains(expected) && message.contains("g.safetensors"), "{to}: {message}");
+        }
+        let message = Classifier::parse(&bytes, &path, &Place::cpu()).unwrap_err().to_string();
+        assert!(message.contains("holds a generator, not a classifier"), "{message}");
+    }
+}

@@ -24,7 +24,7 @@ pub const SHIPPED: &[Shipped] = &[Shipped {
     name: "fashion-classifier",
     line: "classifier of Fashion-MNIST pictures; its 64 features judge and steer",
     card: include_str!("../../../assets/fashion-classifier.md"),
-    sha256: "8cc8159c4a1ddf29570ceefc727db8791380e24735b6cbc7a58c473c31360147",
+    sha256: "24a99dd64ff3d81cc21eadbb86e12c0c2eb402b3f0889f3536bbe7ff09523583",
     bytes: include_bytes!("../../../assets/fashion-classifier.safetensors"),
 }];
 

@@ -206,3 +206,66 @@ fn critic_loss_gradient() {
         println!("{text}: largest relative error {worst:.1e}");
     }
 }
+
+/// The values of both penalties against their definitions: the witness's gradient by differences through the critic, one norm
+/// for each picture; and mean squares for the real and the generated half.
+#[test]
+fn penalties_are_their_definitions() {
+    let place = Place::cpu_f64();
+    let layers: Vec<Layer> = vec![
+        Conv { inputs: 2, outputs: 3, kernel: 3, stride: 2, padding: 1, bias: true }.into(),
+        LeakyRelu { slope: 0.2 }.into(),
+        Reshape { to: [12, 1, 1] }.into(),
+        Linear { inputs: 12, outputs: 3, bias: true }.into(),
+    ];
+    let critic = Net::new(layers, [2, 4, 4], Init::He, 5, &place).unwrap();
+    let (n, size) = (5, 2 * 16);
+    let tensor = |x: &[f64]| place.tensor_f64::<4>(x.to_vec(), [x.len() / size, 2, 4, 4]);
+    let features = |x: &[f64]| place::numbers(critic.forward(tensor(x), Mode::Train).unwrap());
+    let (real, fake, between) = (normals(n * size, "r"), normals(n * size, "f"), normals(n * size, "b"));
+    let kernel: Kernel = "rq:alpha=0.5,1+linear".parse().unwrap();
+    let (x, y) = (features(&real), features(&fake));
+    let witness = |picture: &[f64]| {
+        let h = features(picture);
+        let mean = |p: &[f64]| rows(p, 3).iter().map(|q| kernel.value(&Pair::of(&h, q))).sum::<f64>() / n as f64;
+        mean(&x) - mean(&y)
+    };
+    let mut expected = 0.0;
+    for picture in between.chunks(size) {
+        let mut norm2 = 0.0;
+        for i in 0..size {
+            let at = |delta: f64| {
+                let mut moved = picture.to_vec();
+                moved[i] += delta;
+                witness(&moved)
+            };
+            norm2 += ((at(1e-5) - at(-1e-5)) / 2e-5).powi(2);
+        }
+        expected += (norm2.sqrt() - 1.0).powi(2) / n as f64;
+    }
+    let penalty = gradient_penalty(&kernel, &critic, tensor(&between), &matrix(&x, 3), &matrix(&y, 3)).unwrap();
+    close("gradient penalty", place::scalar(penalty), expected, 1e-7);
+
+    let both = critic.pass(tensor(&[real.clone(), fake.clone()].concat()), Mode::Train, true).unwrap();
+    let found = place::scalar(activation_penalty(&both.activations).unwrap());
+    let mut expected = 0.0;
+    for half in [&real, &fake] {
+        for activation in critic.pass(tensor(half), Mode::Train, true).unwrap().activations {
+            let values = place::numbers(activation);
+            expected += values.iter().map(|v| v * v).sum::<f64>() / values.len() as f64;
+        }
+    }
+    close("activation penalty", found, expected, 1e-12);
+    assert_eq!(both.activations.len(), 2);
+}
+
+/// Far from the origin kernels of differences keep their digits, also in single precision.
+#[test]
+fn radial_kernels_do_not_care_where_the_origin_is() {
+    let place = Place::cpu();
+    let (x, y) = (normals(20 * 3, "x"), normals(20 * 3, "y"));
+    let at = |points: &[f64], offset: f64| place.tensor_f64::<2>(points.iter().map(|p| p + offset).collect(), [20, 3]);
+    let kernel: Kernel = "gaussian:sigma=0.5".parse().unwrap();
+    let value = |offset: f64| place::scalar(mmd2_unbiased(&kernel, &at(&x, offset), &at(&y, offset)).unwrap());
+    assert!((value(0.0) - value(1024.0)).abs() < 2e-4, "{} and {}", value(0.0), value(1024.0));
+}

@@ -212,3 +212,73 @@ fn a_wrong_shape_is_an_error() {
             .is_err()
     );
 }
+
+/// Forward passes against their formulas.
+#[test]
+fn convolutions_and_batch_norm_are_their_formulas() {
+    let place = Place::cpu_f64();
+    let (n, ci, co, h, w) = (2, 2, 3, 7, 6);
+    let close =
+        |a: &[f64], b: &[f64]| assert!(a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12));
+    let x = normals(n * ci * h * w, "x");
+    let input = || place.tensor_f64::<4>(x.clone(), [n, ci, h, w]);
+    for (k, stride, padding, output_padding) in [(3, 1, 1, 0), (5, 2, 2, 1), (4, 3, 1, 2)] {
+        let conv =
+            net(vec![Conv { inputs: ci, outputs: co, kernel: k, stride, padding, bias: true }.into()], [ci, h, w]);
+        let [_, oh, ow] = conv.output();
+        let p = values(&conv);
+        let mut expected = vec![0.0; n * co * oh * ow];
+        let transposed =
+            TransposedConv { inputs: ci, outputs: co, kernel: k, stride, padding, output_padding, bias: true };
+        let transposed = net(vec![transposed.into()], [ci, h, w]);
+        let [_, th, tw] = transposed.output();
+        let q = values(&transposed);
+        let mut spread = vec![0.0; n * co * th * tw];
+        for b in 0..n {
+            for o in 0..co {
+                for (i, j) in (0..oh).flat_map(|i| (0..ow).map(move |j| (i, j))) {
+                    let mut sum = p[1][o];
+                    for (c, u, v) in (0..ci).flat_map(|c| (0..k).flat_map(move |u| (0..k).map(move |v| (c, u, v)))) {
+                        let (y, z) = ((i * stride + u).wrapping_sub(padding), (j * stride + v).wrapping_sub(padding));
+                        if y < h && z < w {
+                            sum += p[0][((o * ci + c) * k + u) * k + v] * x[((b * ci + c) * h + y) * w + z];
+                        }
+                    }
+                    expected[((b * co + o) * oh + i) * ow + j] = sum;
+                }
+                spread[(b * co + o) * th * tw..][..th * tw].fill(q[1][o]);
+                for (c, i, j) in (0..ci).flat_map(|c| (0..h).flat_map(move |i| (0..w).map(move |j| (c, i, j)))) {
+                    for (u, v) in (0..k).flat_map(|u| (0..k).map(move |v| (u, v))) {
+                        let (y, z) = ((i * stride + u).wrapping_sub(padding), (j * stride + v).wrapping_sub(padding));
+                        if y < th && z < tw {
+                            spread[((b * co + o) * th + y) * tw + z] +=
+                                q[0][((c * co + o) * k + u) * k + v] * x[((b * ci + c) * h + i) * w + j];
+                        }
+                    }
+                }
+            }
+        }
+        close(&place::numbers(conv.forward(input(), Mode::Train).unwrap()), &expected);
+        close(&place::numbers(transposed.forward(input(), Mode::Train).unwrap()), &spread);
+    }
+
+    let mut norm = net(vec![BatchNorm::new(ci).into()], [ci, h, w]);
+    let p = values(&norm);
+    let pass = norm.pass(input(), Mode::Train, false).unwrap();
+    let found = place::numbers(pass.output.clone());
+    norm.update_running_statistics(&pass);
+    let moved = values(&norm);
+    let count = (n * h * w) as f64;
+    for c in 0..ci {
+        let of = |all: &[f64]| -> Vec<f64> {
+            all.chunks(ci * h * w).flat_map(|picture| picture[c * h * w..][..h * w].to_vec()).collect()
+        };
+        let xs = of(&x);
+        let mean = xs.iter().sum::<f64>() / count;
+        let variance = xs.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / count;
+        let expected: Vec<f64> = xs.iter().map(|v| (v - mean) / (variance + 1e-5).sqrt() * p[0][c] + p[1][c]).collect();
+        close(&of(&found), &expected);
+        close(&[moved[2][c]], &[0.9 * p[2][c] + 0.1 * mean]);
+        close(&[moved[3][c]], &[0.9 * p[3][c] + 0.1 * variance * count / (count - 1.0)]);
+    }
+}

@@ -124,6 +124,82 @@ fn resuming_gives_the_bits_of_never_stopping() {
     }
 }
 
+/// The objectives point the right way: what a run minimises on held-out pictures falls.
+#[test]
+fn training_trains() {
+    for (objective, steps, factor) in [("mmd-gan", 200, 0.3), ("classifier", 60, 0.5)] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = config(objective, &pictures(folder.path()));
+        config.steps = steps;
+        config.batch = 16;
+        config.log.samples = steps;
+        config.optimiser.learning_rate = 2e-3;
+        if let train::config::Objective::MmdGan(gan) = &mut config.objective {
+            // In so narrow a critic the activation penalty would hold all features at zero.
+            (gan.generator_width, gan.critic_width, gan.activation_penalty) = (8, 8, 0.0);
+        }
+        let mut scores = Vec::new();
+        let mut observer = |event: Event| {
+            if let Event::Score { numbers, .. } = event {
+                scores.push(numbers[0].1);
+            }
+            ControlFlow::Continue(())
+        };
+        train::start("test", &config, &folder.path().join("run"), &context(), &mut observer).unwrap();
+        println!("{objective}: {scores:?}");
+        assert!(scores[1] < factor * scores[0], "{objective}: {scores:?}");
+    }
+}
+
+/// A finished run whose model was lost before it was written gets it back; one whose checkpoint is damaged says so.
+#[test]
+fn what_a_kill_can_leave_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config("classifier", &pictures(folder.path()));
+    let run = folder.path().join("run");
+    fs::create_dir_all(run.join("samples")).unwrap();
+    train::start("test", &config, &run, &context(), &mut go_on).unwrap();
+    let model = fs::read(run.join("model.safetensors")).unwrap();
+    fs::remove_file(run.join("model.safetensors")).unwrap();
+    train::resume(&run, &context(), &mut go_on).unwrap();
+    assert!(fs::read(run.join("model.safetensors")).unwrap() == model);
+
+    let last = run.join("checkpoints/last.safetensors");
+    let whole = fs::read(&last).unwrap();
+    for cut in [0, 4, 100, whole.len() / 2, whole.len() - 1] {
+        fs::write(&last, &whole[..cut]).unwrap();
+        let message = train::resume(&run, &context(), &mut go_on).unwrap_err().to_string();
+        assert!(message.contains("last.safetensors"), "{cut}: {message}");
+    }
+}
+
+/// Numbers whose decimal form is long survive the checkpoint's text.
+#[test]
+fn configurations_are_compared_exactly() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config("mmd-gan", &pictures(folder.path()));
+    config.optimiser.learning_rate = 0.00042044820762685725;
+    if let train::config::Objective::MmdGan(gan) = &mut config.objective {
+        gan.ema_decay = 0.9864864864864865;
+    }
+    let run = folder.path().join("run");
+    let mut stop = |_: Event| ControlFlow::Break(());
+    assert_eq!(train::start("test", &config, &run, &context(), &mut stop).unwrap(), Outcome::Stopped { step: 0 });
+    train::resume(&run, &context(), &mut go_on).unwrap();
+}
+
+#[test]
+fn held_out_labels_must_mean_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config("classifier", &pictures(folder.path()));
+    let other = folder.path().join("other");
+    copy_folder(&folder.path().join("pictures/bar"), &other.join("bar"));
+    config.data.held_out = Some(other.display().to_string());
+    let run = folder.path().join("run");
+    let message = train::start("test", &config, &run, &context(), &mut go_on).unwrap_err().to_string();
+    assert!(message.contains("held_out") && !run.exists(), "{message}");
+}
+
 #[test]
 fn threads_do_not_change_the_bits() {
     for objective in ["mmd-gan", "classifier"] {
@@ -165,6 +241,26 @@ fn a_changed_configuration_or_data_is_refused() {
     Images::new(1, 1, 16, 16, vec![0.5; 256]).unwrap().write_png(0, &source.join("bar/99.png")).unwrap();
     let message = train::resume(&run, &context(), &mut go_on).unwrap_err().to_string();
     assert!(message.contains("fingerprint"), "{message}");
+}
+
+/// The same for tensors so large that the engine splits single products and sums among threads.
+#[test]
+fn threads_do_not_change_the_bits_of_large_tensors() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config("mmd-gan", &pictures(folder.path()));
+    (config.steps, config.batch, config.data.size) = (1, 24, 32);
+    if let train::config::Objective::MmdGan(gan) = &mut config.objective {
+        (gan.generator_width, gan.critic_width, gan.critic_steps) = (32, 48, 1);
+    }
+    let results: Vec<_> = [1, 2, 3]
+        .map(|threads| {
+            let run = folder.path().join(format!("threads-{threads}"));
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| train::start("test", &config, &run, &context(), &mut go_on)).unwrap();
+            result(&run)
+        })
+        .into();
+    assert!(results[0] == results[1] && results[1] == results[2]);
 }
 
 /// A step so long that the features overflow: the run stops, and names the step, the number and the last good state.

@@ -27,7 +27,7 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("the pool is built once");
     }
     // A device that is not there is told also where nothing would be computed on it.
-    global.surroundings()?;
+    global.context()?;
     // The other two stop at the next good moment, and say what they have.
     if !matches!(&arguments.verb, Verb::Train(_) | Verb::Match(_)) {
         progress::stop_on_interrupt();

@@ -103,7 +103,7 @@ fn info(models: &Models, name: &str, global: &Global) -> Result<bool> {
             lines.push(format!(
                 "  latents     {} numbers, {}",
                 latent.dim,
-                json!(latent.law).as_str().unwrap_or_default()
+                json!(latent.prior).as_str().unwrap_or_default()
             ));
             lines.push("  pixels      range 0 to 1".into());
             lines.push(format!("  features    {features}"));

@@ -28,8 +28,8 @@ pub fn gradient_penalty(
     let features = flat(pass.output.clone());
     let cotangent = witness_gradient(kernel, &features, real, fake).reshape(shape);
     let gradient = critic.pullback(&pass, cotangent);
-    // The root's derivative is infinite at 0; 1e-12 is far below any gradient that matters next to 1.
-    let norm = ((gradient.clone() * gradient).sum_dims_squeeze::<1, i32>(&[1, 2, 3]) + 1e-12).sqrt();
+    // The root's derivative is infinite at 0. The square of any gradient that can still grow is far above 1e-24.
+    let norm = ((gradient.clone() * gradient).sum_dims_squeeze::<1, i32>(&[1, 2, 3]) + 1e-24).sqrt();
     Ok(((norm.clone() - 1.0) * (norm - 1.0)).mean())
 }
 

@@ -122,6 +122,44 @@ mod tests {
     use super::*;
     use crate::net::Place;
 
+    /// Kingma and Ba, algorithm 1, with scalars in double precision, and the schedule's ends.
+    #[test]
+    fn steps_are_adams() {
+        let settings = Settings { learning_rate: 0.01, beta1: 0.5, beta2: 0.9, clip: None, final_fraction: 0.1 };
+        let place = Place::cpu_f64();
+        let layers = vec![crate::net::layer::Linear { inputs: 1, outputs: 1, bias: false }.into()];
+        let mut net = Net::new(layers, [1, 1, 1], crate::net::Init::He, 0, &place).unwrap();
+        let steps = 10;
+        let mut adam = Optimiser::new(&settings, 1, steps);
+        assert_eq!(adam.learning_rate(0), 0.01);
+        assert!((adam.learning_rate(steps) - 0.001).abs() < 1e-15);
+        assert!((adam.learning_rate(5) - 0.0055).abs() < 1e-15);
+        let mut x = place::scalar(net.params()[0].value.clone());
+        let (mut m, mut v) = (0.0, 0.0);
+        for step in 0..steps {
+            let g = (step as f64 - 3.0) * 0.7;
+            (m, v) = (0.5 * m + 0.5 * g, 0.9 * v + 0.1 * g * g);
+            let t = step as i32 + 1;
+            let (m_hat, v_hat) = (m / (1.0 - 0.5_f64.powi(t)), v / (1.0 - 0.9_f64.powi(t)));
+            x -= adam.learning_rate(step) * m_hat / (v_hat.sqrt() + 1e-8);
+            net = adam.step(&net, vec![place.tensor_f64(vec![g], [1])], step);
+            let found = place::scalar(net.params()[0].value.clone());
+            // The engine keeps the coefficients in single precision.
+            assert!((found - x).abs() < 1e-6 * x.abs(), "step {step}: {found} and {x}");
+        }
+    }
+
+    #[test]
+    fn large_norms_are_summed_in_a_fixed_order() {
+        let place = Place::cpu_f64();
+        for len in [5, 1 << 16, (1 << 18) + 77] {
+            let values: Vec<f64> = (0..len).map(|i| ((i % 17) as f64 - 8.0) / 100.0).collect();
+            let naive: f64 = values.iter().map(|v| v * v).sum();
+            let found = place::scalar(squared_norm(place.tensor_f64(values, [len])));
+            assert!((found / naive - 1.0).abs() < 1e-12, "{len}");
+        }
+    }
+
     #[test]
     fn clipping_keeps_the_direction() {
         let place = Place::cpu();
