@@ -35,9 +35,9 @@ pub struct Global {
     /// Where to compute: cpu, gpu, gpu:1
     #[arg(long, global = true, default_value = "cpu", value_name = "DEVICE")]
     pub device: String,
-    /// Seed of all randomness
-    #[arg(long, global = true, default_value_t = 0, value_name = "N")]
-    pub seed: u64,
+    /// Seed of all randomness [default: 0, or that of a training configuration]
+    #[arg(long, global = true, value_name = "N")]
+    seed: Option<u64>,
     /// Threads to use; results on the processor do not depend on it [default: one per core]
     #[arg(long, global = true, value_name = "N")]
     pub threads: Option<usize>,
@@ -71,6 +71,16 @@ pub enum Verb {
 }
 
 impl Global {
+    /// The seed of all randomness.
+    pub fn seed(&self) -> u64 {
+        self.seed.unwrap_or(0)
+    }
+
+    /// The seed, when one was asked for.
+    pub fn asked_seed(&self) -> Option<u64> {
+        self.seed
+    }
+
     /// Where tensors live and things are looked for.
     pub fn context(&self) -> Result<Context> {
         Ok(Context { place: Place::parse(&self.device)?, models: self.models(), data: self.places() })

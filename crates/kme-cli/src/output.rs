@@ -15,7 +15,7 @@ pub fn print(global: &Global, text: &str, json: Map<String, Value>) -> Result<()
     let mut out = std::io::stdout().lock();
     let result = if global.json {
         let mut object = json;
-        object.insert("seed".into(), global.seed.into());
+        object.entry("seed").or_insert_with(|| global.seed().into());
         object.insert("version".into(), env!("CARGO_PKG_VERSION").into());
         writeln!(out, "{}", Value::Object(object))
     } else {

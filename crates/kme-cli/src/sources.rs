@@ -305,7 +305,7 @@ impl<'a> Sources<'a> {
             Content::Generator(generator) => {
                 let (n, dim) = (self.flags.samples, generator.latent.dim);
                 // As `kme sample` draws them.
-                let latents = generator.latent.draw(n, &mut rng::stream(self.global.seed, "sample", 0));
+                let latents = generator.latent.draw(n, &mut rng::stream(self.global.seed(), "sample", 0));
                 let range = range.unwrap_or(0..n);
                 let latents = &latents[range.start * dim..range.end * dim];
                 self.features(range.len(), latents.chunks(BATCH * dim).map(|z| self.draw(&generator, z)))

@@ -80,14 +80,14 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let sample = pooled(&mut sources, arguments)?;
     let points = sample.points;
     let kernel = arguments.kernel.resolve(points.dim(), || median_distance(&[&points]))?;
-    let seed = sources.all.iter().any(|source| source.is_random()).then_some(global.seed);
+    let seed = sources.all.iter().any(|source| source.is_random()).then_some(global.seed());
     let embedding = match arguments.random_features {
         None => AnyEmbedding::Points(Embedding::of_sample(points, sample.weights, kernel, sample.features, seed)?),
         Some(count) => {
             if sample.weights.is_some() {
                 return Err(Error::value("weights", "given", "none with --random-features; leave it out"));
             }
-            let random = RandomFeatures::new(points.dim(), count, sigma(&kernel)?, Waves::default(), global.seed)?;
+            let random = RandomFeatures::new(points.dim(), count, sigma(&kernel)?, Waves::default(), global.seed())?;
             AnyEmbedding::Mean(MeanEmbedding::of_sample(&points, &random, sample.features, seed)?)
         }
     };

@@ -405,7 +405,7 @@ fn table(scores: &[Score], arguments: &Arguments, global: &Global) -> String {
         told.push(format!("{}: {} estimator, kernel {}", score.metric.quantity(), score.estimator, score.kernel));
     }
     let features = scores.first().and_then(|s| s.features["name"].as_str()).unwrap_or_default();
-    told.push(format!("reference {}, features {features}, seed {}", arguments.reference, global.seed));
+    told.push(format!("reference {}, features {features}, seed {}", arguments.reference, global.seed()));
     text.push_str(&told.join("\n"));
     text
 }

@@ -76,11 +76,11 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let likes = Likes::read(&arguments.likes, &map, shape, global)?;
     let shown = likes.shown.clone();
     let default = |inputs: &kme::Points| {
-        let c = bandwidth(inputs, &map.features(&generator.sample(200, global.seed)?)?)?;
+        let c = bandwidth(inputs, &map.features(&generator.sample(200, global.seed())?)?)?;
         Kernel::try_from(Form::InverseMultiquadric { c: rounded(c) })
     };
-    let target = likes.embedding(arguments.kernel.as_ref(), default, &map, shape, global.seed)?;
-    output::remark(global, format!("kernel {}, features {features}, seed {}", target.kernel(), global.seed));
+    let target = likes.embedding(arguments.kernel.as_ref(), default, &map, shape, global.seed())?;
+    output::remark(global, format!("kernel {}, features {features}, seed {}", target.kernel(), global.seed()));
 
     let settings = Match {
         n: arguments.n,
@@ -88,7 +88,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         learning_rate: arguments.learning_rate,
         best_of: arguments.best_of,
         clamp: arguments.clamp,
-        seed: global.seed,
+        seed: global.seed(),
     };
     progress::catch_interrupt();
     let bar = progress::bar(global, arguments.steps as u64, "match");

@@ -35,7 +35,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     }
     let (bytes, path) = context.models.bytes(&arguments.generator)?;
     let generator = Generator::parse(&bytes, &path, &context.place)?;
-    let pictures = generator.sample(arguments.n, global.seed)?;
+    let pictures = generator.sample(arguments.n, global.seed())?;
     let out = &arguments.output;
     if out.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")) {
         Grid::default().lay_out(&pictures)?.write_png(0, out)?;
@@ -46,7 +46,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
             pictures.write_png(i, &out.join(format!("{i:0digits$}.png")))?;
         }
     }
-    let text = format!("{}: {} pictures (seed {})", out.display(), arguments.n, global.seed);
+    let text = format!("{}: {} pictures (seed {})", out.display(), arguments.n, global.seed());
     output::print(global, &text, fields(json!({ "output": out, "n": arguments.n, "generator": arguments.generator })))?;
     Ok(true)
 }

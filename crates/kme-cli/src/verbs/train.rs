@@ -83,14 +83,12 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         let preset = arguments.preset.as_deref().unwrap_or_default();
         let mut config = Config::load(preset)?;
         if let Some(data) = &arguments.data {
-            // Other pictures are judged against themselves, not against the preset's held-out ones.
+            // The preset's held-out pictures say nothing about other ones: such a run is not scored.
             config.data.source = data.clone();
             config.data.held_out = None;
         }
         config.steps = arguments.steps.unwrap_or(config.steps);
-        if global.seed != 0 {
-            config.seed = global.seed;
-        }
+        config.seed = global.asked_seed().unwrap_or(config.seed);
         train::start(preset, &config, path, &context, &mut observer)
     };
     bar.finish_and_clear();
@@ -98,8 +96,10 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         Outcome::Finished { steps } => (true, steps),
         Outcome::Stopped { step } => (false, step),
     };
+    let seed = Config::load(&path.join("config.toml").display().to_string())?.seed;
     let text = if finished {
-        format!("{}: {step} steps done; the model is {}", path.display(), path.join("model.safetensors").display())
+        let model = path.join("model.safetensors");
+        format!("{}: {step} steps done with seed {seed}; the model is {}", path.display(), model.display())
     } else {
         format!(
             "{}: stopped after step {step}; continue with: kme train -o {} --resume",
@@ -107,7 +107,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
             path.display()
         )
     };
-    output::print(global, &text, fields(json!({ "run": path, "step": step, "finished": finished })))?;
+    output::print(global, &text, fields(json!({ "run": path, "step": step, "finished": finished, "seed": seed })))?;
     Ok(true)
 }
 
