@@ -2,7 +2,7 @@
 //!
 //! A tile is the matrix product of two panels of points; the kernel's formula is applied while the tile is in cache,
 //! and the sums are kept in double precision. No n × m matrix ever exists: time is O(nmd), memory O(n + m) beside the
-//! points. Sums within one sample compute one triangle.
+//! points, and a few hundred megabytes at most for converted points. Sums within one sample compute one triangle.
 //!
 //! * **Repeatable**: the order of additions depends on the sizes alone, so a result is the same bit for bit for any
 //!   number of threads. The threads are those of the current rayon pool.
@@ -16,6 +16,7 @@
 mod engine;
 mod moments;
 mod panel;
+mod sides;
 mod simd;
 mod sweep;
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! The sums over all tiles, in one precision.
 
-use super::panel::{ColumnPanel, mean};
+use super::panel::mean;
+use super::sides::Sides;
 use super::simd::{Real, vectorised};
-use super::sweep::{BLOCK, Task, WAVE, block, sweep, tasks};
+use super::sweep::{BLOCK, Task, WAVE, sweep, tasks};
 use super::tile::{Slopes, SquaredDistances, Sums, Tile};
 use super::{CrossMarginals, Panel, WithinMarginals, product};
 use crate::kernel::Kernel;
@@ -28,7 +29,7 @@ pub(super) fn rectangle<T: Real>(
     origin: Option<f64>,
 ) -> CrossMarginals {
     let (n, m) = (x.len(), y.len());
-    let centre = centre(kernel, y);
+    let sides = Sides::<T>::new(x, y, centre(kernel, y));
     let ones = [1.0; BLOCK];
     let work = |task: &Task| {
         let columns = task.columns(m);
@@ -37,7 +38,7 @@ pub(super) fn rectangle<T: Real>(
             columns: vec![0.0; if origin.is_some() { columns.len() } else { 0 }],
             squares: 0.0,
         };
-        for_each_tile::<T>(task, x, y, centre.as_deref(), |place, tile, _| {
+        sides.for_each_tile(task, |place, tile, _, _| {
             let sums = Sums {
                 tile,
                 kernel,
@@ -67,12 +68,12 @@ pub(super) fn rectangle<T: Real>(
 /// Row sums with weights `w` without the diagonal, and the diagonal; with an origin also squares, of the values minus it.
 pub(super) fn symmetric<T: Real>(kernel: &Kernel, x: &Points, w: &[f64], origin: Option<f64>) -> WithinMarginals {
     let n = x.len();
-    let centre = centre(kernel, x);
+    let sides = Sides::<T>::new(x, x, centre(kernel, x));
     let work = |task: &Task| {
         let (rows, columns) = (task.rows(n), task.columns(n));
         let mut partial = Partial { rows: vec![0.0; rows.len()], columns: vec![0.0; columns.len()], squares: 0.0 };
         let mut squares_on_diagonal = 0.0;
-        for_each_tile::<T>(task, x, x, centre.as_deref(), |place, tile, _| {
+        sides.for_each_tile(task, |place, tile, _, _| {
             let diagonal = place.rows == place.columns;
             let squares = if diagonal { &mut squares_on_diagonal } else { &mut partial.squares };
             // A tile off the diagonal stands for its mirror image too.
@@ -114,33 +115,32 @@ pub(super) fn diagonal<T: Real>(kernel: &Kernel, x: &Points, rows: Range<usize>,
 /// Σⱼ vⱼ ∇ₓk(xᵢ,yⱼ), shape (n, d).
 pub(super) fn gradients<T: Real>(kernel: &Kernel, x: &Points, y: &Points, v: &[f64]) -> Vec<f64> {
     let (n, m, d) = (x.len(), y.len(), x.dim());
-    let centre = centre(kernel, y);
+    let sides = Sides::<T>::new(x, y, centre(kernel, y));
     let work = |task: &Task| {
         let rows = task.rows(n).len();
         let mut gradients = vec![0.0; rows * d];
-        let mut along_x = vec![0.0; rows];
+        let mut along_x = vec![0.0; BLOCK];
         let mut part = vec![T::default(); BLOCK * d];
-        for_each_tile::<T>(task, x, y, centre.as_deref(), |place, Tile { dots, xx, yy }, right| {
+        sides.for_each_tile(task, |place, Tile { dots, xx, yy }, left, right| {
             let (rows, columns) = (place.rows.len(), place.columns.len());
-            let slopes = &mut along_x[place.rows_in_task.clone()];
+            let along_x = &mut along_x[..rows];
+            along_x.fill(0.0);
             let tile = Tile { dots: &mut *dots, xx, yy };
-            vectorised(Slopes { tile, kernel, column_weights: &v[place.columns], rows: slopes });
+            vectorised(Slopes { tile, kernel, column_weights: &v[place.columns], rows: along_x });
             let part = &mut part[..rows * d];
             // SAFETY: dots is (rows, columns), the panel (d, columns) and part (rows, d), each row after row.
             unsafe {
                 product((rows, d, columns), part, (1, d), dots, (1, columns), &right.data, (columns, 1));
             }
-            let place = place.rows_in_task;
-            for (sum, part) in gradients[place.start * d..place.end * d].iter_mut().zip(&*part) {
-                *sum += part.widen();
+            let first = place.rows_in_task.start;
+            let gradients = gradients[first * d..].chunks_exact_mut(d);
+            let rows = gradients.zip(part.chunks_exact(d)).zip(left.data.chunks_exact(d)).zip(&*along_x);
+            for (((gradient, part), x), along_x) in rows {
+                for ((sum, part), x) in gradient.iter_mut().zip(part).zip(x) {
+                    *sum += part.widen() + 2.0 * along_x * x.widen();
+                }
             }
         });
-        let left = Panel::<T>::new(x, task.rows(n), centre.as_deref());
-        for ((gradient, x), slope) in gradients.chunks_exact_mut(d).zip(left.data.chunks_exact(d)).zip(&along_x) {
-            for (gradient, x) in gradient.iter_mut().zip(x) {
-                *gradient += 2.0 * slope * x.widen();
-            }
-        }
         gradients
     };
     let mut gradients = vec![0.0; n * d];
@@ -156,10 +156,10 @@ pub(super) fn gradients<T: Real>(kernel: &Kernel, x: &Points, y: &Points, v: &[f
 /// ‖xᵢ−xⱼ‖ for all i < j, in double precision.
 pub(super) fn distances(x: &Points) -> Vec<f64> {
     let n = x.len();
-    let centre = mean(x);
+    let sides = Sides::<f64>::new(x, x, Some(mean(x)));
     let work = |task: &Task| {
         let mut found = Vec::new();
-        for_each_tile::<f64>(task, x, x, Some(&centre), |place, Tile { dots, xx, yy }, _| {
+        sides.for_each_tile(task, |place, Tile { dots, xx, yy }, _, _| {
             vectorised(SquaredDistances(Tile { dots: &mut *dots, xx, yy }));
             for (i, row) in dots.chunks_exact(place.columns.len()).enumerate() {
                 let first = if place.rows == place.columns { i + 1 } else { 0 };
@@ -171,46 +171,6 @@ pub(super) fn distances(x: &Points) -> Vec<f64> {
     let mut all = Vec::with_capacity(n * (n - 1) / 2);
     sweep(&tasks(n, n, true, TALLEST), WAVE, work, |_, found| all.extend(found));
     all
-}
-
-/// Where a tile lies.
-struct Place {
-    rows: Range<usize>,
-    columns: Range<usize>,
-    rows_in_task: Range<usize>,
-    columns_in_task: Range<usize>,
-}
-
-/// Calls `f` with every tile of the task: where it is, its inner products, and the panel of its columns.
-fn for_each_tile<T: Real>(
-    task: &Task,
-    x: &Points,
-    y: &Points,
-    centre: Option<&[f64]>,
-    mut f: impl FnMut(Place, Tile<'_, T>, &ColumnPanel<T>),
-) {
-    let (n, m) = (x.len(), y.len());
-    let (task_rows, task_columns) = (task.rows(n), task.columns(m));
-    let left = Panel::<T>::new(x, task_rows.clone(), centre);
-    let mut dots = vec![T::default(); BLOCK.min(task_rows.len()) * BLOCK.min(task_columns.len())];
-    let mut right = ColumnPanel::<T>::default();
-    for column in task.column_blocks.clone() {
-        let columns = block(column, m);
-        right.read(y, columns.clone(), centre);
-        for row in task.row_blocks_at(column) {
-            let rows = block(row, n);
-            let place = Place {
-                rows_in_task: rows.start - task_rows.start..rows.end - task_rows.start,
-                columns_in_task: columns.start - task_columns.start..columns.end - task_columns.start,
-                rows,
-                columns: columns.clone(),
-            };
-            let dots = &mut dots[..place.rows.len() * columns.len()];
-            left.inner_products(place.rows_in_task.clone(), &right, dots);
-            let tile = Tile { dots, xx: &left.norms[place.rows_in_task.clone()], yy: &right.norms };
-            f(place, tile, &right);
-        }
-    }
 }
 
 /// The point that is moved to the origin, where the kernel allows it.

@@ -29,13 +29,12 @@ impl<T: Real> Panel<T> {
         Self { data, norms, d }
     }
 
-    /// The inner products of the rows `range` with all of `other`, into `out` of shape (range, other's columns).
-    pub(super) fn inner_products(&self, range: Range<usize>, other: &ColumnPanel<T>, out: &mut [T]) {
-        let (m, n, k) = (range.len(), other.norms.len(), self.d);
-        let rows = &self.data[range.start * k..range.end * k];
-        assert!(other.data.len() == n * k && out.len() == m * n);
+    /// The inner products of all rows with all columns of `other`, into `out` of shape (rows, columns).
+    pub(super) fn inner_products(&self, other: &ColumnPanel<T>, out: &mut [T]) {
+        let (m, n, k) = (self.norms.len(), other.norms.len(), self.d);
+        assert!(self.data.len() == m * k && other.data.len() == n * k && out.len() == m * n);
         // SAFETY: the lengths were checked, and the strides describe row-major matrices of these shapes.
-        unsafe { product((m, n, k), out, (1, n), rows, (1, k), &other.data, (1, n)) };
+        unsafe { product((m, n, k), out, (1, n), &self.data, (1, k), &other.data, (1, n)) };
     }
 }
 

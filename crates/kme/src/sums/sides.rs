@@ -1,0 +1,124 @@
+//! The two samples of a sum, converted to panels: the rows and the columns of the tiles.
+
+use super::panel::{ColumnPanel, Panel};
+use super::simd::Real;
+use super::sweep::{BLOCK, Task, block};
+use super::tile::Tile;
+use crate::points::Points;
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Bytes up to which a whole side is converted beforehand. A larger one is converted by each task for itself, block by
+/// block, which costs time, but no more memory however many points there are.
+const WHOLE_SIDE: usize = 128 << 20;
+
+/// The points whose inner products are the tiles.
+pub(super) struct Sides<'a, T> {
+    x: &'a Points,
+    y: &'a Points,
+    centre: Option<Vec<f64>>,
+    /// Each block of rows, if they are few.
+    rows: Option<Vec<Panel<T>>>,
+    /// Each block of columns, if they are few.
+    columns: Option<Vec<ColumnPanel<T>>>,
+}
+
+/// Where a tile lies.
+pub(super) struct Place {
+    pub rows: Range<usize>,
+    pub columns: Range<usize>,
+    pub rows_in_task: Range<usize>,
+    pub columns_in_task: Range<usize>,
+}
+
+impl<'a, T: Real> Sides<'a, T> {
+    /// Rows `x` and columns `y`, both moved by −centre.
+    pub(super) fn new(x: &'a Points, y: &'a Points, centre: Option<Vec<f64>>) -> Self {
+        Self::limited(x, y, centre, WHOLE_SIDE)
+    }
+
+    /// Converts sides up to `limit` bytes beforehand.
+    fn limited(x: &'a Points, y: &'a Points, centre: Option<Vec<f64>>, limit: usize) -> Self {
+        let is_small = |p: &Points| p.len() * p.dim() * size_of::<T>() <= limit;
+        let blocks = |p: &Points| (0..p.len().div_ceil(BLOCK)).into_par_iter();
+        let from = centre.as_deref();
+        let rows = is_small(x).then(|| blocks(x).map(|b| Panel::new(x, block(b, x.len()), from)).collect());
+        let columns = is_small(y).then(|| {
+            let columns = blocks(y).map(|b| {
+                let mut panel = ColumnPanel::default();
+                panel.read(y, block(b, y.len()), from);
+                panel
+            });
+            columns.collect()
+        });
+        Self { x, y, centre, rows, columns }
+    }
+
+    /// Calls `f` with every tile of the task: where it is, its inner products, and the panels of its rows and columns.
+    pub(super) fn for_each_tile(&self, task: &Task, mut f: impl FnMut(Place, Tile<'_, T>, &Panel<T>, &ColumnPanel<T>)) {
+        let (n, m) = (self.x.len(), self.y.len());
+        let (task_rows, task_columns) = (task.rows(n), task.columns(m));
+        let from = self.centre.as_deref();
+        let own: Vec<Panel<T>>;
+        let left = match &self.rows {
+            Some(all) => &all[task.row_blocks.clone()],
+            None => {
+                own = task.row_blocks.clone().map(|b| Panel::new(self.x, block(b, n), from)).collect();
+                &own
+            }
+        };
+        let mut dots = vec![T::default(); BLOCK.min(task_rows.len()) * BLOCK.min(task_columns.len())];
+        let mut own = ColumnPanel::<T>::default();
+        for column in task.column_blocks.clone() {
+            let columns = block(column, m);
+            let right = match &self.columns {
+                Some(all) => &all[column],
+                None => {
+                    own.read(self.y, columns.clone(), from);
+                    &own
+                }
+            };
+            for (row, left) in task.row_blocks_at(column).zip(left) {
+                let rows = block(row, n);
+                let place = Place {
+                    rows_in_task: rows.start - task_rows.start..rows.end - task_rows.start,
+                    columns_in_task: columns.start - task_columns.start..columns.end - task_columns.start,
+                    rows,
+                    columns: columns.clone(),
+                };
+                let dots = &mut dots[..place.rows.len() * columns.len()];
+                left.inner_products(right, dots);
+                f(place, Tile { dots, xx: &left.norms, yy: &right.norms }, left, right);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sweep::tasks;
+    use super::*;
+    use crate::points::Data;
+
+    #[test]
+    fn converting_beforehand_changes_nothing() {
+        let points =
+            |n: usize| Points::new(n, 3, Data::F32((0..3 * n).map(|i| (i as f32 * 0.7).sin()).collect())).unwrap();
+        let (x, y) = (points(3000), points(700));
+        let tiles = |limit: usize| {
+            let sides = Sides::<f64>::limited(&x, &y, Some(vec![0.1, 0.2, 0.3]), limit);
+            assert_eq!((sides.rows.is_some(), sides.columns.is_some()), (limit > 72000, limit >= 16800));
+            let mut seen = Vec::new();
+            for task in tasks(3000, 700, false, 2) {
+                sides.for_each_tile(&task, |place, tile, left, right| {
+                    assert_eq!((left.norms.len(), right.norms.len()), (place.rows.len(), place.columns.len()));
+                    seen.push((place.rows.start, place.columns.start, tile.dots.to_vec(), tile.xx.to_vec()));
+                });
+            }
+            seen
+        };
+        let beforehand = tiles(1 << 20);
+        assert_eq!(beforehand.len(), 12 * 3);
+        assert!(beforehand == tiles(20000) && beforehand == tiles(0));
+    }
+}
