@@ -102,8 +102,6 @@ pub struct Sample {
     pub features: FeatureIdentity,
     /// Of an embedding.
     pub kernel: Option<Kernel>,
-    /// Whether the order of the points is that of the source. The points of an embedding are sorted.
-    pub in_order: bool,
     /// SHA-256 over the files of a source of pictures.
     pub fingerprint: Option<String>,
 }
@@ -271,7 +269,6 @@ impl<'a> Sources<'a> {
                 weights: None,
                 features: FeatureIdentity::identity(),
                 kernel: None,
-                in_order: true,
                 fingerprint: None,
             }),
             Content::Embedding(embedding) => {
@@ -285,7 +282,6 @@ impl<'a> Sources<'a> {
                     points: part(embedding.points().clone(), range)?,
                     features: embedding.features().clone(),
                     kernel: Some(embedding.kernel().clone()),
-                    in_order: false,
                     fingerprint: None,
                 })
             }
@@ -365,7 +361,6 @@ impl<'a> Sources<'a> {
             weights: None,
             features: map.identity(shape),
             kernel: None,
-            in_order: true,
             fingerprint: None,
         })
     }

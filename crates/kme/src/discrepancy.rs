@@ -10,15 +10,15 @@ mod variance;
 mod witness;
 
 pub use median::median_distance;
-pub use variance::Variance;
 pub use witness::Witness;
 
 use crate::kernel::{Form, Kernel};
 use crate::points::Points;
 use crate::sums::{self, Precision};
-use crate::{Error, Result};
+use crate::{Error, Result, rng};
 use std::fmt;
 use std::str::FromStr;
+use variance::Variance;
 
 /// Points with optional weights; weights are divided by their sum.
 #[derive(Clone, Copy, Debug)]
@@ -72,10 +72,12 @@ pub enum Estimator {
     /// P = Q. Every pair of an x and a y counts.
     #[default]
     Unbiased,
-    /// The unbiased estimator that also leaves out the pairs (xᵢ,yᵢ): a U-statistic in the pairs (xᵢ,yᵢ); needs n = m.
+    /// The unbiased estimator that also leaves out n pairs (x,y), one for each point: a U-statistic in these pairs; needs
+    /// n = m. Who is paired is drawn by a fixed seed, so the points may be sorted.
     UStatistic,
-    /// The mean of k(x₁,x₂) + k(y₁,y₂) − k(x₁,y₂) − k(x₂,y₁) over disjoint pairs of neighbours: unbiased, and linear in
-    /// the number of points, but far less accurate. Points beyond 2⌊min(n,m)/2⌋ are not used. Gretton et al., §6.
+    /// The mean of k(x₁,x₂) + k(y₁,y₂) − k(x₁,y₂) − k(x₂,y₁) over disjoint pairs of x and of y: unbiased, and linear in
+    /// the number of points, but far less accurate. It uses 2⌊min(n,m)/2⌋ points of each; which ones, and who is paired,
+    /// is drawn by a fixed seed, so the points may be sorted. Always in double precision. Gretton et al., §6.
     Linear,
 }
 
@@ -119,6 +121,7 @@ pub struct Estimate {
     pub n: usize,
     /// Number of points y.
     pub m: usize,
+    /// The arithmetic that was used.
     pub precision: Precision,
 }
 
@@ -128,11 +131,16 @@ pub struct Estimate {
 /// divides Σ_{i≠j} wᵢwⱼ k(xᵢ,xⱼ) by 1 − Σwᵢ², which is unbiased as long as the weights do not depend on the points; it
 /// needs weights ≥ 0. The other two estimators have no weighted form.
 ///
-/// *Standard error*: the square root of an unbiased estimate of the variance (see [`Variance`]), for the linear
-/// estimator that of a mean. Where sampling noise makes that estimate smaller than the variance would be for P = Q, the
-/// latter is taken, since the variance cannot be below it: so it is somewhat too large when P = Q. The biased estimator
-/// is given that of the unbiased one, from which it differs by a factor 1 + O(1/n). There is none with weights, and
-/// none below 4 points on either side (the linear estimator: below 2 pairs).
+/// *Standard error*: the square root of an unbiased estimate of the variance of the unbiased estimator,
+///
+/// Var = 4 Var f(X)/n + 4 Var f(Y)/m + 2 E k̃(X,X')²/(n(n−1)) + 2 E k̃(Y,Y')²/(m(m−1)) + 4 E k̃(X,Y)²/(nm),
+///
+/// with the witness f(z) = E k(X,z) − E k(Y,z) and the doubly centred kernel k̃. Where sampling noise makes that estimate
+/// smaller than the variance would be for P = Q (the last three terms), the latter is taken, since the variance cannot be
+/// below it: so it is somewhat too large when P = Q. The biased estimator is given that of the unbiased one, from which
+/// it differs by a factor 1 + O(1/n); the linear one that of a mean. There is none with weights, none below 4 points on
+/// either side (the linear estimator: below 2 pairs), and none where few points make the estimate of the variance 0 or
+/// large values make it overflow.
 ///
 /// *Shapes*: x (n, d), y (m, d); n and m are free.
 ///
@@ -161,6 +169,10 @@ pub fn mmd2<'a>(
             return Err(Error::value("estimator", estimator, "biased or unbiased, when there are weights"));
         }
     };
+    if !value.is_finite() {
+        return Err(Error::value("squared MMD", value, "a finite number; rescale the points, or use another kernel"));
+    }
+    let precision = if estimator == Estimator::Linear { Precision::F64 } else { precision };
     Ok(Estimate { value, standard_error, estimator, kernel: kernel.clone(), n, m, precision })
 }
 
@@ -211,13 +223,13 @@ fn unweighted(
                 - 2.0 * sum(&xy.rows) / (n * m)
         }
         Estimator::UStatistic => {
-            let same: Vec<(usize, usize)> = (0..x.len()).map(|i| (i, i)).collect();
+            let same: Vec<(usize, usize)> = shuffled("x", x.len()).into_iter().zip(shuffled("y", y.len())).collect();
             let same: f64 = sums::pairs(kernel, x, y, &same)?.iter().map(|k| k - origin).sum();
             (sum(&xx.rows) + sum(&yy.rows) - 2.0 * (sum(&xy.rows) - same)) / (n * (n - 1.0))
         }
         _ => sum(&xx.rows) / (n * (n - 1.0)) + sum(&yy.rows) / (m * (m - 1.0)) - 2.0 * sum(&xy.rows) / (n * m),
     };
-    let standard_error = Variance::estimate(&xx, &yy, &xy).map(|v| match estimator {
+    let standard_error = Variance::estimate(&xx, &yy, &xy).and_then(|v| match estimator {
         Estimator::UStatistic => v.of_u_statistic(n).standard_error(),
         _ => v.at(n, m).standard_error(),
     });
@@ -233,23 +245,36 @@ fn typical_value(kernel: &Kernel, x: &Points, y: &Points) -> Result<f64> {
     Ok(sums::pairs(kernel, x, y, &some)?.iter().sum::<f64>() / FEW as f64)
 }
 
+/// The places 0 to n − 1 in an order that has nothing to do with that of the points of `sample`, or of another sample.
+///
+/// The pairs of a U-statistic are independent draws. Points as they come need not be: those of an embedding are sorted,
+/// those of a folder ordered by class.
+fn shuffled(sample: &str, n: usize) -> Vec<usize> {
+    rng::choose(&mut rng::stream(0, &format!("pairing of {sample}"), n as u64), n, n)
+}
+
 fn weighted(kernel: &Kernel, x: Sample, y: Sample, unbiased: bool, precision: Precision) -> Result<f64> {
     let (w, v) = (x.normalised_weights()?, y.normalised_weights()?);
+    for given in [x.weights, y.weights].into_iter().flatten().filter(|_| unbiased) {
+        if let Some(i) = given.iter().position(|w| *w < 0.0) {
+            return Err(Error::value(
+                format!("weights[{i}]"),
+                given[i],
+                "weights ≥ 0 for the unbiased estimator; signed weights have the biased one",
+            ));
+        }
+        if given.iter().filter(|w| **w > 0.0).count() < 2 {
+            return Err(Error::value("weights", "all on one point", "at least two positive weights"));
+        }
+    }
     let within = |points: &Points, weights: &[f64]| -> Result<f64> {
         let sums = sums::within(kernel, points, Some(weights), precision)?;
         if !unbiased {
             return Ok(sums.off_diagonal + sums.diagonal);
         }
-        if let Some(i) = weights.iter().position(|w| *w < 0.0) {
-            return Err(Error::value(
-                format!("weights[{i}]"),
-                weights[i],
-                "weights ≥ 0 for the unbiased estimator; signed weights have the biased one",
-            ));
-        }
         let pairs = 1.0 - weights.iter().map(|w| w * w).sum::<f64>();
         if pairs <= f64::EPSILON {
-            return Err(Error::value("weights", "all on one point", "at least two positive weights"));
+            return Err(Error::value("weights", "almost all on one point", "at least two weights that count"));
         }
         Ok(sums.off_diagonal / pairs)
     };
@@ -259,14 +284,17 @@ fn weighted(kernel: &Kernel, x: Sample, y: Sample, unbiased: bool, precision: Pr
 
 fn linear(kernel: &Kernel, x: &Points, y: &Points) -> Result<(f64, Option<f64>)> {
     let count = x.len().min(y.len()) / 2;
-    let pairs = |i: usize, j: usize| -> Vec<(usize, usize)> { (0..count).map(|p| (2 * p + i, 2 * p + j)).collect() };
-    let xx = sums::pairs(kernel, x, x, &pairs(0, 1))?;
-    let yy = sums::pairs(kernel, y, y, &pairs(0, 1))?;
-    let xy = sums::pairs(kernel, x, y, &pairs(0, 1))?;
-    let yx = sums::pairs(kernel, x, y, &pairs(1, 0))?;
+    let (a, b) = (shuffled("x", x.len()), shuffled("y", y.len()));
+    let pairs = |left: &[usize], i: usize, right: &[usize], j: usize| -> Vec<(usize, usize)> {
+        (0..count).map(|p| (left[2 * p + i], right[2 * p + j])).collect()
+    };
+    let xx = sums::pairs(kernel, x, x, &pairs(&a, 0, &a, 1))?;
+    let yy = sums::pairs(kernel, y, y, &pairs(&b, 0, &b, 1))?;
+    let xy = sums::pairs(kernel, x, y, &pairs(&a, 0, &b, 1))?;
+    let yx = sums::pairs(kernel, x, y, &pairs(&a, 1, &b, 0))?;
     let terms: Vec<f64> = (0..count).map(|p| xx[p] + yy[p] - xy[p] - yx[p]).collect();
     let mean = terms.iter().sum::<f64>() / count as f64;
     let squares: f64 = terms.iter().map(|t| (t - mean).powi(2)).sum();
-    let error = (count >= 2).then(|| (squares / (count as f64 * (count as f64 - 1.0))).sqrt());
-    Ok((mean, error))
+    let error = (squares / (count as f64 * (count as f64 - 1.0))).sqrt();
+    Ok((mean, Some(error).filter(|e| e.is_finite() && *e > 0.0)))
 }

@@ -1,21 +1,25 @@
 //! The one error type of the workspace: what a user gave, what would be allowed, and what to do about it.
 
+use std::fmt;
 use std::path::PathBuf;
 
 /// A fault in something that a user gave: a file, a value, or two things that do not fit together.
 ///
 /// Nothing in here is an internal fault: those are bugs and panic. Every message names the thing, its value, what is
 /// allowed and, where there is one, the remedy.
+///
+/// The messages may quote files. So that these cannot command the terminal, control characters but the newline are shown
+/// as `\u{1b}`.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file could not be read or written, or does not hold what it should.
-    #[error("{}: {fault}", path.display())]
+    #[error("{}: {}", Shown(path.display()), Shown(fault))]
     File { path: PathBuf, fault: String },
     /// A value is outside what is allowed.
-    #[error("{name} = {value} is not allowed: {allowed}")]
+    #[error("{} = {} is not allowed: {}", Shown(name), Shown(value), Shown(allowed))]
     Value { name: String, value: String, allowed: String },
     /// Two things that must agree do not.
-    #[error("{field} differs: {left} here, {right} there; {remedy}")]
+    #[error("{} differs: {} here, {} there; {}", Shown(field), Shown(left), Shown(right), Shown(remedy))]
     Mismatch { field: String, left: String, right: String, remedy: String },
 }
 
@@ -40,6 +44,39 @@ impl Error {
             left: left.to_string(),
             right: right.to_string(),
             remedy: remedy.to_string(),
+        }
+    }
+}
+
+/// Shows control characters, but the newline, as their escapes.
+struct Shown<T>(T);
+
+impl<T: fmt::Display> fmt::Display for Shown<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write as _;
+        for c in self.0.to_string().chars() {
+            match c.is_control() && c != '\n' {
+                true => write!(f, "{}", c.escape_default())?,
+                false => f.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_holds_does_not_command_the_terminal() {
+        for error in [
+            Error::file("a\u{1b}[2J", "b\u{7}\n\u{9b}2Jé"),
+            Error::value("a\u{1b}[2J", "b\u{7}\n\u{9b}2Jé", "c"),
+            Error::mismatch("a\u{1b}[2J", "b\u{7}\n\u{9b}2Jé", "c", "d"),
+        ] {
+            let text = error.to_string();
+            assert!(text.contains("a\\u{1b}[2J") && text.contains("b\\u{7}\n\\u{9b}2Jé"), "{text}");
         }
     }
 }

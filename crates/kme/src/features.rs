@@ -55,7 +55,8 @@ impl RandomFeatures {
     /// `s` features of points of dimension `d` for the Gaussian kernel of width `sigma`, drawn from `seed`.
     ///
     /// # Errors
-    /// When d or s is 0, sigma is not a positive finite number, or s is odd for paired waves.
+    /// When d or s is 0, sigma is not a number from 1e-12 to 1e12, s is odd for paired waves, or the frequencies are more
+    /// than 2²⁸ numbers (2 GiB) or more than memory holds.
     pub fn new(d: usize, s: usize, sigma: f64, waves: Waves, seed: u64) -> Result<Self> {
         if d == 0 {
             return Err(Error::value("dimension d of the points", d, "at least 1"));
@@ -70,11 +71,15 @@ impl RandomFeatures {
             Waves::Phase => s,
             Waves::Paired => s / 2,
         };
-        let Some(size) = count.checked_mul(d).filter(|size| *size <= 1 << 32) else {
-            return Err(Error::value("number of random features", s, "few enough for 2³² frequencies × dimensions"));
+        let too_many = || {
+            let allowed =
+                format!("few enough for 2^28 numbers (2 GiB) of frequencies in dimension {d}, in free memory");
+            Error::value("number of random features", s, allowed)
         };
+        let size = count.checked_mul(d).filter(|size| *size <= 1 << 28).ok_or_else(too_many)?;
         let mut rng = stream(seed, "random features: frequencies", 0);
-        let mut frequencies = Vec::with_capacity(size + 1);
+        let mut frequencies = Vec::new();
+        frequencies.try_reserve_exact(size + 1).map_err(|_| too_many())?;
         while frequencies.len() < size {
             let (a, b) = two_normals(&mut rng);
             frequencies.extend([a / sigma, b / sigma]);
@@ -120,60 +125,24 @@ impl RandomFeatures {
 
     /// The features of each point: shape (n, s). Paired waves are cos, sin, cos, sin, ...
     ///
-    /// The features of a point do not depend on which other points are mapped with it, bit for bit.
+    /// The features of a point do not depend on which other points are mapped with it, bit for bit. The last bits do
+    /// depend on the kind of processor, whose matrix product and cosine these are.
     ///
     /// # Errors
-    /// When the dimension of the points is not d, or n·s numbers overflow.
+    /// When the dimension of the points is not d, or memory does not hold n·s numbers.
     pub fn map(&self, points: &Points) -> Result<Points> {
-        let mut features = vec![0.0; points.len() * self.s];
-        let blocks: Vec<usize> = (0..points.len()).step_by(BLOCK).collect();
         self.check(points)?;
+        let too_many = || {
+            let allowed = format!("few enough that memory holds {} features of each; map them in parts", self.s);
+            Error::value("number of points", points.len(), allowed)
+        };
+        let size = points.len().checked_mul(self.s).ok_or_else(too_many)?;
+        let mut features = Vec::new();
+        features.try_reserve_exact(size).map_err(|_| too_many())?;
+        features.resize(size, 0.0);
+        let blocks: Vec<usize> = (0..points.len()).step_by(BLOCK).collect();
         features.par_chunks_mut(BLOCK * self.s).zip(blocks).for_each(|(out, first)| self.block(points, first, out));
         Points::new(points.len(), self.s, Data::F64(features))
-    }
-
-    /// The weighted mean of the features, Σ wᵢ z(xᵢ): shape (s). Weights that are not given are 1/n.
-    ///
-    /// This is the embedding of the sample, and ⟨mean, z(x)⟩ its value at x. The order of additions depends on n alone.
-    ///
-    /// # Errors
-    /// When the dimension of the points is not d, or the weights do not fit.
-    pub fn mean(&self, points: &Points, weights: Option<&[f64]>) -> Result<Vec<f64>> {
-        self.check(points)?;
-        let n = points.len();
-        if let Some(weights) = weights.filter(|w| w.len() != n) {
-            return Err(Error::mismatch(
-                "number of points",
-                format!("{} weights", weights.len()),
-                format!("{n} points"),
-                "give one weight for each point",
-            ));
-        }
-        let weight = |i: usize| weights.map_or(1.0 / n as f64, |w| w[i]);
-        let blocks: Vec<usize> = (0..n).step_by(BLOCK).collect();
-        let mut mean = vec![0.0; self.s];
-        for wave in blocks.chunks(64) {
-            let parts: Vec<Vec<f64>> = wave
-                .par_iter()
-                .map(|&first| {
-                    let mut out = vec![0.0; BLOCK.min(n - first) * self.s];
-                    self.block(points, first, &mut out);
-                    let mut sums = vec![0.0; self.s];
-                    for (i, row) in out.chunks_exact(self.s).enumerate() {
-                        for (sum, z) in sums.iter_mut().zip(row) {
-                            *sum += weight(first + i) * z;
-                        }
-                    }
-                    sums
-                })
-                .collect();
-            for part in parts {
-                for (mean, part) in mean.iter_mut().zip(part) {
-                    *mean += part;
-                }
-            }
-        }
-        Ok(mean)
     }
 
     fn check(&self, points: &Points) -> Result<()> {
@@ -329,28 +298,15 @@ mod tests {
                 let own: f64 = (0..n).map(|i| Pair::of(row(z, i), row(z, i)).dot).sum();
                 (Pair::of(&sum, &sum).dot - own) / (n * (n - 1)) as f64
             };
-            let cross = Pair::of(&map.mean(&x, None).unwrap(), &map.mean(&y, None).unwrap()).dot;
+            let mean = |z: &Points| -> Vec<f64> {
+                (0..64).map(|c| (0..z.len()).map(|i| row(z, i)[c]).sum::<f64>() / z.len() as f64).collect()
+            };
+            let cross = Pair::of(&mean(&zx), &mean(&zy)).dot;
             let right = side(&zx) + side(&zy) - 2.0 * cross;
             let kernel: Kernel = "linear".parse().unwrap();
             let found = mmd2(&kernel, &zx, &zy, Estimator::Unbiased, Precision::F64).unwrap().value;
             assert!((found - right).abs() < 1e-13, "{found} is not {right}");
         }
-    }
-
-    #[test]
-    fn the_mean_has_weights_and_a_fixed_order() {
-        let x = ball(1000, 4, 6);
-        let map = RandomFeatures::new(4, 30, 1.0, Waves::Paired, 0).unwrap();
-        let weights: Vec<f64> = (0..1000).map(|i| f64::from(i % 7)).collect();
-        let found = map.mean(&x, Some(&weights)).unwrap();
-        let z = map.map(&x).unwrap();
-        for (c, found) in found.iter().enumerate() {
-            let right: f64 = (0..1000).map(|i| weights[i] * row(&z, i)[c]).sum();
-            assert!((found - right).abs() < 1e-9);
-        }
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
-        assert_eq!(pool.install(|| map.mean(&x, Some(&weights)).unwrap()), found);
-        assert!(map.mean(&x, Some(&weights[1..])).is_err());
     }
 
     #[test]
@@ -372,6 +328,7 @@ mod tests {
         assert_ne!(map.frequencies, RandomFeatures::new(2, 4, 1.0, Waves::Phase, 2).unwrap().frequencies);
         // Stored files hold the seed alone: these numbers must never change.
         assert_eq!(map.frequencies[..2], [0.9895701254410123, -1.3254491591600814]);
+        assert_eq!(map.phases[..2], [2.7638609285497844, 1.6403850583729795]);
     }
 
     #[test]
@@ -383,7 +340,10 @@ mod tests {
         assert!(new(2, 4, 0.0, Waves::Paired).is_err());
         assert!(new(2, 4, f64::NAN, Waves::Paired).is_err());
         assert!(new(usize::MAX, 4, 1.0, Waves::Paired).is_err());
-        let map = new(2, 4, 1.0, Waves::Paired).unwrap();
+        assert!(new(1 << 20, 1 << 11, 1.0, Waves::Paired).unwrap_err().to_string().contains("2^28"));
+        // The dimension is looked at before memory is taken for the features.
+        let map = RandomFeatures { s: usize::MAX, ..new(2, 4, 1.0, Waves::Paired).unwrap() };
+        assert!(map.map(&ball(2, 2, 0)).unwrap_err().to_string().contains("memory"));
         assert!(map.map(&ball(2, 3, 0)).unwrap_err().to_string().contains("dimension"));
     }
 }

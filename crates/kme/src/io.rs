@@ -14,8 +14,8 @@ use crate::{Error, Result};
 /// When there is no such file, it is a folder, it may not be read, or it is empty.
 pub fn open(path: impl AsRef<Path>) -> Result<(BufReader<File>, u64)> {
     let path = path.as_ref();
-    let file = File::open(path).map_err(|e| read_error(path, &e))?;
-    let meta = file.metadata().map_err(|e| read_error(path, &e))?;
+    // Before it is opened, since opening a pipe waits for somebody to write to it.
+    let meta = fs::metadata(path).map_err(|e| read_error(path, &e))?;
     if meta.is_dir() {
         return Err(Error::file(path, "is a folder, a file is expected"));
     }
@@ -25,6 +25,7 @@ pub fn open(path: impl AsRef<Path>) -> Result<(BufReader<File>, u64)> {
     if meta.len() == 0 {
         return Err(Error::file(path, "is empty (0 bytes)"));
     }
+    let file = File::open(path).map_err(|e| read_error(path, &e))?;
     Ok((BufReader::with_capacity(1 << 16, file), meta.len()))
 }
 
@@ -154,8 +155,11 @@ pub fn read_error(path: &Path, error: &io::Error) -> Error {
 
 /// The error for a failed write of `path`.
 fn write_error(path: &Path, error: &io::Error) -> Error {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let cause = match root(error).kind() {
-        ErrorKind::NotFound => "its folder does not exist: create it, or choose another place".into(),
+        ErrorKind::NotFound if !folder.exists() => {
+            "its folder does not exist: create it, or choose another place".into()
+        }
         ErrorKind::PermissionDenied => "permission to write there is denied: choose another place".into(),
         ErrorKind::ReadOnlyFilesystem => "the file system is read-only: choose another place".into(),
         ErrorKind::StorageFull => "no space left on the device: free some space, or choose another place".into(),
@@ -228,6 +232,26 @@ mod tests {
     fn a_wrapped_cause_is_still_told() {
         let full = io::Error::other(io::Error::other(io::Error::from(ErrorKind::StorageFull)));
         assert!(write_error(Path::new("out"), &full).to_string().contains("no space left"));
+    }
+
+    #[test]
+    fn what_else_is_not_found_is_not_blamed_on_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let lost = |_: &mut BufWriter<File>| Err(io::Error::new(ErrorKind::NotFound, "no such tensor"));
+        let error = write_atomically(folder.path().join("out"), lost).unwrap_err().to_string();
+        assert!(error.contains("cannot be written: no such tensor"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_is_refused_without_waiting_for_a_writer() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let (done, result) = std::sync::mpsc::channel();
+        std::thread::spawn(move || done.send(open(path).map(|_| ()).unwrap_err().to_string()));
+        let error = result.recv_timeout(std::time::Duration::from_secs(10)).expect("opening a pipe waits");
+        assert!(error.contains("no regular file"), "{error}");
     }
 
     #[cfg(target_os = "linux")]

@@ -5,7 +5,7 @@
 
 pub use rand_xoshiro::Xoshiro256PlusPlus as Rng;
 
-use rand_xoshiro::rand_core::SeedableRng;
+use rand_xoshiro::rand_core::{Rng as _, SeedableRng};
 
 /// The generator for draw number `index` of `purpose` under the user's `seed`.
 ///
@@ -14,6 +14,18 @@ pub fn stream(seed: u64, purpose: &str, index: u64) -> Rng {
     let name =
         purpose.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
     Rng::seed_from_u64(mix(mix(mix(seed) ^ name) ^ index))
+}
+
+/// `count` different numbers below `total`, in random order.
+pub(crate) fn choose(rng: &mut Rng, total: usize, count: usize) -> Vec<usize> {
+    let mut chosen: Vec<usize> = (0..total).collect();
+    // The first steps of a shuffle.
+    for i in 0..count {
+        let step = (u128::from(rng.next_u64()) * (total - i) as u128) >> 64;
+        chosen.swap(i, i + step as usize);
+    }
+    chosen.truncate(count);
+    chosen
 }
 
 /// SplitMix64's output function.
@@ -27,7 +39,6 @@ fn mix(x: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand_xoshiro::rand_core::Rng as _;
 
     #[test]
     fn streams_repeat_and_differ() {

@@ -49,23 +49,23 @@ pub struct Within {
 
 /// Marginal sums of K_xy − origin.
 #[derive(Clone, Debug, PartialEq)]
-pub struct CrossMarginals {
+pub(crate) struct CrossMarginals {
     /// Σⱼ (k(xᵢ,yⱼ) − origin), shape (n).
     pub rows: Vec<f64>,
     /// Σᵢ (k(xᵢ,yⱼ) − origin), shape (m).
     pub columns: Vec<f64>,
-    /// Σᵢⱼ (k(xᵢ,yⱼ) − origin)²
+    /// Σᵢⱼ (k(xᵢ,yⱼ) − origin)², not finite where it overflows.
     pub squares: f64,
 }
 
 /// Marginal sums of K_xx − origin without its diagonal, and the diagonal.
 #[derive(Clone, Debug, PartialEq)]
-pub struct WithinMarginals {
+pub(crate) struct WithinMarginals {
     /// Σ_{j≠i} (k(xᵢ,xⱼ) − origin), shape (n).
     pub rows: Vec<f64>,
     /// k(xᵢ,xᵢ) − origin, shape (n).
     pub diagonal: Vec<f64>,
-    /// Σ_{i≠j} (k(xᵢ,xⱼ) − origin)²
+    /// Σ_{i≠j} (k(xᵢ,xⱼ) − origin)², not finite where it overflows.
     pub squares: f64,
 }
 
@@ -166,7 +166,7 @@ pub fn gradients(kernel: &Kernel, x: &Points, y: &Points, v: Option<&[f64]>, pre
 ///
 /// # Errors
 /// When dimensions differ, or a sum overflows.
-pub fn cross_marginals(
+pub(crate) fn cross_marginals(
     kernel: &Kernel,
     x: &Points,
     y: &Points,
@@ -175,7 +175,9 @@ pub fn cross_marginals(
 ) -> Result<CrossMarginals> {
     same_dimension(x, y)?;
     let sums = rectangle(kernel, x, y, &vec![1.0; y.len()], Some(origin), precision);
-    finite(kernel, precision, sums.squares)?;
+    // The squares serve the standard error alone and may overflow before the sums do.
+    all_finite(kernel, precision, &sums.rows)?;
+    all_finite(kernel, precision, &sums.columns)?;
     Ok(sums)
 }
 
@@ -185,9 +187,14 @@ pub fn cross_marginals(
 ///
 /// # Errors
 /// When a sum overflows.
-pub fn within_marginals(kernel: &Kernel, x: &Points, origin: f64, precision: Precision) -> Result<WithinMarginals> {
+pub(crate) fn within_marginals(
+    kernel: &Kernel,
+    x: &Points,
+    origin: f64,
+    precision: Precision,
+) -> Result<WithinMarginals> {
     let sums = symmetric(kernel, x, &vec![1.0; x.len()], Some(origin), precision);
-    finite(kernel, precision, sums.squares)?;
+    all_finite(kernel, precision, &sums.rows)?;
     all_finite(kernel, precision, &sums.diagonal)?;
     Ok(sums)
 }

@@ -82,6 +82,30 @@ fn masses_of_one_are_no_masses_and_precision_is_promoted() {
 }
 
 #[test]
+fn points_of_mass_zero_are_no_part_of_a_sample() {
+    let points = grid(9, 2, 1, true);
+    let masses = [2.0, 0.0, 1.0, -0.0, 3.0, 0.0, 0.0, 0.0, 0.0];
+    let part = |items: std::ops::Range<usize>| {
+        let own = points.select(&items.clone().collect::<Vec<_>>()).unwrap();
+        Embedding::of_sample(own, Some(masses[items].to_vec()), kernel("energy"), FeatureIdentity::identity(), None)
+    };
+    let whole = part(0..9).unwrap();
+    assert_eq!((whole.len(), whole.weights().iter().sum::<f64>()), (3, 1.0));
+    // The last part has no mass, so it is no sample; without it the whole is the same.
+    assert!(part(6..9).unwrap_err().to_string().contains("> 0"));
+    let merged = Embedding::merge(&[&part(3..6).unwrap(), &part(0..3).unwrap()]).unwrap();
+    assert_eq!(bytes(&merged), bytes(&whole));
+    let ones = Embedding::of_sample(
+        grid(3, 2, 1, true),
+        Some(vec![1.0, 0.0, 1.0]),
+        kernel("energy"),
+        FeatureIdentity::identity(),
+        None,
+    );
+    assert!(ones.unwrap().is_uniform());
+}
+
+#[test]
 fn seeds_are_kept_when_they_agree() {
     let with = |seed| {
         Embedding::of_sample(grid(3, 1, 0, true), None, kernel("linear"), FeatureIdentity::identity(), seed).unwrap()
@@ -164,7 +188,7 @@ fn files_are_read_back_bit_for_bit_and_depend_on_nothing_else() {
     let path = folder.path().join("x.kme");
     for wide in [false, true] {
         let sample = embed(grid(6, 3, 5, wide), None);
-        let weighted = embed(grid(6, 3, 5, wide), Some(vec![0.1, 0.0, 3.0, 1e-9, 1e9, 1.0]));
+        let weighted = embed(grid(6, 3, 5, wide), Some(vec![0.1, 0.2, 3.0, 1e-9, 1e9, 1.0]));
         let combination = Embedding::combine(&[(0.3, &sample), (-0.7, &weighted)]).unwrap();
         for embedding in [sample, weighted, combination] {
             embedding.write(&path).unwrap();

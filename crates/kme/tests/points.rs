@@ -207,4 +207,21 @@ fn lengths_that_cannot_be_are_found_before_memory_is_taken() {
     archive.finish().unwrap();
     let text = fault(&path);
     assert!(text.contains("is truncated"), "{text}");
+
+    // A file that is long enough for the claim, an entry that is not: 80 MB of numbers from 100 bytes.
+    let mut archive = zip::ZipWriter::new(fs::File::create(&path).unwrap());
+    archive.start_file("x.npy", deflated).unwrap();
+    let array = npy("(10000000,)");
+    archive.write_all(&array).unwrap();
+    let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    archive.start_file("notes.txt", stored).unwrap();
+    archive.write_all(&[0; 1 << 17]).unwrap();
+    archive.finish().unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    // The uncompressed size of the first entry in the central directory.
+    let at = bytes.windows(4).position(|w| w == b"PK\x01\x02").unwrap() + 24;
+    bytes[at..at + 4].copy_from_slice(&(array.len() as u32 + 80_000_000).to_le_bytes());
+    put(&path, &bytes);
+    let text = fault(&path);
+    assert!(text.contains("claims 80000") && text.contains("compressed to"), "{text}");
 }

@@ -37,7 +37,7 @@ pub struct Arguments {
     /// Kernel of mmd [default: that of an embedding among the sources, else gaussian:sigma=median]
     #[arg(long, value_name = "KERNEL")]
     kernel: Option<KernelSpec>,
-    /// biased, unbiased, u-statistic (equal numbers of points), or linear (pairs of neighbours) [default: unbiased]
+    /// biased, unbiased, u-statistic (equal numbers of points), or linear (disjoint pairs) [default: unbiased]
     #[arg(long, value_name = "ESTIMATOR")]
     estimator: Option<Estimator>,
     /// Arithmetic of the kernels: f64, or f32 for speed; sums are f64 in both
@@ -176,15 +176,6 @@ fn of_samples(sources: &mut Sources, arguments: &Arguments, metrics: &[Metric]) 
             let (left, right) = (format!("{d} ({})", text(0)), format!("{other} ({})", text(i)));
             return Err(Error::mismatch("dimension d of the points", left, right, "compare points of one space"));
         }
-    }
-    if matches!(estimator, Estimator::UStatistic | Estimator::Linear)
-        && let Some(i) = samples.iter().position(|sample| !sample.in_order)
-    {
-        let allowed = format!(
-            "biased or unbiased for {}: it needs points in random order, and those of an embedding are sorted",
-            text(i)
-        );
-        return Err(Error::value("--estimator", estimator, allowed));
     }
     let own_kernel = kernel_of_embeddings(sources, &samples, arguments)?;
     let kernel = |metric: Metric| match (metric, &arguments.kernel, &own_kernel) {

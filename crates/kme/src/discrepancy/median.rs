@@ -3,14 +3,15 @@
 use crate::points::Points;
 use crate::sums;
 use crate::{Error, Result, rng};
-use rand_xoshiro::rand_core::Rng as _;
 
 /// The most points whose pairs are looked at.
 const MOST: usize = 2000;
 
 /// The median of ‖z−z'‖ over the distinct pairs of all given points together, never of a point with itself.
 ///
-/// Of more than 2000 points, 2000 are drawn without replacement, always the same for the same numbers of points.
+/// Of more than 2000 points, 2000 are drawn without replacement by a fixed seed: always the same places for the same
+/// number of points, so that the median of so many points depends, a little, on their order. It is a heuristic, and what
+/// it finds is recorded in the kernel.
 ///
 /// Reference: Gretton et al., "A kernel two-sample test", JMLR 2012, §8.
 ///
@@ -22,17 +23,8 @@ pub fn median_distance(samples: &[&Points]) -> Result<f64> {
     if total < 2 {
         return Err(Error::value("number of points", total, "at least 2 for a median distance; give a number instead"));
     }
-    let mut chosen: Vec<usize> = (0..total).collect();
-    if total > MOST {
-        // The first steps of a shuffle.
-        let mut rng = rng::stream(0, "median distance", total as u64);
-        for i in 0..MOST {
-            let step = (u128::from(rng.next_u64()) * (total - i) as u128) >> 64;
-            chosen.swap(i, i + step as usize);
-        }
-        chosen.truncate(MOST);
-        chosen.sort_unstable();
-    }
+    let mut chosen = rng::choose(&mut rng::stream(0, "median distance", total as u64), total, total.min(MOST));
+    chosen.sort_unstable();
     let mut parts = Vec::new();
     let (mut chosen, mut start) = (chosen.as_slice(), 0);
     for sample in samples {

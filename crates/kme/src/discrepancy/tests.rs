@@ -81,8 +81,11 @@ fn estimators_equal_their_definitions() {
             quadratic(&kxx, &one, false) / (nn * (nn - 1.0)) + quadratic(&kyy, &eins, false) / (mm * (mm - 1.0))
                 - 2.0 * bilinear(&kxy, &one, &eins) / (nn * mm),
         );
-        let linear: f64 =
-            (0..n / 2).map(|p| (2 * p, 2 * p + 1)).map(|(i, j)| kxx[i][j] + kyy[i][j] - kxy[i][j] - kxy[j][i]).sum();
+        let (a, b) = (shuffled("x", n), shuffled("y", m));
+        let linear: f64 = (0..n / 2)
+            .map(|p| (a[2 * p], a[2 * p + 1], b[2 * p], b[2 * p + 1]))
+            .map(|(i, j, k, l)| kxx[i][j] + kyy[k][l] - kxy[i][l] - kxy[j][k])
+            .sum();
         check(value(text, &x, &y, Estimator::Linear), linear / (n / 2) as f64);
         let (p, q) = (scaled(&w), scaled(&v));
         let (sx, sy) = (Sample { points: &x, weights: Some(&w) }, Sample { points: &y, weights: Some(&v) });
@@ -98,14 +101,62 @@ fn estimators_equal_their_definitions() {
     let z = gaussian_points(n, 4, 0.4, &mut rng);
     let k = kernel("rq:alpha=1");
     let (kxx, kzz, kxz) = (gram(&k, &x, &x), gram(&k, &z, &z), gram(&k, &x, &z));
+    let pairs: Vec<(usize, usize)> = shuffled("x", n).into_iter().zip(shuffled("y", n)).collect();
     let mut sum = 0.0;
-    for i in 0..n {
-        for j in (0..n).filter(|&j| j != i) {
-            sum += kxx[i][j] + kzz[i][j] - kxz[i][j] - kxz[j][i];
+    for (p, &(i, k)) in pairs.iter().enumerate() {
+        for &(j, l) in pairs.iter().enumerate().filter(|(q, _)| *q != p).map(|(_, pair)| pair) {
+            sum += kxx[i][j] + kzz[k][l] - kxz[i][l] - kxz[j][k];
         }
     }
     let found = value("rq:alpha=1", &x, &z, Estimator::UStatistic);
     assert!((found - sum / (n * (n - 1)) as f64).abs() < 1e-12);
+}
+
+#[test]
+fn sorted_points_are_paired_at_random() {
+    let mut rng = stream(14, "discrepancy", 0);
+    let n = 2000;
+    let mut sorted = |shift: f64| {
+        let mut numbers: Vec<f64> = (0..n).map(|_| shift + normal(&mut rng)).collect();
+        numbers.sort_by(f64::total_cmp);
+        Points::new(n, 1, Data::F64(numbers)).unwrap()
+    };
+    let (x, y) = (sorted(0.0), sorted(0.5));
+    // E exp(−(u−v)²/2) = exp(−s²/6)/√3 for u − v ~ N(s, 2).
+    let right = 2.0 * (1.0 - (-0.25_f64 / 6.0).exp()) / 3.0_f64.sqrt();
+    let all = mmd2(&kernel("gaussian:sigma=1"), &x, &y, Estimator::Unbiased, Precision::F32).unwrap();
+    assert_eq!(all.precision, Precision::F32);
+    let linear = mmd2(&kernel("gaussian:sigma=1"), &x, &y, Estimator::Linear, Precision::F32).unwrap();
+    assert_eq!(linear.precision, Precision::F64);
+    let error = linear.standard_error.unwrap();
+    assert!((linear.value - right).abs() < 4.0 * error && error < 0.025, "{linear:?} is not {right}");
+    // The U-statistic differs by 2/(n−1) times (the mean of k over n pairs − the mean over all), about 1/√n.
+    let u = value("gaussian:sigma=1", &x, &y, Estimator::UStatistic);
+    let plain = value("gaussian:sigma=1", &x, &y, Estimator::Unbiased);
+    assert!((u - plain).abs() < 5e-5, "{u} is far from {plain}");
+}
+
+#[test]
+fn a_standard_error_that_cannot_be_told_is_none() {
+    // Squares of kernel values overflow, the values themselves do not.
+    let mut rng = stream(15, "discrepancy", 0);
+    let numbers = |rng: &mut Rng| Data::F64((0..10).map(|_| 1e70 * normal(rng)).collect());
+    let (x, y) = (Points::new(10, 1, numbers(&mut rng)).unwrap(), Points::new(10, 1, numbers(&mut rng)).unwrap());
+    let found = mmd2(&kernel("linear"), &x, &y, Estimator::Unbiased, Precision::F64).unwrap();
+    assert!(found.value.is_finite() && found.standard_error.is_some());
+    let found = mmd2(&kernel("poly:degree=3,gamma=1,coef=0"), &x, &y, Estimator::Unbiased, Precision::F64);
+    assert!(found.unwrap_err().to_string().contains("rescale"));
+    for estimator in [Estimator::Biased, Estimator::Unbiased, Estimator::UStatistic] {
+        let found = mmd2(&kernel("1e20*linear"), &x, &y, estimator, Precision::F64).unwrap();
+        assert!(found.value.is_finite() && found.standard_error.is_none(), "{found:?}");
+    }
+    // Noise may make every part of the estimated variance negative: an error of exactly 0 would be a false certainty.
+    assert_eq!(variance::VarianceAt { value: -1.0, least: 0.0 }.standard_error(), None);
+    let same = Points::new(5, 1, Data::F64(vec![1.0; 5])).unwrap();
+    for estimator in [Estimator::Unbiased, Estimator::Linear] {
+        let found = mmd2(&kernel("gaussian:sigma=1"), &same, &same, estimator, Precision::F64).unwrap();
+        assert_eq!((found.value, found.standard_error), (0.0, None));
+    }
 }
 
 #[test]
@@ -123,7 +174,7 @@ fn what_cannot_be_estimated_is_refused() {
     let with = |weights| Sample { points: &x, weights: Some(weights) };
     assert!(message(with(&[1.0; 4]), (&y).into(), Estimator::Biased).contains("4 weights"));
     assert!(message(with(&[1.0, -1.0, 0.0, 0.0, 0.0]), (&y).into(), Estimator::Biased).contains("sum"));
-    assert!(message(with(&[2.0, -1.0, 0.0, 0.0, 0.0]), (&y).into(), Estimator::Unbiased).contains("weights ≥ 0"));
+    assert!(message(with(&[2.0, -1.0, 0.0, 0.0, 0.0]), (&y).into(), Estimator::Unbiased).contains("weights[1] = -1 "));
     assert!(message(with(&[1.0, 0.0, 0.0, 0.0, 0.0]), (&y).into(), Estimator::Unbiased).contains("two positive"));
     assert!(message(with(&[1.0; 5]), (&y).into(), Estimator::Linear).contains("biased or unbiased"));
     assert!("median".parse::<Estimator>().unwrap_err().to_string().contains("u-statistic"));

@@ -14,22 +14,22 @@ use crate::sums::{CrossMarginals, WithinMarginals};
 /// Sutherland et al., "Generative models and model criticism via optimized MMD", ICLR 2017, appendix A, to first order
 /// (which takes squares of means where this takes means over distinct points).
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Variance {
+pub(super) struct Variance {
     /// Var f(X)
-    pub witness_x: f64,
+    witness_x: f64,
     /// Var f(Y)
-    pub witness_y: f64,
+    witness_y: f64,
     /// E k̃(X,X')²
-    pub within_x: f64,
+    within_x: f64,
     /// E k̃(Y,Y')²
-    pub within_y: f64,
+    within_y: f64,
     /// E k̃(X,Y)²
-    pub cross: f64,
+    cross: f64,
 }
 
 /// The variance of an estimate for given numbers of points.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct VarianceAt {
+pub(super) struct VarianceAt {
     /// The estimated variance, which may be negative.
     pub value: f64,
     /// The part that remains when P = Q, where the witness vanishes: no variance is smaller.
@@ -37,9 +37,11 @@ pub struct VarianceAt {
 }
 
 impl VarianceAt {
-    /// √max(value, least)
-    pub fn standard_error(&self) -> f64 {
-        self.value.max(self.least).sqrt()
+    /// √max(value, least); none when overflow made either no number, or when neither is positive, as may happen by
+    /// chance for few points.
+    pub fn standard_error(&self) -> Option<f64> {
+        let largest = if self.value > self.least { self.value } else { self.least };
+        ((self.value + self.least).is_finite() && largest > 0.0).then(|| largest.sqrt())
     }
 }
 

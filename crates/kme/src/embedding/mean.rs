@@ -33,8 +33,9 @@ pub struct FrequencyIdentity {
 ///
 /// A sample keeps the exact sum Σᵢ ẑ(φ(xᵢ)), in whole multiples of 2⁻⁶⁴. So merging is exact, and since the features of
 /// a point do not depend on the points mapped with it, merging the embeddings of the parts of a sample equals
-/// embedding the whole bit for bit, for every split and order. A feature of magnitude 2⁻¹² or more is such a multiple;
-/// the error for smaller ones is below 2⁻⁶⁵.
+/// embedding the whole bit for bit, for every split and order, as long as all parts are embedded on processors of one
+/// kind: the last bits of a feature depend on the processor's instructions. A feature of magnitude 2⁻¹² or more is such
+/// a multiple; the error for smaller ones is below 2⁻⁶⁵.
 ///
 /// Points have no weights here: a product of a weight and a feature would have to be rounded.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,7 +50,11 @@ pub struct MeanEmbedding {
     seed: Option<u64>,
 }
 
-const POINTS_AT_ONCE: usize = 4096;
+/// Points whose s features are held at a time: those of all points would take n·s numbers.
+fn points_at_once(s: usize) -> usize {
+    ((1 << 22) / s).clamp(64, 4096)
+}
+
 /// 2⁶⁴.
 const SCALE: f64 = 18_446_744_073_709_551_616.0;
 /// Sums stay below this, so that adding two of them cannot overflow.
@@ -72,9 +77,8 @@ impl MeanEmbedding {
     ) -> Result<Self> {
         let s = random.len();
         let mut sums = vec![0_i128; s];
-        // All features of many points at once would take n·s numbers.
         let rows: Vec<usize> = (0..points.len()).collect();
-        for rows in rows.chunks(POINTS_AT_ONCE) {
+        for rows in rows.chunks(points_at_once(s)) {
             let values = random.map(&points.select(rows)?)?.into_data().into_f64();
             for row in values.chunks_exact(s) {
                 for (sum, value) in sums.iter_mut().zip(row) {
@@ -96,7 +100,7 @@ impl MeanEmbedding {
         frequencies: FrequencyIdentity,
         seed: Option<u64>,
     ) -> Result<Self> {
-        if sums.iter().any(|s| s.abs() >= LARGEST_SUM) {
+        if sums.iter().any(|s| s.unsigned_abs() >= LARGEST_SUM.unsigned_abs()) {
             return Err(Error::value("number of points", n, "few enough that no sum of features reaches 2^62"));
         }
         let mean = sums.iter().map(|&s| s as f64 / (n as f64 * SCALE)).collect();
@@ -194,9 +198,14 @@ impl MeanEmbedding {
             let (d, remedy) = (self.frequencies.d, "evaluate an embedding at points of its own space");
             return Err(Error::mismatch("dimension d of the points", d, at.dim(), remedy));
         }
-        let values = self.random_features()?.map(at)?.into_data().into_f64();
+        let (random, s) = (self.random_features()?, self.mean.len());
         let product = |row: &[f64]| canonical::sum(&row.iter().zip(&self.mean).map(|(z, m)| z * m).collect::<Vec<_>>());
-        Ok(values.chunks_exact(self.mean.len()).map(product).collect())
+        let mut values = Vec::with_capacity(at.len());
+        let rows: Vec<usize> = (0..at.len()).collect();
+        for rows in rows.chunks(points_at_once(s)) {
+            values.extend(random.map(&at.select(rows)?)?.into_data().into_f64().chunks_exact(s).map(product));
+        }
+        Ok(values)
     }
 
     /// The vector m, shape (s).

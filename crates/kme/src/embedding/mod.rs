@@ -11,6 +11,8 @@
 //! weight). So an embedding, its file included, depends on which points there are and not on the order in which
 //! they came, and for every way to split a sample, merging the embeddings of the parts equals embedding the whole,
 //! bit for bit. [`MeanEmbedding`] is the same for random features: one vector, however many points, also merged exactly.
+//!
+//! A point of mass 0 is no part of a sample: it is dropped, so that samples with and without it are equal.
 
 mod any;
 mod canonical;
@@ -106,6 +108,8 @@ pub struct Embedding {
 impl Embedding {
     /// The embedding of a sample, μ̂ = Σᵢ mᵢ k(φ(xᵢ), ·) / Σⱼ mⱼ with `masses` m, all 1 when none are given.
     ///
+    /// Points of mass 0 are dropped, so the embedding may have fewer than n points.
+    ///
     /// `points` are the features φ(xᵢ) that the map `features` made. `seed` is the seed of whatever randomness chose
     /// the points (a generator, a subset), if any: it is recorded, and no part of the mathematics.
     ///
@@ -138,6 +142,16 @@ impl Embedding {
                 return Err(Error::value(format!("weight {i} of the sample"), masses[i], "finite numbers ≥ 0"));
             }
         }
+        let (points, masses) = match masses {
+            Some(masses) if masses.contains(&0.0) => {
+                let counts: Vec<usize> = (0..masses.len()).filter(|&i| masses[i] > 0.0).collect();
+                if counts.is_empty() {
+                    return Err(Error::value("sum of the sample's weights", 0, "a finite number > 0"));
+                }
+                (points.select(&counts)?, Some(counts.iter().map(|&i| masses[i]).collect::<Vec<_>>()))
+            }
+            masses => (points, masses),
+        };
         let masses = masses.filter(|m| m.iter().any(|&m| m != 1.0));
         let (points, masses) = canonical::sort(points, masses);
         let weights = match &masses {

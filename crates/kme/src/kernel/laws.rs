@@ -245,6 +245,8 @@ fn texts_have_their_formulas() {
         ("gaussian:gamma=1/d", (-r * r / 4.0).exp()),
         ("gaussian:sigma=2,5,10,20,40,80", [2.0, 5.0, 10.0, 20.0, 40.0, 80.0].map(gaussian).iter().sum()),
         ("gaussian:sigma=median,0.5*median", gaussian(3.0) + gaussian(1.5)),
+        ("gaussian:sigma = 0.5 * median", gaussian(1.5)),
+        ("gaussian:gamma = 1 / d", (-r * r / 4.0).exp()),
         ("rq:alpha=0.2,0.5,1,2,5+linear", [0.2, 0.5, 1.0, 2.0, 5.0].map(rq).iter().sum::<f64>() + dot),
         (" rq : alpha = 0.2, 1 + 1e+1 * linear ", rq(0.2) + rq(1.0) + 10.0 * dot),
         ("0.1*rq:alpha=1,2", 0.1 * (rq(1.0) + rq(2.0))),
@@ -329,7 +331,8 @@ fn faults_say_what_is_allowed() {
         ("gaussian:sigma=inf", "a number"),
         ("gaussian:sigma=1/d", "a number, or median"),
         ("gaussian:gamma=median", "1/d"),
-        ("gaussian:gamma=-2", "a number > 0"),
+        ("gaussian:gamma=-2", "between 5e-25 and 5e23"),
+        ("gaussian:gamma=1e-30", "gamma of kernel gaussian = 1e-30 is not allowed"),
         ("gaussian:sigma=-1*median", "1e-12 to 1e12"),
         ("poly:degree=0", "1 to 32"),
         ("poly:degree=2.5", "whole number from 1 to 32"),
@@ -350,6 +353,11 @@ fn faults_say_what_is_allowed() {
         let message = text.parse::<Kernel>().unwrap_err().to_string();
         assert!(message.contains("not known here"), "{message}");
     }
+    // What refers to the points can be judged only when they are known.
+    let spec: KernelSpec = "poly:gamma=5e12/d".parse().unwrap();
+    assert!(spec.resolve(10, || Ok(1.0)).is_ok());
+    assert!(spec.resolve(2, || Ok(1.0)).unwrap_err().to_string().contains("1e-12 to 1e12"));
+    assert!("imq:c=1e13*median".parse::<KernelSpec>().unwrap().resolve(2, || Ok(1e-3)).is_ok());
     let spec: KernelSpec = "gaussian:sigma=median".parse().unwrap();
     assert!(spec.resolve(3, || Ok(0.0)).is_err());
     assert!(spec.resolve(3, || Err(Error::value("median", 0, "more"))).is_err());

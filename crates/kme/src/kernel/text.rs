@@ -6,7 +6,8 @@
 //! value  = number | number "/d" | [ number "*" ] "median"
 //! ```
 //!
-//! A list of values for the first key of a term stands for one term each, all with the term's weight.
+//! A list of values for the first key in the table of [`KernelSpec`], wherever it stands in the text, stands for one
+//! term each, all with the term's weight.
 
 use super::{Form, Kernel};
 use crate::{Error, Result};
@@ -109,9 +110,10 @@ const SHAPES: [Shape; 9] = [
         name: "gaussian",
         parameters: &[required("gamma", Quantity::InverseSquare)],
         example: "gaussian:gamma=0.125",
-        form: |v| match v[0] > 0.0 {
-            true => Ok(Form::Gaussian { sigma: (0.5 / v[0]).sqrt() }),
-            false => Err(Error::value("gamma of kernel gaussian", v[0], "a number > 0")),
+        form: |v| {
+            let form = Form::Gaussian { sigma: (0.5 / v[0]).sqrt() };
+            let allowed = "a number between 5e-25 and 5e23; rescale the points if that is too narrow";
+            form.check().map(|()| form).map_err(|_| Error::value("gamma of kernel gaussian", Number(v[0]), allowed))
         },
     },
     Shape {
@@ -168,12 +170,7 @@ fn shape_of(form: &Form) -> (usize, Vec<Value>) {
 impl KernelSpec {
     /// Whether resolving asks for the median distance.
     pub fn needs_median(&self) -> bool {
-        self.values().any(|v| matches!(v, Value::Median(_)))
-    }
-
-    /// Whether resolving depends on the dimension of the points.
-    pub fn needs_dimension(&self) -> bool {
-        self.values().any(|v| matches!(v, Value::PerDimension(_)))
+        self.terms.iter().flat_map(|t| &t.values).any(|v| matches!(v, Value::Median(_)))
     }
 
     /// The kernel for points of dimension `d`; `median` is called once, and only if the text refers to it.
@@ -184,27 +181,18 @@ impl KernelSpec {
         if d == 0 {
             return Err(Error::value("dimension d of the points", d, "at least 1"));
         }
-        let median = if self.needs_median() { Some(median()?) } else { None };
-        self.with(Some(d as f64), median)
-    }
-
-    fn values(&self) -> impl Iterator<Item = &Value> {
-        self.terms.iter().flat_map(|t| &t.values)
-    }
-
-    /// The kernel, as far as it is determined by what is known.
-    fn with(&self, d: Option<f64>, median: Option<f64>) -> Result<Kernel> {
-        let number = |value: &Value| match *value {
+        let median = if self.needs_median() { median()? } else { f64::NAN };
+        self.with(|value| match value {
             Value::Number(x) => Ok(x),
-            Value::PerDimension(x) => d.map(|d| x / d).ok_or_else(|| {
-                Error::value("kernel", self, "numbers only, since the dimension d is not known here; write it out")
-            }),
-            Value::Median(x) => median.map(|m| x * m).ok_or_else(|| {
-                Error::value("kernel", self, "numbers only, since the median is not known here; write it out")
-            }),
-        };
+            Value::PerDimension(x) => Ok(x / d as f64),
+            Value::Median(x) => Ok(x * median),
+        })
+    }
+
+    /// The kernel with the given meaning of its parameters.
+    fn with(&self, number: impl Fn(Value) -> Result<f64>) -> Result<Kernel> {
         let term = |t: &Term| -> Result<(f64, Form)> {
-            let values: Vec<f64> = t.values.iter().map(number).collect::<Result<_>>()?;
+            let values: Vec<f64> = t.values.iter().map(|v| number(*v)).collect::<Result<_>>()?;
             Ok((t.weight, (SHAPES[t.shape].form)(&values)?))
         };
         Kernel::new(self.terms.iter().map(term).collect::<Result<_>>()?)
@@ -226,7 +214,19 @@ impl FromStr for Kernel {
 
     /// A kernel whose text has numbers only; see [`KernelSpec`] for the others.
     fn from_str(text: &str) -> Result<Self> {
-        KernelSpec::from_str(text)?.with(None, None)
+        let spec = KernelSpec::from_str(text)?;
+        let unknown = |what: &str| {
+            Err(Error::value(
+                "kernel",
+                &spec,
+                format!("numbers only, since the {what} is not known here; write it out"),
+            ))
+        };
+        spec.with(|value| match value {
+            Value::Number(x) => Ok(x),
+            Value::PerDimension(_) => unknown("dimension d"),
+            Value::Median(_) => unknown("median"),
+        })
     }
 }
 
@@ -239,8 +239,11 @@ impl FromStr for KernelSpec {
             parse_term(term.trim(), &mut terms)?;
         }
         let spec = Self { terms };
-        // Parameters are checked here and now; where they refer to the points, 1 stands in for what is not known.
-        spec.with(Some(1.0), Some(1.0))?;
+        // Numbers are checked here and now; of what refers to the points only the sign is known.
+        spec.with(|value| match value {
+            Value::Number(x) => Ok(x),
+            Value::PerDimension(x) | Value::Median(x) => Ok(if x > 0.0 { 1.0 } else { x }),
+        })?;
         Ok(spec)
     }
 }
@@ -351,17 +354,19 @@ fn parse_parameters<'a>(name: &str, text: Option<&'a str>) -> Result<Vec<(&'a st
 
 fn parse_value(name: &str, parameter: &Parameter, text: &str) -> Result<Value> {
     let number = |t: &str| t.trim().parse::<f64>().ok().filter(|x| x.is_finite());
+    let before = |operator, name| text.strip_suffix(name)?.trim_end().strip_suffix(operator);
     let allowed = match parameter.quantity {
         Quantity::Number => "a number",
         Quantity::InverseSquare => "a number, or a number divided by the dimension, as in 1/d",
         Quantity::Length => "a number, or median, or a multiple of it, as in 0.5*median",
     };
     let parsed = match parameter.quantity {
-        Quantity::InverseSquare if text.ends_with("/d") => number(&text[..text.len() - 2]).map(Value::PerDimension),
-        Quantity::Length if text == "median" => Some(Value::Median(1.0)),
-        Quantity::Length if text.ends_with("*median") => number(&text[..text.len() - 7]).map(Value::Median),
-        _ => number(text).map(Value::Number),
-    };
+        Quantity::InverseSquare => before("/", "d").map(|x| number(x).map(Value::PerDimension)),
+        Quantity::Length if text == "median" => Some(Some(Value::Median(1.0))),
+        Quantity::Length => before("*", "median").map(|x| number(x).map(Value::Median)),
+        Quantity::Number => None,
+    }
+    .unwrap_or_else(|| number(text).map(Value::Number));
     parsed.ok_or_else(|| Error::value(format!("{} of kernel {name}", parameter.key), text, allowed))
 }
 

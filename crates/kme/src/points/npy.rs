@@ -47,7 +47,7 @@ pub(super) fn read_layout(reader: &mut impl Read) -> Checked<(Layout, u64)> {
             Err(e) => Err(e.to_string()),
         }
     };
-    if read(6).ok().as_deref() != Some(MAGIC) {
+    if read(6)? != MAGIC {
         return Err("is no .npy file (NumPy array): it does not start with \\x93NUMPY".into());
     }
     let version = read(2)?;

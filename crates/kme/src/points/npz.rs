@@ -4,24 +4,24 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-use zip::ZipArchive;
 use zip::result::ZipError;
+use zip::{CompressionMethod, ZipArchive};
 
 use super::array::Checked;
 use super::npy::{check_size, read_layout};
 use super::{Points, read};
 use crate::{Error, Result, io};
 
-/// Deflate cannot shrink data by more than this factor, so a claim of more bytes is false.
+/// Deflate, the one compression that is read, cannot shrink data by more than this factor.
 const BEST_COMPRESSION: u64 = 1032;
 
 /// Reads the sample in the array `member` of the archive at `path`, or in its only array that is a sample.
 pub(super) fn read(path: &Path, member: Option<&str>) -> Result<Points> {
-    let (reader, size) = io::open(path)?;
-    read_member(reader, size, member).map_err(|e| Error::file(path, e))
+    let (reader, _) = io::open(path)?;
+    read_member(reader, member).map_err(|e| Error::file(path, e))
 }
 
-fn read_member(reader: BufReader<File>, size: u64, member: Option<&str>) -> Checked<Points> {
+fn read_member(reader: BufReader<File>, member: Option<&str>) -> Checked<Points> {
     let mut archive =
         ZipArchive::new(reader).map_err(|e| format!("is no whole .npz file (zip archive): {}", fault(e)))?;
     let mut arrays = Vec::new();
@@ -38,8 +38,14 @@ fn read_member(reader: BufReader<File>, size: u64, member: Option<&str>) -> Chec
     let mut entry = archive.by_index(chosen).map_err(fault)?;
     let (layout, header) = read_layout(&mut entry)?;
     check_size(&layout, entry.size().saturating_sub(header))?;
-    if entry.size() > size.saturating_mul(BEST_COMPRESSION) {
-        return Err(format!("claims {} bytes of numbers in a file of {size}", entry.size()));
+    // Before memory is taken on the word of the directory.
+    let most = match entry.compression() {
+        CompressionMethod::Stored => entry.compressed_size(),
+        _ => entry.compressed_size().saturating_mul(BEST_COMPRESSION),
+    };
+    if entry.size() > most {
+        let (size, compressed) = (entry.size(), entry.compressed_size());
+        return Err(format!("is damaged: it claims {size} bytes of numbers, compressed to {compressed}"));
     }
     let points = layout.read_sample(&mut entry)?;
     // The checksum is compared when the end is reached.
