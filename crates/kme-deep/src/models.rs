@@ -20,13 +20,22 @@ pub struct Shipped {
 }
 
 /// The networks that are part of the program.
-pub const SHIPPED: &[Shipped] = &[Shipped {
-    name: "fashion-classifier",
-    line: "classifier of Fashion-MNIST pictures; its 64 features judge and steer",
-    card: include_str!("../../../assets/fashion-classifier.md"),
-    sha256: "24a99dd64ff3d81cc21eadbb86e12c0c2eb402b3f0889f3536bbe7ff09523583",
-    bytes: include_bytes!("../../../assets/fashion-classifier.safetensors"),
-}];
+pub const SHIPPED: &[Shipped] = &[
+    Shipped {
+        name: "fashion",
+        line: "generator of Fashion-MNIST pictures, 28x28 grey",
+        card: include_str!("../../../assets/fashion.md"),
+        sha256: "c6da03fa955f9f7e007cd9123061c0a14ca4053d87ba977a31521000d9abaa57",
+        bytes: include_bytes!("../../../assets/fashion.safetensors"),
+    },
+    Shipped {
+        name: "fashion-classifier",
+        line: "classifier of Fashion-MNIST pictures; its 64 features judge and steer",
+        card: include_str!("../../../assets/fashion-classifier.md"),
+        sha256: "24a99dd64ff3d81cc21eadbb86e12c0c2eb402b3f0889f3536bbe7ff09523583",
+        bytes: include_bytes!("../../../assets/fashion-classifier.safetensors"),
+    },
+];
 
 /// Where networks are looked for besides the program itself.
 #[derive(Clone, Debug, Default)]

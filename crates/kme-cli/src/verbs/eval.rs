@@ -132,7 +132,13 @@ struct Score {
 pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let begin = Instant::now();
     let mut metrics = arguments.metrics.clone();
-    metrics.dedup();
+    let mut seen = Vec::new();
+    metrics.retain(|metric| {
+        !seen.contains(metric) && {
+            seen.push(*metric);
+            true
+        }
+    });
     if let Some(claim) = arguments.claims.iter().find(|c| !metrics.is_empty() && !metrics.contains(&c.metric)) {
         return Err(Error::value("--assert", claim, format!("a claim on a metric of --metrics: add {}", claim.metric)));
     }

@@ -20,13 +20,15 @@ use std::time::Instant;
 ///
 /// Minimises the MMD between the inputs' embedding and that of the N pictures, in a feature space, by Adam on the latents
 /// (Jitkrittum et al., ICML 2019). Each LIKE is [WEIGHT*]IMAGE, [WEIGHT*]FOLDER, or an embedding file or expression
-/// such as '0.7*a.kme + 0.3*b.kme'. Weights are divided by their sum; a negative weight means "less like this".
+/// such as '0.7*a.kme + 0.3*b.kme'. Weights are divided by their sum; a negative weight means "less like this" (write
+/// -- before the inputs then, since such a text begins like a flag).
 ///
 /// The sheet shows the inputs above and the outputs below.
 #[derive(Args)]
 #[command(after_help = "Examples:
   kme match fashion boot.png bag.png -o out.png
   kme match fashion 0.8*boot.png 0.2*bag.png -n 8 -o out.png --seed 3
+  kme match fashion -o out.png -- '1*boot.png' '-0.2*bag.png'
   kme match runs/mine liked/ -n 16 -o out.png --kernel gaussian:sigma=median
 
 The kernel's bandwidth decides between mixing and choosing. For two inputs at feature distance D the default kernel
@@ -37,7 +39,7 @@ pub struct Arguments {
     #[arg(value_name = "GENERATOR")]
     generator: String,
     /// What to make more of
-    #[arg(value_name = "LIKE", required = true, allow_negative_numbers = true)]
+    #[arg(value_name = "LIKE", required = true)]
     likes: Vec<String>,
     /// Number of pictures to make
     #[arg(short, default_value_t = 4, value_name = "N")]
@@ -67,6 +69,8 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let begin = Instant::now();
+    output::check_ending(&arguments.output, "png")?;
+    output::check_place(&arguments.output)?;
     let context = global.context()?;
     let (bytes, path) = context.models.bytes(&arguments.generator)?;
     let generator = Generator::parse(&bytes, &path, &context.place)?;

@@ -12,7 +12,8 @@ use std::path::PathBuf;
 /// Train a generator or a classifier
 ///
 /// The run folder holds config.toml (everything needed to repeat the run), events.jsonl (one object per logged step),
-/// samples/step-NNNNNN.png, checkpoints/ (last and best) and model.safetensors, which `kme sample` and `kme match` take.
+/// samples/step-NNNNNN.png, checkpoints/ (last and best), model.safetensors, which `kme sample` and `kme match` take, and
+/// best.safetensors, the model as it was when its score on held-out pictures was best.
 ///
 /// On the processor, a run that was cut off and continued with --resume ends with the same bits as one that never stopped.
 #[derive(Args)]

@@ -1,4 +1,4 @@
-//! The run folder: config.toml, events.jsonl, samples/, checkpoints/, model.safetensors.
+//! The run folder: config.toml, events.jsonl, samples/, checkpoints/, model.safetensors, best.safetensors.
 
 use super::config::Config;
 use super::task::Numbers;
@@ -64,6 +64,11 @@ impl Folder {
 
     pub fn model(&self) -> PathBuf {
         self.path.join("model.safetensors")
+    }
+
+    /// The model with the best score.
+    pub fn best_model(&self) -> PathBuf {
+        self.path.join("best.safetensors")
     }
 
     pub fn last_checkpoint(&self) -> PathBuf {

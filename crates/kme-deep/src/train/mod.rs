@@ -249,6 +249,7 @@ impl Run {
         self.folder.log(self.step, "score", &numbers)?;
         if self.best.is_none_or(|(least, _)| value < least) {
             self.best = Some((value, self.step));
+            self.task.write_model(&self.folder.best_model(), self.step)?;
             self.checkpoint(&self.folder.best_checkpoint())?;
         }
         Ok(observer(Event::Score { step: self.step, numbers: &numbers }))

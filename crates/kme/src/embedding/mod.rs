@@ -37,7 +37,7 @@ use crate::{Error, Kernel, Points, Result};
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FeatureIdentity {
-    /// Name of the map and of the layers read, such as `fashion-classifier/dense1`; `identity` for points as given.
+    /// Name of the map and of the layers read, such as `fashion-classifier/layer14`; `identity` for points as given.
     pub name: String,
     /// How the input is prepared before the network sees it (size, interpolation, range); empty for `identity`.
     pub protocol: String,
