@@ -211,7 +211,11 @@ fn unweighted(
     if estimator == Estimator::UStatistic && x.len() != y.len() {
         return Err(Error::mismatch("number of points", x.len(), y.len(), "the u-statistic needs equal numbers"));
     }
-    let origin = typical_value(kernel, x, y)?;
+    let origin = match (precision, typical_value(kernel, x, y)?) {
+        (Precision::F64, origin) => origin,
+        // The same number wherever it is subtracted.
+        (Precision::F32, origin) => f64::from(origin as f32),
+    };
     let xx = sums::within_marginals(kernel, x, origin, precision)?;
     let yy = sums::within_marginals(kernel, y, origin, precision)?;
     let xy = sums::cross_marginals(kernel, x, y, origin, precision)?;

@@ -11,7 +11,8 @@
 //! * **Cancellation**: r² is computed as ‖x‖² + ‖y‖² − 2⟨x,y⟩, whose error is a few ε·(‖x‖² + ‖y‖²) with ε = 2e-16 or
 //!   1e-7. For radial kernels the points are first moved so that the mean of y is the origin, which keeps that error
 //!   near ε·(spread)². Below 16 ε·(‖x‖² + ‖y‖²) it counts as zero, so coincident points have distance 0; distances
-//!   below about 1e-7 (single precision: 2e-3) of the spread cannot be told from it.
+//!   below about 1e-7 (single precision: 2e-3) of the spread cannot be told from it. With a term that is not radial,
+//!   as in `rq:alpha=1+linear`, nothing is moved: points far from the origin lose digits, so centre them beforehand.
 
 mod engine;
 mod moments;
@@ -91,7 +92,8 @@ pub fn cross(
     let sum = match moments::plan(kernel, x.len() as f64 * y.len() as f64, x.len() + y.len(), x.dim()) {
         Some(powers) => {
             let order = powers.len() - 1;
-            moments::Moments::new(x, &u, order).sum(&moments::Moments::new(y, &v, order), &powers)
+            let sum = moments::Moments::new(x, &u, order).sum(&moments::Moments::new(y, &v, order), &powers);
+            return finite(kernel, Precision::F64, sum);
         }
         None => rectangle(kernel, x, y, &v, None, precision).rows.iter().zip(&u).map(|(k, u)| k * u).sum(),
     };
@@ -108,10 +110,14 @@ pub fn cross(
 pub fn within(kernel: &Kernel, x: &Points, w: Option<&[f64]>, precision: Precision) -> Result<Within> {
     let w = weights(x, w)?;
     let on_diagonal = |diagonal: &[f64]| diagonal.iter().zip(&w).map(|(k, w)| k * w * w).sum::<f64>();
+    let mut used = precision;
     let sums = match moments::plan(kernel, 0.5 * (x.len() as f64).powi(2), x.len(), x.dim()) {
         Some(powers) => {
+            used = Precision::F64;
             let moments = moments::Moments::new(x, &w, powers.len() - 1);
-            let diagonal = on_diagonal(&engine::diagonal::<f64>(kernel, x, 0..x.len(), 0.0));
+            let blocks: Vec<usize> = (0..x.len()).step_by(256).collect();
+            let block = |&i: &usize| engine::diagonal::<f64>(kernel, x, i..(i + 256).min(x.len()), 0.0);
+            let diagonal = on_diagonal(&blocks.par_iter().flat_map_iter(block).collect::<Vec<_>>());
             Within { off_diagonal: moments.sum(&moments, &powers) - diagonal, diagonal }
         }
         None => {
@@ -120,7 +126,7 @@ pub fn within(kernel: &Kernel, x: &Points, w: Option<&[f64]>, precision: Precisi
             Within { off_diagonal, diagonal: on_diagonal(&sums.diagonal) }
         }
     };
-    all_finite(kernel, precision, &[sums.off_diagonal, sums.diagonal])?;
+    all_finite(kernel, used, &[sums.off_diagonal, sums.diagonal])?;
     Ok(sums)
 }
 
@@ -141,7 +147,8 @@ pub fn rows(kernel: &Kernel, x: &Points, y: &Points, v: Option<&[f64]>, precisio
 /// The gradient Σⱼ vⱼ ∇k(·,yⱼ) of the embedding at each xᵢ: shape (n, d), row after row. Weights that are not given
 /// are 1.
 ///
-/// Where xᵢ = yⱼ and the kernel has a kink, the zero subgradient is taken.
+/// Where xᵢ = yⱼ and the kernel has a kink, the zero subgradient is taken. Terms with |vⱼ ∂k/∂⟨x,y⟩| below 1e-290 (single
+/// precision: 1e-30) count as zero. Each thread holds a few times 256·d numbers.
 ///
 /// *Shapes*: x (n, d), y (m, d), v (m).
 ///
@@ -199,7 +206,7 @@ pub(crate) fn within_marginals(
     Ok(sums)
 }
 
-/// k(xᵢ,yⱼ) for single pairs (i, j), in double precision and without cancellation.
+/// k(xᵢ,yⱼ) for single pairs (i, j), in double precision; of radial kernels from xᵢ − yⱼ, so without cancellation.
 ///
 /// # Errors
 /// When dimensions differ, an index is out of range, or a value overflows.

@@ -449,6 +449,11 @@ fn median_over_distinct_pairs() {
     assert!(median_distance(&[]).is_err());
     assert!(median_distance(&[&line(&[1.0])]).is_err());
     assert!(median_distance(&[&line(&[1.0; 5])]).unwrap_err().to_string().contains("> 0"));
+    // Coincident points that are not the origin: 160 of 200.
+    let mut rng = stream(16, "discrepancy", 0);
+    let (one, others) = (gaussian_points(1, 512, 3.0, &mut rng), gaussian_points(40, 512, 3.0, &mut rng));
+    let found = median_distance(&[&one.select(&[0; 160]).unwrap(), &others]);
+    assert!(found.unwrap_err().to_string().contains("> 0"));
     // Above the limit a part of the points stands for all.
     let mut rng = stream(12, "discrepancy", 0);
     let many = gaussian_points(5000, 2, 3.0, &mut rng);

@@ -144,8 +144,9 @@ pub(super) fn gradients<T: Real>(kernel: &Kernel, x: &Points, y: &Points, v: &[f
         gradients
     };
     let mut gradients = vec![0.0; n * d];
-    // Each result is a block of gradients, so few of them are held at a time.
-    let wave = ((1 << 24) / (BLOCK * d)).clamp(16, WAVE);
+    // Each result is a block of gradients, so few of them are held at a time. They are added in the order of the tasks,
+    // so their number may depend on that of the threads.
+    let wave = ((1 << 24) / (BLOCK * d)).clamp(rayon::current_num_threads().min(WAVE), WAVE);
     sweep(&tasks(n, m, false, 1), wave, work, |task, part| {
         let rows = task.rows(n);
         add(&mut gradients[rows.start * d..rows.end * d], &part);

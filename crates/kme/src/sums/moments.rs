@@ -28,7 +28,8 @@ pub(super) fn plan(kernel: &Kernel, pairs: f64, points: usize, d: usize) -> Opti
     (2.0 * cost_of_point * points as f64 <= cost_of_pair * pairs).then_some(powers)
 }
 
-/// The coefficients of a kernel that is a polynomial in ⟨x,y⟩ of low degree.
+/// The coefficients of a kernel that is a polynomial in ⟨x,y⟩ of low degree, unless one of them underflows or overflows
+/// where its product with the points need not.
 fn powers(kernel: &Kernel) -> Option<Vec<f64>> {
     let mut powers = vec![0.0; GREATEST_ORDER + 1];
     for &(weight, form) in kernel.terms() {
@@ -39,7 +40,13 @@ fn powers(kernel: &Kernel) -> Option<Vec<f64>> {
         };
         let mut choices = 1.0;
         for p in 0..=degree {
-            powers[p as usize] += weight * choices * gamma.powi(p as i32) * coef.powi((degree - p) as i32);
+            if p == degree || coef > 0.0 {
+                let coefficient = weight * choices * gamma.powi(p as i32) * coef.powi((degree - p) as i32);
+                if !coefficient.is_normal() {
+                    return None;
+                }
+                powers[p as usize] += coefficient;
+            }
             choices *= f64::from(degree - p) / f64::from(p + 1);
         }
     }

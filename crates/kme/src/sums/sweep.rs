@@ -86,3 +86,33 @@ pub(super) fn sweep<K: Sync, R: Send>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_tile_is_in_one_task() {
+        for (n, m) in [(1, 1), (256, 257), (700, 5000), (5000, 700), (20_000, 9000), (300, 100_000)] {
+            for tallest in [1, 4] {
+                for triangle in [false, true] {
+                    let (n, m) = (n, if triangle { n } else { m });
+                    let mut found = Vec::new();
+                    let mut first = Vec::new();
+                    for task in tasks(n, m, triangle, tallest) {
+                        for column in task.column_blocks.clone() {
+                            found.extend(task.row_blocks_at(column).map(|row| (row, column)));
+                        }
+                        first.extend(task.is_first().then(|| task.row_blocks.clone()).into_iter().flatten());
+                    }
+                    found.sort_unstable();
+                    let columns = |row| if triangle { row } else { 0 }..m.div_ceil(BLOCK);
+                    let rows = 0..n.div_ceil(BLOCK);
+                    let all: Vec<(usize, usize)> = rows.clone().flat_map(|r| columns(r).map(move |c| (r, c))).collect();
+                    assert_eq!(found, all, "{n} {m} {tallest} {triangle}");
+                    assert_eq!(first, rows.collect::<Vec<_>>());
+                }
+            }
+        }
+    }
+}

@@ -311,3 +311,63 @@ fn faults_are_named() {
             .contains("use double")
     );
 }
+
+#[test]
+fn coefficients_that_underflow_are_left_to_the_tiles() {
+    // Scaled so that the largest term is well within range, though its coefficient is not.
+    let scaled = |n: usize, seed: u64| {
+        let Data::F64(numbers) = sample(n, 2, seed).into_data() else { unreachable!() };
+        Points::new(n, 2, Data::F64(numbers.iter().map(|x| x * 1e20).collect())).unwrap()
+    };
+    let (x, y) = (scaled(50, 0), scaled(40, 1));
+    for text in [
+        "1e-300*poly:degree=3,gamma=1e-12,coef=0",
+        "5e-324*poly:degree=1,gamma=0.1,coef=0",
+        "1e-300*poly:degree=2,gamma=1e-12,coef=1",
+        "1e-100*poly:degree=3,gamma=1e12,coef=1e-12",
+    ] {
+        let kernel: Kernel = text.parse().unwrap();
+        let right: f64 = naive(&kernel, &x, &y).iter().flatten().sum();
+        let found = cross(&kernel, &x, None, &y, None, Precision::F64).unwrap();
+        close(found, right, right.abs(), 1e-9, text);
+        let right: f64 = naive(&kernel, &x, &x).iter().flatten().sum();
+        let found = within(&kernel, &x, None, Precision::F64).unwrap();
+        close(found.off_diagonal + found.diagonal, right, right.abs(), 1e-9, text);
+    }
+}
+
+#[test]
+fn negligible_slopes_are_no_slopes() {
+    // The slopes are about 1e-33.
+    let (x, y) = (sample(5, 3, 0), sample(7, 3, 1));
+    let found = gradients(&"imq:c=1e11".parse().unwrap(), &x, &y, None, Precision::F32).unwrap();
+    assert_eq!(found, [0.0; 15]);
+}
+
+#[test]
+fn tall_tasks_and_many_tiles_equal_the_naive_loop() {
+    let n = 4200;
+    let (x, w) = (sample(n, 2, 3), weights_of(n));
+    let points: Vec<Vec<f64>> = (0..n).map(|i| row(&x, i)).collect();
+    let mut right = 0.0;
+    for i in 0..n {
+        for j in 0..i {
+            let square: f64 = points[i].iter().zip(&points[j]).map(|(a, b)| (a - b).powi(2)).sum();
+            right += 2.0 * w[i] * w[j] * (-0.5 * square).exp();
+        }
+    }
+    for (precision, tolerance) in [(Precision::F64, 1e-11), (Precision::F32, 1e-5)] {
+        let found = within(&"gaussian:sigma=1".parse().unwrap(), &x, Some(&w), precision).unwrap();
+        close(found.off_diagonal, right, right.abs(), tolerance, "within");
+        let cross = cross(&"gaussian:sigma=1".parse().unwrap(), &x, Some(&w), &x, Some(&w), precision).unwrap();
+        close(cross, right + found.diagonal, right.abs(), tolerance, "cross");
+    }
+}
+
+#[test]
+fn single_precision_holds_for_many_tiles_and_large_dimensions() {
+    for text in ["linear", "gaussian:sigma=40", "rq:alpha=0.2,0.5,1,2,5", "laplacian:scale=30", "imq:c=0.7", "energy"] {
+        let kernel: Kernel = text.parse().unwrap();
+        check(&kernel, &sample(290, 700, 0), &sample(270, 700, 1), Precision::F32, 5e-5);
+    }
+}

@@ -130,11 +130,15 @@ impl<T: Real> Work for Slopes<'_, T> {
                     add_slopes::<T, FMA>(weight, dots, tile.xx[i], tile.yy, &mut dot_slopes, &mut xx_slopes)
                 );
             }
-            self.rows[i] += inner_product::<T, f64, FMA>(&xx_slopes, self.column_weights, &mut scratch);
-            for ((dot, slope), weight) in dots.iter_mut().zip(&dot_slopes).zip(self.column_weights) {
+            let slopes = dot_slopes.iter().zip(&mut xx_slopes).zip(self.column_weights);
+            for (dot, ((slope, xx_slope), weight)) in dots.iter_mut().zip(slopes) {
                 let slope = slope.widen() * weight;
-                *dot = T::narrow(if slope.abs() < T::NEGLIGIBLE { 0.0 } else { slope });
+                // Both or none: one without the other would pull towards 0 instead of y.
+                let is_negligible = slope.abs() < T::NEGLIGIBLE;
+                *dot = T::narrow(if is_negligible { 0.0 } else { slope });
+                *xx_slope = if is_negligible && slope != 0.0 { T::default() } else { *xx_slope };
             }
+            self.rows[i] += inner_product::<T, f64, FMA>(&xx_slopes, self.column_weights, &mut scratch);
         }
     }
 }
