@@ -211,11 +211,7 @@ fn unweighted(
     if estimator == Estimator::UStatistic && x.len() != y.len() {
         return Err(Error::mismatch("number of points", x.len(), y.len(), "the u-statistic needs equal numbers"));
     }
-    let origin = match (precision, typical_value(kernel, x, y)?) {
-        (Precision::F64, origin) => origin,
-        // The same number wherever it is subtracted.
-        (Precision::F32, origin) => f64::from(origin as f32),
-    };
+    let origin = typical_value(kernel, x, y, precision)?;
     let xx = sums::within_marginals(kernel, x, origin, precision)?;
     let yy = sums::within_marginals(kernel, y, origin, precision)?;
     let xy = sums::cross_marginals(kernel, x, y, origin, precision)?;
@@ -242,11 +238,16 @@ fn unweighted(
 
 /// Roughly the mean of k(x,y), from a few points: MMD² is the same for k and k − constant, but small differences of
 /// large sums are not.
-fn typical_value(kernel: &Kernel, x: &Points, y: &Points) -> Result<f64> {
+fn typical_value(kernel: &Kernel, x: &Points, y: &Points, precision: Precision) -> Result<f64> {
     const FEW: usize = 64;
     let (n, m) = (x.len(), y.len());
     let some: Vec<(usize, usize)> = (0..FEW).map(|i| (i * n / FEW, i * m / FEW)).collect();
-    Ok(sums::pairs(kernel, x, y, &some)?.iter().sum::<f64>() / FEW as f64)
+    let mean = sums::pairs(kernel, x, y, &some)?.iter().sum::<f64>() / FEW as f64;
+    Ok(match precision {
+        Precision::F64 => mean,
+        // The same number wherever it is subtracted.
+        Precision::F32 => f64::from(mean as f32),
+    })
 }
 
 /// The places 0 to n − 1 in an order that has nothing to do with that of the points of `sample`, or of another sample.
@@ -271,8 +272,9 @@ fn weighted(kernel: &Kernel, x: Sample, y: Sample, unbiased: bool, precision: Pr
             return Err(Error::value("weights", "all on one point", "at least two positive weights"));
         }
     }
+    let origin = Some(typical_value(kernel, x.points, y.points, precision)?);
     let within = |points: &Points, weights: &[f64]| -> Result<f64> {
-        let sums = sums::within(kernel, points, Some(weights), precision)?;
+        let sums = sums::within_minus(kernel, points, Some(weights), origin, precision)?;
         if !unbiased {
             return Ok(sums.off_diagonal + sums.diagonal);
         }
@@ -282,7 +284,7 @@ fn weighted(kernel: &Kernel, x: Sample, y: Sample, unbiased: bool, precision: Pr
         }
         Ok(sums.off_diagonal / pairs)
     };
-    let cross = sums::cross(kernel, x.points, Some(&w), y.points, Some(&v), precision)?;
+    let cross = sums::cross_minus(kernel, x.points, Some(&w), y.points, Some(&v), origin, precision)?;
     Ok(within(x.points, &w)? + within(y.points, &v)? - 2.0 * cross)
 }
 

@@ -87,15 +87,29 @@ pub fn cross(
     v: Option<&[f64]>,
     precision: Precision,
 ) -> Result<f64> {
+    cross_minus(kernel, x, u, y, v, None, precision)
+}
+
+/// [`cross`] of k − origin.
+pub(crate) fn cross_minus(
+    kernel: &Kernel,
+    x: &Points,
+    u: Option<&[f64]>,
+    y: &Points,
+    v: Option<&[f64]>,
+    origin: Option<f64>,
+    precision: Precision,
+) -> Result<f64> {
     let (u, v) = (weights(x, u)?, weights(y, v)?);
     same_dimension(x, y)?;
     let sum = match moments::plan(kernel, x.len() as f64 * y.len() as f64, x.len() + y.len(), x.dim()) {
-        Some(powers) => {
+        Some(mut powers) => {
+            powers[0] -= origin.unwrap_or(0.0);
             let order = powers.len() - 1;
             let sum = moments::Moments::new(x, &u, order).sum(&moments::Moments::new(y, &v, order), &powers);
             return finite(kernel, Precision::F64, sum);
         }
-        None => rectangle(kernel, x, y, &v, None, precision).rows.iter().zip(&u).map(|(k, u)| k * u).sum(),
+        None => rectangle(kernel, x, y, &v, origin, precision).rows.iter().zip(&u).map(|(k, u)| k * u).sum(),
     };
     finite(kernel, precision, sum)
 }
@@ -108,20 +122,33 @@ pub fn cross(
 /// # Errors
 /// When lengths differ, a weight is not finite, or the sum overflows.
 pub fn within(kernel: &Kernel, x: &Points, w: Option<&[f64]>, precision: Precision) -> Result<Within> {
+    within_minus(kernel, x, w, None, precision)
+}
+
+/// [`within`] of k − origin.
+pub(crate) fn within_minus(
+    kernel: &Kernel,
+    x: &Points,
+    w: Option<&[f64]>,
+    origin: Option<f64>,
+    precision: Precision,
+) -> Result<Within> {
     let w = weights(x, w)?;
     let on_diagonal = |diagonal: &[f64]| diagonal.iter().zip(&w).map(|(k, w)| k * w * w).sum::<f64>();
     let mut used = precision;
     let sums = match moments::plan(kernel, 0.5 * (x.len() as f64).powi(2), x.len(), x.dim()) {
-        Some(powers) => {
+        Some(mut powers) => {
             used = Precision::F64;
+            powers[0] -= origin.unwrap_or(0.0);
             let moments = moments::Moments::new(x, &w, powers.len() - 1);
             let blocks: Vec<usize> = (0..x.len()).step_by(256).collect();
-            let block = |&i: &usize| engine::diagonal::<f64>(kernel, x, i..(i + 256).min(x.len()), 0.0);
+            let block =
+                |&i: &usize| engine::diagonal::<f64>(kernel, x, i..(i + 256).min(x.len()), origin.unwrap_or(0.0));
             let diagonal = on_diagonal(&blocks.par_iter().flat_map_iter(block).collect::<Vec<_>>());
             Within { off_diagonal: moments.sum(&moments, &powers) - diagonal, diagonal }
         }
         None => {
-            let sums = symmetric(kernel, x, &w, None, precision);
+            let sums = symmetric(kernel, x, &w, origin, precision);
             let off_diagonal = sums.rows.iter().zip(&w).map(|(k, w)| k * w).sum();
             Within { off_diagonal, diagonal: on_diagonal(&sums.diagonal) }
         }

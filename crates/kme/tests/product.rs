@@ -113,3 +113,15 @@ fn other_spaces_are_refused() {
     let line = Points::new(2, 1, Data::F64(vec![0.0, 1.0])).unwrap();
     assert!(a.value(&line, Precision::F64).is_err());
 }
+
+#[test]
+fn the_distance_of_samples_keeps_its_digits_under_a_wide_kernel() {
+    // Every value is 1 − tiny, and MMD² is that of the linear kernel over σ².
+    let embed = |numbers: &[f64], text: &str| {
+        let points = Points::new(numbers.len(), 1, Data::F64(numbers.to_vec())).unwrap();
+        Embedding::of_sample(points, None, text.parse().unwrap(), FeatureIdentity::identity(), None).unwrap()
+    };
+    let wide = |numbers: &[f64]| embed(numbers, "gaussian:sigma=1e5");
+    let found = wide(&[0.0, 1.0, 0.5]).mmd2(&wide(&[1.0, 2.5]), Precision::F64).unwrap();
+    assert!((found * 1e10 / 1.25_f64.powi(2) - 1.0).abs() < 1e-4, "{found}");
+}

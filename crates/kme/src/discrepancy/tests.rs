@@ -231,7 +231,7 @@ fn published_variance(kxx: &[Vec<f64>], kyy: &[Vec<f64>], kxy: &[Vec<f64>]) -> f
 }
 
 fn variance(k: &Kernel, x: &Points, y: &Points) -> Variance {
-    let origin = typical_value(k, x, y).unwrap();
+    let origin = typical_value(k, x, y, Precision::F64).unwrap();
     let side = |p: &Points| sums::within_marginals(k, p, origin, Precision::F64).unwrap();
     let cross = sums::cross_marginals(k, x, y, origin, Precision::F64).unwrap();
     Variance::estimate(&side(x), &side(y), &cross).unwrap()
@@ -289,6 +289,10 @@ fn standard_errors_are_not_lost_to_cancellation() {
     let wide = mmd2(&kernel("gaussian:sigma=1e5"), &x, &y, Estimator::Unbiased, Precision::F64).unwrap();
     let linear = mmd2(&kernel("linear"), &x, &y, Estimator::Unbiased, Precision::F64).unwrap();
     assert!((wide.value * 1e10 / linear.value - 1.0).abs() < 1e-4, "{wide:?} {linear:?}");
+    let (w, v) = (vec![1.0; 50], vec![1.0; 40]);
+    let (sx, sy) = (Sample { points: &x, weights: Some(&w) }, Sample { points: &y, weights: Some(&v) });
+    let weighted = mmd2(&kernel("gaussian:sigma=1e5"), sx, sy, Estimator::Unbiased, Precision::F64).unwrap();
+    assert!((weighted.value / wide.value - 1.0).abs() < 1e-4, "{weighted:?} {wide:?}");
     let ratio = wide.standard_error.unwrap() * 1e10 / linear.standard_error.unwrap();
     assert!((ratio - 1.0).abs() < 1e-4, "{ratio}");
 }

@@ -1,6 +1,7 @@
 //! Geometry of embeddings: inner products, distances, values.
 
-use super::Embedding;
+use super::{Embedding, Kind};
+use crate::discrepancy::{self, Estimator, Sample};
 use crate::sums::{self, Precision};
 use crate::{Points, Result};
 
@@ -52,6 +53,13 @@ impl Embedding {
     /// # Reference
     /// Gretton, Borgwardt, Rasch, Schölkopf, Smola, "A kernel two-sample test", JMLR 13, 2012, equation (5).
     pub fn mmd2(&self, other: &Self, precision: Precision) -> Result<f64> {
+        self.check_same_space(other)?;
+        if self.kind() == Kind::Sample && other.kind() == Kind::Sample {
+            // With weights of sum 1 a constant may be subtracted from the kernel, which keeps digits.
+            let x = Sample { points: self.points(), weights: Some(self.weights()) };
+            let y = Sample { points: other.points(), weights: Some(other.weights()) };
+            return Ok(discrepancy::mmd2(self.kernel(), x, y, Estimator::Biased, precision)?.value);
+        }
         let cross = self.inner(other, precision)?;
         Ok(self.norm2(precision)? + other.norm2(precision)? - 2.0 * cross)
     }
