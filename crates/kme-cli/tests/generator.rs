@@ -3,8 +3,8 @@
 mod common;
 
 use common::Place;
-use kme_deep::model::{Generator, Latent, Law, Made};
-use kme_deep::net::{self, Init, Net, Storage, dcgan_generator};
+use kme_deep::model::{Generator, Latent, Made, Prior};
+use kme_deep::net::{self, Init, Net, dcgan_generator};
 use std::path::Path;
 
 /// A small generator with random weights.
@@ -19,9 +19,9 @@ fn write_generator(path: &Path, seed: u64) {
         data: "none".into(),
         data_fingerprint: String::new(),
     };
-    let latent = Latent { dim: 5, law: Law::Uniform };
+    let latent = Latent { dim: 5, prior: Prior::Uniform };
     let generator = Generator { net, latent, features: "fashion-classifier".into(), made, sha256: String::new() };
-    generator.write(path, Storage::F32).unwrap();
+    generator.write(path).unwrap();
 }
 
 #[test]

@@ -112,9 +112,9 @@ fn squared_norm(gradient: Tensor<1>) -> Tensor<1> {
         return squares.sum();
     }
     let whole = len / ROW * ROW;
-    let rows: Tensor<2> = squares.clone().slice([0..whole]).reshape([len / ROW, ROW]);
+    let rows: Tensor<2> = squares.clone().slice(0..whole).reshape([len / ROW, ROW]);
     let sum = rows.sum_dim(1).sum();
-    if whole == len { sum } else { sum + squares.slice([whole..len]).sum() }
+    if whole == len { sum } else { sum + squares.slice(whole..len).sum() }
 }
 
 #[cfg(test)]
