@@ -138,6 +138,8 @@ fn main() {
     };
     print(&report);
     if let Some(path) = options.json {
+        // Cargo runs benches in the crate's folder; the path is meant from the workspace's.
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
         std::fs::write(&path, serde_json::to_string_pretty(&report).unwrap()).unwrap();
     }
 }
