@@ -20,11 +20,12 @@ use kme::{Error, Result};
 pub fn run(arguments: &Arguments) -> Result<bool> {
     let global = &arguments.global;
     if let Some(threads) = global.threads {
-        if threads == 0 {
-            return Err(Error::value("--threads", 0, "at least 1"));
+        let allowed = "1 to 1024, and no more than the system can start";
+        let refused = || Error::value("--threads", threads, allowed);
+        if !(1..=1024).contains(&threads) {
+            return Err(refused());
         }
-        // Fails only when the pool exists already, which nothing before this line causes.
-        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("the pool is built once");
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|_| refused())?;
     }
     // A device that is not there is told also where nothing would be computed on it.
     global.context()?;

@@ -208,6 +208,8 @@ impl Config {
             }
         };
         const MANY: u64 = 1_000_000_000;
+        // TOML's whole numbers are signed.
+        count("seed", self.seed, 0..=i64::MAX as u64)?;
         count("steps", self.steps, 1..=MANY)?;
         count("batch", self.batch as u64, 2..=65_536)?;
         count("log.every", self.log.every, 1..=MANY)?;
@@ -273,6 +275,9 @@ mod tests {
         assert!(message("steps = ", "stepz = ").contains("stepz"));
         assert!(message("kernel = \"rq", "kernel = \"rqq").contains("rqq"));
         assert!(message("channels = 1", "channels = 2").contains("data.channels = 2"));
+        let mut config = Config::load("fashion-mmd-gan").unwrap();
+        config.seed = u64::MAX;
+        assert!(config.check().unwrap_err().to_string().contains("seed"));
         assert!(Config::load("no-such-preset").unwrap_err().to_string().contains("fashion-mmd-gan"));
     }
 }
