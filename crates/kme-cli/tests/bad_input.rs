@@ -98,7 +98,7 @@ fn bad_input_is_told_clearly() {
         ("eval x.npy y.npy --estimator best", &["best", "biased, unbiased, u-statistic, linear"]),
         ("eval x.npy y.npy --precision f16", &["f16", "f64 or f32"]),
         ("eval x.npy y.npy --assert kid=1", &["kid=1", "such as kid<0.01"]),
-        ("eval x.npy y.npy --threads 0", &["--threads", "at least 1"]),
+        ("eval x.npy y.npy --threads 0", &["--threads", "1 to 1024"]),
         ("eval a a --features fashion-classifier --device tpu", &["--device", "tpu", "cpu, gpu"]),
         ("eval x.npy y.npy --device gpu:x", &["--device", "gpu:x", "cpu, gpu"]),
         ("eval huge.csv y.npy", &["rescale them"]),
