@@ -1,0 +1,93 @@
+//! Working memory: aligned, reused by the thread that gave it back, counted.
+
+use std::cell::RefCell;
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A cache line.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([f32; LINE]);
+
+const LINE: usize = 16;
+
+/// Buffers above this are given back to the system instead of kept.
+const KEPT: usize = 8 << 20;
+
+/// Buffers that a thread keeps.
+const MANY: usize = 4;
+
+thread_local! {
+    static POOL: RefCell<Vec<Vec<Line>>> = const { RefCell::new(Vec::new()) };
+}
+
+static HELD: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+/// The most bytes of working memory, over all threads, that were in use at one time since the last [`reset_peak`].
+pub fn peak() -> usize {
+    PEAK.load(Ordering::Relaxed)
+}
+
+/// Begins counting anew.
+pub fn reset_peak() {
+    PEAK.store(HELD.load(Ordering::Relaxed), Ordering::Relaxed);
+}
+
+/// `len` numbers of working memory, on a cache line's boundary, with any contents; dropped, they go back to the thread.
+///
+/// A value and not a function that takes a closure, since closures are compiled without the vector instructions of the function that
+/// makes them.
+pub(crate) struct Scratch {
+    buffer: Vec<Line>,
+    len: usize,
+}
+
+impl Scratch {
+    pub fn new(len: usize) -> Self {
+        let lines = len.div_ceil(LINE);
+        let mut buffer = POOL.with_borrow_mut(|pool| {
+            let fit = pool.iter().position(|b| b.len() >= lines);
+            fit.or_else(|| pool.len().checked_sub(1)).map(|i| pool.swap_remove(i)).unwrap_or_default()
+        });
+        if buffer.len() < lines {
+            buffer = vec![Line([0.0; LINE]); lines];
+        }
+        let bytes = buffer.len() * size_of::<Line>();
+        PEAK.fetch_max(HELD.fetch_add(bytes, Ordering::Relaxed) + bytes, Ordering::Relaxed);
+        Self { buffer, len }
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let bytes = self.buffer.len() * size_of::<Line>();
+        HELD.fetch_sub(bytes, Ordering::Relaxed);
+        if bytes <= KEPT {
+            let buffer = std::mem::take(&mut self.buffer);
+            POOL.with_borrow_mut(|pool| {
+                if pool.len() < MANY {
+                    pool.push(buffer);
+                }
+            });
+        }
+    }
+}
+
+impl Deref for Scratch {
+    type Target = [f32];
+
+    #[inline(always)]
+    fn deref(&self) -> &[f32] {
+        // SAFETY: `Line` is `LINE` numbers without padding, and `len` numbers are inside the buffer.
+        unsafe { std::slice::from_raw_parts(self.buffer.as_ptr().cast::<f32>(), self.len) }
+    }
+}
+
+impl DerefMut for Scratch {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut [f32] {
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts_mut(self.buffer.as_mut_ptr().cast::<f32>(), self.len) }
+    }
+}

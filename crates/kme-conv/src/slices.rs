@@ -1,0 +1,153 @@
+//! The three products of a convolution, on slices.
+
+use crate::correlate::correlate;
+use crate::geometry::{Correlation, Geometry};
+use crate::isa::Isa;
+use crate::scratch::Scratch;
+use crate::shared::Shared;
+use crate::transpose::transpose;
+use crate::weight_gradient::weight_gradient;
+use rayon::prelude::*;
+
+/// Images from which on the batch may be made the innermost dimension.
+const BATCH: usize = 16;
+
+/// Width of a grid below which it is.
+const NARROW: usize = 24;
+
+/// Numbers that a transposed chunk of the batch may have, input and output together.
+const CHUNK: usize = 6 << 20;
+
+/// A convolution of these sizes with these instructions.
+#[derive(Clone, Copy, Debug)]
+pub struct Conv {
+    pub geometry: Geometry,
+    pub isa: Isa,
+}
+
+impl Conv {
+    /// With the instructions that are in use.
+    pub fn new(geometry: Geometry) -> Self {
+        Self { geometry, isa: Isa::chosen() }
+    }
+
+    /// y = w ⋆ x + bias.
+    ///
+    /// # Panics
+    /// When a slice has not the length that the geometry says.
+    pub fn forward(&self, x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+        let g = &self.geometry;
+        g.check();
+        assert!(x.len() == g.x_len() && w.len() == g.w_len() && y.len() == g.y_len(), "lengths for {g:?}");
+        assert!(bias.is_none_or(|b| b.len() == g.outputs), "a bias for each output");
+        let corr = Correlation::forward(g);
+        self.by_chunks(&corr, x, y, |corr, x, y| correlate(self.isa, corr, x, w, bias, y));
+    }
+
+    /// The gradient of ⟨cotangent, w ⋆ x⟩ in x, plus a bias: the transposed convolution of the cotangent.
+    ///
+    /// # Panics
+    /// When a slice has not the length that the geometry says.
+    pub fn input_gradient(&self, cotangent: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32]) {
+        let g = &self.geometry;
+        g.check();
+        assert!(cotangent.len() == g.y_len() && w.len() == g.w_len() && x.len() == g.x_len(), "lengths for {g:?}");
+        assert!(bias.is_none_or(|b| b.len() == g.inputs), "a bias for each input");
+        let residues = (0..g.stride[0] * g.stride[1]).map(|i| [i / g.stride[1], i % g.stride[1]]);
+        let parts: Vec<_> = residues
+            .map(|residue| {
+                let (corr, first) = Correlation::input_gradient(g, residue);
+                (flipped(g, w, first, corr.taps), corr)
+            })
+            .filter(|(_, corr)| corr.pixels() > 0)
+            .collect();
+        let Some((_, widest)) = parts.first() else { return };
+        self.by_chunks(&widest.clone(), cotangent, x, |chunk, cotangent, x| {
+            for (a, corr) in &parts {
+                let corr = Correlation { source: chunk.source, target: chunk.target, ..*corr };
+                correlate(self.isa, &corr, cotangent, a, bias, x);
+            }
+        });
+    }
+
+    /// The gradient of ⟨cotangent, w ⋆ x⟩ in w.
+    ///
+    /// # Panics
+    /// When a slice has not the length that the geometry says.
+    pub fn weight_gradient(&self, x: &[f32], cotangent: &[f32], w: &mut [f32]) {
+        let g = &self.geometry;
+        g.check();
+        assert!(cotangent.len() == g.y_len() && w.len() == g.w_len() && x.len() == g.x_len(), "lengths for {g:?}");
+        let corr = Correlation::forward(g);
+        let (source, target) = (image_len(&corr.source), image_len(&corr.target));
+        if !self.is_narrow(&corr) || g.batch * (source + target) > CHUNK || source * target == 0 {
+            weight_gradient(self.isa, &corr, x, cotangent, w);
+            return;
+        }
+        let corr = corr.batch_innermost();
+        let (mut x_inner, mut inner) = (Scratch::new(x.len()), Scratch::new(cotangent.len()));
+        transpose(x, g.batch, source, &mut x_inner);
+        transpose(cotangent, g.batch, target, &mut inner);
+        weight_gradient(self.isa, &corr, &x_inner, &inner, w);
+    }
+
+    fn is_narrow(&self, corr: &Correlation) -> bool {
+        corr.source.batch >= BATCH && corr.grid[1] < NARROW
+    }
+
+    /// Calls `work` on the whole batch, or, for narrow images, on chunks of it with the batch innermost.
+    fn by_chunks(
+        &self,
+        corr: &Correlation,
+        source: &[f32],
+        target: &mut [f32],
+        work: impl Fn(&Correlation, &[f32], Shared),
+    ) {
+        let (source_len, target_len) = (image_len(&corr.source), image_len(&corr.target));
+        let chunk = (CHUNK / (source_len + target_len).max(1)).min(corr.source.batch) / BATCH * BATCH;
+        if !self.is_narrow(corr) || chunk == 0 || source_len * target_len == 0 {
+            work(corr, source, Shared::new(target));
+            return;
+        }
+        let chunk = corr.source.batch.div_ceil(corr.source.batch.div_ceil(chunk));
+        for (source, target) in source.chunks(chunk * source_len).zip(target.chunks_mut(chunk * target_len)) {
+            let batch = source.len() / source_len;
+            let mut corr = *corr;
+            (corr.source.batch, corr.target.batch) = (batch, batch);
+            let corr = corr.batch_innermost();
+            let (mut inner, mut result) = (Scratch::new(source.len()), Scratch::new(target.len()));
+            transpose(source, batch, source_len, &mut inner);
+            work(&corr, &inner, Shared::new(&mut result));
+            transpose(&result, target_len, batch, target);
+        }
+    }
+}
+
+/// Numbers of an image.
+fn image_len(planes: &crate::geometry::Planes) -> usize {
+    planes.channels * planes.size[0] * planes.size[1]
+}
+
+/// Weights (outputs, inputs, kernel) as (inputs, (outputs, taps)), with the taps first, first + stride, ... in falling order.
+fn flipped(g: &Geometry, w: &[f32], first: [usize; 2], taps: [usize; 2]) -> Vec<f32> {
+    let all = taps[0] * taps[1];
+    let row = g.outputs * all;
+    let mut flipped = vec![0.0; g.inputs * row];
+    if all == 0 {
+        return flipped;
+    }
+    let places: Vec<_> = (0..taps[0])
+        .rev()
+        .flat_map(|u| (0..taps[1]).rev().map(move |v| [u, v]))
+        .map(|t| (first[0] + t[0] * g.stride[0]) * g.kernel[1] + first[1] + t[1] * g.stride[1])
+        .collect();
+    flipped.par_chunks_mut(row).enumerate().for_each(|(c, row)| {
+        for (o, to) in row.chunks_exact_mut(all).enumerate() {
+            let from = &w[(o * g.inputs + c) * g.taps()..][..g.taps()];
+            for (to, &place) in to.iter_mut().zip(&places) {
+                *to = from[place];
+            }
+        }
+    });
+    flipped
+}
