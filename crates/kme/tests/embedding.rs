@@ -62,8 +62,9 @@ fn merging_any_shards_in_any_order_is_embedding_the_whole_bit_for_bit() {
         let nested = parts.iter().rev().cloned().reduce(|a, b| Embedding::merge(&[&a, &b]).unwrap()).unwrap();
         assert_eq!(bytes(&nested), bytes(&whole));
         // And by the shards of the command line.
-        let strided: Vec<Embedding> = (1..=7).map(|i| part(&Shard::new(i, 7).unwrap().items(n).unwrap())).collect();
-        let merged = Embedding::merge(&strided.iter().collect::<Vec<_>>()).unwrap();
+        let run = |i| Shard::new(i, 7).unwrap().items(n).unwrap().collect::<Vec<_>>();
+        let runs: Vec<Embedding> = (1..=7).map(|i| part(&run(i))).collect();
+        let merged = Embedding::merge(&runs.iter().collect::<Vec<_>>()).unwrap();
         assert_eq!(bytes(&merged), bytes(&whole));
     }
 }

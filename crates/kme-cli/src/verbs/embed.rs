@@ -11,7 +11,6 @@ use kme::kernel::Form;
 use kme::points::{Data, read_weights};
 use kme::{Embedding, Error, Kernel, KernelSpec, Points, Result};
 use serde_json::json;
-use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -64,7 +63,8 @@ Examples:
   kme embed x.npy -o x.kme --kernel gaussian:sigma=2 --random-features 2000
 
 Shards:
-  The parts of a sample are runs of neighbours in the order of the sources; part I of N is the I-th.
+  The parts of a sample are runs of neighbours in the order of the sources, whose sizes differ by at
+  most one; part I of N is the I-th.
   A kernel whose length is the median distance cannot be used with --shard, since every part has
   another median: write the number.";
 
@@ -141,11 +141,8 @@ fn pooled(sources: &mut Sources, arguments: &Arguments) -> Result<Sample> {
         false => (0..sources.all.len()).map(|i| sources.count(i)).collect::<Result<Vec<_>>>()?,
     };
     let total: usize = counts.iter().sum();
-    let wanted = part(arguments.shard, total);
-    if !whole && wanted.is_empty() {
-        let allowed = format!("a part that is not empty: there are {total} points");
-        return Err(Error::value("--shard", arguments.shard, allowed));
-    }
+    // What is wanted whole is not counted.
+    let wanted = if whole { 0..0 } else { arguments.shard.items(total)? };
     let (mut parts, mut start) = (Vec::new(), 0);
     for i in 0..sources.all.len() {
         let range = counts.get(i).map(|count| {
@@ -193,12 +190,6 @@ fn pooled(sources: &mut Sources, arguments: &Arguments) -> Result<Sample> {
     Ok(Sample { weights, ..pooled })
 }
 
-/// The run of items that is the shard's: sizes differ by at most one.
-fn part(shard: Shard, total: usize) -> Range<usize> {
-    let bound = |i: usize| (total as u128 * i as u128 / shard.count() as u128) as usize;
-    bound(shard.index() - 1)..bound(shard.index())
-}
-
 fn stored(points: Points, precision: Option<&str>) -> Result<Points> {
     let (n, d) = (points.len(), points.dim());
     let too_large = |x: &f64| x.abs() > f64::from(f32::MAX);
@@ -213,18 +204,4 @@ fn stored(points: Points, precision: Option<&str>) -> Result<Points> {
         (_, data) => data,
     };
     Points::new(n, d, data)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_item_is_in_exactly_one_part() {
-        for (count, total) in [(7, 23), (1, 5), (5, 5), (7, 3)] {
-            let parts: Vec<_> = (1..=count).map(|i| part(Shard::new(i, count).unwrap(), total)).collect();
-            assert!(parts.iter().cloned().flatten().eq(0..total));
-            assert!(parts.iter().all(|p| p.len() == total / count || p.len() == total.div_ceil(count)));
-        }
-    }
 }

@@ -1,14 +1,15 @@
 //! Splitting one job over many machines.
 
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 
 use crate::{Error, Result};
 
-/// Part `index` of `count` of a list of items, written `3/16`; the first part is 1.
+/// Part `index` of `count` of a list, written `3/16`; the first part is 1.
 ///
-/// Item i, counted from 0, belongs to shard (i mod count) + 1. So every item is in exactly one shard, sizes differ by at
-/// most one, and no shard needs to know how many items there are.
+/// Of n items, counted from 0, part i of N is the run from ⌊n(i−1)/N⌋ to ⌊ni/N⌋ − 1. So every item is in exactly one part,
+/// sizes differ by at most one, and the items of a part are neighbours, which a file or a folder gives fastest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
     index: usize,
@@ -40,19 +41,16 @@ impl Shard {
         self.count
     }
 
-    /// Whether item `i`, counted from 0, is in this shard.
-    pub fn contains(self, i: usize) -> bool {
-        i % self.count == self.index - 1
-    }
-
-    /// The items of this shard out of `n`, counted from 0.
+    /// The items of this part out of `n`, counted from 0.
     ///
     /// # Errors
     /// When there are none, since then there is nothing to embed.
-    pub fn items(self, n: usize) -> Result<Vec<usize>> {
-        let items: Vec<usize> = (self.index - 1..n).step_by(self.count).collect();
+    pub fn items(self, n: usize) -> Result<Range<usize>> {
+        // In 128 bits, where the product of two sizes fits.
+        let bound = |i: usize| (n as u128 * i as u128 / self.count as u128) as usize;
+        let items = bound(self.index - 1)..bound(self.index);
         match items.is_empty() {
-            true => Err(Error::value("shard", self, format!("a shard that is not empty: {n} items fill {n} shards"))),
+            true => Err(Error::value("shard", self, format!("a part that is not empty: there are {n} points"))),
             false => Ok(items),
         }
     }
@@ -82,16 +80,21 @@ mod tests {
 
     #[test]
     fn every_item_is_in_exactly_one_shard() {
-        let shards: Vec<Shard> = (1..=5).map(|i| Shard::new(i, 5).unwrap()).collect();
-        let mut all: Vec<usize> = shards.iter().flat_map(|s| s.items(23).unwrap()).collect();
-        for s in &shards {
-            let items = s.items(23).unwrap();
-            assert!(items.len() == 4 || items.len() == 5);
-            assert!((0..23).all(|i| s.contains(i) == items.contains(&i)));
+        for (n, count) in [(23, 7), (5, 1), (5, 5), (1000, 16), (usize::MAX, 3)] {
+            let parts: Vec<_> = (1..=count).map(|i| Shard::new(i, count).unwrap().items(n).unwrap()).collect();
+            assert_eq!((parts[0].start, parts[count - 1].end), (0, n));
+            assert!(parts.windows(2).all(|pair| pair[0].end == pair[1].start), "{parts:?}");
+            assert!(parts.iter().all(|p| p.len() == n / count || p.len() == n.div_ceil(count)), "{parts:?}");
         }
-        all.sort_unstable();
-        assert_eq!(all, (0..23).collect::<Vec<_>>());
-        assert!(shards[4].items(4).unwrap_err().to_string().contains("4 items fill 4 shards"));
+    }
+
+    #[test]
+    fn parts_of_too_few_items_are_refused_and_no_item_is_lost() {
+        let parts: Vec<_> = (1..=7).map(|i| Shard::new(i, 7).unwrap().items(3)).collect();
+        assert!(parts.iter().flatten().cloned().flatten().eq(0..3));
+        let faults: Vec<String> = parts.into_iter().filter_map(|part| part.err()).map(|e| e.to_string()).collect();
+        assert!(faults.len() == 4 && faults.iter().all(|f| f.contains("there are 3 points")), "{faults:?}");
+        assert!(Shard::WHOLE.items(0).is_err());
     }
 
     #[test]
@@ -102,5 +105,6 @@ mod tests {
             let error = wrong.parse::<Shard>().unwrap_err().to_string();
             assert!(error.contains("such as 3/16"), "{error}");
         }
+        assert!(Shard::new(5, 4).is_err() && Shard::new(0, 4).is_err() && Shard::new(0, 0).is_err());
     }
 }
