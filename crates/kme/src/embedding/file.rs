@@ -9,7 +9,7 @@ use super::{Embedding, FeatureIdentity, Kind, canonical, dtype};
 use crate::io::write_atomically;
 use crate::points::safetensors::{Container, write};
 use crate::points::{Checked, Data, Dtype, Layout};
-use crate::{Error, Points, Result};
+use crate::{Error, Kernel, Points, Result};
 
 /// Version of the file format that is written; it is also the only one that is read.
 pub const FORMAT: u64 = 1;
@@ -84,11 +84,8 @@ impl Embedding {
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let fault = |text: String| Error::file(path, text);
-        let mut file = Container::open(path)?;
-        let header: Header = parse_header(&file, POINTS).map_err(fault)?;
-        check_tensors(&file, &header).map_err(fault)?;
+        let (mut file, header, kernel) = open(path, POINTS, check_header)?;
         let Header { n, d, .. } = header;
-        let kernel = header.kernel.parse().map_err(|e| fault(format!("its kernel is not understood: {e}")))?;
         let points = file.numbers("points")?;
         let points = Points::new(n, d, points).map_err(|e| fault(e.to_string()))?;
         let weights = file.numbers("weights")?.into_f64();
@@ -123,13 +120,24 @@ pub(super) fn form_of(path: &Path) -> Result<String> {
     parse_form(&file).map(|(form, _)| form).map_err(|fault| Error::file(path, fault))
 }
 
-/// The header of an embedding of the given form.
-pub(super) fn parse_header<H: DeserializeOwned>(file: &Container, form: &str) -> Checked<H> {
-    let (found, text) = parse_form(file)?;
-    if found != form {
-        return Err(format!("is an embedding of form '{}'; here form '{form}' is needed", found.escape_debug()));
-    }
-    parse(text)
+/// Opens a file of the given form, with its header and kernel after `check` found them to fit the tensors.
+pub(super) fn open<H: DeserializeOwned>(
+    path: &Path,
+    form: &str,
+    check: impl FnOnce(&Container, &H) -> Checked<Kernel>,
+) -> Result<(Container, H, Kernel)> {
+    let file = Container::open(path)?;
+    let read = || {
+        let (found, text) = parse_form(&file)?;
+        if found != form {
+            return Err(format!("is an embedding of form '{}'; here form '{form}' is needed", found.escape_debug()));
+        }
+        let header = parse(text)?;
+        let kernel = check(&file, &header)?;
+        Ok((header, kernel))
+    };
+    let (header, kernel) = read().map_err(|fault: String| Error::file(path, fault))?;
+    Ok((file, header, kernel))
 }
 
 fn parse<T: DeserializeOwned>(text: &str) -> Checked<T> {
@@ -151,7 +159,7 @@ fn parse_form(file: &Container) -> Checked<(String, &str)> {
     Ok((form, text))
 }
 
-fn check_tensors(file: &Container, header: &Header) -> Checked<()> {
+fn check_header(file: &Container, header: &Header) -> Checked<Kernel> {
     let points = match header.dtype.as_str() {
         "f32" => Dtype::F32,
         "f64" => Dtype::F64,
@@ -162,11 +170,11 @@ fn check_tensors(file: &Container, header: &Header) -> Checked<()> {
     if header.kind == Kind::Sample && file.has("masses") {
         expected.push(("masses", Dtype::F64, &rows));
     }
-    expect_tensors(file, &expected)
+    expect(file, &expected, &header.kernel)
 }
 
-/// Whether the tensors of the file are exactly the `expected`, each given by name, type and shape.
-pub(super) fn expect_tensors(file: &Container, expected: &[(&str, Dtype, &[u64])]) -> Checked<()> {
+/// The kernel of a header, if the tensors of the file are exactly the `expected`, each given by name, type and shape.
+pub(super) fn expect(file: &Container, expected: &[(&str, Dtype, &[u64])], kernel: &str) -> Checked<Kernel> {
     if let Some(name) = file.names().into_iter().find(|name| expected.iter().all(|e| e.0 != name)) {
         return Err(format!(
             "holds a tensor '{}', which an embedding of its form and kind does not have",
@@ -181,7 +189,7 @@ pub(super) fn expect_tensors(file: &Container, expected: &[(&str, Dtype, &[u64])
             return Err(format!("its '{name}' is {}; by its header it should be {}", show(&layout), show(&expected)));
         }
     }
-    Ok(())
+    kernel.parse().map_err(|e| format!("its kernel is not understood: {e}"))
 }
 
 /// Whether the stored weights of a sample are its masses divided by their sum, up to rounding: other programs may sum

@@ -4,12 +4,12 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::file::{FORMAT, expect_tensors, parse_header, write_container};
+use super::file::{FORMAT, expect, open, write_container};
 use super::{FeatureIdentity, Kind, canonical, common};
 use crate::features::{RandomFeatures, Waves};
 use crate::kernel::Form;
 use crate::points::safetensors::Container;
-use crate::points::{Data, Dtype};
+use crate::points::{Checked, Data, Dtype};
 use crate::{Error, Kernel, Points, Result};
 
 pub(super) const FORM: &str = "mean";
@@ -283,20 +283,7 @@ impl MeanEmbedding {
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let fault = |text: String| Error::file(path, text);
-        let mut file = Container::open(path)?;
-        let header: Header = parse_header(&file, FORM).map_err(fault)?;
-        let s = header.frequencies.count as u64;
-        if header.n == 0 || s == 0 || header.frequencies.d == 0 {
-            return Err(fault("its header says that there are no points, features or dimensions".into()));
-        }
-        let (row, three) = ([s], [s, 3]);
-        let mut expected: Vec<(&str, Dtype, &[u64])> = vec![("mean", Dtype::F64, &row)];
-        if header.kind == Kind::Sample {
-            expected.push(("sums", Dtype::F64, &three));
-        }
-        expect_tensors(&file, &expected).map_err(fault)?;
-        let kernel: Kernel = header.kernel.parse().map_err(|e| fault(format!("its kernel is not understood: {e}")))?;
-        sigma(&kernel).map_err(|e| fault(e.to_string()))?;
+        let (mut file, header, kernel) = open(path, FORM, check_header)?;
         let mean = file.numbers("mean")?.into_f64();
         if let Some(j) = mean.iter().position(|m| !m.is_finite()) {
             return Err(fault(format!("feature {j} of its mean is {}", mean[j])));
@@ -328,6 +315,21 @@ struct Header {
     frequencies: FrequencyIdentity,
     n: u64,
     seed: Option<u64>,
+}
+
+fn check_header(file: &Container, header: &Header) -> Checked<Kernel> {
+    let s = header.frequencies.count as u64;
+    if header.n == 0 || s == 0 || header.frequencies.d == 0 {
+        return Err("its header says that there are no points, features or dimensions".into());
+    }
+    let (row, three) = ([s], [s, 3]);
+    let mut expected: Vec<(&str, Dtype, &[u64])> = vec![("mean", Dtype::F64, &row)];
+    if header.kind == Kind::Sample {
+        expected.push(("sums", Dtype::F64, &three));
+    }
+    let kernel = expect(file, &expected, &header.kernel)?;
+    sigma(&kernel).map_err(|e| e.to_string())?;
+    Ok(kernel)
 }
 
 /// The width of a kernel that random features approximate.
