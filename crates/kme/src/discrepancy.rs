@@ -45,14 +45,7 @@ impl Sample<'_> {
         let Some(weights) = self.weights else {
             return Ok(vec![1.0 / n as f64; n]);
         };
-        if weights.len() != n {
-            return Err(Error::mismatch(
-                "number of points",
-                format!("{} weights", weights.len()),
-                format!("{n} points"),
-                "give one weight for each point",
-            ));
-        }
+        self.points.check_count(weights)?;
         let sum: f64 = weights.iter().sum();
         if !(sum.is_finite() && sum > 0.0) {
             return Err(Error::value("sum of the weights", sum, "finite weights with a sum > 0"));

@@ -4,7 +4,7 @@
 //! by Sutherland, Schneider, "On the error of random Fourier features", UAI 2015.
 
 use crate::arith::{Arith, Lane};
-use crate::points::{Data, Points};
+use crate::points::{Data, Points, check_dim};
 use crate::rng::{Rng, stream};
 use crate::sums::{Panel, product};
 use crate::{Error, Result};
@@ -58,9 +58,7 @@ impl RandomFeatures {
     /// When d or s is 0, sigma is not a number from 1e-12 to 1e12, s is odd for paired waves, or the frequencies are more
     /// than 2²⁸ numbers (2 GiB) or more than memory holds.
     pub fn new(d: usize, s: usize, sigma: f64, waves: Waves, seed: u64) -> Result<Self> {
-        if d == 0 {
-            return Err(Error::value("dimension d of the points", d, "at least 1"));
-        }
+        check_dim(d)?;
         if s == 0 || (waves == Waves::Paired && s % 2 == 1) {
             return Err(Error::value("number of random features", s, "at least 1, and even for paired waves"));
         }

@@ -21,6 +21,7 @@ pub use form::Form;
 pub use text::KernelSpec;
 
 use crate::arith::Arith;
+use crate::points::check_dim;
 use crate::{Error, Result};
 
 /// What a kernel may know of two points: ⟨x,y⟩, ‖x‖² and ‖y‖².
@@ -114,9 +115,7 @@ impl Kernel {
     /// # Errors
     /// When d = 0.
     pub fn kid(d: usize) -> Result<Self> {
-        if d == 0 {
-            return Err(Error::value("dimension d of the points", d, "at least 1"));
-        }
+        check_dim(d)?;
         Self::new(vec![(1.0, Form::Polynomial { degree: 3, gamma: 1.0 / d as f64, coef: 1.0 })])
     }
 

@@ -101,7 +101,7 @@ pub(crate) fn cross_minus(
     precision: Precision,
 ) -> Result<f64> {
     let (u, v) = (weights(x, u)?, weights(y, v)?);
-    same_dimension(x, y)?;
+    x.check_same_dim(y)?;
     let sum = match moments::plan(kernel, x.len() as f64 * y.len() as f64, x.len() + y.len(), x.dim()) {
         Some(mut powers) => {
             powers[0] -= origin.unwrap_or(0.0);
@@ -165,7 +165,7 @@ pub(crate) fn within_minus(
 /// When dimensions or lengths differ, a weight is not finite, or a sum overflows.
 pub fn rows(kernel: &Kernel, x: &Points, y: &Points, v: Option<&[f64]>, precision: Precision) -> Result<Vec<f64>> {
     let v = weights(y, v)?;
-    same_dimension(x, y)?;
+    x.check_same_dim(y)?;
     let sums = rectangle(kernel, x, y, &v, None, precision);
     all_finite(kernel, precision, &sums.rows)?;
     Ok(sums.rows)
@@ -183,7 +183,7 @@ pub fn rows(kernel: &Kernel, x: &Points, y: &Points, v: Option<&[f64]>, precisio
 /// When dimensions or lengths differ, a weight is not finite, or a sum overflows.
 pub fn gradients(kernel: &Kernel, x: &Points, y: &Points, v: Option<&[f64]>, precision: Precision) -> Result<Vec<f64>> {
     let v = weights(y, v)?;
-    same_dimension(x, y)?;
+    x.check_same_dim(y)?;
     let gradients = match precision {
         Precision::F64 => engine::gradients::<f64>(kernel, x, y, &v),
         Precision::F32 => engine::gradients::<f32>(kernel, x, y, &v),
@@ -207,7 +207,7 @@ pub(crate) fn cross_marginals(
     origin: f64,
     precision: Precision,
 ) -> Result<CrossMarginals> {
-    same_dimension(x, y)?;
+    x.check_same_dim(y)?;
     let sums = rectangle(kernel, x, y, &vec![1.0; y.len()], Some(origin), precision);
     // The squares serve the standard error alone and may overflow before the sums do.
     all_finite(kernel, precision, &sums.rows)?;
@@ -238,7 +238,7 @@ pub(crate) fn within_marginals(
 /// # Errors
 /// When dimensions differ, an index is out of range, or a value overflows.
 pub fn pairs(kernel: &Kernel, x: &Points, y: &Points, pairs: &[(usize, usize)]) -> Result<Vec<f64>> {
-    same_dimension(x, y)?;
+    x.check_same_dim(y)?;
     if let Some((i, j)) = pairs.iter().find(|(i, j)| *i >= x.len() || *j >= y.len()) {
         return Err(Error::value("pair of points", format!("({i}, {j})"), format!("below ({}, {})", x.len(), y.len())));
     }
@@ -288,25 +288,11 @@ fn weights(points: &Points, weights: Option<&[f64]>) -> Result<Vec<f64>> {
     let Some(weights) = weights else {
         return Ok(vec![1.0; points.len()]);
     };
-    if weights.len() != points.len() {
-        return Err(Error::mismatch(
-            "number of points",
-            format!("{} weights", weights.len()),
-            format!("{} points", points.len()),
-            "give one weight for each point",
-        ));
-    }
+    points.check_count(weights)?;
     match weights.iter().position(|w| !w.is_finite()) {
         Some(i) => Err(Error::value(format!("weights[{i}]"), weights[i], "finite numbers")),
         None => Ok(weights.to_vec()),
     }
-}
-
-fn same_dimension(x: &Points, y: &Points) -> Result<()> {
-    if x.dim() == y.dim() {
-        return Ok(());
-    }
-    Err(Error::mismatch("dimension of the points", x.dim(), y.dim(), "use the same features for both"))
 }
 
 fn finite(kernel: &Kernel, precision: Precision, sum: f64) -> Result<f64> {

@@ -1,10 +1,10 @@
 //! The witness function, which shows where two distributions differ.
 
 use super::Sample;
+use crate::Result;
 use crate::kernel::Kernel;
 use crate::points::Points;
 use crate::sums::{self, Precision};
-use crate::{Error, Result};
 
 /// The witness f = μ_X − μ_Y: positive where x is denser, negative where y is.
 ///
@@ -32,14 +32,7 @@ impl<'a> Witness<'a> {
     ) -> Result<Self> {
         let (x, y) = (x.into(), y.into());
         let (u, v) = (x.normalised_weights()?, y.normalised_weights()?);
-        if x.points.dim() != y.points.dim() {
-            return Err(Error::mismatch(
-                "dimension of the points",
-                x.points.dim(),
-                y.points.dim(),
-                "use the same features for both",
-            ));
-        }
+        x.points.check_same_dim(y.points)?;
         Ok(Self { kernel, x: x.points, u, y: y.points, v, precision })
     }
 

@@ -136,6 +136,7 @@ impl Embedding {
         features: FeatureIdentity,
         seed: Option<u64>,
     ) -> Result<Self> {
+        let no_sum = |total: f64| Error::value("sum of the sample's weights", total, "a finite number > 0");
         if let Some(masses) = &masses {
             check_length("masses", masses, &points)?;
             if let Some(i) = masses.iter().position(|m| !(m.is_finite() && *m >= 0.0)) {
@@ -146,7 +147,7 @@ impl Embedding {
             Some(masses) if masses.contains(&0.0) => {
                 let counts: Vec<usize> = (0..masses.len()).filter(|&i| masses[i] > 0.0).collect();
                 if counts.is_empty() {
-                    return Err(Error::value("sum of the sample's weights", 0, "a finite number > 0"));
+                    return Err(no_sum(0.0));
                 }
                 (points.select(&counts)?, Some(counts.iter().map(|&i| masses[i]).collect::<Vec<_>>()))
             }
@@ -159,7 +160,7 @@ impl Embedding {
             Some(masses) => {
                 let total = canonical::sum(masses);
                 if !(total.is_finite() && total > 0.0) {
-                    return Err(Error::value("sum of the sample's weights", total, "a finite number > 0"));
+                    return Err(no_sum(total));
                 }
                 masses.iter().map(|m| m / total).collect()
             }

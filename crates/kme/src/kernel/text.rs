@@ -10,6 +10,7 @@
 //! term each, all with the term's weight.
 
 use super::{Form, Kernel};
+use crate::points::check_dim;
 use crate::{Error, Result};
 use std::fmt;
 use std::str::FromStr;
@@ -178,9 +179,7 @@ impl KernelSpec {
     /// # Errors
     /// When a parameter is outside its range, or `median` fails.
     pub fn resolve(&self, d: usize, median: impl FnOnce() -> Result<f64>) -> Result<Kernel> {
-        if d == 0 {
-            return Err(Error::value("dimension d of the points", d, "at least 1"));
-        }
+        check_dim(d)?;
         let median = if self.needs_median() { median()? } else { f64::NAN };
         self.with(|value| match value {
             Value::Number(x) => Ok(x),

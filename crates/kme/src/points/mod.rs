@@ -171,4 +171,33 @@ impl Points {
     pub fn into_data(self) -> Data {
         self.data
     }
+
+    /// Whether a kernel can be evaluated between these points and `other`.
+    pub(crate) fn check_same_dim(&self, other: &Self) -> Result<()> {
+        match self.d == other.d {
+            true => Ok(()),
+            false => Err(Error::mismatch("dimension of the points", self.d, other.d, "use the same features for both")),
+        }
+    }
+
+    /// Whether there is one weight for each point.
+    pub(crate) fn check_count(&self, weights: &[f64]) -> Result<()> {
+        match weights.len() == self.n {
+            true => Ok(()),
+            false => Err(Error::mismatch(
+                "number of points",
+                format!("{} weights", weights.len()),
+                format!("{} points", self.n),
+                "give one weight for each point",
+            )),
+        }
+    }
+}
+
+/// Whether there can be points of dimension `d`, where none are at hand.
+pub(crate) fn check_dim(d: usize) -> Result<()> {
+    match d {
+        0 => Err(Error::value("dimension d of the points", d, "at least 1")),
+        _ => Ok(()),
+    }
 }
