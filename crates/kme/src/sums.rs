@@ -109,7 +109,10 @@ pub(crate) fn cross_minus(
             let sum = moments::Moments::new(x, &u, order).sum(&moments::Moments::new(y, &v, order), &powers);
             return finite(kernel, Precision::F64, sum);
         }
-        None => rectangle(kernel, x, y, &v, origin, precision).rows.iter().zip(&u).map(|(k, u)| k * u).sum(),
+        None => {
+            let origins = vec![origin.unwrap_or(0.0); x.len()];
+            rectangle(kernel, x, y, &v, &origins, false, precision).rows.iter().zip(&u).map(|(k, u)| k * u).sum()
+        }
     };
     finite(kernel, precision, sum)
 }
@@ -164,9 +167,21 @@ pub(crate) fn within_minus(
 /// # Errors
 /// When dimensions or lengths differ, a weight is not finite, or a sum overflows.
 pub fn rows(kernel: &Kernel, x: &Points, y: &Points, v: Option<&[f64]>, precision: Precision) -> Result<Vec<f64>> {
+    rows_minus(kernel, x, y, v, &vec![0.0; x.len()], precision)
+}
+
+/// [`rows`] of k minus an origin oᵢ for each xᵢ, Σⱼ vⱼ (k(xᵢ,yⱼ) − oᵢ), with `origins` of shape (n).
+pub(crate) fn rows_minus(
+    kernel: &Kernel,
+    x: &Points,
+    y: &Points,
+    v: Option<&[f64]>,
+    origins: &[f64],
+    precision: Precision,
+) -> Result<Vec<f64>> {
     let v = weights(y, v)?;
     x.check_same_dim(y)?;
-    let sums = rectangle(kernel, x, y, &v, None, precision);
+    let sums = rectangle(kernel, x, y, &v, origins, false, precision);
     all_finite(kernel, precision, &sums.rows)?;
     Ok(sums.rows)
 }
@@ -208,7 +223,7 @@ pub(crate) fn cross_marginals(
     precision: Precision,
 ) -> Result<CrossMarginals> {
     x.check_same_dim(y)?;
-    let sums = rectangle(kernel, x, y, &vec![1.0; y.len()], Some(origin), precision);
+    let sums = rectangle(kernel, x, y, &vec![1.0; y.len()], &vec![origin; x.len()], true, precision);
     // The squares serve the standard error alone and may overflow before the sums do.
     all_finite(kernel, precision, &sums.rows)?;
     all_finite(kernel, precision, &sums.columns)?;
@@ -267,12 +282,13 @@ fn rectangle(
     x: &Points,
     y: &Points,
     v: &[f64],
-    origin: Option<f64>,
+    origins: &[f64],
+    marginals: bool,
     precision: Precision,
 ) -> CrossMarginals {
     match precision {
-        Precision::F64 => engine::rectangle::<f64>(kernel, x, y, v, origin),
-        Precision::F32 => engine::rectangle::<f32>(kernel, x, y, v, origin),
+        Precision::F64 => engine::rectangle::<f64>(kernel, x, y, v, origins, marginals),
+        Precision::F32 => engine::rectangle::<f32>(kernel, x, y, v, origins, marginals),
     }
 }
 

@@ -441,6 +441,69 @@ fn witness_separates_the_samples() {
     assert!(Witness::new(&k, &x, &y, Precision::F64).unwrap().value(&wrong).is_err());
 }
 
+/// k(z,x) − k(z,y), written so that nothing cancels beside x − y.
+fn difference(kernel: &Kernel, z: &[f64], x: &[f64], y: &[f64]) -> f64 {
+    let &[(_, form)] = kernel.terms() else { unreachable!("the tests use one term") };
+    let dot = |a: &[f64]| a.iter().zip(z).map(|(a, z)| a * z).sum::<f64>();
+    let squared = |a: &[f64]| a.iter().zip(z).map(|(a, z)| (a - z).powi(2)).sum::<f64>();
+    let each = || z.iter().zip(x).zip(y).map(|((z, x), y)| (*z, *x, *y));
+    let by_dot: f64 = each().map(|(z, x, y)| z * (x - y)).sum();
+    let by_square: f64 = each().map(|(z, x, y)| (y - x) * ((y - z) + (x - z))).sum();
+    match form {
+        Form::Linear => by_dot,
+        Form::Polynomial { degree: 3, gamma, coef } => {
+            let (a, b) = (gamma * dot(x) + coef, gamma * dot(y) + coef);
+            gamma * by_dot * (a * a + a * b + b * b)
+        }
+        Form::Gaussian { sigma } => {
+            let factor = -0.5 / (sigma * sigma);
+            -(factor * squared(x)).exp() * (factor * by_square).exp_m1()
+        }
+        Form::Energy { a: 0.0 } => by_square / (squared(x).sqrt() + squared(y).sqrt()),
+        _ => unreachable!("the tests use other kernels"),
+    }
+}
+
+#[test]
+fn witness_keeps_its_digits() {
+    let mut rng = stream(17, "discrepancy", 0);
+    let (n, d) = (3000, 4);
+    // Far from the origin, almost the same, and both.
+    for (offset, gap) in [(0.0, 1.0), (1e6, 1.0), (0.0, 1e-3), (1e3, 1e-3)] {
+        let x = gaussian_points(n, d, offset, &mut rng);
+        let y = (0..n).flat_map(|i| row(&x, i).to_vec()).map(|x| x + gap * (0.5 + normal(&mut rng))).collect();
+        let y = Points::new(n, d, Data::F64(y)).unwrap();
+        let z = gaussian_points(20, d, offset, &mut rng);
+        for text in ["linear", "poly:degree=3,gamma=0.25,coef=1", "gaussian:sigma=1", "gaussian:sigma=30", "energy"] {
+            let k = kernel(text);
+            let found = Witness::new(&k, &x, &y, Precision::F64).unwrap().value(&z).unwrap();
+            let right = |j| (0..n).map(|i| difference(&k, row(&z, j), row(&x, i), row(&y, i))).sum::<f64>() / n as f64;
+            let right: Vec<f64> = (0..20).map(right).collect();
+            let size = right.iter().fold(0.0_f64, |size, f| size.max(f.abs()));
+            for (found, right) in found.iter().zip(&right) {
+                let error = (found - right).abs() / size;
+                assert!(error < 1e-10, "{text} offset {offset} gap {gap}: {found} is not {right}, off by {error:e}");
+            }
+        }
+    }
+}
+
+#[test]
+fn witness_far_from_the_samples_keeps_its_digits_beside_one_that_is_near() {
+    let mut rng = stream(18, "discrepancy", 0);
+    let n = 500;
+    let (x, y) = (gaussian_points(n, 2, 0.0, &mut rng), gaussian_points(n, 2, 1.0, &mut rng));
+    let z = Points::new(3, 2, Data::F64(vec![0.0, 0.0, 9.0, 9.0, -15.0, 3.0])).unwrap();
+    let k = kernel("gaussian:sigma=1");
+    for (precision, tolerance) in [(Precision::F64, 1e-10), (Precision::F32, 1e-3)] {
+        let found = Witness::new(&k, &x, &y, precision).unwrap().value(&z).unwrap();
+        for (j, found) in found.into_iter().enumerate() {
+            let right = (0..n).map(|i| difference(&k, row(&z, j), row(&x, i), row(&y, i))).sum::<f64>() / n as f64;
+            assert!((found / right - 1.0).abs() < tolerance, "{precision:?}: {found} is not {right}");
+        }
+    }
+}
+
 #[test]
 fn median_over_distinct_pairs() {
     let line = |v: &[f64]| Points::new(v.len(), 1, Data::F64(v.to_vec())).unwrap();

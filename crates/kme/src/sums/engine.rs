@@ -20,13 +20,15 @@ struct Partial {
     squares: f64,
 }
 
-/// Row sums with column weights `v`; with an origin also column sums and squares, of the values minus it.
+/// Row sums with column weights `v` of the values minus the origin of their row; if asked for, also column sums and squares
+/// of them.
 pub(super) fn rectangle<T: Real>(
     kernel: &Kernel,
     x: &Points,
     y: &Points,
     v: &[f64],
-    origin: Option<f64>,
+    origins: &[f64],
+    marginals: bool,
 ) -> CrossMarginals {
     let (n, m) = (x.len(), y.len());
     let sides = Sides::<T>::new(x, y, centre(kernel, y));
@@ -35,29 +37,29 @@ pub(super) fn rectangle<T: Real>(
         let columns = task.columns(m);
         let mut partial = Partial {
             rows: vec![0.0; task.rows(n).len()],
-            columns: vec![0.0; if origin.is_some() { columns.len() } else { 0 }],
+            columns: vec![0.0; if marginals { columns.len() } else { 0 }],
             squares: 0.0,
         };
         sides.for_each_tile(task, |place, tile, _, _| {
             let sums = Sums {
                 tile,
                 kernel,
-                origin: origin.unwrap_or(0.0),
+                origins: &origins[place.rows.clone()],
                 diagonal: false,
                 column_weights: &v[place.columns.clone()],
                 rows: &mut partial.rows[place.rows_in_task],
-                columns: origin.map(|_| (ones.as_slice(), &mut partial.columns[place.columns_in_task])),
-                squares: origin.map(|_| &mut partial.squares),
+                columns: marginals.then(|| (ones.as_slice(), &mut partial.columns[place.columns_in_task])),
+                squares: marginals.then_some(&mut partial.squares),
             };
             vectorised(sums);
         });
         partial
     };
     let mut sums =
-        CrossMarginals { rows: vec![0.0; n], columns: vec![0.0; if origin.is_some() { m } else { 0 }], squares: 0.0 };
+        CrossMarginals { rows: vec![0.0; n], columns: vec![0.0; if marginals { m } else { 0 }], squares: 0.0 };
     sweep(&tasks(n, m, false, TALLEST), WAVE, work, |task, partial| {
         add(&mut sums.rows[task.rows(n)], &partial.rows);
-        if origin.is_some() {
+        if marginals {
             add(&mut sums.columns[task.columns(m)], &partial.columns);
             sums.squares += partial.squares;
         }
@@ -69,6 +71,7 @@ pub(super) fn rectangle<T: Real>(
 pub(super) fn symmetric<T: Real>(kernel: &Kernel, x: &Points, w: &[f64], origin: Option<f64>) -> WithinMarginals {
     let n = x.len();
     let sides = Sides::<T>::new(x, x, centre(kernel, x));
+    let origins = [origin.unwrap_or(0.0); BLOCK];
     let work = |task: &Task| {
         let (rows, columns) = (task.rows(n), task.columns(n));
         let mut partial = Partial { rows: vec![0.0; rows.len()], columns: vec![0.0; columns.len()], squares: 0.0 };
@@ -81,7 +84,7 @@ pub(super) fn symmetric<T: Real>(kernel: &Kernel, x: &Points, w: &[f64], origin:
             let sums = Sums {
                 tile,
                 kernel,
-                origin: origin.unwrap_or(0.0),
+                origins: &origins,
                 diagonal,
                 column_weights: &w[place.columns.clone()],
                 rows: &mut partial.rows[place.rows_in_task],

@@ -259,7 +259,7 @@ mod tests {
                 }
                 let order = powers.len() - 1;
                 let found = Moments::new(&x, &u, order).sum(&Moments::new(&y, &v, order), &powers);
-                let rows = rectangle(&kernel, &x, &y, &v, None, Precision::F64).rows;
+                let rows = rectangle(&kernel, &x, &y, &v, &vec![0.0; n], false, Precision::F64).rows;
                 let right: f64 = rows.iter().zip(&u).map(|(k, u)| k * u).sum();
                 let size: f64 = rows.iter().zip(&u).map(|(k, u)| (k * u).abs()).sum();
                 assert!((found - right).abs() < 1e-12 * size, "{text} n={n} m={m} d={d}: {found} is not {right}");

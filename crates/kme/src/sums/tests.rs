@@ -155,7 +155,7 @@ fn tile_sums<T: simd::Real>(kernel: &Kernel, run: impl Fn(tile::Sums<'_, T>)) ->
     run(tile::Sums {
         tile: tile::Tile { dots: &mut dots, xx: &x.norms, yy: &y.norms },
         kernel,
-        origin: 0.1,
+        origins: &weights_of(19),
         diagonal: true,
         column_weights: &v,
         rows: &mut rows,

@@ -53,8 +53,8 @@ macro_rules! each_form {
 pub(crate) struct Sums<'a, T> {
     pub tile: Tile<'a, T>,
     pub kernel: &'a Kernel,
-    /// A constant that is subtracted from every value before it is summed.
-    pub origin: f64,
+    /// For each row a constant that is subtracted from its values before they are summed.
+    pub origins: &'a [f64],
     /// Whether the tile lies on the diagonal of a symmetric matrix; its own diagonal is then left out.
     pub diagonal: bool,
     /// Weights vⱼ of the columns.
@@ -80,7 +80,7 @@ impl<T: Real> Work for Sums<'_, T> {
             let first = ROWS * group;
             let rows = dots.len() / width;
             for (r, (dots, values)) in dots.chunks_exact(width).zip(values.chunks_exact_mut(width)).enumerate() {
-                values.fill(T::narrow(-self.origin));
+                values.fill(T::narrow(-self.origins[first + r]));
                 for &(weight, form) in self.kernel.terms() {
                     each_form!(form, add_values::<T, FMA>(weight, dots, tile.xx[first + r], tile.yy, values));
                 }
