@@ -2,8 +2,9 @@
 
 use super::{Differentiable, Mode, Run, Saved, Shape, check_geometry, misfit};
 use crate::net::param::{Kind, Param, Role, Spec};
-use burn::tensor::{Tensor, module, ops};
+use burn::tensor::Tensor;
 use kme::Result;
+use kme_conv::{conv_transpose2d, conv2d};
 use serde::{Deserialize, Serialize};
 
 /// `y[n,o,i,j] = b[o] + Σ_{c,u,v} W[o,c,u,v] · x[n,c, i·stride+u−padding, j·stride+v−padding]`, zeros outside.
@@ -44,21 +45,20 @@ impl Differentiable for Conv {
     fn forward(&self, params: &[Param], input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
         let saved = run.kept(|| Saved::Shape(input.dims()));
         let bias = self.bias.then(|| params[1].value.clone());
-        let options = ops::ConvOptions::new([self.stride; 2], [self.padding; 2], [1, 1], 1);
-        (module::conv2d(input, params[0].shaped(), bias, options), saved)
+        (conv2d(input, params[0].shaped(), bias, [self.stride; 2], [self.padding; 2]), saved)
     }
 
     fn pullback(&self, params: &[Param], saved: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
         let &Saved::Shape([_, _, h, w]) = saved else { unreachable!("conv saves its input's shape") };
         // Rows that no filter position reached: the transposed convolution must still produce them, as zeros.
         let unreached = |side: usize| (side + 2 * self.padding - self.kernel) % self.stride;
-        let options = ops::ConvTransposeOptions::new(
+        conv_transpose2d(
+            cotangent,
+            params[0].shaped(),
+            None,
             [self.stride; 2],
             [self.padding; 2],
             [unreached(h), unreached(w)],
-            [1, 1],
-            1,
-        );
-        module::conv_transpose2d(cotangent, params[0].shaped(), None, options)
+        )
     }
 }

@@ -2,8 +2,9 @@
 
 use super::{Differentiable, Mode, Run, Saved, Shape, check_geometry, misfit};
 use crate::net::param::{Kind, Param, Role, Spec};
-use burn::tensor::{Tensor, module, ops};
+use burn::tensor::Tensor;
 use kme::Result;
+use kme_conv::{conv_transpose2d, conv2d};
 use serde::{Deserialize, Serialize};
 
 /// The adjoint of the convolution with the same filters, plus a bias.
@@ -51,13 +52,14 @@ impl Differentiable for TransposedConv {
 
     fn forward(&self, params: &[Param], input: Tensor<4>, _: &mut Run) -> (Tensor<4>, Saved) {
         let bias = self.bias.then(|| params[1].value.clone());
-        let options =
-            ops::ConvTransposeOptions::new([self.stride; 2], [self.padding; 2], [self.output_padding; 2], [1, 1], 1);
-        (module::conv_transpose2d(input, params[0].shaped(), bias, options), Saved::Nothing)
+        let (stride, padding) = ([self.stride; 2], [self.padding; 2]);
+        (
+            conv_transpose2d(input, params[0].shaped(), bias, stride, padding, [self.output_padding; 2]),
+            Saved::Nothing,
+        )
     }
 
     fn pullback(&self, params: &[Param], _: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
-        let options = ops::ConvOptions::new([self.stride; 2], [self.padding; 2], [1, 1], 1);
-        module::conv2d(cotangent, params[0].shaped(), None, options)
+        conv2d(cotangent, params[0].shaped(), None, [self.stride; 2], [self.padding; 2])
     }
 }
