@@ -66,15 +66,8 @@ fn main() {
         if !name.contains(&only) {
             continue;
         }
-        let g = Geometry {
-            batch,
-            inputs,
-            outputs,
-            image,
-            kernel: [kernel; 2],
-            stride: [stride; 2],
-            padding: [padding; 2],
-        };
+        let g =
+            Geometry { batch, inputs, outputs, image, kernel: [kernel; 2], stride: [stride; 2], padding: [padding; 2] };
         let conv = Conv::new(g);
         let numbers = |n: usize| (0..n).map(|i| (i as f32 * 0.7).sin()).collect::<Vec<_>>();
         let (x, w, dy) = (numbers(g.x_len()), numbers(g.w_len()), numbers(g.y_len()));

@@ -110,25 +110,37 @@ fn copy<S: Simd>(
     }
 }
 
-/// `row[i] = line[start + i]`, zeros outside the line; whole pixels are inside or outside.
+/// `row[i] = line[start + i]`, zeros outside the line.
 #[inline(always)]
 fn neighbours<S: Simd>(simd: S, line: &[f32], start: isize, row: &mut [f32]) {
-    if start >= 0 && start as usize + row.len() <= line.len() {
-        let line = &line[start as usize..start as usize + row.len()];
-        let ((wide, rest), (line_wide, line_rest)) = (S::as_mut_simd_f32s(row), S::as_simd_f32s(line));
-        wide.copy_from_slice(line_wide);
-        for (to, from) in rest.iter_mut().zip(line_rest) {
-            *to = *from;
-        }
-        let _ = simd;
-    } else {
-        let begin = ((-start).max(0) as usize).min(row.len());
-        let end = (line.len() as isize - start).clamp(begin as isize, row.len() as isize) as usize;
+    let begin = ((-start).max(0) as usize).min(row.len());
+    let end = (line.len() as isize - start).clamp(begin as isize, row.len() as isize) as usize;
+    if begin > 0 || end < row.len() {
         row[..begin].fill(0.0);
         row[end..].fill(0.0);
-        if begin < end {
-            let from = (start + begin as isize) as usize;
-            row[begin..end].copy_from_slice(&line[from..from + end - begin]);
+    }
+    if begin < end {
+        let from = (start + begin as isize) as usize;
+        copy_slice(simd, &line[from..from + end - begin], &mut row[begin..end]);
+    }
+}
+
+/// Copies a slice of at most a panel's row, without a call.
+#[inline(always)]
+fn copy_slice<S: Simd>(simd: S, from: &[f32], to: &mut [f32]) {
+    let (len, lanes) = (to.len(), S::F32_LANES);
+    debug_assert!(from.len() == len && len <= width::<S>());
+    if len < lanes {
+        simd.partial_store_f32s(to, simd.partial_load_f32s(from));
+        return;
+    }
+    let (from, to) = (from.as_ptr(), to.as_mut_ptr());
+    // The last vector may overlap the one before.
+    for at in [0, lanes.min(len - lanes), len - lanes] {
+        // SAFETY: the vector is inside both slices, which have the same length of a vector or more.
+        unsafe {
+            let vector = from.add(at).cast::<S::f32s>().read_unaligned();
+            to.add(at).cast::<S::f32s>().write_unaligned(vector);
         }
     }
 }

@@ -20,14 +20,7 @@ const TERMS: usize = 384;
 const PANELS: usize = 16;
 
 /// target = correlation of source with `a` (rows of the target's channels, one number for each term) + bias.
-pub(crate) fn correlate(
-    isa: Isa,
-    corr: &Correlation,
-    source: &[f32],
-    a: &[f32],
-    bias: Option<&[f32]>,
-    target: Shared,
-) {
+pub(crate) fn correlate(isa: Isa, corr: &Correlation, source: &[f32], a: &[f32], bias: Option<&[f32]>, target: Shared) {
     let pixels = corr.pixels() * corr.source.batch;
     let channels = corr.target.channels;
     if pixels == 0 || channels == 0 {

@@ -15,8 +15,11 @@ const BATCH: usize = 16;
 /// Width of a grid below which it is.
 const NARROW: usize = 24;
 
-/// Numbers that a transposed chunk of the batch may have, input and output together.
-const CHUNK: usize = 6 << 20;
+/// Numbers that a transposed chunk of the batch may have, input and output together: they stay in the last cache.
+const CHUNK: usize = 2 << 20;
+
+/// The same for a weight gradient, which takes the batch whole.
+const WHOLE: usize = 6 << 20;
 
 /// A convolution of these sizes with these instructions.
 #[derive(Clone, Copy, Debug)]
@@ -80,7 +83,7 @@ impl Conv {
         assert!(cotangent.len() == g.y_len() && w.len() == g.w_len() && x.len() == g.x_len(), "lengths for {g:?}");
         let corr = Correlation::forward(g);
         let (source, target) = (image_len(&corr.source), image_len(&corr.target));
-        if !self.is_narrow(&corr) || g.batch * (source + target) > CHUNK || source * target == 0 {
+        if !self.is_narrow(&corr) || g.batch * (source + target) > WHOLE || source * target == 0 {
             weight_gradient(self.isa, &corr, x, cotangent, w);
             return;
         }
@@ -104,12 +107,12 @@ impl Conv {
         work: impl Fn(&Correlation, &[f32], Shared),
     ) {
         let (source_len, target_len) = (image_len(&corr.source), image_len(&corr.target));
-        let chunk = (CHUNK / (source_len + target_len).max(1)).min(corr.source.batch) / BATCH * BATCH;
+        let chunk = (CHUNK / (source_len + target_len).max(1)).max(BATCH).min(corr.source.batch) / BATCH * BATCH;
         if !self.is_narrow(corr) || chunk == 0 || source_len * target_len == 0 {
             work(corr, source, Shared::new(target));
             return;
         }
-        let chunk = corr.source.batch.div_ceil(corr.source.batch.div_ceil(chunk));
+        let chunk = corr.source.batch.div_ceil(corr.source.batch.div_ceil(chunk)).next_multiple_of(BATCH);
         for (source, target) in source.chunks(chunk * source_len).zip(target.chunks_mut(chunk * target_len)) {
             let batch = source.len() / source_len;
             let mut corr = *corr;

@@ -7,11 +7,11 @@
 //! In single precision on the processor these are this crate's kernels; in double precision, and on every other device, burn's.
 
 use crate::{Conv, Geometry};
+use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::autodiff::NodeId;
 use burn::backend::flex::FlexTensor;
 use burn::backend::ops::{ConvOptions, ConvTransposeOptions, ModuleOps};
 use burn::backend::tensor::FloatTensor;
@@ -24,7 +24,13 @@ use burn::tensor::{DType, Tensor, TensorData};
 ///
 /// # Panics
 /// When the shapes do not fit each other, or the kernel is larger than the padded image.
-pub fn conv2d(x: Tensor<4>, w: Tensor<4>, bias: Option<Tensor<1>>, stride: [usize; 2], padding: [usize; 2]) -> Tensor<4> {
+pub fn conv2d(
+    x: Tensor<4>,
+    w: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    stride: [usize; 2],
+    padding: [usize; 2],
+) -> Tensor<4> {
     let ([batch, inputs, height, width], [outputs, w_inputs, k0, k1]) = (x.dims(), w.dims());
     let g = Geometry { batch, inputs, outputs, image: [height, width], kernel: [k0, k1], stride, padding };
     assert!(inputs == w_inputs && g.y_len() > 0, "a convolution of {:?} with {:?}, {g:?}", x.dims(), w.dims());
@@ -52,7 +58,8 @@ pub fn conv_transpose2d(
 ) -> Tensor<4> {
     let ([batch, y_outputs, height, width], [outputs, inputs, k0, k1]) = (y.dims(), w.dims());
     let kernel = [k0, k1];
-    let side = |a: usize, side: usize| ((side - 1) * stride[a] + kernel[a] + output_padding[a]).checked_sub(2 * padding[a]);
+    let side =
+        |a: usize, side: usize| ((side - 1) * stride[a] + kernel[a] + output_padding[a]).checked_sub(2 * padding[a]);
     let image = [side(0, height), side(1, width)].map(|side| side.unwrap_or(0));
     let g = Geometry { batch, inputs, outputs, image, kernel, stride, padding };
     assert!(
@@ -72,7 +79,13 @@ pub fn conv_transpose2d(
 ///
 /// # Panics
 /// When the shapes do not fit each other.
-pub fn conv2d_weight(x: Tensor<4>, y: Tensor<4>, kernel: [usize; 2], stride: [usize; 2], padding: [usize; 2]) -> Tensor<4> {
+pub fn conv2d_weight(
+    x: Tensor<4>,
+    y: Tensor<4>,
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    padding: [usize; 2],
+) -> Tensor<4> {
     let ([batch, inputs, height, width], [y_batch, outputs, h, w]) = (x.dims(), y.dims());
     let g = Geometry { batch, inputs, outputs, image: [height, width], kernel, stride, padding };
     assert!(y_batch == batch && g.output() == [h, w], "images {:?} and cotangent {:?}, {g:?}", x.dims(), y.dims());
@@ -358,6 +371,8 @@ fn tracked_with_bias<B: Convolve, C: CheckpointStrategy>(
             let state = (prep.checkpoint(&first), prep.checkpoint(&second), g);
             prep.finish(state, apply(first.into_primitive(), second.into_primitive(), bias.into_primitive(), g))
         }
-        OpsKind::UnTracked(prep) => prep.finish(apply(first.into_primitive(), second.into_primitive(), bias.into_primitive(), g)),
+        OpsKind::UnTracked(prep) => {
+            prep.finish(apply(first.into_primitive(), second.into_primitive(), bias.into_primitive(), g))
+        }
     }
 }

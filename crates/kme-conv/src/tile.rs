@@ -58,11 +58,7 @@ pub(crate) unsafe fn rows_by_panel<S: Simd>(
             }
         };
     }
-    if S::F32_LANES == 16 {
-        tile!(1 2 3 4 5 6 7 8)
-    } else {
-        tile!(1 2 3 4)
-    }
+    if S::F32_LANES == 16 { tile!(1 2 3 4 5 6 7 8) } else { tile!(1 2 3 4) }
 }
 
 #[expect(clippy::too_many_arguments, reason = "the parts of a matrix product")]
@@ -142,11 +138,7 @@ pub(crate) unsafe fn terms_by_outputs<S: Simd>(
             }
         };
     }
-    if S::F32_LANES == 16 {
-        tile!(1 2 3 4 5 6 7 8 9 10 11 12)
-    } else {
-        tile!(1 2 3 4 5 6)
-    }
+    if S::F32_LANES == 16 { tile!(1 2 3 4 5 6 7 8 9 10 11 12) } else { tile!(1 2 3 4 5 6) }
 }
 
 #[expect(clippy::too_many_arguments, reason = "the parts of a matrix product")]

@@ -18,19 +18,17 @@ const PANELS: usize = 4;
 const TERMS: usize = 576;
 
 /// Tasks into which the sum is cut, whatever the number of threads, so that its bits do not depend on it.
-const TASKS: usize = 16;
+const TASKS: usize = 8;
+
+/// Terms and channels that are turned round together when partial sums are added.
+const STRIP: usize = 64;
+const SIDE: usize = 8;
 
 /// Numbers of partial sums, over all tasks, at most (unless one set of weights is larger).
 const PARTIAL: usize = 4 << 20;
 
 /// gradient[o, (c,u)] = Σ_{n,i} cotangent[n, o, i] · source[n, c, step·i + first + u]; shape of the forward pass's weights.
-pub(crate) fn weight_gradient(
-    isa: Isa,
-    corr: &Correlation,
-    source: &[f32],
-    cotangent: &[f32],
-    gradient: &mut [f32],
-) {
+pub(crate) fn weight_gradient(isa: Isa, corr: &Correlation, source: &[f32], cotangent: &[f32], gradient: &mut [f32]) {
     let pixels = corr.pixels() * corr.source.batch;
     let (all_terms, channels) = (corr.terms(), corr.target.channels);
     if gradient.is_empty() {
@@ -40,10 +38,7 @@ pub(crate) fn weight_gradient(
     let term_blocks = all_terms.div_ceil(TERMS);
     let strip = all_terms.div_ceil(term_blocks);
     let padded = channels.next_multiple_of(isa.run(Outputs));
-    let parts = TASKS
-        .div_ceil(term_blocks)
-        .min(PARTIAL / (all_terms * padded))
-        .clamp(1, pixels.div_ceil(block).max(1));
+    let parts = TASKS.div_ceil(term_blocks).min(PARTIAL / (all_terms * padded)).clamp(1, pixels.div_ceil(block).max(1));
     let part = pixels.div_ceil(parts).next_multiple_of(block);
     let mut partial = Scratch::new(parts * all_terms * padded);
     let sums = Shared::new(&mut partial);
@@ -56,10 +51,27 @@ pub(crate) fn weight_gradient(
         isa.run(Part { corr, source, cotangent, terms, pixels, padded, sums });
     });
     let partial = &*partial;
-    gradient.par_chunks_mut(all_terms * 8).enumerate().for_each(|(chunk, gradient)| {
-        for (o, gradient) in gradient.chunks_mut(all_terms).enumerate() {
-            for (k, number) in gradient.iter_mut().enumerate() {
-                *number = (0..parts).map(|part| partial[(part * all_terms + k) * padded + 8 * chunk + o]).sum();
+    let gradient = Shared::new(gradient);
+    (0..all_terms.div_ceil(STRIP)).into_par_iter().for_each(|index| {
+        let terms = index * STRIP..((index + 1) * STRIP).min(all_terms);
+        let mut row = [0.0; STRIP];
+        for first in (0..channels).step_by(SIDE) {
+            let mut sums = [[0.0; SIDE]; STRIP];
+            for part in 0..parts {
+                for (sums, k) in sums.iter_mut().zip(terms.clone()) {
+                    let from = &partial[(part * all_terms + k) * padded + first..][..SIDE];
+                    for (sum, from) in sums.iter_mut().zip(from) {
+                        *sum += from;
+                    }
+                }
+            }
+            for o in 0..SIDE.min(channels - first) {
+                for (number, sums) in row.iter_mut().zip(&sums) {
+                    *number = sums[o];
+                }
+                // SAFETY: these terms of a row, which no other task writes.
+                let to = unsafe { gradient.part((first + o) * all_terms + terms.start, terms.len()) };
+                to.copy_from_slice(&row[..terms.len()]);
             }
         }
     });
@@ -156,7 +168,6 @@ impl Part<'_> {
 /// `to[p·tile + o] = from[o·stride + p]` for p < len, o < channels.
 #[inline(always)]
 fn interleave<S: Simd>(from: &[f32], stride: usize, channels: usize, to: &mut [f32], len: usize) {
-    const SIDE: usize = 8;
     let tile = outputs::<S>();
     let (whole_pixels, whole_channels) = (len / SIDE * SIDE, channels / SIDE * SIDE);
     for o in (0..whole_channels).step_by(SIDE) {

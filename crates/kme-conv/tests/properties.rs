@@ -130,7 +130,10 @@ fn random_shapes() {
             *worst = worst.max(error);
         }
     }
-    println!("largest relative errors: forward {:.1e}, input gradient {:.1e}, weight gradient {:.1e}", worst[0], worst[1], worst[2]);
+    println!(
+        "largest relative errors: forward {:.1e}, input gradient {:.1e}, weight gradient {:.1e}",
+        worst[0], worst[1], worst[2]
+    );
 }
 
 /// Shapes at the edges of the ranges and of what the kernels distinguish.

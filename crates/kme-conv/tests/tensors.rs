@@ -86,5 +86,6 @@ fn penalty_gradients_agree_with_double_precision() {
 #[test]
 #[should_panic(expected = "a convolution of [1, 3, 4, 4] with [2, 4, 3, 3]")]
 fn channels_must_fit() {
-    let _ = conv2d(numbers([1, 3, 4, 4], 0.0, DType::F32), numbers([2, 4, 3, 3], 0.0, DType::F32), None, [1, 1], [0, 0]);
+    let _ =
+        conv2d(numbers([1, 3, 4, 4], 0.0, DType::F32), numbers([2, 4, 3, 3], 0.0, DType::F32), None, [1, 1], [0, 0]);
 }

@@ -53,10 +53,7 @@ impl Differentiable for TransposedConv {
     fn forward(&self, params: &[Param], input: Tensor<4>, _: &mut Run) -> (Tensor<4>, Saved) {
         let bias = self.bias.then(|| params[1].value.clone());
         let (stride, padding) = ([self.stride; 2], [self.padding; 2]);
-        (
-            conv_transpose2d(input, params[0].shaped(), bias, stride, padding, [self.output_padding; 2]),
-            Saved::Nothing,
-        )
+        (conv_transpose2d(input, params[0].shaped(), bias, stride, padding, [self.output_padding; 2]), Saved::Nothing)
     }
 
     fn pullback(&self, params: &[Param], _: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
