@@ -6,6 +6,7 @@ use crate::isa::Isa;
 use crate::scratch::Scratch;
 use crate::shared::Shared;
 use crate::tile::{Begin, rows, rows_by_panel};
+use crate::winograd;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -24,6 +25,10 @@ pub(crate) fn correlate(isa: Isa, corr: &Correlation, source: &[f32], a: &[f32],
     let pixels = corr.pixels() * corr.source.batch;
     let channels = corr.target.channels;
     if pixels == 0 || channels == 0 {
+        return;
+    }
+    if winograd::pays(corr) {
+        winograd::correlate(isa, corr, source, a, bias, target);
         return;
     }
     let width = isa.run(Width);

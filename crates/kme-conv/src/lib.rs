@@ -11,6 +11,7 @@ pub mod tensor;
 mod tile;
 mod transpose;
 mod weight_gradient;
+mod winograd;
 
 pub use geometry::Geometry;
 pub use isa::{Isa, VARIABLE};

@@ -11,11 +11,11 @@ struct Line([f32; LINE]);
 
 const LINE: usize = 16;
 
-/// Buffers above this are given back to the system instead of kept.
-const KEPT: usize = 8 << 20;
+/// Bytes that a thread keeps for later; what is above goes back to the system.
+const KEPT: usize = 48 << 20;
 
 /// Buffers that a thread keeps.
-const MANY: usize = 4;
+const MANY: usize = 6;
 
 thread_local! {
     static POOL: RefCell<Vec<Vec<Line>>> = const { RefCell::new(Vec::new()) };
@@ -47,8 +47,10 @@ impl Scratch {
     pub fn new(len: usize) -> Self {
         let lines = len.div_ceil(LINE);
         let mut buffer = POOL.with_borrow_mut(|pool| {
-            let fit = pool.iter().position(|b| b.len() >= lines);
-            fit.or_else(|| pool.len().checked_sub(1)).map(|i| pool.swap_remove(i)).unwrap_or_default()
+            // The smallest that is large enough; else one makes room for a new one.
+            let fit = (0..pool.len()).filter(|&i| pool[i].len() >= lines).min_by_key(|&i| pool[i].len());
+            let least = || (0..pool.len()).min_by_key(|&i| pool[i].len()).filter(|_| pool.len() == MANY);
+            fit.or_else(least).map(|i| pool.swap_remove(i)).unwrap_or_default()
         });
         if buffer.len() < lines {
             buffer = vec![Line([0.0; LINE]); lines];
@@ -63,14 +65,18 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         let bytes = self.buffer.len() * size_of::<Line>();
         HELD.fetch_sub(bytes, Ordering::Relaxed);
-        if bytes <= KEPT {
-            let buffer = std::mem::take(&mut self.buffer);
-            POOL.with_borrow_mut(|pool| {
-                if pool.len() < MANY {
-                    pool.push(buffer);
-                }
+        let buffer = std::mem::take(&mut self.buffer);
+        POOL.with_borrow_mut(|pool| {
+            pool.push(buffer);
+            // Large ones are dear to make.
+            pool.sort_unstable_by_key(|b| std::cmp::Reverse(b.len()));
+            let mut kept = 0;
+            pool.retain(|b| {
+                kept += b.len() * size_of::<Line>();
+                kept <= KEPT
             });
-        }
+            pool.truncate(MANY);
+        });
     }
 }
 
