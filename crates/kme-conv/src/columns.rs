@@ -52,61 +52,60 @@ pub(crate) fn pack<S: Simd>(
     terms: Range<usize>,
     panel: &mut [f32],
 ) {
-    if terms.is_empty() {
-        return;
-    }
-    let taps = corr.taps[0] * corr.taps[1];
-    let (mut c, mut u, mut v) = (terms.start / taps, terms.start % taps / corr.taps[1], terms.start % corr.taps[1]);
-    for row in panel[..terms.len() * width::<S>()].chunks_exact_mut(width::<S>()) {
-        for run in runs {
-            let y = (run.row * corr.step[0] + u) as isize + corr.first[0];
-            copy(simd, corr, source, run, [c, v], y, &mut row[run.at..run.at + run.len]);
-        }
-        v += 1;
-        if v == corr.taps[1] {
-            (u, v) = (u + 1, 0);
-        }
-        if u == corr.taps[0] {
-            (c, u) = (c + 1, 0);
-        }
-    }
-}
-
-/// What tap v of channel c meets in row y of the source along a run.
-#[inline(always)]
-fn copy<S: Simd>(
-    simd: S,
-    corr: &Correlation,
-    source: &[f32],
-    run: &Run,
-    [c, v]: [usize; 2],
-    y: isize,
-    row: &mut [f32],
-) {
     let [height, columns] = corr.source.size;
     let inner = corr.source.inner;
-    if y < 0 || y as usize >= height {
-        row.fill(0.0);
-        return;
-    }
     let line_len = columns * inner;
-    let line = corr.source.start(run.image, c) + y as usize * line_len;
-    let line = &source[line..line + line_len];
-    let shift = corr.first[1] + v as isize;
-    if corr.step[1] == 1 {
-        neighbours(simd, line, run.from as isize + shift * inner as isize, row);
-    } else if inner == 1 {
-        every(line, run.from, corr.step[1], shift, row);
-    } else {
-        let (mut from, mut row) = (run.from, row);
-        while !row.is_empty() {
-            let (pixel, within) = (from / inner, from % inner);
-            let (now, rest) = row.split_at_mut((inner - within).min(row.len()));
-            let x = (pixel * corr.step[1]) as isize + shift;
-            neighbours(simd, line, x * inner as isize + within as isize, now);
-            from += now.len();
-            row = rest;
+    let width = width::<S>();
+    let mut term = terms.start;
+    // Terms in groups that differ in the last tap only: they meet the same line of the source.
+    while term < terms.end {
+        let (group, v) = (term / corr.taps[1], term % corr.taps[1]);
+        let (c, u) = (group / corr.taps[0], group % corr.taps[0]);
+        let count = (corr.taps[1] - v).min(terms.end - term);
+        let rows = &mut panel[(term - terms.start) * width..][..count * width];
+        for run in runs {
+            let y = (run.row * corr.step[0] + u) as isize + corr.first[0];
+            if y < 0 || y as usize >= height {
+                for row in rows.chunks_exact_mut(width) {
+                    row[run.at..run.at + run.len].fill(0.0);
+                }
+                continue;
+            }
+            let line = &source[corr.source.start(run.image, c) + y as usize * line_len..][..line_len];
+            let shift = corr.first[1] + v as isize;
+            if corr.step[1] == 1 {
+                let start = run.from as isize + shift * inner as isize;
+                let inside = start >= 0 && start as usize + (count - 1) * inner + run.len <= line_len;
+                if inside {
+                    for (v, row) in rows.chunks_exact_mut(width).enumerate() {
+                        let from = &line[start as usize + v * inner..][..run.len];
+                        copy_slice(simd, from, &mut row[run.at..run.at + run.len]);
+                    }
+                } else {
+                    for (v, row) in rows.chunks_exact_mut(width).enumerate() {
+                        neighbours(simd, line, start + (v * inner) as isize, &mut row[run.at..run.at + run.len]);
+                    }
+                }
+            } else if inner == 1 {
+                for (v, row) in rows.chunks_exact_mut(width).enumerate() {
+                    let row = &mut row[run.at..run.at + run.len];
+                    every(simd, line, run.from, corr.step[1], shift + v as isize, row);
+                }
+            } else {
+                let mut done = 0;
+                while done < run.len {
+                    let (pixel, within) = ((run.from + done) / inner, (run.from + done) % inner);
+                    let len = (inner - within).min(run.len - done);
+                    let x = (pixel * corr.step[1]) as isize + shift;
+                    for (v, row) in rows.chunks_exact_mut(width).enumerate() {
+                        let row = &mut row[run.at + done..][..len];
+                        neighbours(simd, line, (x + v as isize) * inner as isize + within as isize, row);
+                    }
+                    done += len;
+                }
+            }
         }
+        term += count;
     }
 }
 
@@ -147,29 +146,49 @@ fn copy_slice<S: Simd>(simd: S, from: &[f32], to: &mut [f32]) {
 
 /// `row[i] = line[(from + i)·step + shift]`, zeros outside the line.
 #[inline(always)]
-fn every(line: &[f32], from: usize, step: usize, shift: isize, row: &mut [f32]) {
+fn every<S: Simd>(_: S, line: &[f32], from: usize, step: usize, shift: isize, row: &mut [f32]) {
     let start = (from * step) as isize + shift;
-    let begin = ((-start).max(0) as usize).div_ceil(step).min(row.len());
+    let begin = if start < 0 { ((-start) as usize).div_ceil(step).min(row.len()) } else { 0 };
     let room = (line.len() as isize - start).max(0) as usize;
-    let end = room.div_ceil(step).clamp(begin, row.len());
-    row[..begin].fill(0.0);
-    row[end..].fill(0.0);
+    let end = if room >= row.len() * step { row.len() } else { room.div_ceil(step).clamp(begin, row.len()) };
+    if begin > 0 || end < row.len() {
+        row[..begin].fill(0.0);
+        row[end..].fill(0.0);
+    }
     if begin == end {
         return;
     }
     let line = &line[(start + (begin * step) as isize) as usize..];
     let row = &mut row[begin..end];
-    if step == 2 {
-        // Known to the compiler, so that it takes every second number of a vector.
-        let pairs = &line[..2 * row.len() - 1];
-        let (last, head) = row.split_last_mut().expect("not empty");
-        for (to, pair) in head.iter_mut().zip(pairs.chunks_exact(2)) {
-            *to = pair[0];
-        }
-        *last = pairs[pairs.len() - 1];
-    } else {
-        for (to, from) in row.iter_mut().zip(line.iter().step_by(step)) {
-            *to = *from;
+    if step == 2 && row.len() >= BLOCK {
+        let last = row.len() - BLOCK;
+        let mut at = 0;
+        loop {
+            second::<BLOCK>(&line[2 * at..], &mut row[at..]);
+            if at == last {
+                return;
+            }
+            at = (at + BLOCK).min(last);
         }
     }
+    for (to, from) in row.iter_mut().zip(line.iter().step_by(step)) {
+        *to = *from;
+    }
+}
+
+/// Numbers that are taken from twice as many at once.
+const BLOCK: usize = 16;
+
+/// Every second number of 2·N − 1.
+#[inline(always)]
+fn second<const N: usize>(line: &[f32], row: &mut [f32]) {
+    // Two overlapping halves of known length, which a shuffle of two vectors takes apart.
+    let low: [f32; N] = line[..N].try_into().expect("a slice of that length");
+    let high: [f32; N] = line[N - 1..2 * N - 1].try_into().expect("a slice of that length");
+    let mut taken = [0.0; N];
+    for i in 0..N / 2 {
+        taken[i] = low[2 * i];
+        taken[N / 2 + i] = high[2 * i + 1];
+    }
+    row[..N].copy_from_slice(&taken);
 }

@@ -12,8 +12,8 @@ use rayon::prelude::*;
 /// Images from which on the batch may be made the innermost dimension.
 const BATCH: usize = 16;
 
-/// Width of a grid below which it is.
-const NARROW: usize = 24;
+/// Pixels for which columns are packed together.
+const PANEL: usize = 48;
 
 /// Numbers that a transposed chunk of the batch may have, input and output together: they stay in the last cache.
 const CHUNK: usize = 2 << 20;
@@ -44,7 +44,7 @@ impl Conv {
         assert!(x.len() == g.x_len() && w.len() == g.w_len() && y.len() == g.y_len(), "lengths for {g:?}");
         assert!(bias.is_none_or(|b| b.len() == g.outputs), "a bias for each output");
         let corr = Correlation::forward(g);
-        self.by_chunks(&corr, x, y, |corr, x, y| correlate(self.isa, corr, x, w, bias, y));
+        self.by_chunks(&corr, 1, x, y, |corr, x, y| correlate(self.isa, corr, x, w, bias, y));
     }
 
     /// The gradient of ⟨cotangent, w ⋆ x⟩ in x, plus a bias: the transposed convolution of the cotangent.
@@ -65,7 +65,7 @@ impl Conv {
             .filter(|(_, corr)| corr.pixels() > 0)
             .collect();
         let Some((_, widest)) = parts.first() else { return };
-        self.by_chunks(&widest.clone(), cotangent, x, |chunk, cotangent, x| {
+        self.by_chunks(&widest.clone(), parts.len(), cotangent, x, |chunk, cotangent, x| {
             for (a, corr) in &parts {
                 let corr = Correlation { source: chunk.source, target: chunk.target, ..*corr };
                 correlate(self.isa, &corr, cotangent, a, bias, x);
@@ -83,7 +83,7 @@ impl Conv {
         assert!(cotangent.len() == g.y_len() && w.len() == g.w_len() && x.len() == g.x_len(), "lengths for {g:?}");
         let corr = Correlation::forward(g);
         let (source, target) = (image_len(&corr.source), image_len(&corr.target));
-        if !self.is_narrow(&corr) || g.batch * (source + target) > WHOLE || source * target == 0 {
+        if !self.is_narrow(&corr, 1) || g.batch * (source + target) > WHOLE || source * target == 0 {
             weight_gradient(self.isa, &corr, x, cotangent, w);
             return;
         }
@@ -94,21 +94,32 @@ impl Conv {
         weight_gradient(self.isa, &corr, &x_inner, &inner, w);
     }
 
-    fn is_narrow(&self, corr: &Correlation) -> bool {
-        corr.source.batch >= BATCH && corr.grid[1] < NARROW
+    /// Whether the batch should be innermost: where the runs of neighbouring pixels are so short that columns are packed number by
+    /// number, turning the images round and back costs less.
+    ///
+    /// `times` says how often columns like those of `corr` are packed. The weights are cycles, roughly, as measured.
+    fn is_narrow(&self, corr: &Correlation, times: usize) -> bool {
+        let pixels = corr.pixels() * corr.source.batch;
+        let numbers = corr.source.batch * (image_len(&corr.source) + image_len(&corr.target));
+        let rows = times * corr.terms() * pixels / PANEL;
+        let runs = PANEL.div_ceil(corr.grid[1].max(1)) + 1;
+        let as_it_is = rows * runs * if corr.step[1] == 1 { 8 } else { 13 };
+        let turned = rows * 12 + numbers * 5 / 2;
+        corr.source.batch >= BATCH && turned < as_it_is
     }
 
     /// Calls `work` on the whole batch, or, for narrow images, on chunks of it with the batch innermost.
     fn by_chunks(
         &self,
         corr: &Correlation,
+        times: usize,
         source: &[f32],
         target: &mut [f32],
         work: impl Fn(&Correlation, &[f32], Shared),
     ) {
         let (source_len, target_len) = (image_len(&corr.source), image_len(&corr.target));
         let chunk = (CHUNK / (source_len + target_len).max(1)).max(BATCH).min(corr.source.batch) / BATCH * BATCH;
-        if !self.is_narrow(corr) || chunk == 0 || source_len * target_len == 0 {
+        if !self.is_narrow(corr, times) || chunk == 0 || source_len * target_len == 0 {
             work(corr, source, Shared::new(target));
             return;
         }

@@ -104,7 +104,7 @@ fn check(g: Geometry, seed: u64) -> [f64; 3] {
 /// A geometry whose naive loop has at most `most` products.
 fn random(rng: &mut impl Rng, most: usize) -> Geometry {
     loop {
-        let g = Geometry {
+        let mut g = Geometry {
             batch: rng.random_range(1..=65),
             inputs: rng.random_range(1..=130),
             outputs: rng.random_range(1..=130),
@@ -113,6 +113,10 @@ fn random(rng: &mut impl Rng, most: usize) -> Geometry {
             stride: [rng.random_range(1..=3), rng.random_range(1..=3)],
             padding: [rng.random_range(0..=3), rng.random_range(0..=3)],
         };
+        if rng.random_range(0..4) == 0 {
+            // The commonest of all, with kernels of its own.
+            (g.kernel, g.stride) = ([3; 2], [1; 2]);
+        }
         let products = g.y_len() as f64 * (g.inputs * g.taps()) as f64;
         if g.y_len() > 0 && products <= most as f64 {
             return g;
@@ -160,6 +164,13 @@ fn chosen_shapes() {
         g(1, 130, 130, 20, 3, 1, 1),
         g(2, 130, 67, 33, 3, 1, 1),
         g(16, 40, 40, 16, 3, 1, 1),
+        // Winograd with runs of whole vectors, of parts of them, and clipped tiles.
+        g(1, 24, 70, 69, 3, 1, 1),
+        g(3, 33, 25, 30, 3, 1, 0),
+        g(5, 64, 64, 13, 3, 1, 2),
+        // Narrow and wide strided images of many channels.
+        g(20, 30, 40, 12, 3, 2, 1),
+        g(18, 3, 24, 64, 5, 2, 2),
         g(1, 64, 64, 70, 1, 1, 0),
         g(65, 130, 7, 1, 1, 1, 0),
         // A stride beyond the kernel: pixels that no tap meets.
