@@ -152,7 +152,7 @@ fn transposed_options(g: &Geometry) -> ConvTransposeOptions<2> {
 }
 
 #[cfg(feature = "gpu")]
-impl<R: burn::backend::cubecl::CubeRuntime> Convolve for burn::backend::cubecl::CubeBackend<R> {}
+impl Convolve for burn::backend::Cube {}
 
 /// The numbers of a tensor in single precision, row after row.
 fn numbers(tensor: &FlexTensor) -> FlexTensor {
