@@ -8,11 +8,13 @@ use pulp::Simd;
 use std::ops::Range;
 
 /// Vectors in a row of a panel.
-pub(crate) const VECTORS: usize = 3;
+pub(crate) const fn vectors<S: Simd>() -> usize {
+    if S::F32_LANES == 16 { 3 } else { 2 }
+}
 
 /// Pixels in a panel.
 pub(crate) const fn width<S: Simd>() -> usize {
-    VECTORS * S::F32_LANES
+    vectors::<S>() * S::F32_LANES
 }
 
 /// Neighbouring pixels of one row of the grid.

@@ -1,6 +1,6 @@
 //! Which vector instructions are used.
 
-use pulp::{Scalar256b, Simd, WithSimd};
+use pulp::{Scalar128b, Simd, WithSimd};
 use std::sync::OnceLock;
 
 /// The environment variable that forces an instruction set: `avx512`, `avx2` or `generic`.
@@ -66,7 +66,7 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => Simd::vectorize(pulp::x86::V3::try_new().expect("chosen because it is there"), work),
             #[cfg(target_arch = "x86_64")]
-            Self::Generic => Scalar256b.vectorize(work),
+            Self::Generic => Scalar128b.vectorize(work),
             #[cfg(not(target_arch = "x86_64"))]
             Self::Generic => pulp::Arch::new().dispatch(work),
         }

@@ -33,7 +33,7 @@
 //! **Packed columns.** A correlation is a product of weights (outputs × terms) and columns (terms × pixels), where a term is a tap of a
 //! channel. The matrix of columns is never made: for a block of pixels, a panel of as many pixels as three vectors hold is packed, term
 //! by term, and multiplied while it is in cache. Weights are read where they are, one number broadcast to a vector. A tile of 8 outputs
-//! × 48 pixels (AVX-512; 4 × 24 for AVX2) stays in registers over up to 384 terms.
+//! × 48 pixels (AVX-512; 6 × 16 for AVX2) stays in registers over up to 384 terms.
 //!
 //! **Weight gradients** use the same panels the other way round: the cotangent is turned round to (pixel, output), and a number of the
 //! panel is broadcast to a vector of outputs. Sums over pixels are cut into at most 8 parts, by the sizes alone.

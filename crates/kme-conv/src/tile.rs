@@ -1,7 +1,8 @@
 //! The innermost loops: a tile of a product in registers.
 
-use crate::columns::{VECTORS, width};
-use pulp::Simd;
+use crate::columns::{self, width};
+use pulp::{Scalar128b, Simd};
+use std::any::TypeId;
 
 /// What a tile begins with.
 #[derive(Clone, Copy)]
@@ -13,9 +14,20 @@ pub(crate) enum Begin<'a> {
     Rows(&'a [f32]),
 }
 
-/// Rows of a tile of [`rows_by_panel`]: with [`VECTORS`] vectors each, accumulators and operands fill the registers.
+/// a·b + c: in one instruction where there is one, else in two.
+#[inline(always)]
+pub(crate) fn mul_add<S: Simd>(simd: S, a: S::f32s, b: S::f32s, c: S::f32s) -> S::f32s {
+    // The portable vectors would call a function for every number.
+    if TypeId::of::<S>() == TypeId::of::<Scalar128b>() {
+        simd.add_f32s(simd.mul_f32s(a, b), c)
+    } else {
+        simd.mul_add_e_f32s(a, b, c)
+    }
+}
+
+/// Rows of a tile of [`rows_by_panel`]: with a panel's vectors each, accumulators and operands fill 32 or 16 registers.
 pub(crate) const fn rows<S: Simd>() -> usize {
-    if S::F32_LANES == 16 { 8 } else { 4 }
+    if S::F32_LANES == 16 { 8 } else { 6 }
 }
 
 /// Terms of a tile of [`terms_by_outputs`].
@@ -35,7 +47,7 @@ pub(crate) const fn outputs<S: Simd>() -> usize {
 ///
 /// # Safety
 /// `a` must be readable at i·lda + k, `b` at k·width + j, and `c` writable (readable, for [`Begin::Result`]) at i·ldc + j, for all
-/// i < count, k < terms, j < vectors·lanes; `count` is 1 to [`rows`], `vectors` 1 to [`VECTORS`].
+/// i < count, k < terms, j < vectors·lanes; `count` is 1 to [`rows`], `vectors` 1 to a panel's number.
 #[expect(clippy::too_many_arguments, reason = "the parts of a matrix product")]
 #[inline(always)]
 pub(crate) unsafe fn rows_by_panel<S: Simd>(
@@ -53,12 +65,14 @@ pub(crate) unsafe fn rows_by_panel<S: Simd>(
             match (count, vectors) {
                 $(($m, 1) => unsafe { product::<S, $m, 1>(simd, terms, a, lda, b, c, ldc, begin) },
                 ($m, 2) => unsafe { product::<S, $m, 2>(simd, terms, a, lda, b, c, ldc, begin) },
-                ($m, VECTORS) => unsafe { product::<S, $m, VECTORS>(simd, terms, a, lda, b, c, ldc, begin) },)*
+                ($m, 3) if columns::vectors::<S>() == 3 => unsafe {
+                    product::<S, $m, 3>(simd, terms, a, lda, b, c, ldc, begin)
+                },)*
                 _ => unreachable!("a tile of {count} rows and {vectors} vectors"),
             }
         };
     }
-    if S::F32_LANES == 16 { tile!(1 2 3 4 5 6 7 8) } else { tile!(1 2 3 4) }
+    if S::F32_LANES == 16 { tile!(1 2 3 4 5 6 7 8) } else { tile!(1 2 3 4 5 6) }
 }
 
 #[expect(clippy::too_many_arguments, reason = "the parts of a matrix product")]
@@ -101,7 +115,7 @@ unsafe fn product<S: Simd, const M: usize, const V: usize>(
             // SAFETY: the caller's promise on `a`.
             let factor = simd.splat_f32s(unsafe { *a.add(m * lda + k) });
             for (sum, b) in sums.iter_mut().zip(panel) {
-                *sum = simd.mul_add_e_f32s(factor, b, *sum);
+                *sum = mul_add(simd, factor, b, *sum);
             }
         }
     }
@@ -169,7 +183,7 @@ unsafe fn outer<S: Simd, const K: usize>(
                 // SAFETY: the caller's promise on `b`.
                 let factor = simd.splat_f32s(unsafe { *b.add(k * width::<S>() + p) });
                 for (sum, a) in sums.iter_mut().zip(row) {
-                    *sum = simd.mul_add_e_f32s(factor, a, *sum);
+                    *sum = mul_add(simd, factor, a, *sum);
                 }
             }
         }

@@ -9,7 +9,7 @@ use crate::geometry::Correlation;
 use crate::isa::Isa;
 use crate::scratch::Scratch;
 use crate::shared::Shared;
-use crate::tile::{Begin, rows, rows_by_panel};
+use crate::tile::{Begin, mul_add, rows, rows_by_panel};
 use crate::{columns::width, correlate::Width};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
@@ -93,11 +93,23 @@ pub(crate) fn correlate(isa: Isa, corr: &Correlation, source: &[f32], a: &[f32],
     // Blocks of at most a panel, as many for every thread. What a number becomes does not depend on its block.
     let width = isa.run(Width);
     let blocks = tiles.count().div_ceil(width).next_multiple_of(rayon::current_num_threads());
-    let block = tiles.count().div_ceil(blocks).next_multiple_of(width / crate::columns::VECTORS);
+    let block = tiles.count().div_ceil(blocks).next_multiple_of(isa.run(Lanes));
     (0..tiles.count().div_ceil(block)).into_par_iter().for_each(|index| {
         let tiles_of_block = index * block..((index + 1) * block).min(tiles.count());
         isa.run(Block { corr, tiles, source, weights, bias, target, range: tiles_of_block });
     });
+}
+
+/// The numbers of a vector.
+struct Lanes;
+
+impl WithSimd for Lanes {
+    type Output = usize;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> usize {
+        S::F32_LANES
+    }
 }
 
 /// Transforms the weights of one result channel: `to[place, m, c]`.
@@ -164,8 +176,7 @@ const FAR_2: f32 = FAR * FAR;
 fn transform_weights<S: Simd>(simd: S, [g0, g1, g2]: [S::f32s; 3]) -> [S::f32s; PATCH] {
     let number = |x: f32| simd.splat_f32s(x);
     let (near, far) = (1.0 / (2.0 * NEAR_2 * (NEAR_2 - FAR_2)), 1.0 / (2.0 * FAR_2 * (FAR_2 - NEAR_2)));
-    let even =
-        |square: f32, scale: f32| simd.mul_add_e_f32s(number(square * scale), g2, simd.mul_f32s(number(scale), g0));
+    let even = |square: f32, scale: f32| mul_add(simd, number(square * scale), g2, simd.mul_f32s(number(scale), g0));
     let odd = |point: f32, scale: f32| simd.mul_f32s(number(point * scale), g1);
     let (even_near, odd_near) = (even(NEAR_2, near), odd(NEAR, near));
     let (even_far, odd_far) = (even(FAR_2, far), odd(FAR, far));
@@ -185,17 +196,17 @@ fn transform_patch<S: Simd>(simd: S, [d0, d1, d2, d3, d4, d5]: [S::f32s; PATCH])
     let (near, far) = (simd.splat_f32s(NEAR), simd.splat_f32s(FAR));
     let (near_2, far_2) = (simd.splat_f32s(-NEAR_2), simd.splat_f32s(-FAR_2));
     let (sum, product) = (simd.splat_f32s(-NEAR_2 - FAR_2), simd.splat_f32s(NEAR_2 * FAR_2));
-    let even_near = simd.mul_add_e_f32s(far_2, d2, d4);
-    let odd_near = simd.mul_f32s(near, simd.mul_add_e_f32s(far_2, d1, d3));
-    let even_far = simd.mul_add_e_f32s(near_2, d2, d4);
-    let odd_far = simd.mul_f32s(far, simd.mul_add_e_f32s(near_2, d1, d3));
+    let even_near = mul_add(simd, far_2, d2, d4);
+    let odd_near = simd.mul_f32s(near, mul_add(simd, far_2, d1, d3));
+    let even_far = mul_add(simd, near_2, d2, d4);
+    let odd_far = simd.mul_f32s(far, mul_add(simd, near_2, d1, d3));
     [
-        simd.mul_add_e_f32s(product, d0, simd.mul_add_e_f32s(sum, d2, d4)),
+        mul_add(simd, product, d0, mul_add(simd, sum, d2, d4)),
         simd.add_f32s(even_near, odd_near),
         simd.sub_f32s(even_near, odd_near),
         simd.add_f32s(even_far, odd_far),
         simd.sub_f32s(even_far, odd_far),
-        simd.mul_add_e_f32s(product, d1, simd.mul_add_e_f32s(sum, d3, d5)),
+        mul_add(simd, product, d1, mul_add(simd, sum, d3, d5)),
     ]
 }
 
@@ -204,9 +215,8 @@ fn transform_patch<S: Simd>(simd: S, [d0, d1, d2, d3, d4, d5]: [S::f32s; PATCH])
 fn transform_result<S: Simd>(simd: S, [m0, m1, m2, m3, m4, m5]: [S::f32s; PATCH]) -> [S::f32s; TILE] {
     let (even_near, odd_near) = (simd.add_f32s(m1, m2), simd.sub_f32s(m1, m2));
     let (even_far, odd_far) = (simd.add_f32s(m3, m4), simd.sub_f32s(m3, m4));
-    let combine = |near: f32, a, far: f32, b| {
-        simd.mul_add_e_f32s(simd.splat_f32s(far), b, simd.mul_f32s(simd.splat_f32s(near), a))
-    };
+    let combine =
+        |near: f32, a, far: f32, b| mul_add(simd, simd.splat_f32s(far), b, simd.mul_f32s(simd.splat_f32s(near), a));
     [
         simd.add_f32s(m0, simd.add_f32s(even_near, even_far)),
         combine(NEAR, odd_near, FAR, odd_far),
