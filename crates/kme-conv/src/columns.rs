@@ -111,6 +111,46 @@ pub(crate) fn pack<S: Simd>(
     }
 }
 
+/// Writes those rows among `terms` that meet the image, one after the other, for a run of numbers of a single pixel; `met` receives
+/// their places, counted from `terms.start`.
+#[inline(always)]
+pub(crate) fn pack_met<S: Simd>(
+    simd: S,
+    corr: &Correlation,
+    source: &[f32],
+    run: &Run,
+    terms: Range<usize>,
+    met: &mut Vec<u32>,
+    panel: &mut [f32],
+) {
+    let inner = corr.source.inner;
+    let (column, within) = (run.from / inner, run.from % inner);
+    let place = [run.row, column];
+    let first: [isize; 2] = [0, 1].map(|a| (place[a] * corr.step[a]) as isize + corr.first[a]);
+    // The taps that meet the image along each axis.
+    let taps = [0, 1].map(|a| {
+        let begin = (-first[a]).clamp(0, corr.taps[a] as isize) as usize;
+        let end = (corr.source.size[a] as isize - first[a]).clamp(begin as isize, corr.taps[a] as isize) as usize;
+        begin..end
+    });
+    met.clear();
+    let all = corr.taps[0] * corr.taps[1];
+    for c in terms.start / all..terms.end.div_ceil(all) {
+        for u in taps[0].clone() {
+            let line = corr.source.start(run.image, c) + (first[0] + u as isize) as usize * corr.source.size[1] * inner;
+            for v in taps[1].clone() {
+                let term = c * all + u * corr.taps[1] + v;
+                if !terms.contains(&term) {
+                    continue;
+                }
+                let from = line + (first[1] + v as isize) as usize * inner + within;
+                copy_slice(simd, &source[from..from + run.len], &mut panel[met.len() * width::<S>()..][..run.len]);
+                met.push((term - terms.start) as u32);
+            }
+        }
+    }
+}
+
 /// `row[i] = line[start + i]`, zeros outside the line.
 #[inline(always)]
 fn neighbours<S: Simd>(simd: S, line: &[f32], start: isize, row: &mut [f32]) {

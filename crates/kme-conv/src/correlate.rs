@@ -20,6 +20,9 @@ const TERMS: usize = 384;
 /// Panels in a block, at most.
 const PANELS: usize = 16;
 
+/// Taps outside the image are left out where no more than this part of all taps meets it.
+const MET: f64 = 0.85;
+
 /// target = correlation of source with `a` (rows of the target's channels, one number for each term) + bias.
 pub(crate) fn correlate(isa: Isa, corr: &Correlation, source: &[f32], a: &[f32], bias: Option<&[f32]>, target: Shared) {
     let pixels = corr.pixels() * corr.source.batch;
@@ -31,20 +34,24 @@ pub(crate) fn correlate(isa: Isa, corr: &Correlation, source: &[f32], a: &[f32],
         winograd::correlate(isa, corr, source, a, bias, target);
         return;
     }
-    let width = isa.run(Width);
+    let (width, lanes) = (isa.run(Width), isa.run(Lanes));
+    // Panels inside one pixel, where pixels are runs of numbers: then all numbers of a panel meet the same taps.
+    let inside = (lanes..=width).rev().step_by(lanes).find(|&panel| panel >= 16 && corr.target.inner % panel == 0);
+    let inside = inside.filter(|_| corr.terms() > 0 && corr.target.inner >= 32 && corr.met() <= MET);
+    let panel = inside.unwrap_or(width);
     let terms = corr.terms().max(1);
     let blocks = terms.div_ceil(TERMS);
-    let panels = (PACKED / (terms.div_ceil(blocks) * width)).clamp(1, PANELS);
+    let panels = (PACKED / (terms.div_ceil(blocks) * panel)).clamp(1, PANELS);
     // Enough tasks for every thread. The bits of a number depend neither on its place in a block nor on the block.
     let threads = rayon::current_num_threads();
-    let wanted = if threads == 1 { 1 } else { 4 * threads };
-    let mut block = (panels * width).min(pixels.div_ceil(wanted).next_multiple_of(width)).max(width);
+    let wanted = if threads == 1 { 1 } else { 2 * threads };
+    let mut block = (panels * panel).min(pixels.div_ceil(wanted).next_multiple_of(panel)).max(panel);
     // Where an image holds several panels, blocks end with the image, and results are written in place.
     let in_place = corr.is_dense() && corr.pixels() >= 4 * width;
     let space = if in_place { corr.pixels() } else { pixels };
-    block = block.min(space.next_multiple_of(width));
+    block = block.min(space.next_multiple_of(panel));
     let in_image = space.div_ceil(block);
-    let block = space.div_ceil(in_image).next_multiple_of(width);
+    let block = space.div_ceil(in_image).next_multiple_of(panel);
     let in_image = space.div_ceil(block);
     let tasks = in_image * (pixels / space);
     let strips = if tasks >= wanted { 1 } else { wanted.div_ceil(tasks).min(channels.div_ceil(64)) };
@@ -63,6 +70,8 @@ pub(crate) fn correlate(isa: Isa, corr: &Correlation, source: &[f32], a: &[f32],
             pixels: first..last,
             channels: strip_index * strip..((strip_index + 1) * strip).min(channels),
             term_blocks: blocks,
+            panel,
+            inside: inside.is_some(),
             in_place,
         });
     });
@@ -80,6 +89,18 @@ impl WithSimd for Width {
     }
 }
 
+/// The numbers of a vector.
+pub(crate) struct Lanes;
+
+impl WithSimd for Lanes {
+    type Output = usize;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> usize {
+        S::F32_LANES
+    }
+}
+
 /// Some channels of some pixels of the target.
 struct Block<'a> {
     corr: &'a Correlation,
@@ -92,6 +113,10 @@ struct Block<'a> {
     channels: Range<usize>,
     /// Blocks into which the terms are cut.
     term_blocks: usize,
+    /// Pixels of a panel.
+    panel: usize,
+    /// Whether a panel is inside one pixel, and taps outside the image are left out.
+    inside: bool,
     /// Whether results are summed in the target itself.
     in_place: bool,
 }
@@ -101,7 +126,7 @@ impl WithSimd for Block<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let panels = self.pixels.len().div_ceil(width::<S>());
+        let panels = self.pixels.len().div_ceil(self.panel);
         let terms = self.corr.terms();
         let most = terms.div_ceil(self.term_blocks).max(1);
         let mut columns = Scratch::new(panels * most * width::<S>());
@@ -110,7 +135,7 @@ impl WithSimd for Block<'_> {
             let at = self.corr.target.start(image, self.channels.start) + self.pixels.start % self.corr.pixels();
             self.sum(simd, &mut columns, most, (self.target.place(at), self.corr.target.plane()));
         } else {
-            let ldc = panels * width::<S>();
+            let ldc = panels * self.panel;
             let mut sums = Scratch::new(self.channels.len() * ldc);
             self.sum(simd, &mut columns, most, (sums.as_mut_ptr(), ldc));
             self.scatter(&sums, ldc);
@@ -122,16 +147,21 @@ impl Block<'_> {
     /// Sums over all terms into c.
     #[inline(always)]
     fn sum<S: Simd>(&self, simd: S, columns: &mut [f32], most: usize, (c, ldc): (*mut f32, usize)) {
-        let width = width::<S>();
+        let (width, panels) = (width::<S>(), self.pixels.len().div_ceil(self.panel));
         let lda = self.corr.terms();
         let mut runs = Vec::new();
+        let mut met = vec![Vec::new(); if self.inside { panels } else { 0 }];
         for block in 0..self.term_blocks {
             let terms = (block * most).min(lda)..((block + 1) * most).min(lda);
             let panel_len = terms.len() * width;
-            for (panel, first) in self.pixels.clone().step_by(width).enumerate() {
-                columns::runs(self.corr, first..(first + width).min(self.pixels.end), &mut runs);
-                let panel = &mut columns[panel * panel_len..][..panel_len];
-                columns::pack(simd, self.corr, self.source, &runs, terms.clone(), panel);
+            for (panel, first) in self.pixels.clone().step_by(self.panel).enumerate() {
+                columns::runs(self.corr, first..(first + self.panel).min(self.pixels.end), &mut runs);
+                let to = &mut columns[panel * panel_len..][..panel_len];
+                if self.inside {
+                    columns::pack_met(simd, self.corr, self.source, &runs[0], terms.clone(), &mut met[panel], to);
+                } else {
+                    columns::pack(simd, self.corr, self.source, &runs, terms.clone(), to);
+                }
             }
             for row in self.channels.clone().step_by(rows::<S>()) {
                 let count = rows::<S>().min(self.channels.end - row);
@@ -141,11 +171,13 @@ impl Block<'_> {
                     None => Begin::Zero,
                 };
                 let a = self.a[row * lda + terms.start..].as_ptr();
-                for (panel, first) in self.pixels.clone().step_by(width).enumerate() {
-                    let pixels = width.min(self.pixels.end - first);
+                for (panel, first) in self.pixels.clone().step_by(self.panel).enumerate() {
+                    let pixels = self.panel.min(self.pixels.end - first);
                     let vectors = pixels.div_ceil(S::F32_LANES);
                     let b = columns[panel * panel_len..].as_ptr();
-                    let offset = (row - self.channels.start) * ldc + panel * width;
+                    let offset = (row - self.channels.start) * ldc + panel * self.panel;
+                    let some = met.get(panel).map(Vec::as_slice);
+                    let count_of_terms = some.map_or(terms.len(), <[u32]>::len);
                     // SAFETY: a, b: the rows and the panel are inside their slices. c: the rows of this task, inside the target or
                     // the scratch; no other task has them. Vectors that reach beyond the block's pixels go through a copy.
                     unsafe {
@@ -156,12 +188,12 @@ impl Block<'_> {
                                 std::ptr::copy_nonoverlapping(c.add(i * ldc), copy[i * width..].as_mut_ptr(), pixels);
                             }
                             let to = copy.as_mut_ptr();
-                            rows_by_panel(simd, count, vectors, terms.len(), (a, lda), b, (to, width), begin);
+                            rows_by_panel(simd, count, vectors, count_of_terms, some, (a, lda), b, (to, width), begin);
                             for i in 0..count {
                                 std::ptr::copy_nonoverlapping(copy[i * width..].as_ptr(), c.add(i * ldc), pixels);
                             }
                         } else {
-                            rows_by_panel(simd, count, vectors, terms.len(), (a, lda), b, (c, ldc), begin);
+                            rows_by_panel(simd, count, vectors, count_of_terms, some, (a, lda), b, (c, ldc), begin);
                         }
                     }
                 }

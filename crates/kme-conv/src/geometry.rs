@@ -140,6 +140,19 @@ impl Correlation {
         self.grid[0] * self.grid[1] * self.target.inner
     }
 
+    /// Which part of the taps meets the image, on average over the grid.
+    pub fn met(&self) -> f64 {
+        let along = |a: usize| {
+            let (taps, size) = (self.taps[a] as isize, self.source.size[a] as isize);
+            let met = (0..self.grid[a]).map(|i| {
+                let first = (i * self.step[a]) as isize + self.first[a];
+                (taps.min(size - first) - (-first).max(0)).clamp(0, taps)
+            });
+            met.sum::<isize>() as f64 / (self.grid[a] as f64 * taps as f64).max(1.0)
+        };
+        along(0) * along(1)
+    }
+
     /// Whether the grid fills the target's planes in their order.
     pub fn is_dense(&self) -> bool {
         self.out_step == [1; 2] && self.out_first == [0; 2] && self.grid == self.target.size

@@ -14,6 +14,9 @@ const LINE: usize = 16;
 /// Bytes that a thread keeps for later; what is above goes back to the system.
 const KEPT: usize = 48 << 20;
 
+/// Lines by which a buffer may always be larger than what is asked for.
+const SMALL: usize = 4 << 10;
+
 /// Buffers that a thread keeps.
 const MANY: usize = 6;
 
@@ -47,8 +50,9 @@ impl Scratch {
     pub fn new(len: usize) -> Self {
         let lines = len.div_ceil(LINE);
         let mut buffer = POOL.with_borrow_mut(|pool| {
-            // The smallest that is large enough; else one makes room for a new one.
-            let fit = (0..pool.len()).filter(|&i| pool[i].len() >= lines).min_by_key(|&i| pool[i].len());
+            // The smallest that is large enough, and not so large that it will be missed; else one makes room for a new one.
+            let fits = |len: usize| (lines..=2 * lines + SMALL).contains(&len);
+            let fit = (0..pool.len()).filter(|&i| fits(pool[i].len())).min_by_key(|&i| pool[i].len());
             let least = || (0..pool.len()).min_by_key(|&i| pool[i].len()).filter(|_| pool.len() == MANY);
             fit.or_else(least).map(|i| pool.swap_remove(i)).unwrap_or_default()
         });

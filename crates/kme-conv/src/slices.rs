@@ -143,10 +143,10 @@ fn image_len(planes: &crate::geometry::Planes) -> usize {
 }
 
 /// Weights (outputs, inputs, kernel) as (inputs, (outputs, taps)), with the taps first, first + stride, ... in falling order.
-fn flipped(g: &Geometry, w: &[f32], first: [usize; 2], taps: [usize; 2]) -> Vec<f32> {
+fn flipped(g: &Geometry, w: &[f32], first: [usize; 2], taps: [usize; 2]) -> Scratch {
     let all = taps[0] * taps[1];
     let row = g.outputs * all;
-    let mut flipped = vec![0.0; g.inputs * row];
+    let mut flipped = Scratch::new(g.inputs * row);
     if all == 0 {
         return flipped;
     }
@@ -155,11 +155,15 @@ fn flipped(g: &Geometry, w: &[f32], first: [usize; 2], taps: [usize; 2]) -> Vec<
         .flat_map(|u| (0..taps[1]).rev().map(move |v| [u, v]))
         .map(|t| (first[0] + t[0] * g.stride[0]) * g.kernel[1] + first[1] + t[1] * g.stride[1])
         .collect();
-    flipped.par_chunks_mut(row).enumerate().for_each(|(c, row)| {
-        for (o, to) in row.chunks_exact_mut(all).enumerate() {
-            let from = &w[(o * g.inputs + c) * g.taps()..][..g.taps()];
-            for (to, &place) in to.iter_mut().zip(&places) {
-                *to = from[place];
+    // Several inputs at a time: their weights are neighbours for every output.
+    const TOGETHER: usize = 16;
+    flipped.par_chunks_mut(TOGETHER * row).enumerate().for_each(|(chunk, rows)| {
+        for o in 0..g.outputs {
+            let inputs = &w[(o * g.inputs + chunk * TOGETHER) * g.taps()..];
+            for (row, from) in rows.chunks_exact_mut(row).zip(inputs.chunks_exact(g.taps())) {
+                for (to, &place) in row[o * all..][..all].iter_mut().zip(&places) {
+                    *to = from[place];
+                }
             }
         }
     });

@@ -43,10 +43,11 @@ pub(crate) const fn outputs<S: Simd>() -> usize {
     OUTPUT_VECTORS * S::F32_LANES
 }
 
-/// `c[i, j] = begin + Σ_k a[i, k]·b[k, j]` for `count` rows i, and the first `vectors` vectors of j in a panel.
+/// `c[i, j] = begin + Σ_k a[i, k]·b[k, j]` for `count` rows i, and the first `vectors` vectors of j in a panel; with `some`, row k of
+/// the panel belongs to `a[i, some[k]]`.
 ///
 /// # Safety
-/// `a` must be readable at i·lda + k, `b` at k·width + j, and `c` writable (readable, for [`Begin::Result`]) at i·ldc + j, for all
+/// `a` must be readable at i·lda + k (or `some[k]`), `some` have a number for each term, `b` at k·width + j, and `c` writable (readable, for [`Begin::Result`]) at i·ldc + j, for all
 /// i < count, k < terms, j < vectors·lanes; `count` is 1 to [`rows`], `vectors` 1 to a panel's number.
 #[expect(clippy::too_many_arguments, reason = "the parts of a matrix product")]
 #[inline(always)]
@@ -55,6 +56,7 @@ pub(crate) unsafe fn rows_by_panel<S: Simd>(
     count: usize,
     vectors: usize,
     terms: usize,
+    some: Option<&[u32]>,
     (a, lda): (*const f32, usize),
     b: *const f32,
     (c, ldc): (*mut f32, usize),
@@ -63,10 +65,10 @@ pub(crate) unsafe fn rows_by_panel<S: Simd>(
     macro_rules! tile {
         ($($m:literal)*) => {
             match (count, vectors) {
-                $(($m, 1) => unsafe { product::<S, $m, 1>(simd, terms, a, lda, b, c, ldc, begin) },
-                ($m, 2) => unsafe { product::<S, $m, 2>(simd, terms, a, lda, b, c, ldc, begin) },
+                $(($m, 1) => unsafe { product::<S, $m, 1>(simd, terms, some, a, lda, b, c, ldc, begin) },
+                ($m, 2) => unsafe { product::<S, $m, 2>(simd, terms, some, a, lda, b, c, ldc, begin) },
                 ($m, 3) if columns::vectors::<S>() == 3 => unsafe {
-                    product::<S, $m, 3>(simd, terms, a, lda, b, c, ldc, begin)
+                    product::<S, $m, 3>(simd, terms, some, a, lda, b, c, ldc, begin)
                 },)*
                 _ => unreachable!("a tile of {count} rows and {vectors} vectors"),
             }
@@ -80,6 +82,7 @@ pub(crate) unsafe fn rows_by_panel<S: Simd>(
 unsafe fn product<S: Simd, const M: usize, const V: usize>(
     simd: S,
     terms: usize,
+    some: Option<&[u32]>,
     a: *const f32,
     lda: usize,
     b: *const f32,
@@ -105,17 +108,33 @@ unsafe fn product<S: Simd, const M: usize, const V: usize>(
             }
         }
     }
-    for k in 0..terms {
-        let mut panel = [simd.splat_f32s(0.0); V];
-        for (v, vector) in panel.iter_mut().enumerate() {
-            // SAFETY: the caller's promise on `b`.
-            *vector = unsafe { b.add(k * width::<S>() + v * lanes).cast::<S::f32s>().read_unaligned() };
-        }
-        for (m, sums) in sums.iter_mut().enumerate() {
+    macro_rules! term {
+        ($k:ident, $at:expr) => {
+            let mut panel = [simd.splat_f32s(0.0); V];
+            for (v, vector) in panel.iter_mut().enumerate() {
+                // SAFETY: the caller's promise on `b`.
+                *vector = unsafe { b.add($k * width::<S>() + v * lanes).cast::<S::f32s>().read_unaligned() };
+            }
             // SAFETY: the caller's promise on `a`.
-            let factor = simd.splat_f32s(unsafe { *a.add(m * lda + k) });
-            for (sum, b) in sums.iter_mut().zip(panel) {
-                *sum = mul_add(simd, factor, b, *sum);
+            let a = unsafe { a.add($at) };
+            for (m, sums) in sums.iter_mut().enumerate() {
+                // SAFETY: as above.
+                let factor = simd.splat_f32s(unsafe { *a.add(m * lda) });
+                for (sum, b) in sums.iter_mut().zip(panel) {
+                    *sum = mul_add(simd, factor, b, *sum);
+                }
+            }
+        };
+    }
+    match some {
+        None => {
+            for k in 0..terms {
+                term!(k, k);
+            }
+        }
+        Some(some) => {
+            for (k, &at) in some[..terms].iter().enumerate() {
+                term!(k, at as usize);
             }
         }
     }

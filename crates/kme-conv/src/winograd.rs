@@ -10,7 +10,10 @@ use crate::isa::Isa;
 use crate::scratch::Scratch;
 use crate::shared::Shared;
 use crate::tile::{Begin, mul_add, rows, rows_by_panel};
-use crate::{columns::width, correlate::Width};
+use crate::{
+    columns::width,
+    correlate::{Lanes, Width},
+};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -98,18 +101,6 @@ pub(crate) fn correlate(isa: Isa, corr: &Correlation, source: &[f32], a: &[f32],
         let tiles_of_block = index * block..((index + 1) * block).min(tiles.count());
         isa.run(Block { corr, tiles, source, weights, bias, target, range: tiles_of_block });
     });
-}
-
-/// The numbers of a vector.
-struct Lanes;
-
-impl WithSimd for Lanes {
-    type Output = usize;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> usize {
-        S::F32_LANES
-    }
 }
 
 /// Transforms the weights of one result channel: `to[place, m, c]`.
@@ -262,7 +253,9 @@ impl WithSimd for Block<'_> {
                     let a = self.weights[place * (outputs * inputs + GAP) + row * inputs..].as_ptr();
                     let c = results[place * (STRIP * width + GAP) + (row - strip) * width..].as_mut_ptr();
                     // SAFETY: `count` rows of weights, the panel of this place, and as many rows of results are inside their slices.
-                    unsafe { rows_by_panel(simd, count, vectors, inputs, (a, inputs), b, (c, width), Begin::Zero) };
+                    unsafe {
+                        rows_by_panel(simd, count, vectors, inputs, None, (a, inputs), b, (c, width), Begin::Zero)
+                    };
                 }
             }
             for m in channels {
