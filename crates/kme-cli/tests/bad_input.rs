@@ -153,6 +153,20 @@ fn combinations_are_no_samples() {
     assert!(ran.code == Some(2) && ran.err.contains("sum of the weights"), "{}", ran.err);
 }
 
+#[test]
+fn unknown_vector_instructions_are_refused() {
+    let place = place();
+    let ran = std::process::Command::new(env!("CARGO_BIN_EXE_kme"))
+        .args(["eval", "a", "a", "--features", "pixels"])
+        .current_dir(place.path("."))
+        .env("KME_CONV_ISA", "abacus")
+        .output()
+        .unwrap();
+    let message = String::from_utf8(ran.stderr).unwrap();
+    assert_eq!(ran.status.code(), Some(2), "{message}");
+    assert!(message.contains("KME_CONV_ISA = abacus") && message.contains("generic"), "{message}");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_leaves_no_file() {

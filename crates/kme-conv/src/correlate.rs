@@ -36,7 +36,8 @@ pub(crate) fn correlate(isa: Isa, corr: &Correlation, source: &[f32], a: &[f32],
     }
     let (width, lanes) = (isa.run(Width), isa.run(Lanes));
     // Panels inside one pixel, where pixels are runs of numbers: then all numbers of a panel meet the same taps.
-    let inside = (lanes..=width).rev().step_by(lanes).find(|&panel| panel >= 16 && corr.target.inner % panel == 0);
+    let inside =
+        (lanes..=width).rev().step_by(lanes).find(|&panel| panel >= 16 && corr.target.inner.is_multiple_of(panel));
     let inside = inside.filter(|_| corr.terms() > 0 && corr.target.inner >= 32 && corr.met() <= MET);
     let panel = inside.unwrap_or(width);
     let terms = corr.terms().max(1);
@@ -182,7 +183,7 @@ impl Block<'_> {
                     // the scratch; no other task has them. Vectors that reach beyond the block's pixels go through a copy.
                     unsafe {
                         let c = c.add(offset);
-                        if self.in_place && pixels % S::F32_LANES != 0 {
+                        if self.in_place && !pixels.is_multiple_of(S::F32_LANES) {
                             let mut copy = [0.0; 8 * 48];
                             for i in (0..count).filter(|_| matches!(begin, Begin::Result)) {
                                 std::ptr::copy_nonoverlapping(c.add(i * ldc), copy[i * width..].as_mut_ptr(), pixels);

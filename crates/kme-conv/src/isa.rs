@@ -32,18 +32,29 @@ impl Isa {
         all
     }
 
-    /// The one in use: what [`VARIABLE`] says, if this processor has it, else the widest.
+    /// The one in use: what [`VARIABLE`] says, else the widest that this processor has.
     ///
     /// # Panics
-    /// When the variable names none that this processor has: it is set by whoever tests, never by a user's input.
+    /// When the variable's value is not allowed; programs ask [`Self::requested`] first.
     pub fn chosen() -> Self {
         static CHOSEN: OnceLock<Isa> = OnceLock::new();
-        *CHOSEN.get_or_init(|| match std::env::var(VARIABLE) {
-            Err(_) => Self::available()[0],
-            Ok(name) => *Self::available()
-                .iter()
-                .find(|isa| isa.name() == name)
-                .unwrap_or_else(|| panic!("{VARIABLE}={name}: this processor has {:?}", Self::available())),
+        *CHOSEN.get_or_init(|| match Self::requested() {
+            Ok(isa) => isa,
+            Err((value, allowed)) => panic!("{VARIABLE}={value}: allowed are {allowed}"),
+        })
+    }
+
+    /// What [`VARIABLE`] says, else the widest that this processor has.
+    ///
+    /// # Errors
+    /// When the value names none that this processor has: the value, and what is allowed.
+    pub fn requested() -> Result<Self, (String, String)> {
+        let available = Self::available();
+        let Some(value) = std::env::var_os(VARIABLE) else { return Ok(available[0]) };
+        let value = value.to_string_lossy();
+        available.iter().find(|isa| isa.name() == value).copied().ok_or_else(|| {
+            let names: Vec<_> = available.iter().map(|isa| isa.name()).collect();
+            (value.into_owned(), names.join(", "))
         })
     }
 

@@ -27,7 +27,6 @@ impl<'a> Shared<'a> {
     ///
     /// # Safety
     /// No other task may use any of them while the result lives.
-    #[expect(clippy::mut_from_ref, reason = "disjointness is the caller's promise")]
     #[inline(always)]
     pub unsafe fn part(&self, at: usize, len: usize) -> &'a mut [f32] {
         assert!(at <= self.len && len <= self.len - at, "{len} numbers at {at} of {}", self.len);

@@ -152,7 +152,6 @@ unsafe fn product<S: Simd, const M: usize, const V: usize>(
 /// # Safety
 /// `b` must be readable at panel·stride + k·width + p, `a` at p·outputs + j over all pixels in order, and `c` writable at k·ldc + j;
 /// `count` is 1 to [`terms`].
-#[expect(clippy::too_many_arguments, reason = "the parts of a matrix product")]
 #[inline(always)]
 pub(crate) unsafe fn terms_by_outputs<S: Simd>(
     simd: S,

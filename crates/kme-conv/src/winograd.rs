@@ -307,7 +307,8 @@ impl Block<'_> {
             }
         } else {
             let mut cut = [[0.0; LANES]; PLACES];
-            for t in 0..count {
+            let mut t = 0;
+            while t < count {
                 let run = self.tiles.run(first + t, 1);
                 let mut line = [0.0; PATCH];
                 for i in 0..PATCH {
@@ -316,6 +317,7 @@ impl Block<'_> {
                         cut[i * PATCH + j][t] = number;
                     }
                 }
+                t += 1;
             }
             for j in 0..PATCH {
                 let mut column = [zero; PATCH];

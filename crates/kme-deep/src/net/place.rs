@@ -28,8 +28,9 @@ impl Place {
     ///
     /// # Errors
     /// When the text is none of these, or names a graphics card and this program was built without the cargo feature
-    /// `vulkan` or `cuda`.
+    /// `vulkan` or `cuda`; when the environment variable `KME_CONV_ISA` names vector instructions that this processor lacks.
     pub fn parse(text: &str) -> Result<Self> {
+        kme_conv::Isa::requested().map_err(|(value, allowed)| Error::value(kme_conv::VARIABLE, value, allowed))?;
         let unknown = || Error::value("--device", text, "cpu, gpu, gpu:0, gpu:1, ...");
         match text.split_once(':') {
             None if text == "cpu" => Ok(Self::cpu()),
