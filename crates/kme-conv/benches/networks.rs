@@ -3,7 +3,7 @@
 //! `cargo bench -p kme-conv --bench networks -- [--convolutions kme|burn] [--threads N] [--runs N] [--only TEXT]`;
 //! `benches/networks.py` runs both beside PyTorch.
 //!
-//! Everything but the convolutions is the same burn code in both. Weights and images come from [`numbers`], in PyTorch too, and each
+//! Everything but the convolutions and leaky rectifiers is the same burn code in both. Weights and images come from [`numbers`], in PyTorch too, and each
 //! row returns numbers by which the three are seen to compute the same.
 
 use burn::optim::{Adam, AdamConfig, AdamState, Optimizer};
@@ -27,7 +27,7 @@ const CRITIC: [[usize; 5]; 5] =
 const CODE: usize = 128;
 const GENERATOR: [usize; 4] = [512, 256, 128, 3];
 
-/// Whose convolutions a network runs on.
+/// Whose convolutions and leaky rectifiers a network runs on.
 #[derive(Clone, Copy)]
 enum Convolutions {
     Kme,
@@ -50,6 +50,21 @@ impl Convolutions {
             Self::Burn => {
                 module::conv_transpose2d(y, w, None, ConvTransposeOptions::new(stride, padding, [0, 0], [1, 1], 1))
             }
+        }
+    }
+
+    fn leaky_relu(self, x: Tensor<4>) -> Tensor<4> {
+        match self {
+            Self::Kme => kme_conv::leaky_relu(x, SLOPE),
+            Self::Burn => activation::leaky_relu(x, SLOPE),
+        }
+    }
+
+    /// The rectifier's pullback at x.
+    fn gate(self, x: Tensor<4>, g: Tensor<4>) -> Tensor<4> {
+        match self {
+            Self::Kme => kme_conv::gate(x, g, SLOPE),
+            Self::Burn => g.clone().mask_where(x.lower_elem(0.0), g * SLOPE),
         }
     }
 }
@@ -129,7 +144,7 @@ fn critic(convolutions: Convolutions, params: &[Tensor<1>], images: Tensor<4>) -
         x = convolutions.conv2d(x, critic_weight(params, layer), Some(bias), stride, padding);
         if layer + 1 < CRITIC.len() {
             before.push(x.clone());
-            x = activation::leaky_relu(x, SLOPE);
+            x = convolutions.leaky_relu(x);
         }
     }
     (x.flatten(1, 3), before)
@@ -142,7 +157,7 @@ fn critic_pullback(convolutions: Convolutions, params: &[Tensor<1>], before: &[T
     let last = convolutions.conv_transpose2d(ones, critic_weight(params, CRITIC.len() - 1), stride, padding);
     before.iter().enumerate().rev().fold(last, |g, (layer, x)| {
         let [.., stride, padding] = CRITIC[layer];
-        let g = g.clone().mask_where(x.clone().lower_elem(0.0), g * SLOPE);
+        let g = convolutions.gate(x.clone(), g);
         convolutions.conv_transpose2d(g, critic_weight(params, layer), stride, padding)
     })
 }

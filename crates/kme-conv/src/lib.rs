@@ -2,7 +2,8 @@
 //!
 //! Two-dimensional convolution (cross-correlation, as the field calls it), its gradient in the input and its gradient in the weights:
 //! on slices ([`Conv`]) and on burn tensors ([`conv2d`], [`conv_transpose2d`], [`conv2d_weight`]). The transposed convolution is the
-//! input gradient. Any sizes, strides and paddings; groups and dilation are left to burn.
+//! input gradient. Any sizes, strides and paddings; groups and dilation are left to burn. Leaky rectifiers, which stand between
+//! convolutions everywhere, are here as well ([`leaky_relu`], [`gate`]).
 //!
 //! ```
 //! use kme_conv::{Conv, Geometry};
@@ -66,6 +67,7 @@
 
 mod columns;
 mod correlate;
+pub mod gate;
 mod geometry;
 mod isa;
 pub mod scratch;
@@ -77,6 +79,7 @@ mod transpose;
 mod weight_gradient;
 mod winograd;
 
+pub use gate::{gate, leaky_relu};
 pub use geometry::Geometry;
 pub use isa::{Isa, VARIABLE};
 pub use slices::Conv;

@@ -1,7 +1,7 @@
 //! The operations on tensors and their derivatives: in single precision (these kernels) against double precision (burn's own).
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use kme_conv::{conv_transpose2d, conv2d, conv2d_weight};
+use kme_conv::{conv_transpose2d, conv2d, conv2d_weight, gate, leaky_relu};
 
 const STRIDE: [usize; 2] = [2, 1];
 const PADDING: [usize; 2] = [1, 2];
@@ -49,6 +49,16 @@ fn outputs(dtype: DType) -> Vec<(&'static str, Vec<f64>)> {
     all.push(("weight: x", values(x.grad(&gradients).unwrap())));
     all.push(("weight: y", values(y.grad(&gradients).unwrap())));
 
+    let x = tracked(numbers([3, 5, 10, 9], 0.8, dtype));
+    let y = tracked(numbers([3, 5, 10, 9], 0.9, dtype));
+    let rectified = leaky_relu(x.clone(), 0.2);
+    all.push(("leaky relu", values(rectified.clone().inner())));
+    let gated = gate(x.clone(), y.clone(), 0.2);
+    all.push(("gate", values(gated.clone().inner())));
+    let gradients = (rectified.clone() * rectified + gated.clone() * gated).sum().backward();
+    all.push(("leaky relu: x", values(x.grad(&gradients).unwrap())));
+    all.push(("gate: y", values(y.grad(&gradients).unwrap())));
+
     // A tensor that is a view with other strides.
     let turned = numbers([5, 3, 10, 9], 0.7, dtype).swap_dims(0, 1);
     all.push(("view", values(conv2d(turned, numbers([7, 5, 3, 4], 0.2, dtype), None, STRIDE, PADDING))));
@@ -81,6 +91,18 @@ fn penalty_gradients_agree_with_double_precision() {
     let scale = double.iter().fold(0.0f64, |a, b| a.max(b.abs()));
     let worst = single.iter().zip(&double).fold(0.0f64, |a, (s, d)| a.max((s - d).abs()));
     assert!(scale > 1.0 && worst <= 1e-5 * scale, "{worst:e} of {scale:e}");
+}
+
+#[test]
+fn rectifiers_are_burns_to_the_bit() {
+    let x = numbers([3, 50_000], 0.4, DType::F32).slice([0..3, 7..40_000]);
+    assert_eq!(values(leaky_relu(x.clone(), 0.2)), values(burn::tensor::activation::leaky_relu(x.clone(), 0.2)));
+    let y = numbers([3, 39_993], 0.5, DType::F32);
+    let expected = y.clone().mask_where(x.clone().lower_elem(0.0), y.clone() * 0.3);
+    assert_eq!(values(gate(x, y, 0.3)), values(expected));
+    let edge = Tensor::<1>::from_floats([0.0, -0.0, f32::NAN, -f32::INFINITY], &Device::flex());
+    let kept = values(gate(edge, Tensor::from_floats([1.0, 2.0, 3.0, 4.0], &Device::flex()), 0.5));
+    assert_eq!(kept, [1.0, 2.0, 3.0, 2.0]);
 }
 
 #[test]

@@ -58,10 +58,10 @@ elementwise!(
     LeakyRelu,
     |layer: &LeakyRelu, x: Tensor<4>, run: &Run| {
         let saved = run.kept(|| Saved::Input(x.clone()));
-        (activation::leaky_relu(x, layer.slope), saved)
+        (kme_conv::leaky_relu(x, layer.slope), saved)
     },
-    // At 0 the derivative is taken as 1, as the engine does in its own backward pass.
-    |layer: &LeakyRelu, x: Tensor<4>, g: Tensor<4>| g.clone().mask_where(x.lower_elem(0.0), g * layer.slope)
+    // At 0 the derivative is taken as 1, in the forward pass's own derivative too.
+    |layer: &LeakyRelu, x: Tensor<4>, g: Tensor<4>| kme_conv::gate(x, g, layer.slope)
 );
 
 elementwise!(

@@ -1,0 +1,98 @@
+//! Leaky rectifiers and their derivatives, as one operation on tensors.
+//!
+//! `gate(x, y)` is y where x ≥ 0 and slope·y elsewhere. The rectifier is `gate(x, x)`, its pullback at x `gate(x, ·)`; both are linear in
+//! y, with themselves as derivative, and the derivative in x is zero almost everywhere. burn's own takes several passes over the
+//! numbers on one thread for the same.
+
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::flex::FlexTensor;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
+use burn::tensor::{DType, Tensor, TensorData};
+use rayon::prelude::*;
+
+/// Numbers that one task treats.
+const CHUNK: usize = 1 << 14;
+
+/// max(x, 0) + slope · min(x, 0); its derivative at 0 is 1.
+pub fn leaky_relu<const D: usize>(x: Tensor<D>, slope: f64) -> Tensor<D> {
+    gate(x.clone(), x, slope)
+}
+
+/// y where x ≥ 0 (or is no number), slope·y elsewhere. Differentiable in y; x counts as a constant.
+///
+/// # Panics
+/// When the shapes differ.
+pub fn gate<const D: usize>(x: Tensor<D>, y: Tensor<D>, slope: f64) -> Tensor<D> {
+    assert_eq!(x.dims(), y.dims(), "a gate needs equal shapes");
+    Tensor::from_dispatch(Dispatch::gate(x.into_dispatch(), y.into_dispatch(), slope))
+}
+
+/// Backends with this operation; the body here is burn's own.
+#[backend_extension(Flex, Autodiff, Cube: cfg(feature = "gpu"))]
+pub trait Gate: Backend {
+    /// See [`gate`].
+    fn gate(x: FloatTensor<Self>, y: FloatTensor<Self>, slope: f64) -> FloatTensor<Self> {
+        by_masks::<Self>(x, y, slope)
+    }
+}
+
+fn by_masks<B: Backend>(x: FloatTensor<B>, y: FloatTensor<B>, slope: f64) -> FloatTensor<B> {
+    let flags = burn::backend::get_or_init_device_settings::<B>(&x.device()).bool_dtype;
+    let below = B::float_lower_elem(x, 0.0.into(), flags);
+    let scaled = B::float_mul_scalar(y.clone(), slope.into());
+    B::float_mask_where(y, below, scaled)
+}
+
+#[cfg(feature = "gpu")]
+impl Gate for burn::backend::Cube {}
+
+impl Gate for Flex {
+    fn gate(x: FlexTensor, y: FlexTensor, slope: f64) -> FlexTensor {
+        if x.dtype() != DType::F32 {
+            return by_masks::<Self>(x, y, slope);
+        }
+        let (x, y) = (x.to_contiguous(), y.to_contiguous());
+        let slope = slope as f32;
+        let select = |x: f32, y: f32| if x < 0.0 { slope * y } else { y };
+        let numbers = |tensor: &FlexTensor| tensor.as_slice::<f32>().expect("contiguous, in single precision").to_vec();
+        let shape = y.layout().shape().to_vec();
+        let mut result = numbers(&y);
+        let x = x.as_slice::<f32>().expect("contiguous, in single precision");
+        result.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(result, x)| {
+            for (y, &x) in result.iter_mut().zip(x) {
+                *y = select(x, *y);
+            }
+        });
+        FlexTensor::from_data(TensorData::new(result, shape))
+    }
+}
+
+#[derive(Debug)]
+struct Step;
+
+impl<B: Gate> Backward<B, 1> for Step {
+    type State = (FloatTensor<B>, f64);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let cotangent = grads.consume::<B>(&ops.node);
+        let (x, slope) = ops.state;
+        let [to_y] = ops.parents;
+        if let Some(node) = to_y {
+            grads.register::<B>(node.id, B::gate(x, cotangent, slope));
+        }
+    }
+}
+
+impl<B: Gate, C: CheckpointStrategy> Gate for Autodiff<B, C> {
+    fn gate(x: FloatTensor<Self>, y: FloatTensor<Self>, slope: f64) -> FloatTensor<Self> {
+        let x = x.into_primitive();
+        match Step.prepare::<C>([y.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((x.clone(), slope), B::gate(x, y.into_primitive(), slope)),
+            OpsKind::UnTracked(prep) => prep.finish(B::gate(x, y.into_primitive(), slope)),
+        }
+    }
+}
