@@ -48,6 +48,9 @@ const ROWS: &[Row] = &[
     ("1x1 512-512 16x16", 8, 512, 512, [16, 16], 1, 1, 0),
 ];
 
+/// Seconds that a row is run for at least.
+const LEAST: f64 = 0.1;
+
 fn main() {
     let (mut threads, mut runs, mut only) = (None, 5usize, String::new());
     let mut arguments = std::env::args().skip(1);
@@ -73,8 +76,10 @@ fn main() {
         let (x, w, dy) = (numbers(g.x_len()), numbers(g.w_len()), numbers(g.y_len()));
         let (mut y, mut dx, mut dw) = (vec![0.0; g.y_len()], vec![0.0; g.x_len()], vec![0.0; g.w_len()]);
         let mut times = [const { Vec::new() }; 3];
-        // The first round warms up.
-        for round in 0..=runs {
+        // The first rounds warm up.
+        let begun = Instant::now();
+        let mut round = 0;
+        while round <= runs || begun.elapsed().as_secs_f64() < LEAST {
             let mut clock = Instant::now();
             let mut lap = || std::mem::replace(&mut clock, Instant::now()).elapsed().as_secs_f64() * 1e3;
             conv.forward(&x, &w, None, &mut y);
@@ -83,7 +88,8 @@ fn main() {
             let input = lap();
             conv.weight_gradient(&x, &dy, &mut dw);
             let weight = lap();
-            if round > 0 {
+            round += 1;
+            if round > 1 {
                 for (times, time) in times.iter_mut().zip([forward, input, weight]) {
                     times.push(time);
                 }

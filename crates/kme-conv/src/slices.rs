@@ -44,7 +44,7 @@ impl Conv {
         assert!(x.len() == g.x_len() && w.len() == g.w_len() && y.len() == g.y_len(), "lengths for {g:?}");
         assert!(bias.is_none_or(|b| b.len() == g.outputs), "a bias for each output");
         let corr = Correlation::forward(g);
-        self.by_chunks(&corr, 1, x, y, |corr, x, y| correlate(self.isa, corr, x, w, bias, y));
+        in_pool(|| self.by_chunks(&corr, 1, x, y, |corr, x, y| correlate(self.isa, corr, x, w, bias, y)));
     }
 
     /// The gradient of ⟨cotangent, w ⋆ x⟩ in x, plus a bias: the transposed convolution of the cotangent.
@@ -56,6 +56,11 @@ impl Conv {
         g.check();
         assert!(cotangent.len() == g.y_len() && w.len() == g.w_len() && x.len() == g.x_len(), "lengths for {g:?}");
         assert!(bias.is_none_or(|b| b.len() == g.inputs), "a bias for each input");
+        in_pool(|| self.input_gradient_in_pool(cotangent, w, bias, x));
+    }
+
+    fn input_gradient_in_pool(&self, cotangent: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32]) {
+        let g = &self.geometry;
         let residues = (0..g.stride[0] * g.stride[1]).map(|i| [i / g.stride[1], i % g.stride[1]]);
         let parts: Vec<_> = residues
             .map(|residue| {
@@ -81,6 +86,11 @@ impl Conv {
         let g = &self.geometry;
         g.check();
         assert!(cotangent.len() == g.y_len() && w.len() == g.w_len() && x.len() == g.x_len(), "lengths for {g:?}");
+        in_pool(|| self.weight_gradient_in_pool(x, cotangent, w));
+    }
+
+    fn weight_gradient_in_pool(&self, x: &[f32], cotangent: &[f32], w: &mut [f32]) {
+        let g = &self.geometry;
         let corr = Correlation::forward(g);
         let (source, target) = (image_len(&corr.source), image_len(&corr.target));
         if !self.is_narrow(&corr, 1) || g.batch * (source + target) > WHOLE || source * target == 0 {
@@ -135,6 +145,12 @@ impl Conv {
             transpose(&result, target_len, batch, target);
         }
     }
+}
+
+/// Runs on a thread of the pool. A thread outside it would wait for the pool to wake up at each of the steps of a product, instead of
+/// once.
+fn in_pool<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    if rayon::current_thread_index().is_some() { work() } else { rayon::scope(|_| work()) }
 }
 
 /// Numbers of an image.
