@@ -25,14 +25,14 @@ pub const SHIPPED: &[Shipped] = &[
         name: "fashion",
         line: "generator of Fashion-MNIST pictures, 28x28 grey",
         card: include_str!("../../../assets/fashion.md"),
-        sha256: "c6da03fa955f9f7e007cd9123061c0a14ca4053d87ba977a31521000d9abaa57",
+        sha256: "0c77ba070bf2aa8aa3f35cd22b35e3790c07566b20290d1b95af45809955e6ce",
         bytes: include_bytes!("../../../assets/fashion.safetensors"),
     },
     Shipped {
         name: "fashion-classifier",
         line: "classifier of Fashion-MNIST pictures; its 64 features judge and steer",
         card: include_str!("../../../assets/fashion-classifier.md"),
-        sha256: "24a99dd64ff3d81cc21eadbb86e12c0c2eb402b3f0889f3536bbe7ff09523583",
+        sha256: "687ef8c886645e0beadb33d674bd6ce80107561cf34573f98fa4e38cd9b17c17",
         bytes: include_bytes!("../../../assets/fashion-classifier.safetensors"),
     },
 ];

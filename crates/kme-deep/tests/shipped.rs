@@ -50,7 +50,7 @@ fn all_ten_classes_are_generated() {
     });
     let sure = sure.count();
     println!("more than half sure of {sure} of 1000");
-    assert!(sure > 900, "{sure}");
+    assert!(sure > 930, "{sure}");
 }
 
 /// The README's example: outputs for a boot and a bag are boots and bags.
@@ -85,5 +85,5 @@ fn scores_on_fashion_mnist_are_those_of_the_cards() {
     let reference = Reference::new(map(), &images.select(&first).unwrap()).unwrap();
     let kid = reference.kid(&generator().sample(2000, 0).unwrap()).unwrap();
     println!("KID {:.2} ± {:.2}", kid.value, kid.standard_error.unwrap());
-    assert!(kid.value < 60.0, "{}", kid.value);
+    assert!(kid.value < 20.0, "{}", kid.value);
 }
