@@ -23,6 +23,7 @@ const BAD_INPUT: u8 = 2;
 const INTERNAL: u8 = 3;
 
 fn main() -> ExitCode {
+    kme_conv::scratch::keep_freed_memory();
     let arguments = Arguments::parse();
     match std::panic::catch_unwind(|| verbs::run(&arguments)) {
         Ok(Ok(true)) => ExitCode::SUCCESS,

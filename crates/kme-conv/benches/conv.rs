@@ -52,6 +52,8 @@ const ROWS: &[Row] = &[
 const LEAST: f64 = 0.1;
 
 fn main() {
+    // As in the program.
+    kme_conv::scratch::keep_freed_memory();
     let (mut threads, mut runs, mut only) = (None, 5usize, String::new());
     let mut arguments = std::env::args().skip(1);
     while let Some(flag) = arguments.next() {

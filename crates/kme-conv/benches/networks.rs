@@ -290,6 +290,8 @@ fn gradient_penalty(convolutions: Convolutions) -> impl FnMut() -> Vec<f32> {
 }
 
 fn main() {
+    // As in the program.
+    kme_conv::scratch::keep_freed_memory();
     let (mut threads, mut runs, mut only, mut name) = (0, 5usize, String::new(), "kme".to_owned());
     let mut arguments = std::env::args().skip(1);
     while let Some(flag) = arguments.next() {

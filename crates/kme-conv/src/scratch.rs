@@ -37,6 +37,20 @@ pub fn reset_peak() {
     PEAK.store(HELD.load(Ordering::Relaxed), Ordering::Relaxed);
 }
 
+/// Tells the allocator to keep freed memory for the next tensor, instead of giving it back to the system and asking for it again, page by
+/// page, at every operation. For a program to call once, when it starts; the most memory that it needs does not change.
+///
+/// With GNU's C library this halves the time of an image gradient of VGG19; elsewhere it does nothing.
+pub fn keep_freed_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: mallopt changes two settings of the allocator and touches nothing else. Values that it does not know, it refuses.
+    unsafe {
+        // The largest that it takes: larger blocks are mapped, and returned, one by one.
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 32 << 20);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
+    }
+}
+
 /// `len` numbers of working memory, on a cache line's boundary, with any contents; dropped, they go back to the thread.
 ///
 /// A value and not a function that takes a closure, since closures are compiled without the vector instructions of the function that
