@@ -34,7 +34,7 @@ pub fn gate<const D: usize>(x: Tensor<D>, y: Tensor<D>, slope: f64) -> Tensor<D>
 /// Backends with this operation; the body here is burn's own.
 #[backend_extension(Flex, Autodiff, Cube: cfg(feature = "gpu"))]
 pub trait Gate: Backend {
-    /// See [`gate`].
+    /// See [`gate()`].
     fn gate(x: FloatTensor<Self>, y: FloatTensor<Self>, slope: f64) -> FloatTensor<Self> {
         by_masks::<Self>(x, y, slope)
     }

@@ -3,7 +3,7 @@
 //! Two-dimensional convolution (cross-correlation, as the field calls it), its gradient in the input and its gradient in the weights:
 //! on slices ([`Conv`]) and on burn tensors ([`conv2d`], [`conv_transpose2d`], [`conv2d_weight`]). The transposed convolution is the
 //! input gradient. Any sizes, strides and paddings; groups and dilation are left to burn. Leaky rectifiers, which stand between
-//! convolutions everywhere, are here as well ([`leaky_relu`], [`gate`]).
+//! convolutions everywhere, are here as well ([`leaky_relu`], [`gate()`]).
 //!
 //! ```
 //! use kme_conv::{Conv, Geometry};
