@@ -40,14 +40,26 @@ impl Place {
         }
     }
 
-    #[cfg(feature = "cuda")]
+    #[cfg(any(feature = "vulkan", feature = "cuda"))]
     fn gpu(index: usize) -> Result<Self> {
-        Ok(Self { device: Device::cuda(index), dtype: DType::F32 })
-    }
-
-    #[cfg(all(feature = "vulkan", not(feature = "cuda")))]
-    fn gpu(index: usize) -> Result<Self> {
-        Ok(Self { device: Device::vulkan(burn::tensor::DeviceKind::DiscreteGpu(index)), dtype: DType::F32 })
+        use burn::tensor::DeviceType;
+        #[cfg(feature = "cuda")]
+        let (driver, devices) = ("CUDA", Device::enumerate(DeviceType::Cuda));
+        #[cfg(not(feature = "cuda"))]
+        let (driver, devices) = ("Vulkan", Device::enumerate(DeviceType::Vulkan));
+        let mut cards: Vec<_> = devices.into_iter().collect();
+        // Vulkan in software is no graphics card.
+        #[cfg(not(feature = "cuda"))]
+        cards.retain(|card| *card != Device::vulkan(burn::tensor::DeviceKind::Cpu));
+        if index < cards.len() {
+            return Ok(Self { device: cards.swap_remove(index), dtype: DType::F32 });
+        }
+        let allowed = match cards.len() {
+            0 => format!("cpu only, since no graphics card with a {driver} driver was found"),
+            1 => "cpu, gpu".into(),
+            count => format!("cpu, gpu, gpu:0 to gpu:{}", count - 1),
+        };
+        Err(Error::value("--device", format!("gpu:{index}"), allowed))
     }
 
     #[cfg(not(any(feature = "vulkan", feature = "cuda")))]
