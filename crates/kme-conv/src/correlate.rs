@@ -213,13 +213,16 @@ impl Block<'_> {
             for &Run { image, row, from, len, at } in &runs {
                 let sums = &sums[at..at + len];
                 let y = row * corr.out_step[0] + corr.out_first[0];
-                // SAFETY: a row of a channel of the pixels of this task, which no other task writes.
-                let to = unsafe { self.target.part(corr.target.start(image, channel) + y * line, line) };
+                let start = corr.target.start(image, channel) + y * line;
                 if corr.out_step[1] == 1 {
-                    let first = from + corr.out_first[1] * inner;
-                    to[first..first + len].copy_from_slice(sums);
+                    // SAFETY: these pixels of a channel are this task's, and no other task writes them.
+                    let to = unsafe { self.target.part(start + from + corr.out_first[1] * inner, len) };
+                    to.copy_from_slice(sums);
                 } else if inner == 1 {
-                    let to = &mut to[from * corr.out_step[1] + corr.out_first[1]..];
+                    let first = from * corr.out_step[1] + corr.out_first[1];
+                    // SAFETY: from the first to the last of these pixels; what lies between belongs to other residues, which are
+                    // computed before or after all of these.
+                    let to = unsafe { self.target.part(start + first, (len - 1) * corr.out_step[1] + 1) };
                     for (to, sum) in to.iter_mut().step_by(corr.out_step[1]).zip(sums) {
                         *to = *sum;
                     }
@@ -229,7 +232,9 @@ impl Block<'_> {
                         let (pixel, within) = (from / inner, from % inner);
                         let (now, rest) = sums.split_at((inner - within).min(sums.len()));
                         let first = (pixel * corr.out_step[1] + corr.out_first[1]) * inner + within;
-                        to[first..first + now.len()].copy_from_slice(now);
+                        // SAFETY: as in the first case.
+                        let to = unsafe { self.target.part(start + first, now.len()) };
+                        to.copy_from_slice(now);
                         (from, sums) = (from + now.len(), rest);
                     }
                 }

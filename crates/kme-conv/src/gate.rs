@@ -25,9 +25,9 @@ pub fn leaky_relu<const D: usize>(x: Tensor<D>, slope: f64) -> Tensor<D> {
 /// y where x ≥ 0 (or is no number), slope·y elsewhere. Differentiable in y; x counts as a constant.
 ///
 /// # Panics
-/// When the shapes differ.
+/// When the shapes or precisions differ.
 pub fn gate<const D: usize>(x: Tensor<D>, y: Tensor<D>, slope: f64) -> Tensor<D> {
-    assert_eq!(x.dims(), y.dims(), "a gate needs equal shapes");
+    assert!(x.dims() == y.dims() && x.dtype() == y.dtype(), "a gate needs equal shapes and precisions");
     Tensor::from_dispatch(Dispatch::gate(x.into_dispatch(), y.into_dispatch(), slope))
 }
 

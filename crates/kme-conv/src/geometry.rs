@@ -46,8 +46,25 @@ impl Geometry {
         self.kernel[0] * self.kernel[1]
     }
 
+    /// Refuses what cannot be computed with.
+    ///
+    /// # Panics
+    /// When a side of the kernel or a stride is zero, or the numbers of x, w or y (or of steps of a stride) are more than memory can hold.
     pub(crate) fn check(&self) {
-        assert!(self.stride.iter().chain(&self.kernel).all(|&s| s > 0), "strides and kernels are positive: {self:?}");
+        assert!(self.stride.iter().chain(&self.kernel).all(|&s| s > 0), "kernels and strides are positive: {self:?}");
+        let holds = |factors: &[usize]| {
+            let product = factors.iter().try_fold(1usize, |product, &factor| product.checked_mul(factor));
+            product.is_some_and(|product| product <= isize::MAX as usize / size_of::<f32>())
+        };
+        let ([h, w], [u, v]) = (self.image, self.kernel);
+        let padded = [0, 1].map(|a| self.padding[a].checked_mul(2).and_then(|p| p.checked_add(self.image[a])));
+        let sides = padded.iter().all(|side| side.is_some_and(|side| holds(&[side])));
+        let fits = sides
+            && holds(&[self.stride[0], self.stride[1]])
+            && holds(&[self.batch, self.inputs, h, w])
+            && holds(&[self.outputs, self.inputs, u, v])
+            && holds(&[self.batch, self.outputs, self.output()[0], self.output()[1]]);
+        assert!(fits, "more numbers than memory can hold: {self:?}");
     }
 }
 

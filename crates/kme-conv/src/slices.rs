@@ -12,7 +12,7 @@ use rayon::prelude::*;
 /// Images from which on the batch may be made the innermost dimension.
 const BATCH: usize = 16;
 
-/// Pixels for which columns are packed together.
+/// Pixels for which columns are packed together; the same number for all instruction sets, so that the choice is.
 const PANEL: usize = 48;
 
 /// Numbers that a transposed chunk of the batch may have, input and output together: they stay in the last cache.
@@ -61,13 +61,12 @@ impl Conv {
 
     fn input_gradient_in_pool(&self, cotangent: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32]) {
         let g = &self.geometry;
-        let residues = (0..g.stride[0] * g.stride[1]).map(|i| [i / g.stride[1], i % g.stride[1]]);
+        let residues =
+            (0..g.stride[0].min(g.image[0])).flat_map(|y| (0..g.stride[1].min(g.image[1])).map(move |x| [y, x]));
         let parts: Vec<_> = residues
-            .map(|residue| {
-                let (corr, first) = Correlation::input_gradient(g, residue);
-                (flipped(g, w, first, corr.taps), corr)
-            })
-            .filter(|(_, corr)| corr.pixels() > 0)
+            .map(|residue| Correlation::input_gradient(g, residue))
+            .filter(|(corr, _)| corr.pixels() > 0)
+            .map(|(corr, first)| (flipped(g, w, first, corr.taps), corr))
             .collect();
         let Some((_, widest)) = parts.first() else { return };
         self.by_chunks(&widest.clone(), parts.len(), cotangent, x, |chunk, cotangent, x| {
@@ -163,7 +162,7 @@ fn flipped(g: &Geometry, w: &[f32], first: [usize; 2], taps: [usize; 2]) -> Scra
     let all = taps[0] * taps[1];
     let row = g.outputs * all;
     let mut flipped = Scratch::new(g.inputs * row);
-    if all == 0 {
+    if row == 0 {
         return flipped;
     }
     let places: Vec<_> = (0..taps[0])

@@ -23,7 +23,7 @@ use burn::tensor::{DType, Tensor, TensorData};
 /// Shapes: x (n, inputs, h, w), w (outputs, inputs, kernel₀, kernel₁), bias (outputs) → y (n, outputs, h', w').
 ///
 /// # Panics
-/// When the shapes do not fit each other, or the kernel is larger than the padded image.
+/// When the shapes or precisions do not fit each other, or the kernel is larger than the padded image.
 pub fn conv2d(
     x: Tensor<4>,
     w: Tensor<4>,
@@ -33,7 +33,9 @@ pub fn conv2d(
 ) -> Tensor<4> {
     let ([batch, inputs, height, width], [outputs, w_inputs, k0, k1]) = (x.dims(), w.dims());
     let g = Geometry { batch, inputs, outputs, image: [height, width], kernel: [k0, k1], stride, padding };
+    g.check();
     assert!(inputs == w_inputs && g.y_len() > 0, "a convolution of {:?} with {:?}, {g:?}", x.dims(), w.dims());
+    check_operands([x.dtype(), w.dtype()], bias.as_ref(), outputs);
     let (x, w) = (x.into_dispatch(), w.into_dispatch());
     Tensor::from_dispatch(match bias {
         None => Dispatch::convolve(x, w, g),
@@ -47,7 +49,7 @@ pub fn conv2d(
 /// h = (h'−1)·stride − 2·padding + kernel + `output_padding`.
 ///
 /// # Panics
-/// When the shapes do not fit each other, the result is empty, or `output_padding` is not below the stride.
+/// When the shapes or precisions do not fit each other, the result is empty, or `output_padding` is not below the stride.
 pub fn conv_transpose2d(
     y: Tensor<4>,
     w: Tensor<4>,
@@ -58,16 +60,20 @@ pub fn conv_transpose2d(
 ) -> Tensor<4> {
     let ([batch, y_outputs, height, width], [outputs, inputs, k0, k1]) = (y.dims(), w.dims());
     let kernel = [k0, k1];
-    let side =
-        |a: usize, side: usize| ((side - 1) * stride[a] + kernel[a] + output_padding[a]).checked_sub(2 * padding[a]);
+    let side = |a: usize, side: usize| {
+        let reached = side.checked_sub(1)?.checked_mul(stride[a])?.checked_add(kernel[a])?;
+        reached.checked_add(output_padding[a])?.checked_sub(padding[a].checked_mul(2)?)
+    };
     let image = [side(0, height), side(1, width)].map(|side| side.unwrap_or(0));
     let g = Geometry { batch, inputs, outputs, image, kernel, stride, padding };
+    g.check();
     assert!(
         y_outputs == outputs && g.x_len() > 0 && g.output() == [height, width],
         "a transposed convolution of {:?} with {:?}, {g:?}, output padding {output_padding:?}",
         y.dims(),
         w.dims()
     );
+    check_operands([y.dtype(), w.dtype()], bias.as_ref(), inputs);
     let (y, w) = (y.into_dispatch(), w.into_dispatch());
     Tensor::from_dispatch(match bias {
         None => Dispatch::convolve_back(y, w, g),
@@ -78,7 +84,7 @@ pub fn conv_transpose2d(
 /// The gradient of ⟨y, w ⋆ x⟩ in w; shapes as for [`conv2d`].
 ///
 /// # Panics
-/// When the shapes do not fit each other.
+/// When the shapes or precisions do not fit each other.
 pub fn conv2d_weight(
     x: Tensor<4>,
     y: Tensor<4>,
@@ -88,8 +94,19 @@ pub fn conv2d_weight(
 ) -> Tensor<4> {
     let ([batch, inputs, height, width], [y_batch, outputs, h, w]) = (x.dims(), y.dims());
     let g = Geometry { batch, inputs, outputs, image: [height, width], kernel, stride, padding };
+    g.check();
+    check_operands([x.dtype(), y.dtype()], None, outputs);
     assert!(y_batch == batch && g.output() == [h, w], "images {:?} and cotangent {:?}, {g:?}", x.dims(), y.dims());
     Tensor::from_dispatch(Dispatch::correlate(x.into_dispatch(), y.into_dispatch(), g))
+}
+
+/// Operands of one precision, and a bias of that precision with a number for each channel.
+fn check_operands(dtypes: [DType; 2], bias: Option<&Tensor<1>>, channels: usize) {
+    let bias = bias.map_or((dtypes[0], channels), |bias| (bias.dtype(), bias.dims()[0]));
+    assert!(
+        dtypes[1] == dtypes[0] && bias == (dtypes[0], channels),
+        "operands of {dtypes:?}, a bias of {bias:?} for {channels} channels"
+    );
 }
 
 /// Backends with these operations; the bodies here are burn's own.

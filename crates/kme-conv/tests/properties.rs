@@ -140,6 +140,22 @@ fn random_shapes() {
     );
 }
 
+/// Sizes whose products wrap around are refused before anything is read.
+#[test]
+#[should_panic(expected = "more numbers than memory can hold")]
+fn sizes_beyond_memory_are_refused() {
+    let geometry = Geometry {
+        batch: 1,
+        inputs: 1 << 63,
+        outputs: 2,
+        image: [2, 1],
+        kernel: [1, 1],
+        stride: [4, 1],
+        padding: [1, 0],
+    };
+    Conv::new(geometry).forward(&[], &[], None, &mut [0.0; 2]);
+}
+
 /// Shapes at the edges of the ranges and of what the kernels distinguish.
 #[test]
 fn chosen_shapes() {
@@ -176,6 +192,11 @@ fn chosen_shapes() {
         // A stride beyond the kernel: pixels that no tap meets.
         g(3, 5, 4, 20, 1, 3, 0),
         g(3, 5, 4, 20, 2, 3, 1),
+        // Blocks of pixels that end within a row; no outputs; pixels without taps along one side.
+        g(1, 1, 1, 10, 1, 1, 0),
+        g(1, 1, 3, 10, 3, 2, 1),
+        g(2, 51, 0, 12, 4, 2, 1),
+        g(1, 3, 2, 5, 1, 9, 0),
         // A kernel as large as the padded image.
         g(4, 3, 5, 1, 7, 1, 3),
     ]
