@@ -53,6 +53,8 @@ def run_torch(geometry, runs):
 
 def run_kme(program, threads, runs, only):
     """What the bench prints, by row."""
+    # PyTorch's threads go on spinning for a while after their work.
+    time.sleep(0.4)
     command = [program, "--bench", "--threads", str(threads), "--runs", str(runs), "--only", only]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     return [json.loads(line) for line in lines]

@@ -175,6 +175,8 @@ def run_torch(row, runs):
 def run_program(program, convolutions, threads, row, runs):
     """The same, from what the program prints."""
     command = [program, "--bench", "--convolutions", convolutions, "--threads", str(threads), "--runs", str(runs), "--only", row]
+    # PyTorch's threads go on spinning for a while after their work.
+    time.sleep(0.4)
     (line,) = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     result = json.loads(line)
     return result["ms"], result["check"]
