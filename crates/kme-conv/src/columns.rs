@@ -202,24 +202,30 @@ fn every<S: Simd>(_: S, line: &[f32], from: usize, step: usize, shift: isize, ro
     }
     let line = &line[(start + (begin * step) as isize) as usize..];
     let row = &mut row[begin..end];
-    if step == 2 && row.len() >= BLOCK {
-        let last = row.len() - BLOCK;
-        let mut at = 0;
-        loop {
-            second::<BLOCK>(&line[2 * at..], &mut row[at..]);
-            if at == last {
-                return;
-            }
-            at = (at + BLOCK).min(last);
-        }
+    match (step, row.len()) {
+        (2, 16..) => return seconds::<16>(line, row),
+        (2, 8..) => return seconds::<8>(line, row),
+        (2, 4..) => return seconds::<4>(line, row),
+        _ => {}
     }
     for (to, from) in row.iter_mut().zip(line.iter().step_by(step)) {
         *to = *from;
     }
 }
 
-/// Numbers that are taken from twice as many at once.
-const BLOCK: usize = 16;
+/// Every second number of `line`, N at a time; the last N may overlap those before. `row` has N numbers or more.
+#[inline(always)]
+fn seconds<const N: usize>(line: &[f32], row: &mut [f32]) {
+    let last = row.len() - N;
+    let mut at = 0;
+    loop {
+        second::<N>(&line[2 * at..], &mut row[at..]);
+        if at == last {
+            return;
+        }
+        at = (at + N).min(last);
+    }
+}
 
 /// Every second number of 2·N − 1.
 #[inline(always)]
