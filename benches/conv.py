@@ -7,15 +7,12 @@ Row by row and round by round the two alternate. A round's time is the median of
 rounds of kme / PyTorch. "Input gradient" is forward plus input gradient, "both gradients" forward plus both, as in training.
 """
 
-import argparse
-import json
 import math
-import platform
 import statistics
-import subprocess
 import time
 
 import torch
+from beside import options, run_program, write
 from torch.nn.functional import conv2d
 
 # Seconds that a row is run for at least, as in the program.
@@ -51,36 +48,19 @@ def run_torch(geometry, runs):
     return [statistics.median(t) for t in times]
 
 
-def run_kme(program, threads, runs, only):
-    """What the bench prints, by row."""
-    # PyTorch's threads go on spinning for a while after their work.
-    time.sleep(0.4)
-    command = [program, "--bench", "--threads", str(threads), "--runs", str(runs), "--only", only]
-    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    return [json.loads(line) for line in lines]
-
-
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--program", required=True)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--only", default="")
-    parser.add_argument("--json")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    rows = [(row["row"], row["geometry"]) for row in run_kme(options.program, options.threads, 1, options.only)]
+    given = options(__doc__)
+    rows = [(row["row"], row["geometry"]) for row in run_program(given, 1, given.only)]
     results = []
     print(f"| layer | {' | '.join(f'{p}: kme, PyTorch (ms), ratio' for p in PASSES)} |")
     print("|---|" + "---|" * len(PASSES))
     for name, geometry in rows:
         raw = {"row": name, "geometry": geometry, "kme_ms": [], "torch_ms": []}
-        for _ in range(options.rounds):
-            ours = next(r for r in run_kme(options.program, options.threads, options.runs, name) if r["row"] == name)
+        for _ in range(given.rounds):
+            ours = next(row for row in run_program(given, given.runs, name) if row["row"] == name)
             forward, inputs, weights = (ours[k] for k in ["forward_ms", "input_gradient_ms", "weight_gradient_ms"])
             raw["kme_ms"].append([forward, forward + inputs, forward + inputs + weights])
-            raw["torch_ms"].append(run_torch(geometry, options.runs))
+            raw["torch_ms"].append(run_torch(geometry, given.runs))
         ratios = [[o[i] / t[i] for o, t in zip(raw["kme_ms"], raw["torch_ms"])] for i in range(3)]
         raw["ratio"] = [statistics.median(r) for r in ratios]
         results.append(raw)
@@ -92,16 +72,7 @@ def main():
     means = [math.exp(statistics.mean(math.log(r["ratio"][i]) for r in results)) for i in range(3)]
     worst = [max(r["ratio"][i] for r in results) for i in range(3)]
     print(f"| **geometric mean (worst)** | {' | '.join(f'**{m:.2f}** ({w:.2f})' for m, w in zip(means, worst))} |")
-    if options.json:
-        with open(options.json, "w") as file:
-            about = {
-                "torch": torch.__version__,
-                "threads": options.threads,
-                "rounds": options.rounds,
-                "runs": options.runs,
-                "cpu": next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), platform.processor()),
-            }
-            json.dump({"about": about, "rows": results, "geometric_mean": means, "worst": worst}, file, indent=1)
+    write(given, rows=results, geometric_mean=means, worst=worst)
 
 
 main()

@@ -7,16 +7,13 @@ Row by row and round by round the three alternate. A round's time is the median 
 rounds of the ratios. Every round asserts that all three computed the same numbers: losses and gradients, after the same steps.
 """
 
-import argparse
-import json
 import math
-import platform
 import statistics
-import subprocess
 import time
 
 import numpy
 import torch
+from beside import options, run_program, write
 from torch.nn.functional import batch_norm, conv2d, conv_transpose2d, leaky_relu, max_pool2d, relu
 
 BATCH = 64
@@ -172,16 +169,6 @@ def run_torch(row, runs):
     return statistics.median(times), check
 
 
-def run_program(program, convolutions, threads, row, runs):
-    """The same, from what the program prints."""
-    command = [program, "--bench", "--convolutions", convolutions, "--threads", str(threads), "--runs", str(runs), "--only", row]
-    # PyTorch's threads go on spinning for a while after their work.
-    time.sleep(0.4)
-    (line,) = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    result = json.loads(line)
-    return result["ms"], result["check"]
-
-
 def difference(found, expected):
     """The largest relative difference."""
     assert len(found) == len(expected), (found, expected)
@@ -189,28 +176,21 @@ def difference(found, expected):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--program", required=True)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--only", default="")
-    parser.add_argument("--json")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    given = options(__doc__)
     results = []
     print("| network | burn (ms) | kme (ms) | PyTorch (ms) | kme / burn | kme / PyTorch |")
     print("|---|---|---|---|---|---|")
     for row, (_, tolerance) in ROWS.items():
-        if options.only not in row:
+        if given.only not in row:
             continue
         raw = {"row": row, "burn_ms": [], "kme_ms": [], "torch_ms": [], "difference": 0.0}
-        for _ in range(options.rounds):
+        for _ in range(given.rounds):
             checks = {}
             for who in ["burn", "kme"]:
-                ms, checks[who] = run_program(options.program, who, options.threads, row, options.runs)
-                raw[f"{who}_ms"].append(ms)
-            ms, expected = run_torch(row, options.runs)
+                (found,) = run_program(given, given.runs, row, "--convolutions", who)
+                raw[f"{who}_ms"].append(found["ms"])
+                checks[who] = found["check"]
+            ms, expected = run_torch(row, given.runs)
             raw["torch_ms"].append(ms)
             for who, found in checks.items():
                 apart = difference(found, expected)
@@ -222,16 +202,7 @@ def main():
         results.append(raw)
         times = " | ".join(f"{statistics.median(raw[f'{who}_ms']):.1f}" for who in ["burn", "kme", "torch"])
         print(f"| {row} | {times} | {raw['kme/burn']:.2f} | {raw['kme/torch']:.2f} |", flush=True)
-    if options.json:
-        with open(options.json, "w") as file:
-            about = {
-                "torch": torch.__version__,
-                "threads": options.threads,
-                "rounds": options.rounds,
-                "runs": options.runs,
-                "cpu": next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), platform.processor()),
-            }
-            json.dump({"about": about, "rows": results}, file, indent=1)
+    write(given, rows=results)
 
 
 main()

@@ -5,7 +5,7 @@ use crate::geometry::Correlation;
 use crate::isa::Isa;
 use crate::scratch::Scratch;
 use crate::shared::Shared;
-use crate::tile::{Begin, rows, rows_by_panel};
+use crate::tile::{Begin, Sizes, rows, rows_by_panel};
 use crate::winograd;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
@@ -19,6 +19,9 @@ const TERMS: usize = 384;
 
 /// Panels in a block, at most.
 const PANELS: usize = 16;
+
+/// Numbers of the largest tile of all instruction sets.
+const LARGEST_TILE: usize = 8 * 48;
 
 /// Taps outside the image are left out where no more than this part of all taps meets it.
 const MET: f64 = 0.85;
@@ -34,7 +37,7 @@ pub(crate) fn correlate(isa: Isa, corr: &Correlation, source: &[f32], a: &[f32],
         winograd::correlate(isa, corr, source, a, bias, target);
         return;
     }
-    let (width, lanes) = (isa.run(Width), isa.run(Lanes));
+    let Sizes { width, lanes, .. } = isa.sizes();
     // Panels inside one pixel, where pixels are runs of numbers: then all numbers of a panel meet the same taps.
     let inside =
         (lanes..=width).rev().step_by(lanes).find(|&panel| panel >= 16 && corr.target.inner.is_multiple_of(panel));
@@ -76,30 +79,6 @@ pub(crate) fn correlate(isa: Isa, corr: &Correlation, source: &[f32], a: &[f32],
             in_place,
         });
     });
-}
-
-/// The pixels of a panel.
-pub(crate) struct Width;
-
-impl WithSimd for Width {
-    type Output = usize;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> usize {
-        width::<S>()
-    }
-}
-
-/// The numbers of a vector.
-pub(crate) struct Lanes;
-
-impl WithSimd for Lanes {
-    type Output = usize;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> usize {
-        S::F32_LANES
-    }
 }
 
 /// Some channels of some pixels of the target.
@@ -184,7 +163,7 @@ impl Block<'_> {
                     unsafe {
                         let c = c.add(offset);
                         if self.in_place && !pixels.is_multiple_of(S::F32_LANES) {
-                            let mut copy = [0.0; 8 * 48];
+                            let mut copy = [0.0; LARGEST_TILE];
                             for i in (0..count).filter(|_| matches!(begin, Begin::Result)) {
                                 std::ptr::copy_nonoverlapping(c.add(i * ldc), copy[i * width..].as_mut_ptr(), pixels);
                             }

@@ -4,6 +4,7 @@
 //! y, with themselves as derivative, and the derivative in x is zero almost everywhere. burn's own takes several passes over the
 //! numbers on one thread for the same.
 
+use crate::tensor::slice;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
@@ -55,16 +56,12 @@ impl Gate for Flex {
         if x.dtype() != DType::F32 {
             return by_masks::<Self>(x, y, slope);
         }
-        let (x, y) = (x.to_contiguous(), y.to_contiguous());
-        let slope = slope as f32;
-        let select = |x: f32, y: f32| if x < 0.0 { slope * y } else { y };
-        let numbers = |tensor: &FlexTensor| tensor.as_slice::<f32>().expect("contiguous, in single precision").to_vec();
+        let (x, y, slope) = (x.to_contiguous(), y.to_contiguous(), slope as f32);
         let shape = y.layout().shape().to_vec();
-        let mut result = numbers(&y);
-        let x = x.as_slice::<f32>().expect("contiguous, in single precision");
-        result.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(result, x)| {
+        let mut result = slice(&y).to_vec();
+        result.par_chunks_mut(CHUNK).zip(slice(&x).par_chunks(CHUNK)).for_each(|(result, x)| {
             for (y, &x) in result.iter_mut().zip(x) {
-                *y = select(x, *y);
+                *y = if x < 0.0 { slope * *y } else { *y };
             }
         });
         FlexTensor::from_data(TensorData::new(result, shape))

@@ -1,5 +1,6 @@
 //! Which vector instructions are used.
 
+use crate::tile::{GetSizes, Sizes};
 use pulp::{Scalar128b, Simd, WithSimd};
 use std::sync::OnceLock;
 
@@ -67,6 +68,11 @@ impl Isa {
             Self::Avx2 => "avx2",
             Self::Generic => "generic",
         }
+    }
+
+    /// The sizes of its vectors, panels and tiles.
+    pub(crate) fn sizes(self) -> Sizes {
+        self.run(GetSizes)
     }
 
     /// Runs `work` with these instructions.

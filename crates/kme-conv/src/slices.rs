@@ -1,7 +1,7 @@
 //! The three products of a convolution, on slices.
 
 use crate::correlate::correlate;
-use crate::geometry::{Correlation, Geometry};
+use crate::geometry::{Correlation, Geometry, Planes};
 use crate::isa::Isa;
 use crate::scratch::Scratch;
 use crate::shared::Shared;
@@ -44,7 +44,7 @@ impl Conv {
         assert!(x.len() == g.x_len() && w.len() == g.w_len() && y.len() == g.y_len(), "lengths for {g:?}");
         assert!(bias.is_none_or(|b| b.len() == g.outputs), "a bias for each output");
         let corr = Correlation::forward(g);
-        in_pool(|| self.by_chunks(&corr, 1, x, y, |corr, x, y| correlate(self.isa, corr, x, w, bias, y)));
+        in_pool(|| by_chunks(&corr, 1, x, y, |corr, x, y| correlate(self.isa, corr, x, w, bias, y)));
     }
 
     /// The gradient of ⟨cotangent, w ⋆ x⟩ in x, plus a bias: the transposed convolution of the cotangent.
@@ -69,7 +69,7 @@ impl Conv {
             .map(|(corr, first)| (flipped(g, w, first, corr.taps), corr))
             .collect();
         let Some((_, widest)) = parts.first() else { return };
-        self.by_chunks(&widest.clone(), parts.len(), cotangent, x, |chunk, cotangent, x| {
+        by_chunks(widest, parts.len(), cotangent, x, |chunk, cotangent, x| {
             for (a, corr) in &parts {
                 let corr = Correlation { source: chunk.source, target: chunk.target, ..*corr };
                 correlate(self.isa, &corr, cotangent, a, bias, x);
@@ -92,7 +92,7 @@ impl Conv {
         let g = &self.geometry;
         let corr = Correlation::forward(g);
         let (source, target) = (image_len(&corr.source), image_len(&corr.target));
-        if !self.is_narrow(&corr, 1) || g.batch * (source + target) > WHOLE || source * target == 0 {
+        if !is_narrow(&corr, 1) || g.batch * (source + target) > WHOLE || source * target == 0 {
             weight_gradient(self.isa, &corr, x, cotangent, w);
             return;
         }
@@ -102,47 +102,46 @@ impl Conv {
         transpose(cotangent, g.batch, target, &mut inner);
         weight_gradient(self.isa, &corr, &x_inner, &inner, w);
     }
+}
 
-    /// Whether the batch should be innermost: where the runs of neighbouring pixels are so short that columns are packed number by
-    /// number, turning the images round and back costs less.
-    ///
-    /// `times` says how often columns like those of `corr` are packed. The weights are cycles, roughly, as measured.
-    fn is_narrow(&self, corr: &Correlation, times: usize) -> bool {
-        let pixels = corr.pixels() * corr.source.batch;
-        let numbers = corr.source.batch * (image_len(&corr.source) + image_len(&corr.target));
-        let rows = times * corr.terms() * pixels / PANEL;
-        let runs = PANEL.div_ceil(corr.grid[1].max(1)) + 1;
-        let as_it_is = rows * runs * if corr.step[1] == 1 { 8 } else { 13 };
-        let turned = rows * 12 + numbers * 5 / 2;
-        corr.source.batch >= BATCH && turned < as_it_is
+/// Whether the batch should be innermost: where the runs of neighbouring pixels are so short that columns are packed number by
+/// number, turning the images round and back costs less.
+///
+/// `times` says how often columns like those of `corr` are packed. The weights are cycles, roughly, as measured.
+fn is_narrow(corr: &Correlation, times: usize) -> bool {
+    let pixels = corr.pixels() * corr.source.batch;
+    let numbers = corr.source.batch * (image_len(&corr.source) + image_len(&corr.target));
+    let rows = times * corr.terms() * pixels / PANEL;
+    let runs = PANEL.div_ceil(corr.grid[1].max(1)) + 1;
+    let as_it_is = rows * runs * if corr.step[1] == 1 { 8 } else { 13 };
+    let turned = rows * 12 + numbers * 5 / 2;
+    corr.source.batch >= BATCH && turned < as_it_is
+}
+
+/// Calls `work` on the whole batch, or, for narrow images, on chunks of it with the batch innermost.
+fn by_chunks(
+    corr: &Correlation,
+    times: usize,
+    source: &[f32],
+    target: &mut [f32],
+    work: impl Fn(&Correlation, &[f32], Shared),
+) {
+    let (source_len, target_len) = (image_len(&corr.source), image_len(&corr.target));
+    let chunk = (CHUNK / (source_len + target_len).max(1)).max(BATCH).min(corr.source.batch) / BATCH * BATCH;
+    if !is_narrow(corr, times) || chunk == 0 || source_len * target_len == 0 {
+        work(corr, source, Shared::new(target));
+        return;
     }
-
-    /// Calls `work` on the whole batch, or, for narrow images, on chunks of it with the batch innermost.
-    fn by_chunks(
-        &self,
-        corr: &Correlation,
-        times: usize,
-        source: &[f32],
-        target: &mut [f32],
-        work: impl Fn(&Correlation, &[f32], Shared),
-    ) {
-        let (source_len, target_len) = (image_len(&corr.source), image_len(&corr.target));
-        let chunk = (CHUNK / (source_len + target_len).max(1)).max(BATCH).min(corr.source.batch) / BATCH * BATCH;
-        if !self.is_narrow(corr, times) || chunk == 0 || source_len * target_len == 0 {
-            work(corr, source, Shared::new(target));
-            return;
-        }
-        let chunk = corr.source.batch.div_ceil(corr.source.batch.div_ceil(chunk)).next_multiple_of(BATCH);
-        for (source, target) in source.chunks(chunk * source_len).zip(target.chunks_mut(chunk * target_len)) {
-            let batch = source.len() / source_len;
-            let mut corr = *corr;
-            (corr.source.batch, corr.target.batch) = (batch, batch);
-            let corr = corr.batch_innermost();
-            let (mut inner, mut result) = (Scratch::new(source.len()), Scratch::new(target.len()));
-            transpose(source, batch, source_len, &mut inner);
-            work(&corr, &inner, Shared::new(&mut result));
-            transpose(&result, target_len, batch, target);
-        }
+    let chunk = corr.source.batch.div_ceil(corr.source.batch.div_ceil(chunk)).next_multiple_of(BATCH);
+    for (source, target) in source.chunks(chunk * source_len).zip(target.chunks_mut(chunk * target_len)) {
+        let batch = source.len() / source_len;
+        let mut corr = *corr;
+        (corr.source.batch, corr.target.batch) = (batch, batch);
+        let corr = corr.batch_innermost();
+        let (mut inner, mut result) = (Scratch::new(source.len()), Scratch::new(target.len()));
+        transpose(source, batch, source_len, &mut inner);
+        work(&corr, &inner, Shared::new(&mut result));
+        transpose(&result, target_len, batch, target);
     }
 }
 
@@ -153,7 +152,7 @@ fn in_pool<R: Send>(work: impl FnOnce() -> R + Send) -> R {
 }
 
 /// Numbers of an image.
-fn image_len(planes: &crate::geometry::Planes) -> usize {
+fn image_len(planes: &Planes) -> usize {
     planes.channels * planes.size[0] * planes.size[1]
 }
 

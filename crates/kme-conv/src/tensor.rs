@@ -145,8 +145,7 @@ pub trait Convolve: Backend {
     /// The adjoint of w ⋆ x in w, applied to y.
     fn correlate(x: FloatTensor<Self>, y: FloatTensor<Self>, geometry: Geometry) -> FloatTensor<Self> {
         let device = x.device();
-        let shape = [geometry.outputs, geometry.inputs, geometry.kernel[0], geometry.kernel[1]];
-        let like = Self::float_zeros(shape.into(), &device, x.dtype().into());
+        let like = Self::float_zeros(w_shape(&geometry).into(), &device, x.dtype().into());
         Self::conv2d_weight_backward(x, like, y, options(&geometry))
     }
 
@@ -171,24 +170,16 @@ fn transposed_options(g: &Geometry) -> ConvTransposeOptions<2> {
 #[cfg(feature = "gpu")]
 impl Convolve for burn::backend::Cube {}
 
-/// The numbers of a tensor in single precision, row after row.
-fn numbers(tensor: &FlexTensor) -> FlexTensor {
-    if tensor.is_contiguous() { tensor.clone() } else { tensor.to_contiguous() }
-}
-
-fn slice(tensor: &FlexTensor) -> &[f32] {
+/// The numbers of a tensor that is contiguous and in single precision.
+pub(crate) fn slice(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice().expect("a contiguous tensor in single precision")
-}
-
-fn tensor(numbers: Vec<f32>, shape: &[usize]) -> FlexTensor {
-    FlexTensor::from_data(TensorData::new(numbers, shape.to_vec()))
 }
 
 /// What `compute` writes into a tensor of this shape.
 fn filled(shape: [usize; 4], compute: impl FnOnce(&mut [f32])) -> FlexTensor {
     let mut result = vec![0.0; shape.iter().product()];
     compute(&mut result);
-    tensor(result, &shape)
+    FlexTensor::from_data(TensorData::new(result, shape))
 }
 
 fn x_shape(g: &Geometry) -> [usize; 4] {
@@ -203,37 +194,39 @@ fn w_shape(g: &Geometry) -> [usize; 4] {
     [g.outputs, g.inputs, g.kernel[0], g.kernel[1]]
 }
 
+/// w ⋆ x, with or without a bias.
+fn forward(x: FlexTensor, w: FlexTensor, bias: Option<FlexTensor>, g: Geometry) -> FlexTensor {
+    if x.dtype() != DType::F32 {
+        return Flex::conv2d(x, w, bias, options(&g));
+    }
+    let (x, w, bias) = (x.to_contiguous(), w.to_contiguous(), bias.map(|bias| bias.to_contiguous()));
+    filled(y_shape(&g), |y| Conv::new(g).forward(slice(&x), slice(&w), bias.as_ref().map(slice), y))
+}
+
+/// The adjoint of w ⋆ x in x, applied to y, with or without a bias.
+fn back(y: FlexTensor, w: FlexTensor, bias: Option<FlexTensor>, g: Geometry) -> FlexTensor {
+    if y.dtype() != DType::F32 {
+        return Flex::conv_transpose2d(y, w, bias, transposed_options(&g));
+    }
+    let (y, w, bias) = (y.to_contiguous(), w.to_contiguous(), bias.map(|bias| bias.to_contiguous()));
+    filled(x_shape(&g), |x| Conv::new(g).input_gradient(slice(&y), slice(&w), bias.as_ref().map(slice), x))
+}
+
 impl Convolve for Flex {
     fn convolve(x: FlexTensor, w: FlexTensor, g: Geometry) -> FlexTensor {
-        if x.dtype() != DType::F32 {
-            return Self::conv2d(x, w, None, options(&g));
-        }
-        let (x, w) = (numbers(&x), numbers(&w));
-        filled(y_shape(&g), |y| Conv::new(g).forward(slice(&x), slice(&w), None, y))
+        forward(x, w, None, g)
     }
 
     fn convolve_with_bias(x: FlexTensor, w: FlexTensor, bias: FlexTensor, g: Geometry) -> FlexTensor {
-        if x.dtype() != DType::F32 {
-            return Self::conv2d(x, w, Some(bias), options(&g));
-        }
-        let (x, w, bias) = (numbers(&x), numbers(&w), numbers(&bias));
-        filled(y_shape(&g), |y| Conv::new(g).forward(slice(&x), slice(&w), Some(slice(&bias)), y))
+        forward(x, w, Some(bias), g)
     }
 
     fn convolve_back(y: FlexTensor, w: FlexTensor, g: Geometry) -> FlexTensor {
-        if y.dtype() != DType::F32 {
-            return Self::conv_transpose2d(y, w, None, transposed_options(&g));
-        }
-        let (y, w) = (numbers(&y), numbers(&w));
-        filled(x_shape(&g), |x| Conv::new(g).input_gradient(slice(&y), slice(&w), None, x))
+        back(y, w, None, g)
     }
 
     fn convolve_back_with_bias(y: FlexTensor, w: FlexTensor, bias: FlexTensor, g: Geometry) -> FlexTensor {
-        if y.dtype() != DType::F32 {
-            return Self::conv_transpose2d(y, w, Some(bias), transposed_options(&g));
-        }
-        let (y, w, bias) = (numbers(&y), numbers(&w), numbers(&bias));
-        filled(x_shape(&g), |x| Conv::new(g).input_gradient(slice(&y), slice(&w), Some(slice(&bias)), x))
+        back(y, w, Some(bias), g)
     }
 
     fn correlate(x: FlexTensor, y: FlexTensor, g: Geometry) -> FlexTensor {
@@ -241,7 +234,7 @@ impl Convolve for Flex {
             let like = FlexTensor::zeros(w_shape(&g).into(), x.dtype());
             return Self::conv2d_weight_backward(x, like, y, options(&g));
         }
-        let (x, y) = (numbers(&x), numbers(&y));
+        let (x, y) = (x.to_contiguous(), y.to_contiguous());
         filled(w_shape(&g), |w| Conv::new(g).weight_gradient(slice(&x), slice(&y), w))
     }
 }

@@ -1,7 +1,7 @@
 //! The innermost loops: a tile of a product in registers.
 
 use crate::columns::{self, width};
-use pulp::{Scalar128b, Simd};
+use pulp::{Scalar128b, Simd, WithSimd};
 use std::any::TypeId;
 
 /// What a tile begins with.
@@ -43,12 +43,35 @@ pub(crate) const fn outputs<S: Simd>() -> usize {
     OUTPUT_VECTORS * S::F32_LANES
 }
 
+/// The sizes that follow from an instruction set, for code outside it.
+#[derive(Clone, Copy)]
+pub(crate) struct Sizes {
+    /// Numbers of a vector.
+    pub lanes: usize,
+    /// Pixels of a panel.
+    pub width: usize,
+    /// Output channels of a tile of [`terms_by_outputs`].
+    pub outputs: usize,
+}
+
+/// Asks for [`Sizes`].
+pub(crate) struct GetSizes;
+
+impl WithSimd for GetSizes {
+    type Output = Sizes;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Sizes {
+        Sizes { lanes: S::F32_LANES, width: width::<S>(), outputs: outputs::<S>() }
+    }
+}
+
 /// `c[i, j] = begin + Σ_k a[i, k]·b[k, j]` for `count` rows i, and the first `vectors` vectors of j in a panel; with `some`, row k of
 /// the panel belongs to `a[i, some[k]]`.
 ///
 /// # Safety
-/// `a` must be readable at i·lda + k (or `some[k]`), `some` have a number for each term, `b` at k·width + j, and `c` writable (readable, for [`Begin::Result`]) at i·ldc + j, for all
-/// i < count, k < terms, j < vectors·lanes; `count` is 1 to [`rows`], `vectors` 1 to a panel's number.
+/// `a` must be readable at i·lda + k (or `some[k]`), `some` have a number for each term, `b` be readable at k·width + j, and `c` writable
+/// (and readable, for [`Begin::Result`]) at i·ldc + j, for all i < count, k < terms, j < vectors·lanes; `count` is 1 to [`rows`], `vectors` 1 to a panel's number.
 #[expect(clippy::too_many_arguments, reason = "the parts of a matrix product")]
 #[inline(always)]
 pub(crate) unsafe fn rows_by_panel<S: Simd>(

@@ -1,12 +1,11 @@
 //! The gradient of a convolution's weights: columns times the cotangent, summed over pixels.
 
 use crate::columns::{self, width};
-use crate::correlate::Width;
 use crate::geometry::Correlation;
 use crate::isa::Isa;
 use crate::scratch::Scratch;
 use crate::shared::Shared;
-use crate::tile::{outputs, terms, terms_by_outputs};
+use crate::tile::{Sizes, outputs, terms, terms_by_outputs};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -34,10 +33,11 @@ pub(crate) fn weight_gradient(isa: Isa, corr: &Correlation, source: &[f32], cota
     if gradient.is_empty() {
         return;
     }
-    let block = PANELS * isa.run(Width);
+    let Sizes { width, outputs, .. } = isa.sizes();
+    let block = PANELS * width;
     let term_blocks = all_terms.div_ceil(TERMS);
     let strip = all_terms.div_ceil(term_blocks);
-    let padded = channels.next_multiple_of(isa.run(Outputs));
+    let padded = channels.next_multiple_of(outputs);
     let parts = TASKS.div_ceil(term_blocks).min(PARTIAL / (all_terms * padded)).clamp(1, pixels.div_ceil(block).max(1));
     let part = pixels.div_ceil(parts).next_multiple_of(block);
     let mut partial = Scratch::new(parts * all_terms * padded);
@@ -75,18 +75,6 @@ pub(crate) fn weight_gradient(isa: Isa, corr: &Correlation, source: &[f32], cota
             }
         }
     });
-}
-
-/// The output channels of a tile.
-struct Outputs;
-
-impl WithSimd for Outputs {
-    type Output = usize;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> usize {
-        outputs::<S>()
-    }
 }
 
 /// Some terms of the gradient, summed over some pixels.

@@ -5,15 +5,12 @@
 //! `tile = Aᵀ [ Σ_c (G g_c Gᵀ) ⊙ (Bᵀ d_c B) ] A`. The sum over channels is, for each of the 36 places, a matrix product of transformed
 //! weights and transformed patches, for which the panels and tiles of the direct method serve.
 
+use crate::columns::width;
 use crate::geometry::Correlation;
 use crate::isa::Isa;
 use crate::scratch::Scratch;
 use crate::shared::Shared;
-use crate::tile::{Begin, mul_add, rows, rows_by_panel};
-use crate::{
-    columns::width,
-    correlate::{Lanes, Width},
-};
+use crate::tile::{Begin, Sizes, mul_add, rows, rows_by_panel};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -94,9 +91,9 @@ pub(crate) fn correlate(isa: Isa, corr: &Correlation, source: &[f32], a: &[f32],
     let weights = &*weights;
     let tiles = Tiles::of(corr);
     // Blocks of at most a panel, as many for every thread. What a number becomes does not depend on its block.
-    let width = isa.run(Width);
+    let Sizes { width, lanes, .. } = isa.sizes();
     let blocks = tiles.count().div_ceil(width).next_multiple_of(rayon::current_num_threads());
-    let block = tiles.count().div_ceil(blocks).next_multiple_of(isa.run(Lanes));
+    let block = tiles.count().div_ceil(blocks).next_multiple_of(lanes);
     (0..tiles.count().div_ceil(block)).into_par_iter().for_each(|index| {
         let tiles_of_block = index * block..((index + 1) * block).min(tiles.count());
         isa.run(Block { corr, tiles, source, weights, bias, target, range: tiles_of_block });
