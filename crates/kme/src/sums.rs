@@ -27,7 +27,8 @@ mod tile;
 use crate::kernel::{Kernel, Pair};
 use crate::points::Points;
 use crate::{Error, Result};
-pub(crate) use panel::{Panel, product};
+pub(crate) use engine::{Distances, for_each_distance};
+pub(crate) use panel::{Panel, add_product, mean, product};
 use rayon::prelude::*;
 
 /// The arithmetic in which kernels are evaluated. Sums are in double precision always.
