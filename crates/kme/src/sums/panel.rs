@@ -153,7 +153,7 @@ pub(crate) unsafe fn product<T: Real>(
 /// # Safety
 /// The strides must stay inside the slices.
 #[expect(clippy::too_many_arguments, reason = "three matrices, each with its strides")]
-pub(super) unsafe fn add_product<T: Real>(
+pub(crate) unsafe fn add_product<T: Real>(
     (m, n, k): (usize, usize, usize),
     add: bool,
     c: &mut [T],
