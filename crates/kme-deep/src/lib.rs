@@ -11,3 +11,4 @@ pub mod models;
 pub mod net;
 pub mod steer;
 pub mod train;
+pub mod weights;

@@ -1,0 +1,64 @@
+//! Weights of trained networks in the files that the field has.
+//!
+//! [`read`] tells the kind of a file by its content and gives its tensors under the names that they have there. Nothing in
+//! a file is ever executed, and no more memory is taken than its size accounts for.
+
+mod torch;
+
+use crate::net::file::{Tensors, sha256};
+use kme::{Error, Result};
+use std::io::Read;
+use std::path::Path;
+
+/// The tensors of a file: name → shape and numbers, row after row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Weights {
+    /// Floating-point tensors of 16, 32 or 64 bits, rounded to `f32`, all finite; and integer tensors whose numbers `f32`
+    /// holds exactly. Other integer tensors (large counters) are left out.
+    pub tensors: Tensors,
+    /// SHA-256 of the file, in lower-case hexadecimal digits.
+    pub sha256: String,
+    /// The kind of file: `torch zip`, `torch legacy` or `TorchScript`.
+    pub container: &'static str,
+}
+
+impl Weights {
+    /// The longest beginning, up to a dot, that all names have in common: empty, or such as `module.` (what
+    /// `torch.nn.DataParallel` puts before names) or `state_dict.` (of a checkpoint).
+    pub fn prefix(&self) -> &str {
+        let mut names = self.tensors.keys();
+        let Some(first) = names.next() else { return "" };
+        let common = |a: &str, b: &str| a.bytes().zip(b.bytes()).take_while(|(x, y)| x == y).count();
+        let length = names.map(|name| common(first, name)).min().unwrap_or(first.len());
+        // A dot is one byte, so the cut is between characters.
+        let dot = first.as_bytes()[..length].iter().rposition(|b| *b == b'.');
+        dot.map_or("", |dot| &first[..=dot])
+    }
+}
+
+/// The tensors in the file at `path`: a state dict or checkpoint of `torch.save`, in the zip form of torch ≥ 1.6 or the
+/// form before it, or a TorchScript archive. Containers in containers give names with dots: `{"model": {"a": …}}` holds
+/// `model.a`.
+///
+/// # Errors
+/// When the file cannot be read, is of no such kind, is truncated or damaged, holds a number that is not finite, or
+/// could execute something when Python loads it: then the message names what.
+pub fn read(path: &Path) -> Result<Weights> {
+    let (mut file, size) = kme::io::open(path)?;
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+    file.read_to_end(&mut bytes).map_err(|e| kme::io::read_error(path, &e))?;
+    parse(&bytes, path)
+}
+
+/// As [`read`], of a file's bytes; `path` is only for messages.
+pub fn parse(bytes: &[u8], path: &Path) -> Result<Weights> {
+    let (tensors, container) = match bytes {
+        [b'P', b'K', 3, 4, ..] => torch::of_zip(bytes),
+        [0x80, 2..=5, ..] => torch::of_legacy(bytes),
+        _ => {
+            Err("holds no weights that are read: a .pth or .pt file of torch.save or torch.jit.save is expected".into())
+        }
+    }
+    .map_err(|fault| Error::file(path, fault))?;
+    Ok(Weights { tensors, sha256: sha256(bytes), container })
+}
