@@ -1,0 +1,61 @@
+//! Weights of trained networks in the files that the field has.
+//!
+//! [`read`] tells the kind of a file by its content and gives its tensors under the names that they have there.
+
+mod face_api;
+mod safetensors;
+
+pub use crate::net::file::Tensors;
+
+use crate::net::file::sha256;
+use kme::{Error, Result};
+use std::io::Read;
+use std::path::Path;
+
+/// The tensors of a file: name → shape and numbers, row after row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Weights {
+    /// Floating-point tensors, rounded to `f32`, all finite.
+    pub tensors: Tensors,
+    /// SHA-256 of the file, in lower-case hexadecimal digits; of a file in parts, of all one after another.
+    pub sha256: String,
+    /// The kind of file.
+    pub container: &'static str,
+}
+
+/// The tensors in the file at `path`.
+///
+/// # Errors
+/// When the file cannot be read, is of no kind that is known, is truncated or damaged, or holds a number that is not finite.
+pub fn read(path: &Path) -> Result<Weights> {
+    let (mut file, size) = kme::io::open(path)?;
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+    file.read_to_end(&mut bytes).map_err(|e| kme::io::read_error(path, &e))?;
+    parse(&bytes, path)
+}
+
+/// As [`read`], of a file's bytes; `path` is for messages, and beside it lie further parts of a file that has such.
+///
+/// # Errors
+/// As there.
+pub fn parse(bytes: &[u8], path: &Path) -> Result<Weights> {
+    let weights = match bytes {
+        // The length of a header, far below 2⁴⁰, and the header.
+        [_, _, _, _, _, 0, 0, 0, b'{', ..] => {
+            Weights { tensors: safetensors::parse(bytes, path)?, sha256: sha256(bytes), container: "safetensors" }
+        }
+        _ if face_api::is_manifest(bytes) => face_api::parse(bytes, path)?,
+        _ => {
+            return Err(Error::file(
+                path,
+                "holds no weights that are read: a .safetensors file or a manifest of face-api's weights is expected",
+            ));
+        }
+    };
+    for (name, (_, values)) in &weights.tensors {
+        if let Some(i) = values.iter().position(|x| !x.is_finite()) {
+            return Err(Error::file(path, format!("tensor {name} holds {} at position {i}", values[i])));
+        }
+    }
+    Ok(weights)
+}
