@@ -37,6 +37,7 @@ pub mod features;
 pub mod io;
 pub mod kernel;
 pub mod points;
+pub mod reduce;
 pub mod rng;
 pub mod sums;
 

@@ -102,6 +102,30 @@ impl<T: Real> Work for Sums<'_, T> {
     }
 }
 
+/// The kernel values of a tile themselves.
+pub(crate) struct Values<'a, T> {
+    pub tile: Tile<'a, T>,
+    pub kernel: &'a Kernel,
+    /// Receives k(xᵢ,yⱼ): shape (rows, columns).
+    pub values: &'a mut [T],
+}
+
+impl<T: Real> Work for Values<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let Tile { dots, xx, yy } = self.tile;
+        let rows = dots.chunks_exact(yy.len()).zip(self.values.chunks_exact_mut(yy.len())).zip(xx);
+        for ((dots, values), &xx) in rows {
+            values.fill(T::default());
+            for &(weight, form) in self.kernel.terms() {
+                each_form!(form, add_values::<T, FMA>(weight, dots, xx, yy, values));
+            }
+        }
+    }
+}
+
 /// Replaces the inner products by vⱼ·∂k/∂⟨x,y⟩ and sums vⱼ·∂k/∂‖x‖².
 pub(crate) struct Slopes<'a, T> {
     pub tile: Tile<'a, T>,
