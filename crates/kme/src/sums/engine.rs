@@ -1,7 +1,7 @@
 //! The sums over all tiles, in one precision.
 
 use super::panel::mean;
-use super::sides::Sides;
+use super::sides::{Place, Sides};
 use super::simd::{Real, vectorised};
 use super::sweep::{BLOCK, Task, WAVE, sweep, tasks};
 use super::tile::{Slopes, SquaredDistances, Sums, Tile};
@@ -178,6 +178,48 @@ pub(super) fn distances(x: &Points) -> Vec<f64> {
     let mut all = Vec::with_capacity(n * (n - 1) / 2);
     sweep(&tasks(n, n, true, TALLEST), WAVE, work, |_, found| all.extend(found));
     all
+}
+
+/// Squared distances of a tile, with where it lies and the squared norms they were computed from.
+pub(crate) struct Distances<'a> {
+    pub rows: Range<usize>,
+    pub columns: Range<usize>,
+    pub rows_in_task: Range<usize>,
+    pub columns_in_task: Range<usize>,
+    /// ‖xᵢ−yⱼ‖², shape (rows, columns); with an error of a few ε·(‖xᵢ−c‖² + ‖yⱼ−c‖²).
+    pub squared: &'a [f64],
+    /// ‖xᵢ−c‖² for the centre c
+    pub xx: &'a [f64],
+    /// ‖yⱼ−c‖²
+    pub yy: &'a [f64],
+}
+
+/// Calls `visit` with all squared distances, tile by tile, and `add` with what came of each task, in their order; of
+/// one sample (`y` none) only tiles on and above the diagonal.
+///
+/// The state of a task starts as `start(rows, columns)` of the numbers of its points.
+pub(crate) fn for_each_distance<R: Send>(
+    x: &Points,
+    y: Option<&Points>,
+    centre: &[f64],
+    start: impl Fn(usize, usize) -> R + Sync,
+    visit: impl Fn(&mut R, Distances) + Sync,
+    mut add: impl FnMut(Range<usize>, Range<usize>, R),
+) {
+    let triangle = y.is_none();
+    let y = y.unwrap_or(x);
+    let (n, m) = (x.len(), y.len());
+    let sides = Sides::<f64>::new(x, y, Some(centre.to_vec()));
+    let work = |task: &Task| {
+        let mut state = start(task.rows(n).len(), task.columns(m).len());
+        sides.for_each_tile(task, |place, Tile { dots, xx, yy }, _, _| {
+            vectorised(SquaredDistances(Tile { dots: &mut *dots, xx, yy }));
+            let Place { rows, columns, rows_in_task, columns_in_task } = place;
+            visit(&mut state, Distances { rows, columns, rows_in_task, columns_in_task, squared: dots, xx, yy });
+        });
+        state
+    };
+    sweep(&tasks(n, m, triangle, TALLEST), WAVE, work, |task, state| add(task.rows(n), task.columns(m), state));
 }
 
 /// The point that is moved to the origin, where the kernel allows it.

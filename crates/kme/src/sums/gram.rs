@@ -66,7 +66,7 @@ impl<'a> Gram<'a> {
         left.inner_products(&right, &mut dots);
         let mut values = vec![0.0; dots.len()];
         let tile = Tile { dots: &mut dots, xx: &left.norms, yy: &right.norms };
-        vectorised(Values { tile, kernel: self.kernel, values: &mut values });
+        vectorised(Values { tile, kernel: self.kernel, origin: 0.0, diagonal: false, values: &mut values });
         Ok(values)
     }
 
@@ -152,6 +152,6 @@ impl Work for Row<'_> {
             }
         }
         let tile = Tile { dots, xx: &self.x.norms, yy: &self.columns.norms };
-        Values { tile, kernel: self.kernel, values: self.values }.run::<FMA>();
+        Values { tile, kernel: self.kernel, origin: 0.0, diagonal: false, values: self.values }.run::<FMA>();
     }
 }

@@ -13,7 +13,7 @@ pub(crate) struct Panel<T> {
 
 /// The same transposed: shape (d, columns), which the matrix product reads fastest on its right side.
 #[derive(Default)]
-pub(super) struct ColumnPanel<T> {
+pub(crate) struct ColumnPanel<T> {
     pub data: Vec<T>,
     pub norms: Vec<T>,
     strip: Vec<T>,
@@ -159,7 +159,7 @@ pub(crate) unsafe fn product<T: Real>(
 /// # Safety
 /// The strides must stay inside the slices.
 #[expect(clippy::too_many_arguments, reason = "three matrices, each with its strides")]
-pub(super) unsafe fn add_product<T: Real>(
+pub(crate) unsafe fn add_product<T: Real>(
     (m, n, k): (usize, usize, usize),
     add: bool,
     c: &mut [T],
@@ -195,7 +195,7 @@ pub(super) unsafe fn add_product<T: Real>(
 }
 
 /// The mean of the points, in double precision.
-pub(super) fn mean(points: &Points) -> Vec<f64> {
+pub(crate) fn mean(points: &Points) -> Vec<f64> {
     fn add<T: Real>(values: &[T], d: usize) -> Vec<f64> {
         let mut sums = vec![0.0; d];
         for row in values.chunks_exact(d) {

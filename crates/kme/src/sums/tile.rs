@@ -102,11 +102,15 @@ impl<T: Real> Work for Sums<'_, T> {
     }
 }
 
-/// The kernel values of a tile themselves.
+/// Kernel values minus an origin, written beside the inner products, which stay for the next kernel.
 pub(crate) struct Values<'a, T> {
     pub tile: Tile<'a, T>,
     pub kernel: &'a Kernel,
-    /// Receives k(xᵢ,yⱼ): shape (rows, columns).
+    /// A constant that is subtracted from every value.
+    pub origin: f64,
+    /// Whether the tile lies on the diagonal of a symmetric matrix; its own diagonal then becomes 0.
+    pub diagonal: bool,
+    /// Receives the values, in the shape of the tile.
     pub values: &'a mut [T],
 }
 
@@ -115,12 +119,16 @@ impl<T: Real> Work for Values<'_, T> {
 
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        let Tile { dots, xx, yy } = self.tile;
-        let rows = dots.chunks_exact(yy.len()).zip(self.values.chunks_exact_mut(yy.len())).zip(xx);
-        for ((dots, values), &xx) in rows {
-            values.fill(T::default());
+        let tile = self.tile;
+        let width = tile.yy.len();
+        let rows = tile.dots.chunks_exact(width).zip(self.values.chunks_exact_mut(width));
+        for (i, ((dots, values), xx)) in rows.zip(tile.xx).enumerate() {
+            values.fill(T::narrow(-self.origin));
             for &(weight, form) in self.kernel.terms() {
-                each_form!(form, add_values::<T, FMA>(weight, dots, xx, yy, values));
+                each_form!(form, add_values::<T, FMA>(weight, dots, *xx, tile.yy, values));
+            }
+            if self.diagonal {
+                values[i] = T::default();
             }
         }
     }
