@@ -40,6 +40,7 @@ pub mod io;
 pub mod kernel;
 pub mod neighbours;
 pub mod points;
+pub mod reduce;
 pub mod rng;
 pub mod sums;
 

@@ -2,7 +2,8 @@
 
 use kme::discrepancy::{Estimator, kid, median_distance};
 use kme::inference::{
-    DEFAULT_FLOOR, Marginals, Permutations, aggregated, block, collection, linear, memorisation, three_sample, two_sample,
+    DEFAULT_FLOOR, Marginals, Permutations, aggregated, block, collection, linear, memorisation, three_sample,
+    two_sample,
 };
 use kme::points::Data;
 use kme::rng::{Rng, stream};
@@ -99,7 +100,12 @@ fn the_permutation_test_has_its_level() {
 
 #[test]
 fn the_aggregated_test_has_its_level() {
-    for text in ["default", "gaussian:sigma=0.1|gaussian:sigma=1|gaussian:sigma=10", "rq:alpha=0.2|rq:alpha=5|energy", "poly:degree=3,gamma=1/d,coef=1|linear"] {
+    for text in [
+        "default",
+        "gaussian:sigma=0.1|gaussian:sigma=1|gaussian:sigma=10",
+        "rq:alpha=0.2|rq:alpha=5|energy",
+        "poly:degree=3,gamma=1/d,coef=1|linear",
+    ] {
         has_level(&format!("aggregated, {text}"), |i, rng| {
             let (x, y) = (draw(i as usize % 3, 20, 2, 0.0, rng), draw(i as usize % 3, 15, 2, 0.0, rng));
             let kernels = match text {
@@ -135,7 +141,9 @@ fn the_block_test_has_its_level() {
 
 #[test]
 fn the_three_sample_test_has_its_level() {
-    for text in ["gaussian:sigma=2", "laplacian:scale=2", "rq:alpha=0.2,0.5,1,2,5", "energy", "poly:degree=3,gamma=1/d,coef=1"] {
+    for text in
+        ["gaussian:sigma=2", "laplacian:scale=2", "rq:alpha=0.2,0.5,1,2,5", "energy", "poly:degree=3,gamma=1/d,coef=1"]
+    {
         for (n, m, l) in [(100, 100, 100), (150, 80, 120)] {
             has_level(&format!("three samples, {text}, {n} {m} {l}"), |_, rng| {
                 let (x, y, z) = (draw(0, n, 4, 0.0, rng), draw(0, m, 4, 0.4, rng), draw(0, l, 4, 0.4, rng));
@@ -178,7 +186,9 @@ fn the_three_sample_test_is_calibrated() {
         let empirical = all.iter().map(|(d, ..)| d * d).sum::<f64>() / count;
         let estimated = all.iter().map(|(_, v, _)| v).sum::<f64>() / count;
         let rejected = all.iter().filter(|(.., p)| *p < 0.1).count() as f64 / count;
-        println!("n {n}, d {d}, shift {shift}: variance {empirical:.3e} / {estimated:.3e}, {rejected:.3} rejected at 0.1");
+        println!(
+            "n {n}, d {d}, shift {shift}: variance {empirical:.3e} / {estimated:.3e}, {rejected:.3} rejected at 0.1"
+        );
         assert!((empirical / estimated - 1.0).abs() < 0.2);
         assert!((0.06..0.14).contains(&rejected));
     }

@@ -70,8 +70,7 @@ pub fn aggregated(kernels: &[Kernel], x: &Points, y: &Points, permutations: &Per
     });
     let components: Vec<Component> = components.collect();
     let p_value = corrected(&best[0]);
-    let outcome =
-        Outcome { statistic: share(best[0].rank), p_value, null: Null::Permutations(permutations.count) };
+    let outcome = Outcome { statistic: share(best[0].rank), p_value, null: Null::Permutations(permutations.count) };
     Ok(Aggregated { outcome, components })
 }
 

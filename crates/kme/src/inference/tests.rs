@@ -122,7 +122,9 @@ fn the_aggregated_p_value_is_that_of_its_definition() {
         assert_eq!(own, scores.iter().map(|s| p(&s[0])).collect::<Vec<_>>());
         // A kernel rejects at some level exactly when the test does.
         assert_eq!(own.iter().copied().fold(1.0, f64::min), found.outcome.p_value);
-        assert!(found.components.iter().all(|c| c.p_value >= c.own_p_value && c.own_p_value >= found.outcome.statistic));
+        assert!(
+            found.components.iter().all(|c| c.p_value >= c.own_p_value && c.own_p_value >= found.outcome.statistic)
+        );
     }
 }
 
@@ -255,9 +257,12 @@ fn neighbours_are_those_of_a_plain_loop() {
 fn the_memorisation_statistic_is_that_of_its_definition() {
     let mut rng = stream(7, "inference", 0);
     let (train, held_out) = (sample(40, 3, 0.0, &mut rng), sample(25, 3, 0.0, &mut rng));
-    let samples =
-        Points::concat(&[&sample(30, 3, 0.0, &mut rng), &train.select(&[3, 9]).unwrap(), &held_out.select(&[7]).unwrap()])
-            .unwrap();
+    let samples = Points::concat(&[
+        &sample(30, 3, 0.0, &mut rng),
+        &train.select(&[3, 9]).unwrap(),
+        &held_out.select(&[7]).unwrap(),
+    ])
+    .unwrap();
     let pooled = Points::concat(&[&train, &held_out]).unwrap();
     let (mut at_train, mut all) = (0.0, 0.0);
     for i in 0..33 {

@@ -31,10 +31,16 @@ impl<T: Real> Panel<T> {
 
     /// The inner products of all rows with all columns of `other`, into `out` of shape (rows, columns).
     pub(super) fn inner_products(&self, other: &ColumnPanel<T>, out: &mut [T]) {
-        let (m, n, k) = (self.norms.len(), other.norms.len(), self.d);
-        assert!(self.data.len() == m * k && other.data.len() == n * k && out.len() == m * n);
+        self.inner_products_of(0..self.norms.len(), other, out);
+    }
+
+    /// [`Self::inner_products`] of some rows.
+    pub(super) fn inner_products_of(&self, rows: Range<usize>, other: &ColumnPanel<T>, out: &mut [T]) {
+        let (m, n, k) = (rows.len(), other.norms.len(), self.d);
+        let data = &self.data[rows.start * k..rows.end * k];
+        assert!(other.data.len() == n * k && out.len() == m * n);
         // SAFETY: the lengths were checked, and the strides describe row-major matrices of these shapes.
-        unsafe { product((m, n, k), out, (1, n), &self.data, (1, k), &other.data, (1, n)) };
+        unsafe { product((m, n, k), out, (1, n), data, (1, k), &other.data, (1, n)) };
     }
 }
 
