@@ -144,11 +144,8 @@ fn sum<T: Real>(kernels: &[Kernel], z: &Points, labels: &Labels, origins: &[f64]
     let sides = Sides::<T>::new(z, z, centre);
     let work = |task: &Task| {
         let (rows, columns) = (task.rows(n), task.columns(n));
-        let partial = || Partial {
-            rows: vec![0.0; rows.len()],
-            columns: vec![0.0; columns.len()],
-            forms: vec![0.0; count],
-        };
+        let partial =
+            || Partial { rows: vec![0.0; rows.len()], columns: vec![0.0; columns.len()], forms: vec![0.0; count] };
         let mut partials: Vec<Partial> = kernels.iter().map(|_| partial()).collect();
         let mut products = Products::<T>::default();
         let mut values = Vec::new();
