@@ -63,6 +63,7 @@ pub enum Verb {
     Embed(verbs::embed::Arguments),
     Merge(verbs::merge::Arguments),
     Eval(verbs::eval::Arguments),
+    Test(verbs::test::Arguments),
     Train(verbs::train::Arguments),
     Sample(verbs::sample::Arguments),
     Match(verbs::matching::Arguments),

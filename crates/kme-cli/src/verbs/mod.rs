@@ -7,6 +7,7 @@ pub mod matching;
 pub mod merge;
 pub mod models;
 pub mod sample;
+pub mod test;
 pub mod train;
 
 use crate::arguments::{Arguments, Verb};
@@ -37,6 +38,7 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         Verb::Embed(verb) => embed::run(verb, global),
         Verb::Merge(verb) => merge::run(verb, global),
         Verb::Eval(verb) => eval::run(verb, global),
+        Verb::Test(verb) => test::run(verb, global),
         Verb::Train(verb) => train::run(verb, global),
         Verb::Sample(verb) => sample::run(verb, global),
         Verb::Match(verb) => matching::run(verb, global),
