@@ -1,6 +1,6 @@
 //! Feature maps φ: pictures (n, c, h, w) → points (n, d).
 
-use crate::image::{Colour, Images, Resize};
+use crate::image::{Colour, Images, Protocol, Resize};
 use crate::loss::flat;
 use crate::model::{Classifier, rows_of};
 use crate::net::{Mode, Net, Place};
@@ -20,12 +20,13 @@ pub enum FeatureMap {
 
 /// A frozen network whose output is a feature vector.
 ///
-/// Pictures are brought to its input's channels and size (antialiased bicubic, centre crop). Batch normalisation uses its
-/// running statistics, and batches always have the same size, so that the features of a picture depend on that picture alone.
+/// Pictures are brought to its input's channels and size by its [`Protocol`]. Batch normalisation uses its running
+/// statistics, and batches always have the same size, so that the features of a picture depend on that picture alone.
 #[derive(Clone, Debug)]
 pub struct Extractor {
     net: Net,
     identity: FeatureIdentity,
+    resize: Resize,
 }
 
 impl Extractor {
@@ -36,20 +37,23 @@ impl Extractor {
         Ok(Self {
             identity: FeatureIdentity {
                 name: format!("{name}/layer{}", classifier.features_after),
-                protocol: format!(
-                    "{c}x{h}x{w}, antialiased bicubic, centre crop, range 0 to 1, running batch-norm statistics"
-                ),
+                protocol: Self::protocol([c, h, w], Protocol::default()),
                 sha256: Some(classifier.sha256.clone()),
             },
+            resize: Resize::new(h, w)?,
             net,
         })
     }
 
+    /// What is done to pictures and by the network, as results record it.
+    fn protocol([c, h, w]: [usize; 3], resize: Protocol) -> String {
+        format!("{c}x{h}x{w}, {resize}, range 0 to 1, running batch-norm statistics")
+    }
+
     /// The pictures as the network wants them.
     fn fitted(&self, images: &Images) -> Result<Images> {
-        let [c, h, w] = self.net.input();
-        let images = images.to_colour(Colour::from_channels(c)?);
-        if [images.height(), images.width()] == [h, w] { Ok(images) } else { Resize::new(h, w)?.apply(&images) }
+        let [c, ..] = self.net.input();
+        self.resize.bring(images.to_colour(Colour::from_channels(c)?))
     }
 
     fn features(&self, images: &Images) -> Result<Points> {
@@ -97,6 +101,23 @@ impl FeatureMap {
             Self::Pixels => None,
             Self::Network(extractor) => Some(extractor.net.input()),
         }
+    }
+
+    /// How pictures are brought to [`input`](Self::input).
+    pub fn resize(&self) -> Option<Resize> {
+        match self {
+            Self::Pixels => None,
+            Self::Network(extractor) => Some(extractor.resize),
+        }
+    }
+
+    /// The same map with another way to bring pictures to the network's size. Pixels have no size of their own.
+    pub fn with_resize(mut self, protocol: Protocol) -> Self {
+        if let Self::Network(extractor) = &mut self {
+            extractor.resize = extractor.resize.with(protocol);
+            extractor.identity.protocol = Extractor::protocol(extractor.net.input(), protocol);
+        }
+        self
     }
 
     /// The feature map of this name: `pixels`, or a classifier by its model name or file.
