@@ -542,7 +542,7 @@ fn report(finding: &Finding, test: &Test, question: Question, global: &Global, s
         text.push('\n');
         text.push_str(&finding.table);
     }
-    let side = |i: usize| json!({ "source": test.texts[i], "fingerprint": test.samples[i].fingerprint });
+    let side = |i: usize| test.samples[i].provenance(&test.texts[i]);
     let mut object = finding.json.clone();
     object.extend(fields(json!({
         "statistic": statistic,

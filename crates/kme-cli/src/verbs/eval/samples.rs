@@ -101,12 +101,8 @@ fn read(sources: &mut Sources, i: usize) -> Result<Side> {
         return Ok(Side { text, content: Content::Statistics(statistics.clone()), origin });
     }
     let sample = sources.read(i, None)?;
-    let origin = json!({
-        "source": text,
-        "weighted": sample.weights.is_some(),
-        "fingerprint": sample.fingerprint,
-        "sha256": digest(&sample),
-    });
+    let mut origin = sample.provenance(&text);
+    origin["sha256"] = digest(&sample).into();
     Ok(Side { text, content: Content::Sample(sample), origin })
 }
 
