@@ -10,6 +10,7 @@ mod variance;
 mod witness;
 
 pub use median::median_distance;
+pub(crate) use median::some_distances;
 pub use witness::Witness;
 
 use crate::kernel::{Form, Kernel};
@@ -18,7 +19,7 @@ use crate::sums::{self, Precision};
 use crate::{Error, Result, rng};
 use std::fmt;
 use std::str::FromStr;
-use variance::Variance;
+pub(crate) use variance::Variance;
 
 /// Points with optional weights; weights are divided by their sum.
 #[derive(Clone, Copy, Debug)]
@@ -204,10 +205,7 @@ fn unweighted(
     if estimator == Estimator::UStatistic && x.len() != y.len() {
         return Err(Error::mismatch("number of points", x.len(), y.len(), "the u-statistic needs equal numbers"));
     }
-    let origin = typical_value(kernel, x, y, precision)?;
-    let xx = sums::within_marginals(kernel, x, origin, precision)?;
-    let yy = sums::within_marginals(kernel, y, origin, precision)?;
-    let xy = sums::cross_marginals(kernel, x, y, origin, precision)?;
+    let Marginals { origin, xx, yy, xy } = Marginals::new(kernel, x, y, precision)?;
     let (n, m) = (x.len() as f64, y.len() as f64);
     let sum = |values: &[f64]| values.iter().sum::<f64>();
     let value = match estimator {
@@ -220,7 +218,7 @@ fn unweighted(
             let same: f64 = sums::pairs(kernel, x, y, &same)?.iter().map(|k| k - origin).sum();
             (sum(&xx.rows) + sum(&yy.rows) - 2.0 * (sum(&xy.rows) - same)) / (n * (n - 1.0))
         }
-        _ => sum(&xx.rows) / (n * (n - 1.0)) + sum(&yy.rows) / (m * (m - 1.0)) - 2.0 * sum(&xy.rows) / (n * m),
+        _ => unbiased(&xx, &yy, &xy),
     };
     let standard_error = Variance::estimate(&xx, &yy, &xy).and_then(|v| match estimator {
         Estimator::UStatistic => v.of_u_statistic(n).standard_error(),
@@ -229,9 +227,46 @@ fn unweighted(
     Ok((value, standard_error))
 }
 
+/// The unbiased MMD² of points without weights, with the parts of its variance.
+pub(crate) fn unbiased_with_variance(
+    kernel: &Kernel,
+    x: &Points,
+    y: &Points,
+    precision: Precision,
+) -> Result<(f64, Option<Variance>)> {
+    let Marginals { xx, yy, xy, .. } = Marginals::new(kernel, x, y, precision)?;
+    Ok((unbiased(&xx, &yy, &xy), Variance::estimate(&xx, &yy, &xy)))
+}
+
+/// The marginal sums of the three Gram matrices, all minus the same origin.
+struct Marginals {
+    origin: f64,
+    xx: sums::WithinMarginals,
+    yy: sums::WithinMarginals,
+    xy: sums::CrossMarginals,
+}
+
+impl Marginals {
+    fn new(kernel: &Kernel, x: &Points, y: &Points, precision: Precision) -> Result<Self> {
+        let origin = typical_value(kernel, x, y, precision)?;
+        Ok(Self {
+            origin,
+            xx: sums::within_marginals(kernel, x, origin, precision)?,
+            yy: sums::within_marginals(kernel, y, origin, precision)?,
+            xy: sums::cross_marginals(kernel, x, y, origin, precision)?,
+        })
+    }
+}
+
+fn unbiased(xx: &sums::WithinMarginals, yy: &sums::WithinMarginals, xy: &sums::CrossMarginals) -> f64 {
+    let (n, m) = (xx.rows.len() as f64, yy.rows.len() as f64);
+    let sum = |values: &[f64]| values.iter().sum::<f64>();
+    sum(&xx.rows) / (n * (n - 1.0)) + sum(&yy.rows) / (m * (m - 1.0)) - 2.0 * sum(&xy.rows) / (n * m)
+}
+
 /// Roughly the mean of k(x,y), from a few points: MMD² is the same for k and k − constant, but small differences of
 /// large sums are not.
-fn typical_value(kernel: &Kernel, x: &Points, y: &Points, precision: Precision) -> Result<f64> {
+pub(crate) fn typical_value(kernel: &Kernel, x: &Points, y: &Points, precision: Precision) -> Result<f64> {
     const FEW: usize = 64;
     let (n, m) = (x.len(), y.len());
     let some: Vec<(usize, usize)> = (0..FEW).map(|i| (i * n / FEW, i * m / FEW)).collect();

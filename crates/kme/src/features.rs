@@ -5,10 +5,9 @@
 
 use crate::arith::{Arith, Lane};
 use crate::points::{Data, Points, check_dim};
-use crate::rng::{Rng, stream};
+use crate::rng::{Rng, stream, uniform};
 use crate::sums::{Panel, product};
 use crate::{Error, Result};
-use rand_xoshiro::rand_core::Rng as _;
 use rayon::prelude::*;
 use std::f64::consts::TAU;
 
@@ -189,11 +188,6 @@ impl RandomFeatures {
 
 /// Points that are mapped together.
 const BLOCK: usize = 64;
-
-/// A number in [0, 1) from the upper 53 bits.
-fn uniform(rng: &mut Rng) -> f64 {
-    (rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
-}
 
 /// Two independent standard normal numbers by Marsaglia's polar method.
 ///

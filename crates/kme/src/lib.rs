@@ -2,7 +2,7 @@
 //! their points.
 //!
 //! This crate holds the statistics and needs no neural network: kernels, weighted samples, the engine that sums
-//! kernel values, embeddings with their file format, and estimators of the maximum mean discrepancy (MMD).
+//! kernel values, embeddings with their file format, estimators of the maximum mean discrepancy (MMD), and tests.
 //!
 //! # Example
 //! ```
@@ -33,10 +33,14 @@ pub mod arith;
 pub mod discrepancy;
 pub mod embedding;
 pub mod error;
+pub mod evaluate;
 pub mod features;
+pub mod inference;
 pub mod io;
 pub mod kernel;
+pub mod neighbours;
 pub mod points;
+pub mod reduce;
 pub mod rng;
 pub mod sums;
 

@@ -28,6 +28,11 @@ pub(crate) fn choose(rng: &mut Rng, total: usize, count: usize) -> Vec<usize> {
     chosen
 }
 
+/// A number in [0, 1), a multiple of 2⁻⁵³.
+pub(crate) fn uniform(rng: &mut Rng) -> f64 {
+    (rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
+}
+
 /// SplitMix64's output function.
 fn mix(x: u64) -> u64 {
     let mut z = x.wrapping_add(0x9e37_79b9_7f4a_7c15);

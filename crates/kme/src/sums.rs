@@ -15,6 +15,8 @@
 //!   as in `rq:alpha=1+linear`, nothing is moved: points far from the origin lose digits, so centre them beforehand.
 
 mod engine;
+mod gram;
+mod labels;
 mod moments;
 mod panel;
 mod sides;
@@ -27,8 +29,15 @@ mod tile;
 use crate::kernel::{Kernel, Pair};
 use crate::points::Points;
 use crate::{Error, Result};
-pub(crate) use panel::{Panel, product};
+pub(crate) use engine::{Distances, for_each_distance};
+pub(crate) use gram::Gram;
+pub(crate) use labels::{Labels, labelled};
+pub(crate) use panel::{Panel, add_product, mean, product};
 use rayon::prelude::*;
+pub(crate) use sides::Sides;
+pub(crate) use simd::{Real, vectorised};
+pub(crate) use sweep::{WAVE, sweep, tasks};
+pub(crate) use tile::{SquaredDistances, Tile};
 
 /// The arithmetic in which kernels are evaluated. Sums are in double precision always.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -200,11 +209,37 @@ pub fn gradients(kernel: &Kernel, x: &Points, y: &Points, v: Option<&[f64]>, pre
     let v = weights(y, v)?;
     x.check_same_dim(y)?;
     let gradients = match precision {
-        Precision::F64 => engine::gradients::<f64>(kernel, x, y, &v),
-        Precision::F32 => engine::gradients::<f32>(kernel, x, y, &v),
+        Precision::F64 => engine::gradients::<f64>(kernel, x, y, &v).0,
+        Precision::F32 => engine::gradients::<f32>(kernel, x, y, &v).0,
     };
     all_finite(kernel, precision, &gradients)?;
     Ok(gradients)
+}
+
+/// [`gradients`] in double precision, and beside them what the kernel pulls with, −2 Σⱼ vⱼ ∂k/∂‖x‖²(xᵢ,yⱼ): shape (n).
+///
+/// For a kernel κ(r²) with κ' < 0 the gradient is Σⱼ vⱼ·(−2κ')·(yⱼ − xᵢ), and this is the sum of the factors.
+pub(crate) fn pulls(kernel: &Kernel, x: &Points, y: &Points, v: Option<&[f64]>) -> Result<(Vec<f64>, Vec<f64>)> {
+    let v = weights(y, v)?;
+    x.check_same_dim(y)?;
+    let (gradients, along_x) = engine::gradients::<f64>(kernel, x, y, &v);
+    all_finite(kernel, Precision::F64, &gradients)?;
+    Ok((gradients, along_x.into_iter().map(|slope| -2.0 * slope).collect()))
+}
+
+/// The embedding Σⱼ wⱼ (k(·,xⱼ) − origin) of a sample at its own points, in double precision: shape (n). One triangle of
+/// pairs is computed.
+///
+/// *Shapes*: x (n, d), w (n).
+///
+/// # Errors
+/// When lengths differ, a weight is not finite, or a sum overflows.
+pub(crate) fn own_rows(kernel: &Kernel, x: &Points, w: &[f64], origin: f64) -> Result<Vec<f64>> {
+    let w = weights(x, Some(w))?;
+    let sums = symmetric(kernel, x, &w, Some(origin), Precision::F64);
+    let rows: Vec<f64> = sums.rows.iter().zip(&sums.diagonal).zip(&w).map(|((row, k), w)| row + w * k).collect();
+    all_finite(kernel, Precision::F64, &rows)?;
+    Ok(rows)
 }
 
 /// Row sums, column sums and squared sum of K_xy − origin.
@@ -272,6 +307,14 @@ pub fn pairs(kernel: &Kernel, x: &Points, y: &Points, pairs: &[(usize, usize)]) 
     Ok(values)
 }
 
+/// ‖xᵢ−yⱼ‖² for single pairs (i, j), from the differences in double precision; not finite where it overflows. The points must
+/// have one dimension, and the pairs must be among them.
+pub(crate) fn squared_distances(x: &Points, y: &Points, pairs: &[(usize, usize)]) -> Vec<f64> {
+    let row = |p: &Points, i: usize| Panel::<f64>::new(p, i..i + 1, None).data;
+    let squares = |(i, j): &(usize, usize)| row(x, *i).iter().zip(row(y, *j)).map(|(x, y)| (x - y).powi(2)).sum();
+    pairs.iter().map(squares).collect()
+}
+
 /// ‖xᵢ−xⱼ‖ for all i < j, in double precision, in no particular order. This is the one function whose memory grows as n².
 pub(crate) fn distances(x: &Points) -> Vec<f64> {
     engine::distances(x)
@@ -314,6 +357,11 @@ fn weights(points: &Points, weights: Option<&[f64]>) -> Result<Vec<f64>> {
 fn finite(kernel: &Kernel, precision: Precision, sum: f64) -> Result<f64> {
     all_finite(kernel, precision, &[sum])?;
     Ok(sum)
+}
+
+/// Whether sums in double precision are finite.
+pub(crate) fn finite_or_too_large(kernel: &Kernel, sums: &[f64]) -> Result<()> {
+    all_finite(kernel, Precision::F64, sums)
 }
 
 fn all_finite(kernel: &Kernel, precision: Precision, sums: &[f64]) -> Result<()> {

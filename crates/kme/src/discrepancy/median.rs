@@ -19,6 +19,25 @@ const MOST: usize = 2000;
 /// When there are fewer than two points, dimensions differ, or the median is zero (more than half of the pairs
 /// coincide).
 pub fn median_distance(samples: &[&Points]) -> Result<f64> {
+    let mut distances = some_distances(samples)?;
+    let count = distances.len();
+    let (below, &mut upper, _) = distances.select_nth_unstable_by(count / 2, f64::total_cmp);
+    let median = match count % 2 {
+        1 => upper,
+        _ => (below.iter().copied().fold(0.0, f64::max) + upper) / 2.0,
+    };
+    if median.is_finite() && median > 0.0 {
+        return Ok(median);
+    }
+    Err(Error::value(
+        "median distance of the points",
+        median,
+        "a number > 0; most points coincide or overflow, so give the length as a number",
+    ))
+}
+
+/// ‖z−z'‖ over the distinct pairs of all given points together, or of those that [`median_distance`] draws from them.
+pub(crate) fn some_distances(samples: &[&Points]) -> Result<Vec<f64>> {
     let total: usize = samples.iter().map(|s| s.len()).sum();
     if total < 2 {
         return Err(Error::value("number of points", total, "at least 2 for a median distance; give a number instead"));
@@ -34,19 +53,5 @@ pub fn median_distance(samples: &[&Points]) -> Result<f64> {
         }
         (chosen, start) = (others, start + sample.len());
     }
-    let mut distances = sums::distances(&Points::concat(&parts.iter().collect::<Vec<_>>())?);
-    let count = distances.len();
-    let (below, &mut upper, _) = distances.select_nth_unstable_by(count / 2, f64::total_cmp);
-    let median = match count % 2 {
-        1 => upper,
-        _ => (below.iter().copied().fold(0.0, f64::max) + upper) / 2.0,
-    };
-    if median.is_finite() && median > 0.0 {
-        return Ok(median);
-    }
-    Err(Error::value(
-        "median distance of the points",
-        median,
-        "a number > 0; most points coincide or overflow, so give the length as a number",
-    ))
+    Ok(sums::distances(&Points::concat(&parts.iter().collect::<Vec<_>>())?))
 }

@@ -14,7 +14,7 @@ use crate::sums::{CrossMarginals, WithinMarginals};
 /// Sutherland et al., "Generative models and model criticism via optimized MMD", ICLR 2017, appendix A, to first order
 /// (which takes squares of means where this takes means over distinct points).
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Variance {
+pub(crate) struct Variance {
     /// Var f(X)
     witness_x: f64,
     /// Var f(Y)
@@ -29,7 +29,7 @@ pub(super) struct Variance {
 
 /// The variance of an estimate for given numbers of points.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct VarianceAt {
+pub(crate) struct VarianceAt {
     /// The estimated variance, which may be negative.
     pub value: f64,
     /// The part that remains when P = Q, where the witness vanishes: no variance is smaller.
@@ -73,6 +73,18 @@ impl Variance {
         let (witness_y, within_y, fork_y) = side(yy, &xy.columns, xy.squares, &xy.rows);
         let square = xy.squares / (xy.rows.len() * xy.columns.len()) as f64;
         Some(Self { witness_x, witness_y, within_x, within_y, cross: square - fork_x - fork_y + c2 })
+    }
+
+    /// The mean of several estimates of the same parts; none of none.
+    pub fn mean(estimates: &[Self]) -> Option<Self> {
+        let mean = |part: fn(&Self) -> f64| estimates.iter().map(part).sum::<f64>() / estimates.len() as f64;
+        (!estimates.is_empty()).then(|| Self {
+            witness_x: mean(|v| v.witness_x),
+            witness_y: mean(|v| v.witness_y),
+            within_x: mean(|v| v.within_x),
+            within_y: mean(|v| v.within_y),
+            cross: mean(|v| v.cross),
+        })
     }
 
     /// The variance of the unbiased estimator for samples of n and m points.

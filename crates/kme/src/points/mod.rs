@@ -6,7 +6,7 @@
 mod array;
 mod csv;
 mod npy;
-mod npz;
+pub(crate) mod npz;
 mod read;
 pub(crate) mod safetensors;
 mod write;

@@ -16,9 +16,16 @@ use crate::{Error, Result, io};
 const BEST_COMPRESSION: u64 = 1032;
 
 /// Reads the sample in the array `member` of the archive at `path`, or in its only array that is a sample.
-pub(super) fn read(path: &Path, member: Option<&str>) -> Result<Points> {
+pub(crate) fn read(path: &Path, member: Option<&str>) -> Result<Points> {
     let (reader, _) = io::open(path)?;
     read_member(reader, member).map_err(|e| Error::file(path, e))
+}
+
+/// The names of the arrays in the archive at `path`.
+pub(crate) fn names(path: &Path) -> Result<Vec<String>> {
+    let (reader, _) = io::open(path)?;
+    let archive = ZipArchive::new(reader).map_err(|e| Error::file(path, fault(e)))?;
+    Ok(archive.file_names().filter_map(|n| Some(n.ok()?.strip_suffix(".npy")?.to_string())).collect())
 }
 
 fn read_member(reader: BufReader<File>, member: Option<&str>) -> Checked<Points> {

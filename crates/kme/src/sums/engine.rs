@@ -1,7 +1,7 @@
 //! The sums over all tiles, in one precision.
 
 use super::panel::mean;
-use super::sides::Sides;
+use super::sides::{Place, Sides};
 use super::simd::{Real, vectorised};
 use super::sweep::{BLOCK, Task, WAVE, sweep, tasks};
 use super::tile::{Slopes, SquaredDistances, Sums, Tile};
@@ -115,13 +115,14 @@ pub(super) fn diagonal<T: Real>(kernel: &Kernel, x: &Points, rows: Range<usize>,
     Panel::<T>::new(x, rows, None).norms.iter().map(|xx| kernel.diagonal(&xx.widen()) - origin).collect()
 }
 
-/// Σⱼ vⱼ ∇ₓk(xᵢ,yⱼ), shape (n, d).
-pub(super) fn gradients<T: Real>(kernel: &Kernel, x: &Points, y: &Points, v: &[f64]) -> Vec<f64> {
+/// Σⱼ vⱼ ∇ₓk(xᵢ,yⱼ), shape (n, d), and Σⱼ vⱼ ∂k/∂‖x‖²(xᵢ,yⱼ), shape (n).
+pub(super) fn gradients<T: Real>(kernel: &Kernel, x: &Points, y: &Points, v: &[f64]) -> (Vec<f64>, Vec<f64>) {
     let (n, m, d) = (x.len(), y.len(), x.dim());
     let sides = Sides::<T>::new(x, y, centre(kernel, y));
     let work = |task: &Task| {
         let rows = task.rows(n).len();
         let mut gradients = vec![0.0; rows * d];
+        let mut all_along_x = vec![0.0; rows];
         let mut along_x = vec![0.0; BLOCK];
         let mut part = vec![T::default(); BLOCK * d];
         sides.for_each_tile(task, |place, Tile { dots, xx, yy }, left, right| {
@@ -136,6 +137,7 @@ pub(super) fn gradients<T: Real>(kernel: &Kernel, x: &Points, y: &Points, v: &[f
                 product((rows, d, columns), part, (1, d), dots, (1, columns), &right.data, (columns, 1));
             }
             let first = place.rows_in_task.start;
+            add(&mut all_along_x[first..], along_x);
             let gradients = gradients[first * d..].chunks_exact_mut(d);
             let rows = gradients.zip(part.chunks_exact(d)).zip(left.data.chunks_exact(d)).zip(&*along_x);
             for (((gradient, part), x), along_x) in rows {
@@ -144,17 +146,18 @@ pub(super) fn gradients<T: Real>(kernel: &Kernel, x: &Points, y: &Points, v: &[f
                 }
             }
         });
-        gradients
+        (gradients, all_along_x)
     };
-    let mut gradients = vec![0.0; n * d];
+    let (mut gradients, mut along_x) = (vec![0.0; n * d], vec![0.0; n]);
     // Each result is a block of gradients, so few of them are held at a time. They are added in the order of the tasks,
     // so their number may depend on that of the threads.
     let wave = ((1 << 24) / (BLOCK * d)).clamp(rayon::current_num_threads().min(WAVE), WAVE);
-    sweep(&tasks(n, m, false, 1), wave, work, |task, part| {
+    sweep(&tasks(n, m, false, 1), wave, work, |task, (part, part_along_x)| {
         let rows = task.rows(n);
+        add(&mut along_x[rows.clone()], &part_along_x);
         add(&mut gradients[rows.start * d..rows.end * d], &part);
     });
-    gradients
+    (gradients, along_x)
 }
 
 /// ‖xᵢ−xⱼ‖ for all i < j, in double precision.
@@ -175,6 +178,48 @@ pub(super) fn distances(x: &Points) -> Vec<f64> {
     let mut all = Vec::with_capacity(n * (n - 1) / 2);
     sweep(&tasks(n, n, true, TALLEST), WAVE, work, |_, found| all.extend(found));
     all
+}
+
+/// Squared distances of a tile, with where it lies and the squared norms they were computed from.
+pub(crate) struct Distances<'a> {
+    pub rows: Range<usize>,
+    pub columns: Range<usize>,
+    pub rows_in_task: Range<usize>,
+    pub columns_in_task: Range<usize>,
+    /// ‖xᵢ−yⱼ‖², shape (rows, columns); with an error of a few ε·(‖xᵢ−c‖² + ‖yⱼ−c‖²).
+    pub squared: &'a [f64],
+    /// ‖xᵢ−c‖² for the centre c
+    pub xx: &'a [f64],
+    /// ‖yⱼ−c‖²
+    pub yy: &'a [f64],
+}
+
+/// Calls `visit` with all squared distances, tile by tile, and `add` with what came of each task, in their order; of
+/// one sample (`y` none) only tiles on and above the diagonal.
+///
+/// The state of a task starts as `start(rows, columns)` of the numbers of its points.
+pub(crate) fn for_each_distance<R: Send>(
+    x: &Points,
+    y: Option<&Points>,
+    centre: &[f64],
+    start: impl Fn(usize, usize) -> R + Sync,
+    visit: impl Fn(&mut R, Distances) + Sync,
+    mut add: impl FnMut(Range<usize>, Range<usize>, R),
+) {
+    let triangle = y.is_none();
+    let y = y.unwrap_or(x);
+    let (n, m) = (x.len(), y.len());
+    let sides = Sides::<f64>::new(x, y, Some(centre.to_vec()));
+    let work = |task: &Task| {
+        let mut state = start(task.rows(n).len(), task.columns(m).len());
+        sides.for_each_tile(task, |place, Tile { dots, xx, yy }, _, _| {
+            vectorised(SquaredDistances(Tile { dots: &mut *dots, xx, yy }));
+            let Place { rows, columns, rows_in_task, columns_in_task } = place;
+            visit(&mut state, Distances { rows, columns, rows_in_task, columns_in_task, squared: dots, xx, yy });
+        });
+        state
+    };
+    sweep(&tasks(n, m, triangle, TALLEST), WAVE, work, |task, state| add(task.rows(n), task.columns(m), state));
 }
 
 /// The point that is moved to the origin, where the kernel allows it.

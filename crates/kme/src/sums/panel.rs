@@ -13,7 +13,7 @@ pub(crate) struct Panel<T> {
 
 /// The same transposed: shape (d, columns), which the matrix product reads fastest on its right side.
 #[derive(Default)]
-pub(super) struct ColumnPanel<T> {
+pub(crate) struct ColumnPanel<T> {
     pub data: Vec<T>,
     pub norms: Vec<T>,
     strip: Vec<T>,
@@ -31,10 +31,16 @@ impl<T: Real> Panel<T> {
 
     /// The inner products of all rows with all columns of `other`, into `out` of shape (rows, columns).
     pub(super) fn inner_products(&self, other: &ColumnPanel<T>, out: &mut [T]) {
-        let (m, n, k) = (self.norms.len(), other.norms.len(), self.d);
-        assert!(self.data.len() == m * k && other.data.len() == n * k && out.len() == m * n);
+        self.inner_products_of(0..self.norms.len(), other, out);
+    }
+
+    /// [`Self::inner_products`] of some rows.
+    pub(super) fn inner_products_of(&self, rows: Range<usize>, other: &ColumnPanel<T>, out: &mut [T]) {
+        let (m, n, k) = (rows.len(), other.norms.len(), self.d);
+        let data = &self.data[rows.start * k..rows.end * k];
+        assert!(other.data.len() == n * k && out.len() == m * n);
         // SAFETY: the lengths were checked, and the strides describe row-major matrices of these shapes.
-        unsafe { product((m, n, k), out, (1, n), &self.data, (1, k), &other.data, (1, n)) };
+        unsafe { product((m, n, k), out, (1, n), data, (1, k), &other.data, (1, n)) };
     }
 }
 
@@ -153,7 +159,7 @@ pub(crate) unsafe fn product<T: Real>(
 /// # Safety
 /// The strides must stay inside the slices.
 #[expect(clippy::too_many_arguments, reason = "three matrices, each with its strides")]
-pub(super) unsafe fn add_product<T: Real>(
+pub(crate) unsafe fn add_product<T: Real>(
     (m, n, k): (usize, usize, usize),
     add: bool,
     c: &mut [T],
@@ -189,7 +195,7 @@ pub(super) unsafe fn add_product<T: Real>(
 }
 
 /// The mean of the points, in double precision.
-pub(super) fn mean(points: &Points) -> Vec<f64> {
+pub(crate) fn mean(points: &Points) -> Vec<f64> {
     fn add<T: Real>(values: &[T], d: usize) -> Vec<f64> {
         let mut sums = vec![0.0; d];
         for row in values.chunks_exact(d) {

@@ -102,6 +102,38 @@ impl<T: Real> Work for Sums<'_, T> {
     }
 }
 
+/// Kernel values minus an origin, written beside the inner products, which stay for the next kernel.
+pub(crate) struct Values<'a, T> {
+    pub tile: Tile<'a, T>,
+    pub kernel: &'a Kernel,
+    /// A constant that is subtracted from every value.
+    pub origin: f64,
+    /// Whether the tile lies on the diagonal of a symmetric matrix; its own diagonal then becomes 0.
+    pub diagonal: bool,
+    /// Receives the values, in the shape of the tile.
+    pub values: &'a mut [T],
+}
+
+impl<T: Real> Work for Values<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let tile = self.tile;
+        let width = tile.yy.len();
+        let rows = tile.dots.chunks_exact(width).zip(self.values.chunks_exact_mut(width));
+        for (i, ((dots, values), xx)) in rows.zip(tile.xx).enumerate() {
+            values.fill(T::narrow(-self.origin));
+            for &(weight, form) in self.kernel.terms() {
+                each_form!(form, add_values::<T, FMA>(weight, dots, *xx, tile.yy, values));
+            }
+            if self.diagonal {
+                values[i] = T::default();
+            }
+        }
+    }
+}
+
 /// Replaces the inner products by vⱼ·∂k/∂⟨x,y⟩ and sums vⱼ·∂k/∂‖x‖².
 pub(crate) struct Slopes<'a, T> {
     pub tile: Tile<'a, T>,

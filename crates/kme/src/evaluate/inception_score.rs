@@ -1,0 +1,98 @@
+//! The inception score.
+
+use super::numpy::RandomState;
+use super::{Protocol, mean_and_spread};
+use crate::points::Points;
+use crate::{Error, Result, rng};
+use rayon::prelude::*;
+
+/// The inception score of a sample of pictures.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct InceptionScore {
+    /// The mean over the splits; from 1 to the number of classes.
+    pub value: f64,
+    /// The standard deviation over the splits, divided by the root of their number less one: that of `value` over new
+    /// samples of the same size. None for one split.
+    pub standard_error: Option<f64>,
+    /// The standard deviation over the splits, divided by their number as NumPy's `std`: what is printed as ±.
+    pub spread: f64,
+    pub splits: usize,
+    /// The seed of the order of the images; none when they stay as they are.
+    pub seed: Option<u64>,
+    /// Number of images.
+    pub n: usize,
+    pub classes: usize,
+}
+
+/// The inception score exp(mean KL(p(y|x) ‖ p(y))), where p(y) is the mean of p(y|x) over a split; the mean of that over
+/// splits.
+///
+/// The images are shuffled first, since a folder may be sorted by class: by kme's own generator, or in
+/// [`Protocol::TorchFidelity`] by NumPy's with seed 2020, which gives torch-fidelity's numbers. In [`Protocol::Paper`]
+/// they stay as they are, as in the code of Salimans et al. clean-fid has no inception score. `seed` none is that of the
+/// protocol. The score grows with the images of a split: compare equal numbers only.
+///
+/// *Shapes*: logits (n, classes), one row an image, without softmax.
+///
+/// # Errors
+/// When there are fewer than 2 classes, no splits, fewer images than splits, or the protocol has no inception score.
+///
+/// *Reference*: Salimans et al., "Improved techniques for training GANs", NeurIPS 2016, §4.
+pub fn inception_score(
+    logits: &Points,
+    splits: usize,
+    protocol: Protocol,
+    seed: Option<u64>,
+) -> Result<InceptionScore> {
+    let (n, classes) = (logits.len(), logits.dim());
+    if classes < 2 {
+        return Err(Error::value("number of classes", classes, "at least 2: a row of logits for each image"));
+    }
+    if splits == 0 {
+        return Err(Error::value("number of splits (--splits)", splits, "at least 1"));
+    }
+    if n < splits {
+        let allowed = format!("at least the {splits} splits: give more images, or take --splits {n} or less");
+        return Err(Error::value("number of images", n, allowed));
+    }
+    let seed = seed.unwrap_or(protocol.default_seed());
+    let (order, seed) = match protocol {
+        Protocol::Full => (rng::choose(&mut rng::stream(seed, "inception score", 0), n, n), Some(seed)),
+        Protocol::TorchFidelity => (RandomState::new(seed)?.permutation(n), Some(seed)),
+        Protocol::Paper => ((0..n).collect(), None),
+        Protocol::CleanFid => {
+            let allowed = "full, torch-fidelity or paper for the inception score: clean-fid has none";
+            return Err(Error::value("protocol", protocol, allowed));
+        }
+    };
+    let scores: Vec<f64> =
+        (0..splits).into_par_iter().map(|i| of_split(logits, &order[i * n / splits..(i + 1) * n / splits])).collect();
+    let (value, spread) = mean_and_spread(&scores);
+    let standard_error = (splits > 1).then(|| spread / (splits as f64 - 1.0).sqrt());
+    Ok(InceptionScore { value, standard_error, spread, splits, seed, n, classes })
+}
+
+fn of_split(logits: &Points, images: &[usize]) -> f64 {
+    let classes = logits.dim();
+    let mut marginal = vec![0.0; classes];
+    let mut log_p = vec![0.0; classes];
+    // mean KL = Σ q·(−ln q) − mean Σ p·(−ln p) for the marginal q.
+    let mut negative_entropy = 0.0;
+    for &image in images {
+        for (c, l) in log_p.iter_mut().enumerate() {
+            *l = logits.data().get(image * classes + c);
+        }
+        let largest = log_p.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let normaliser = largest + log_p.iter().map(|l| (l - largest).exp()).sum::<f64>().ln();
+        for (q, l) in marginal.iter_mut().zip(&log_p) {
+            let log_p = l - normaliser;
+            let p = log_p.exp();
+            *q += p;
+            // Where p underflows to 0, p·ln p is 0 and not 0·∞.
+            negative_entropy += if p > 0.0 { p * log_p } else { 0.0 };
+        }
+    }
+    let count = images.len() as f64;
+    let cross: f64 = marginal.iter().map(|q| q / count).filter(|q| *q > 0.0).map(|q| q * q.ln()).sum();
+    (negative_entropy / count - cross).exp()
+}

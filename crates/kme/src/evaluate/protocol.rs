@@ -1,0 +1,60 @@
+//! The ways in which scores are computed elsewhere.
+
+use crate::{Error, Result};
+use std::fmt;
+use std::str::FromStr;
+
+/// Whose definition of a score is followed.
+///
+/// They differ in KID (which subsets of the points, and what is printed beside their mean) and in the inception score
+/// (which images make a split); FID, and precision and recall, are the same in all. Scores of different protocols must
+/// not be compared: a mean over subsets scatters more than the value on all points.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protocol {
+    /// All points, no subsets; the inception score shuffles the images by kme's own generator.
+    #[default]
+    Full,
+    /// torch-fidelity 0.4: 100 subsets of 1000 points without replacement, of the candidate first, drawn by NumPy's
+    /// Mersenne twister with seed 2020; mean and standard deviation over subsets. The same generator shuffles the images
+    /// of the inception score. With equal points the numbers are torch-fidelity's.
+    TorchFidelity,
+    /// clean-fid 0.1.35: as torch-fidelity, but subsets shrink to the smaller sample instead of failing, and no deviation is
+    /// printed. clean-fid draws from NumPy's global generator: its numbers are those after `numpy.random.seed(seed)`.
+    CleanFid,
+    /// Bińkowski et al., "Demystifying MMD GANs", 2018: 100 subsets of 1000 points without replacement; mean and standard
+    /// deviation over subsets. The subsets are drawn by kme's own generator.
+    Paper,
+}
+
+impl Protocol {
+    const ALL: [(Self, &'static str); 4] = [
+        (Self::Full, "full"),
+        (Self::TorchFidelity, "torch-fidelity"),
+        (Self::CleanFid, "clean-fid"),
+        (Self::Paper, "paper"),
+    ];
+
+    /// The seed when the user names none: torch-fidelity has one of its own.
+    pub fn default_seed(self) -> u64 {
+        if self == Self::TorchFidelity { 2020 } else { 0 }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let (_, name) = Self::ALL.iter().find(|(p, _)| p == self).expect("every protocol has a name");
+        f.write_str(name)
+    }
+}
+
+impl FromStr for Protocol {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match Self::ALL.iter().find(|(_, name)| *name == text) {
+            Some((protocol, _)) => Ok(*protocol),
+            None => Err(Error::value("protocol", text, "one of full, torch-fidelity, clean-fid, paper")),
+        }
+    }
+}

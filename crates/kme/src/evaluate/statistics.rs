@@ -1,0 +1,177 @@
+//! Mean and covariance of a sample, computed or read from the files of other tools.
+
+use crate::points::{Points, npz};
+use crate::sums::{Panel, add_product, mean};
+use crate::{Error, Result};
+use rayon::prelude::*;
+use std::path::Path;
+
+/// The mean and the covariance of a sample of points.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Statistics {
+    mean: Vec<f64>,
+    covariance: Vec<f64>,
+}
+
+/// How far the covariance may be from symmetric, as a part of its largest entry: files hold rounded numbers.
+const ASYMMETRY: f64 = 1e-5;
+
+impl Statistics {
+    /// A mean of shape (d) and a covariance of shape (d, d).
+    ///
+    /// # Errors
+    /// When the shapes do not fit, a number is not finite, or the covariance is not symmetric or has a negative variance.
+    pub fn new(mean: Vec<f64>, mut covariance: Vec<f64>) -> Result<Self> {
+        let d = mean.len();
+        if d == 0 || d.checked_mul(d) != Some(covariance.len()) {
+            let found = format!("{d} means and {} covariances", covariance.len());
+            return Err(Error::value(
+                "statistics",
+                found,
+                "a mean of shape (d,) and a covariance of shape (d, d), d ≥ 1",
+            ));
+        }
+        if let Some(x) = mean.iter().chain(&covariance).find(|x| !x.is_finite()) {
+            return Err(Error::value("statistics", x, "finite numbers"));
+        }
+        let largest = covariance.iter().fold(0.0_f64, |a, x| a.max(x.abs()));
+        for i in 0..d {
+            if covariance[i * d + i] < 0.0 {
+                let what = format!("variance of dimension {i}");
+                return Err(Error::value(what, covariance[i * d + i], "variances ≥ 0: this is no covariance"));
+            }
+            for j in 0..i {
+                let (a, b) = (covariance[i * d + j], covariance[j * d + i]);
+                if (a - b).abs() > ASYMMETRY * largest {
+                    return Err(Error::mismatch(
+                        format!("covariance of dimensions {i} and {j}"),
+                        a,
+                        b,
+                        "a covariance is symmetric",
+                    ));
+                }
+                covariance[i * d + j] = 0.5 * (a + b);
+                covariance[j * d + i] = covariance[i * d + j];
+            }
+        }
+        Ok(Self { mean, covariance })
+    }
+
+    /// x̄ = Σxᵢ/n and S = Σ(xᵢ−x̄)(xᵢ−x̄)ᵀ/(n−1), in double precision.
+    ///
+    /// Time is O(nd²), on all threads; memory O(d²) and a few thousand rows.
+    ///
+    /// # Errors
+    /// When there are fewer than 2 points, or a sum overflows.
+    pub fn of_points(points: &Points) -> Result<Self> {
+        check_count(points.len())?;
+        let mean = mean(points);
+        let covariance = covariance(points, &mean);
+        if covariance.iter().chain(&mean).any(|x| !x.is_finite()) {
+            return Err(Error::value("covariance of the points", "infinite", "finite sums: rescale the points"));
+        }
+        Ok(Self { mean, covariance })
+    }
+
+    /// Reads the arrays `mu` (d,) and `sigma` (d, d) of a `.npz` file, as pytorch-fid and clean-fid write them.
+    ///
+    /// # Errors
+    /// When there is no such file, it lacks one of them, or they are no statistics.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let mean = npz::read(path, Some("mu"))?;
+        let covariance = npz::read(path, Some("sigma"))?;
+        let (d, one) = (mean.len().max(mean.dim()), mean.len().min(mean.dim()));
+        if one != 1 || (covariance.len(), covariance.dim()) != (d, d) {
+            let shape = |p: &Points| format!("({}, {})", p.len(), p.dim());
+            let (mu, sigma) = (shape(&mean), shape(&covariance));
+            return Err(Error::file(
+                path,
+                format!("holds mu of shape {mu} and sigma of shape {sigma}; (d,) and (d, d) are read"),
+            ));
+        }
+        Self::new(mean.into_data().into_f64(), covariance.into_data().into_f64())
+            .map_err(|fault| Error::file(path, format!("holds no statistics: {fault}")))
+    }
+
+    /// Whether the file at `path` is a `.npz` file with arrays named `mu` and `sigma`.
+    pub fn is_file(path: impl AsRef<Path>) -> bool {
+        npz::names(path.as_ref()).is_ok_and(|names| ["mu", "sigma"].iter().all(|name| names.iter().any(|n| n == name)))
+    }
+
+    /// x̄, shape (d).
+    pub fn mean(&self) -> &[f64] {
+        &self.mean
+    }
+
+    /// S, shape (d, d), row after row.
+    pub fn covariance(&self) -> &[f64] {
+        &self.covariance
+    }
+
+    /// Dimension d.
+    pub fn dim(&self) -> usize {
+        self.mean.len()
+    }
+
+    pub(super) fn into_parts(self) -> (Vec<f64>, Vec<f64>) {
+        (self.mean, self.covariance)
+    }
+}
+
+/// Whether there is a covariance of n points.
+pub(super) fn check_count(n: usize) -> Result<()> {
+    match n {
+        0 | 1 => Err(Error::value("number of points", n, "at least 2, for a covariance")),
+        _ => Ok(()),
+    }
+}
+
+/// Columns of a block of the covariance.
+const BLOCK: usize = 256;
+
+/// Rows that are centred and multiplied at a time.
+const ROWS: usize = 1024;
+
+fn covariance(points: &Points, mean: &[f64]) -> Vec<f64> {
+    let (n, d) = (points.len(), points.dim());
+    let starts: Vec<usize> = (0..d).step_by(BLOCK).collect();
+    let size = |start: usize| BLOCK.min(d - start);
+    // The blocks on and above the diagonal. Each is summed over the rows in their order by one thread at a time, so the
+    // number of threads changes no bit.
+    let mut blocks: Vec<(usize, usize, Vec<f64>)> = starts
+        .iter()
+        .flat_map(|&i| starts.iter().filter(move |&&j| j >= i).map(move |&j| (i, j)))
+        .map(|(i, j)| (i, j, vec![0.0; size(i) * size(j)]))
+        .collect();
+    for first in (0..n).step_by(ROWS) {
+        let rows = first..(first + ROWS).min(n);
+        let strips: Vec<usize> = rows.clone().step_by(64).collect();
+        let panel: Vec<f64> = strips
+            .par_iter()
+            .flat_map_iter(|&i| Panel::<f64>::new(points, i..(i + 64).min(rows.end), Some(mean)).data)
+            .collect();
+        blocks.par_iter_mut().for_each(|(i, j, block)| {
+            let (height, width) = (size(*i), size(*j));
+            // SAFETY: the block is (height, width), row after row; its factors are columns of the panel, of shape (rows, d).
+            unsafe {
+                let shape = (height, width, rows.len());
+                add_product(shape, true, block, (1, width), &panel[*i..], (d, 1), &panel[*j..], (1, d));
+            }
+        });
+    }
+    let mut covariance = vec![0.0; d * d];
+    for (i, j, block) in &blocks {
+        for (r, row) in block.chunks_exact(size(*j)).enumerate() {
+            for (c, value) in row.iter().enumerate() {
+                let value = value / (n as f64 - 1.0);
+                // Within a block on the diagonal both triangles were computed; the upper one is taken for both.
+                if j + c >= i + r {
+                    covariance[(i + r) * d + j + c] = value;
+                    covariance[(j + c) * d + i + r] = value;
+                }
+            }
+        }
+    }
+    covariance
+}

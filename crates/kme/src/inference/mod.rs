@@ -1,0 +1,95 @@
+//! Hypothesis tests: are two distributions the same, which of two is nearer to a third, are samples copies?
+//!
+//! Each file is one test; each is a function of points that returns a struct with an [`Outcome`] and what is specific to
+//! the test.
+//!
+//! | test | null hypothesis H₀ | p-value | cost in pairs of points |
+//! |---|---|---|---|
+//! | [`two_sample`] | P = Q | permutations, exact | N² |
+//! | [`aggregated`] | P = Q | permutations, exact, adapted to the scale of the difference | N² for each kernel |
+//! | [`block`] | MMD(P,Q) = 0 | asymptotically normal | N·(points in a block) |
+//! | [`linear`] | MMD(P,Q) = 0 | asymptotically normal | N |
+//! | [`three_sample`] | MMD(P,Q) ≥ MMD(P,R) | asymptotically normal | n² |
+//! | [`memorisation`] | training and held-out points are exchangeable given the samples | permutations, exact | n·N |
+//!
+//! A test by permutations with B permutations has p = (b + 1)/(B + 1), where b counts the permuted statistics that are at
+//! least the observed one (ties count): under H₀ the observed labelling and the B random ones are exchangeable, so
+//! P(p ≤ α) ≤ α for every sample size, kernel and distribution, and p is never 0. Reference: Phipson, Smyth,
+//! "Permutation p-values should never be zero", 2010; Hemerik, Goeman, "Exact testing with random permutations", 2018.
+
+mod aggregated;
+mod block;
+mod linear;
+mod memorisation;
+mod nearest;
+mod permuted;
+#[cfg(test)]
+mod tests;
+mod three_sample;
+mod two_sample;
+
+pub use aggregated::{Aggregated, Component, aggregated, collection};
+pub use block::{Block, block, block_size};
+pub use linear::{Linear, linear};
+pub use memorisation::{Memorisation, Suspect, memorisation};
+pub use nearest::{Nearest, nearest};
+pub use permuted::Permutations;
+pub use three_sample::{DEFAULT_FLOOR, Marginals, ThreeSample, three_sample};
+pub use two_sample::{TwoSample, two_sample};
+
+use crate::{Error, Result};
+use statrs::distribution::{ContinuousCDF, Normal};
+
+/// What every test finds.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct Outcome {
+    /// The number whose size decides.
+    pub statistic: f64,
+    /// The probability, under the null hypothesis, of a statistic at least as extreme; in (0, 1].
+    pub p_value: f64,
+    /// Where the distribution of the statistic under the null hypothesis is taken from.
+    pub null: Null,
+}
+
+/// The distribution of a statistic under the null hypothesis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Null {
+    /// That of this many random permutations and the observed labelling.
+    Permutations(usize),
+    /// The standard normal law.
+    Normal,
+}
+
+impl Outcome {
+    /// Whether the null hypothesis is rejected at level `alpha`: p ≤ α.
+    pub fn rejects(&self, alpha: f64) -> bool {
+        self.p_value <= alpha
+    }
+
+    /// The outcome of a statistic that is standard normal under the null hypothesis and small when that is wrong.
+    fn lower_tail(statistic: f64) -> Self {
+        Self { statistic, p_value: normal_cdf(statistic), null: Null::Normal }
+    }
+
+    /// The outcome of a statistic that is standard normal under the null hypothesis and large when that is wrong.
+    fn upper_tail(statistic: f64) -> Self {
+        Self { p_value: normal_cdf(-statistic), ..Self::lower_tail(statistic) }
+    }
+}
+
+/// Φ(z), never 0: the tail beyond double precision counts as its smallest number.
+fn normal_cdf(z: f64) -> f64 {
+    Normal::standard().cdf(z).max(f64::MIN_POSITIVE)
+}
+
+/// The level of a test.
+///
+/// # Errors
+/// When it is not between 0 and 1.
+pub fn check_level(alpha: f64) -> Result<()> {
+    match alpha > 0.0 && alpha < 1.0 {
+        true => Ok(()),
+        false => Err(Error::value("alpha", alpha, "a level between 0 and 1, such as 0.05")),
+    }
+}

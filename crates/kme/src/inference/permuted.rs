@@ -1,0 +1,157 @@
+//! What all tests by permutation share: how many, the smallest p-value, counting.
+
+use super::{Null, Outcome, check_level};
+use crate::discrepancy::{Estimator, typical_value};
+use crate::kernel::Kernel;
+use crate::points::Points;
+use crate::sums::{self, Labels, Precision};
+use crate::{Error, Result};
+
+/// Random permutations of the pooled points.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Permutations {
+    /// B, the number of random permutations beside the observed labelling.
+    pub count: usize,
+    /// Permutation b is a function of the seed and b.
+    pub seed: u64,
+    /// The arithmetic of the kernels.
+    pub precision: Precision,
+}
+
+impl Default for Permutations {
+    /// 999 permutations of seed 0: the smallest p-value is 0.001.
+    fn default() -> Self {
+        Self { count: 999, seed: 0, precision: Precision::F64 }
+    }
+}
+
+impl Permutations {
+    /// The smallest p-value that groups of `n` and `m` points can reach.
+    ///
+    /// With B permutations it is 1/(B+1); with few points also about the share of those labellings that give the
+    /// observed statistic: 1/C(n+m, n), and twice that for n = m and a statistic that is the same when the groups are
+    /// exchanged.
+    pub fn smallest_p_value(&self, n: usize, m: usize, is_symmetric: bool) -> f64 {
+        let labellings: f64 = (1..=n.min(m)).map(|i| (n.max(m) + i) as f64 / i as f64).product();
+        let ties = if is_symmetric && n == m { 2.0 } else { 1.0 };
+        (1.0 / (self.count as f64 + 1.0)).max(ties / labellings)
+    }
+
+    /// Whether a test at level `alpha` could reject at all.
+    ///
+    /// # Errors
+    /// When α is no level, or below the smallest p-value that so many permutations or points can reach.
+    pub fn check(&self, alpha: f64, n: usize, m: usize, is_symmetric: bool) -> Result<()> {
+        check_level(alpha)?;
+        let fewest = (1.0 / alpha - 1e-9).ceil() as usize - 1;
+        if self.count < fewest {
+            let least = 1.0 / (self.count as f64 + 1.0);
+            return Err(Error::value(
+                "permutations",
+                self.count,
+                format!(
+                    "at least {fewest} for a level of {alpha}: p = (b+1)/(B+1) cannot be below {least:.3} with B = {}",
+                    self.count
+                ),
+            ));
+        }
+        let least = self.smallest_p_value(n, m, is_symmetric);
+        if least > alpha {
+            return Err(Error::value(
+                "number of points",
+                format!("{n} and {m}"),
+                format!(
+                    "more for a level of {alpha}: there are so few ways to split {} points that no p-value is below \
+                     {least:.3}",
+                    n + m
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// The observed labelling of n + m pooled points and the permuted ones.
+    pub(super) fn labels(&self, n: usize, m: usize, purpose: &str) -> Result<Labels> {
+        if self.count == 0 {
+            return Err(Error::value("permutations", 0, "at least 1; 999 give p-values down to 0.001"));
+        }
+        Labels::permuted(n + m, n, self.count, self.seed, purpose)
+    }
+
+    /// p = (b+1)/(B+1) for values of which the first was observed, with b the number of others that are at least it.
+    pub(super) fn outcome(&self, statistics: &[f64]) -> Outcome {
+        let count = at_least(statistics, statistics[0], self.tolerance(statistics));
+        Outcome {
+            statistic: statistics[0],
+            p_value: count as f64 / statistics.len() as f64,
+            null: Null::Permutations(self.count),
+        }
+    }
+
+    /// How far rounding may move equal statistics apart: those of a labelling and its mirror image, for example.
+    pub(super) fn tolerance(&self, statistics: &[f64]) -> f64 {
+        let largest = statistics.iter().fold(0.0_f64, |m, s| m.max(s.abs()));
+        largest
+            * match self.precision {
+                Precision::F64 => 1e-9,
+                Precision::F32 => 1e-5,
+            }
+    }
+}
+
+/// How many of the statistics are at least `bound`, where a difference within the tolerance is a tie.
+pub(super) fn at_least(statistics: &[f64], bound: f64, tolerance: f64) -> usize {
+    statistics.iter().filter(|s| **s >= bound - tolerance).count()
+}
+
+/// MMD² under the observed labelling and under every permuted one, for each kernel: shape (kernels, B + 1).
+///
+/// From A = Σ_{i≠j} sᵢsⱼk(zᵢ,zⱼ) of the first group, R = Σᵢ sᵢ Σ_{j≠i} k(zᵢ,zⱼ) and the total T, the sum between the groups
+/// is R − A and that within the second T − 2R + A; likewise for the diagonal.
+pub(super) fn mmd2_of_labellings(
+    kernels: &[Kernel],
+    x: &Points,
+    y: &Points,
+    estimator: Estimator,
+    permutations: &Permutations,
+) -> Result<Vec<Vec<f64>>> {
+    x.check_same_dim(y)?;
+    let (n, m) = (x.len(), y.len());
+    let is_biased = match estimator {
+        Estimator::Biased => true,
+        Estimator::Unbiased => false,
+        _ => return Err(Error::value("estimator", estimator, "biased or unbiased for a test by permutation")),
+    };
+    if !is_biased && n.min(m) < 2 {
+        return Err(Error::value("number of points", n.min(m), "at least 2 for the unbiased estimator"));
+    }
+    let labels = permutations.labels(n, m, "permutation")?;
+    let pooled = Points::concat(&[x, y])?;
+    let precision = permutations.precision;
+    // The same for every labelling: a statistic that knew the groups would not be exchangeable.
+    let origins = kernels.iter().map(|k| typical_value(k, &pooled, &reversed(&pooled)?, precision));
+    let origins = origins.collect::<Result<Vec<f64>>>()?;
+    let all = sums::labelled(kernels, &pooled, &labels, &origins, precision)?;
+    let (n, m) = (n as f64, m as f64);
+    let statistics = all.into_iter().map(|sums| {
+        let total: f64 = sums.rows.iter().sum();
+        let rows = labels.sums(&sums.rows);
+        let on_diagonal = if is_biased { labels.sums(&sums.diagonal) } else { vec![0.0; labels.count()] };
+        let diagonal: f64 = if is_biased { sums.diagonal.iter().sum() } else { 0.0 };
+        let of_labelling = |((within, row), on_diagonal): ((&f64, f64), f64)| {
+            let (xx, yy) = (within + on_diagonal, total - 2.0 * row + within + diagonal - on_diagonal);
+            let (xx, yy) = match is_biased {
+                true => (xx / (n * n), yy / (m * m)),
+                false => (xx / (n * (n - 1.0)), yy / (m * (m - 1.0))),
+            };
+            xx + yy - 2.0 * (row - within) / (n * m)
+        };
+        sums.forms.iter().zip(rows).zip(on_diagonal).map(of_labelling).collect()
+    });
+    Ok(statistics.collect())
+}
+
+/// A few of the points in reverse order, so that none meets itself or a neighbour.
+fn reversed(points: &Points) -> Result<Points> {
+    points.select(&(0..points.len()).rev().collect::<Vec<_>>())
+}

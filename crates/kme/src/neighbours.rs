@@ -1,0 +1,261 @@
+//! Nearest neighbours and balls around points, tile by tile: memory is O(n + m) beside the points.
+//!
+//! Distances come from matrix products, ‖x−y‖² = ‖x‖² + ‖y‖² − 2⟨x,y⟩, and so with a rounding error. Where that could
+//! decide whether a point is in a ball (at ties, as when one sample holds copies of points of the other), the distance is
+//! computed again from x − y. So an open ball leaves out exactly the points on its sphere.
+
+use crate::points::{Data, Points};
+use crate::sums::{Distances, for_each_distance, mean};
+use crate::{Error, Result};
+
+/// Distances whose squares differ by less than this part of ‖x‖² + ‖y‖² are compared exactly.
+const DOUBTFUL: f64 = 1e-12;
+
+/// A point and the squared distance to it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Neighbour {
+    pub index: usize,
+    /// ‖x − y‖², from the differences of the coordinates.
+    pub squared_distance: f64,
+}
+
+/// The nearest yⱼ of each xᵢ, the first of those that are equally near; shape (n).
+///
+/// *Shapes*: x (n, d), y (m, d).
+///
+/// # Errors
+/// When dimensions differ.
+pub fn nearest(x: &Points, y: &Points) -> Result<Vec<Neighbour>> {
+    x.check_same_dim(y)?;
+    let mut found = vec![Ranked::new(1); x.len()];
+    for_each_distance(
+        x,
+        Some(y),
+        &mean(y),
+        |rows, _| vec![Ranked::new(1); rows],
+        |nearest, tile| {
+            let width = tile.columns.len();
+            for (row, nearest) in tile.squared.chunks_exact(width).zip(&mut nearest[tile.rows_in_task]) {
+                nearest.extend(row, tile.columns.start);
+            }
+        },
+        |rows, _, part: Vec<Ranked>| merge(&mut found[rows], &part),
+    );
+    Ok(found.iter().enumerate().map(|(i, ranked)| neighbour(x, i, y, ranked.0[0].1)).collect())
+}
+
+/// The k-th nearest other point of each point of one sample; shape (n). Copies of a point are others.
+///
+/// *Shapes*: x (n, d).
+///
+/// # Errors
+/// When k is 0, or there are no k other points.
+pub fn kth_nearest(x: &Points, k: usize) -> Result<Vec<Neighbour>> {
+    let n = x.len();
+    if k == 0 || k >= n {
+        let allowed = format!("1 to {}, since there are {n} points: give more points, or a smaller k", n - 1);
+        return Err(Error::value("number of neighbours k", k, allowed));
+    }
+    let mut found = vec![Ranked::new(k); n];
+    for_each_distance(
+        x,
+        None,
+        &mean(x),
+        |rows, columns| (vec![Ranked::new(k); rows], vec![Ranked::new(k); columns]),
+        |(of_rows, of_columns), tile| {
+            let Distances { rows, columns, rows_in_task, columns_in_task, squared, .. } = tile;
+            let of_columns = &mut of_columns[columns_in_task];
+            let on_diagonal = rows == columns;
+            for (i, (row, of_row)) in squared.chunks_exact(columns.len()).zip(&mut of_rows[rows_in_task]).enumerate() {
+                match on_diagonal {
+                    true => {
+                        of_row.extend(&row[..i], columns.start);
+                        of_row.extend(&row[i + 1..], columns.start + i + 1);
+                    }
+                    // A tile off the diagonal stands for its mirror image too.
+                    false => {
+                        of_row.extend(row, columns.start);
+                        for (of_column, &r) in of_columns.iter_mut().zip(row) {
+                            of_column.push(r, rows.start + i);
+                        }
+                    }
+                }
+            }
+        },
+        |rows, columns, (of_rows, of_columns)| {
+            merge(&mut found[rows], &of_rows);
+            merge(&mut found[columns], &of_columns);
+        },
+    );
+    Ok(found.iter().enumerate().map(|(i, ranked)| neighbour(x, i, x, ranked.0[k - 1].1)).collect())
+}
+
+/// Which balls around one sample's points hold which points of another.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Balls {
+    /// For each point, the balls that hold it.
+    pub of_points: Vec<Count>,
+    /// For each ball, the points in it.
+    pub of_balls: Vec<Count>,
+}
+
+/// How many there are, and which if there is one only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    pub count: usize,
+    sum: usize,
+}
+
+impl Count {
+    /// The index of the only one.
+    pub fn only(self) -> Option<usize> {
+        (self.count == 1).then_some(self.sum)
+    }
+
+    fn add(&mut self, index: usize) {
+        self.count += 1;
+        self.sum = self.sum.wrapping_add(index);
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.count += other.count;
+        self.sum = self.sum.wrapping_add(other.sum);
+    }
+}
+
+/// Balls around all points of two samples, and which of them hold points of the other sample.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mutual {
+    /// Open balls ‖x−y‖ < rᵢ around the xᵢ, and the yⱼ in them.
+    pub open_around_x: Balls,
+    /// Closed balls ‖x−y‖ ≤ rᵢ around the xᵢ, and the yⱼ in them.
+    pub closed_around_x: Balls,
+    /// Closed balls ‖x−y‖ ≤ sⱼ around the yⱼ, and the xᵢ in them.
+    pub closed_around_y: Balls,
+}
+
+/// All memberships of points of either sample in balls around points of the other, in one pass over the distances.
+///
+/// *Shapes*: x (n, d) with *squared* radii r² (n), y (m, d) with squared radii s² (m).
+///
+/// # Errors
+/// When dimensions differ, or there is not one radius for each point.
+pub fn mutual(x: &Points, x_radii: &[f64], y: &Points, y_radii: &[f64]) -> Result<Mutual> {
+    x.check_same_dim(y)?;
+    for (points, radii) in [(x, x_radii), (y, y_radii)] {
+        if points.len() != radii.len() {
+            return Err(Error::mismatch(
+                "number of radii",
+                radii.len(),
+                points.len(),
+                "give one radius for each point",
+            ));
+        }
+    }
+    let empty = |n, m| {
+        let balls = |points, balls| Balls {
+            of_points: vec![Count::default(); points],
+            of_balls: vec![Count::default(); balls],
+        };
+        Mutual { open_around_x: balls(m, n), closed_around_x: balls(m, n), closed_around_y: balls(n, m) }
+    };
+    let mut all = empty(x.len(), y.len());
+    let visit = |found: &mut Mutual, tile: Distances| {
+        let width = tile.columns.len();
+        for (i, row) in tile.squared.chunks_exact(width).enumerate() {
+            let (row_index, in_task) = (tile.rows.start + i, tile.rows_in_task.start + i);
+            let radius = x_radii[row_index];
+            for (j, &r) in row.iter().enumerate() {
+                let (column_index, column_in_task) = (tile.columns.start + j, tile.columns_in_task.start + j);
+                let doubt = DOUBTFUL * (tile.xx[i] + tile.yy[j]);
+                let other = y_radii[column_index];
+                if r - doubt > radius && r - doubt > other {
+                    continue;
+                }
+                let doubtful = (r - radius).abs() <= doubt || (r - other).abs() <= doubt;
+                let r = if doubtful { squared_distance(x, row_index, y, column_index) } else { r };
+                let put = |balls: &mut Balls, point: (usize, usize), ball: (usize, usize)| {
+                    balls.of_points[point.0].add(ball.1);
+                    balls.of_balls[ball.0].add(point.1);
+                };
+                let (of_x, of_y) = ((in_task, row_index), (column_in_task, column_index));
+                if r < radius {
+                    put(&mut found.open_around_x, of_y, of_x);
+                }
+                if r <= radius {
+                    put(&mut found.closed_around_x, of_y, of_x);
+                }
+                if r <= other {
+                    put(&mut found.closed_around_y, of_x, of_y);
+                }
+            }
+        }
+    };
+    for_each_distance(x, Some(y), &mean(x), empty, visit, |rows, columns, part| {
+        let add = |all: &mut [Count], part: &[Count]| all.iter_mut().zip(part).for_each(|(all, part)| all.merge(*part));
+        for (all, part) in
+            [(&mut all.open_around_x, &part.open_around_x), (&mut all.closed_around_x, &part.closed_around_x)]
+        {
+            add(&mut all.of_points[columns.clone()], &part.of_points);
+            add(&mut all.of_balls[rows.clone()], &part.of_balls);
+        }
+        add(&mut all.closed_around_y.of_points[rows], &part.closed_around_y.of_points);
+        add(&mut all.closed_around_y.of_balls[columns], &part.closed_around_y.of_balls);
+    });
+    Ok(all)
+}
+
+/// The k nearest so far: squared distance and index, ascending.
+#[derive(Clone)]
+struct Ranked(Vec<(f64, usize)>);
+
+impl Ranked {
+    fn new(k: usize) -> Self {
+        Self(vec![(f64::INFINITY, usize::MAX); k])
+    }
+
+    /// Takes a point in, if it is nearer than the last, or as near and of a smaller index.
+    fn push(&mut self, squared: f64, index: usize) {
+        let last = self.0.len() - 1;
+        if (squared, index) < self.0[last] {
+            let place = self.0.partition_point(|&entry| entry < (squared, index));
+            self.0.copy_within(place..last, place + 1);
+            self.0[place] = (squared, index);
+        }
+    }
+
+    /// Takes in points with the indices from `first` on.
+    fn extend(&mut self, squared: &[f64], first: usize) {
+        for (j, &r) in squared.iter().enumerate() {
+            self.push(r, first + j);
+        }
+    }
+}
+
+fn merge(all: &mut [Ranked], parts: &[Ranked]) {
+    for (all, part) in all.iter_mut().zip(parts) {
+        for &(r, index) in part.0.iter().filter(|(_, index)| *index != usize::MAX) {
+            all.push(r, index);
+        }
+    }
+}
+
+fn neighbour(x: &Points, i: usize, y: &Points, index: usize) -> Neighbour {
+    Neighbour { index, squared_distance: squared_distance(x, i, y, index) }
+}
+
+/// ‖xᵢ − yⱼ‖² from the differences.
+fn squared_distance(x: &Points, i: usize, y: &Points, j: usize) -> f64 {
+    fn sum(x: impl Iterator<Item = f64>, y: impl Iterator<Item = f64>) -> f64 {
+        x.zip(y).map(|(x, y)| (x - y) * (x - y)).sum()
+    }
+    let d = x.dim();
+    let (i, j) = (i * d..(i + 1) * d, j * d..(j + 1) * d);
+    let wide = |v: &f32| f64::from(*v);
+    match (x.data(), y.data()) {
+        (Data::F64(x), Data::F64(y)) => sum(x[i].iter().copied(), y[j].iter().copied()),
+        (Data::F64(x), Data::F32(y)) => sum(x[i].iter().copied(), y[j].iter().map(wide)),
+        (Data::F32(x), Data::F64(y)) => sum(x[i].iter().map(wide), y[j].iter().copied()),
+        (Data::F32(x), Data::F32(y)) => sum(x[i].iter().map(wide), y[j].iter().map(wide)),
+    }
+}
