@@ -5,6 +5,7 @@
 
 mod arguments;
 mod claim;
+mod extract;
 mod likes;
 mod output;
 mod progress;

@@ -1,18 +1,20 @@
 //! What a user names as a sample (pictures, points, an embedding, a generator), as weighted points.
 
 use crate::arguments::Global;
-use crate::{output, progress};
+use crate::extract::{Extraction, batch_size};
+use crate::output;
 use clap::Args;
 use kme::embedding::{AnyEmbedding, Expression, FeatureIdentity, Kind, MeanEmbedding};
-use kme::points::Data;
-use kme::{Embedding, Error, Kernel, Points, Result, rng};
-use kme_deep::data::{Form, Source};
+use kme::{Embedding, Error, Kernel, Points, Result};
+use kme_deep::cache::FeatureCache;
+use kme_deep::data::{Form, Skipped, Source};
 use kme_deep::feature::FeatureMap;
-use kme_deep::image::{Channels, Colour, Decoder, Images, Resize};
+use kme_deep::image::{Channels, Colour, Decoder, PROTOCOLS, Protocol, Resize};
 use kme_deep::model::Generator;
 use kme_deep::models::SHIPPED;
+use serde_json::{Value, json};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The kinds of sources, for the help of every verb that takes them.
 pub const HELP: &str = "\
@@ -54,15 +56,28 @@ pub struct SourceFlags {
     /// Feature map: identity for points; for pictures pixels, a classifier's name or file, or NETWORK[=FILE][:LAYER][:flat]
     #[arg(long, value_name = "FEATURES")]
     pub features: Option<String>,
-    /// Bring pictures to this size (antialiased bicubic, centre crop), for --features pixels
+    /// Bring pictures to this size, for --features pixels
     #[arg(long, value_name = "HxW", value_parser = Resize::parse)]
     pub size: Option<Resize>,
+    #[arg(long, value_name = "NAME", help = format!(
+        "How pictures are brought to their size: {PROTOCOLS} [default: that of the network; pillow-bicubic-crop with --size]"
+    ))]
+    pub resize: Option<Protocol>,
     /// Bring pictures to 1 (grey) or 3 (colour) channels, for --features pixels
     #[arg(long, value_name = "1|3", value_parser = colour)]
     pub channels: Option<Colour>,
     /// Pictures to draw from each source that is a generator
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub samples: usize,
+    /// Leave out pictures that cannot be read, and name them, instead of stopping
+    #[arg(long)]
+    pub skip_bad: bool,
+    /// Folder in which the features that a network computes are kept for the next time [default: the user's cache folder]
+    #[arg(long, value_name = "FOLDER")]
+    pub cache_dir: Option<PathBuf>,
+    /// Neither look for features that were computed before nor keep them
+    #[arg(long, conflicts_with = "cache_dir")]
+    pub no_cache: bool,
 }
 
 fn colour(text: &str) -> Result<Colour> {
@@ -91,6 +106,7 @@ pub struct Sources<'a> {
     pub all: Vec<Opened>,
     map: Option<FeatureMap>,
     form: Form,
+    cache: Option<FeatureCache>,
     flags: &'a SourceFlags,
     global: &'a Global,
 }
@@ -105,10 +121,21 @@ pub struct Sample {
     pub kernel: Option<Kernel>,
     /// SHA-256 over the files of a source of pictures.
     pub fingerprint: Option<String>,
+    /// Pictures that were left out since they cannot be read.
+    pub skipped: Vec<Skipped>,
 }
 
-/// Pictures that are decoded, or latents that are mapped, at one time.
-const BATCH: usize = 256;
+impl Sample {
+    /// What a result records of where the sample named `text` comes from.
+    pub fn provenance(&self, text: &str) -> Value {
+        json!({
+            "source": text,
+            "weighted": self.weights.is_some(),
+            "fingerprint": self.fingerprint,
+            "skipped": self.skipped,
+        })
+    }
+}
 
 /// Whether `text` is meant as a `.kme` file or an expression of such files.
 pub fn is_embedding(text: &str) -> bool {
@@ -232,16 +259,17 @@ impl<'a> Sources<'a> {
         let all = texts.map(|text| Opened::open(text, global)).collect::<Result<Vec<_>>>()?;
         let map = map(&all, flags, global)?;
         let form = form(map.as_ref(), flags)?;
-        Ok(Self { all, map, form, flags, global })
+        let cache = cache(map.as_ref(), flags)?;
+        Ok(Self { all, map, form, cache, flags, global })
     }
 
-    /// Number of points of source `i`, before it is read.
+    /// Number of points of source `i`, before it is read: pictures that will be left out count as well.
     ///
     /// # Errors
     /// When its pictures cannot be listed.
     pub fn count(&self, i: usize) -> Result<usize> {
         match &self.all[i].content {
-            Content::Pictures(source) => Ok(source.batches(&self.form, BATCH)?.total()),
+            Content::Pictures(source) => Ok(source.batches(&self.form, batch_size(&self.form))?.total()),
             Content::Points(points) => Ok(points.len()),
             Content::Embedding(embedding) => Ok(embedding.len()),
             Content::Mean(embedding) => Err(no_points(&self.all[i].text, embedding)),
@@ -271,6 +299,7 @@ impl<'a> Sources<'a> {
                 features: FeatureIdentity::identity(),
                 kernel: None,
                 fingerprint: None,
+                skipped: Vec::new(),
             }),
             Content::Embedding(embedding) => {
                 // Masses rather than weights, so that pooling samples pools them as they were.
@@ -284,86 +313,28 @@ impl<'a> Sources<'a> {
                     features: embedding.features().clone(),
                     kernel: Some(embedding.kernel().clone()),
                     fingerprint: None,
+                    skipped: Vec::new(),
                 })
             }
             Content::Mean(embedding) => Err(no_points(text, &embedding)),
             Content::Taken => Err(Error::value("source", text, "read once")),
-            Content::Pictures(source) => {
-                let mut batches = source.batches(&self.form, BATCH)?;
-                let mut total = batches.total();
-                if let Some(range) = range {
-                    total = range.len();
-                    batches = batches.within(range)?;
-                }
-                let mut sample = self.features(total, batches.by_ref().map(|batch| Ok(batch?.images)))?;
-                sample.fingerprint = batches.fingerprint();
-                Ok(sample)
-            }
-            Content::Generator(generator) => {
-                let (n, dim) = (self.flags.samples, generator.latent.dim);
-                // As `kme sample` draws them.
-                let latents = generator.latent.draw(n, &mut rng::stream(self.global.seed(), "sample", 0));
-                let range = range.unwrap_or(0..n);
-                let latents = &latents[range.start * dim..range.end * dim];
-                self.features(range.len(), latents.chunks(BATCH * dim).map(|z| self.draw(&generator, z)))
-            }
+            Content::Pictures(source) => self.extraction(text)?.pictures(&source, range),
+            Content::Generator(generator) => self.extraction(text)?.generated(&generator, self.flags.samples, range),
         }
+    }
+
+    /// How the pictures of the source `text` become points.
+    fn extraction<'s>(&'s self, text: &'s str) -> Result<Extraction<'s>> {
+        let Some(map) = &self.map else {
+            return Err(Error::value("--features", "identity", "a feature map of pictures"));
+        };
+        let skip_bad = self.flags.skip_bad;
+        Ok(Extraction { text, map, form: &self.form, cache: self.cache.as_ref(), skip_bad, global: self.global })
     }
 
     /// Whether source `i` is a combination, whose weights may have any sign.
     pub fn is_combination(&self, i: usize) -> bool {
         matches!(&self.all[i].content, Content::Embedding(e) if e.kind() == Kind::Combination)
-    }
-
-    /// The pictures of some latents, in the common form.
-    fn draw(&self, generator: &Generator, latents: &[f32]) -> Result<Images> {
-        let dim = generator.latent.dim;
-        // Filled up, since networks may round differently in batches of other sizes: so a shard has the same bits.
-        let mut filled = latents.to_vec();
-        filled.resize(BATCH * dim, 0.0);
-        let mut images = generator.pictures(&filled)?;
-        if latents.len() < filled.len() {
-            images = images.select(&(0..latents.len() / dim).collect::<Vec<_>>())?;
-        }
-        if let Channels::Convert(colour) = self.form.decoder.channels {
-            images = images.to_colour(colour);
-        }
-        match self.form.resize {
-            Some(resize) => resize.apply(&images),
-            None => Ok(images),
-        }
-    }
-
-    /// The features of pictures that come in batches, so that only their features are held in memory.
-    fn features(&self, total: usize, batches: impl Iterator<Item = Result<Images>>) -> Result<Sample> {
-        let Some(map) = &self.map else {
-            return Err(Error::value("--features", "identity", "a feature map of pictures"));
-        };
-        let bar = progress::bar(self.global, total as u64, "pictures");
-        let (mut data, mut n, mut shape) = (Vec::new(), 0, [0; 3]);
-        for images in batches {
-            let images = images?;
-            let [_, c, h, w] = images.shape();
-            shape = [c, h, w];
-            let points = map.features(&images)?;
-            if data.is_empty() {
-                data.reserve_exact(total.saturating_mul(points.dim()));
-            }
-            n += points.len();
-            match points.into_data() {
-                Data::F32(rows) => data.extend(rows),
-                Data::F64(rows) => data.extend(rows.into_iter().map(|x| x as f32)),
-            }
-            bar.set_position(n as u64);
-        }
-        bar.finish_and_clear();
-        Ok(Sample {
-            points: Points::new(n, data.len().checked_div(n).unwrap_or(0), Data::F32(data))?,
-            weights: None,
-            features: map.identity(shape),
-            kernel: None,
-            fingerprint: None,
-        })
     }
 }
 
@@ -380,12 +351,22 @@ fn no_points(text: &str, embedding: &MeanEmbedding) -> Error {
     Error::file(text, format!("holds the mean of {count} random features, not points; embed without --random-features"))
 }
 
-/// The feature map that the pictures among the sources go through.
+/// The feature map that the pictures among the sources go through, with the way to resize that was asked for.
 fn map(all: &[Opened], flags: &SourceFlags, global: &Global) -> Result<Option<FeatureMap>> {
+    let map = named_map(all, flags, global)?;
+    Ok(match flags.resize {
+        Some(protocol) => map.map(|map| map.with_resize(protocol)),
+        None => map,
+    })
+}
+
+/// The feature map that is named, or that one of the sources names.
+fn named_map(all: &[Opened], flags: &SourceFlags, global: &Global) -> Result<Option<FeatureMap>> {
     let is_picture = |o: &&Opened| matches!(o.content, Content::Pictures(_) | Content::Generator(_));
     let Some(first) = all.iter().find(is_picture) else {
-        if flags.size.is_some() || flags.channels.is_some() {
-            return Err(Error::value("--size and --channels", "given", "sources of pictures; there are none here"));
+        if flags.size.is_some() || flags.channels.is_some() || flags.resize.is_some() {
+            let allowed = "sources of pictures; there are none here";
+            return Err(Error::value("--size, --channels and --resize", "given", allowed));
         }
         check_name(all, flags.features.as_deref())?;
         return Ok(None);
@@ -432,18 +413,45 @@ fn check_name(all: &[Opened], name: Option<&str>) -> Result<()> {
     Ok(())
 }
 
+/// Where features are kept. Only those of networks are worth it.
+fn cache(map: Option<&FeatureMap>, flags: &SourceFlags) -> Result<Option<FeatureCache>> {
+    if flags.no_cache || map.is_none_or(|map| matches!(map, FeatureMap::Pixels)) {
+        return Ok(None);
+    }
+    match &flags.cache_dir {
+        Some(folder) => {
+            let cache = FeatureCache::new(folder.clone());
+            // What was asked for is checked before hours of work; the default is made when it is needed.
+            cache.prepare()?;
+            Ok(Some(cache))
+        }
+        None => Ok(FeatureCache::of_user()),
+    }
+}
+
 /// What pictures are brought to when they are read.
 fn form(map: Option<&FeatureMap>, flags: &SourceFlags) -> Result<Form> {
     let convert = |colour| Decoder::new(Channels::Convert(colour));
-    match map.and_then(FeatureMap::input) {
-        Some([c, h, w]) => {
+    match map.and_then(|map| Some((map.input()?, map.resize()))) {
+        Some(([c, h, w], resize)) => {
             if flags.size.is_some() || flags.channels.is_some() {
                 let why = format!("nothing here: this feature map itself brings pictures to {c}x{h}x{w}");
                 return Err(Error::value("--size and --channels", "given", why));
             }
-            Ok(Form { decoder: convert(Colour::from_channels(c)?), resize: Some(Resize::new(h, w)?) })
+            Ok(Form { decoder: convert(Colour::from_channels(c)?), resize })
         }
-        None => Ok(Form { decoder: flags.channels.map_or_else(Decoder::default, convert), resize: flags.size }),
+        None => {
+            let decoder = flags.channels.map_or_else(Decoder::default, convert);
+            let resize = match (flags.size, flags.resize) {
+                (Some(size), Some(protocol)) => Some(size.with(protocol)),
+                (None, Some(protocol)) => {
+                    let allowed = "given together with --size HEIGHTxWIDTH for --features pixels";
+                    return Err(Error::value("--resize", protocol, allowed));
+                }
+                (size, None) => size,
+            };
+            Ok(Form { decoder, resize })
+        }
     }
 }
 

@@ -40,6 +40,12 @@ fn place() -> Place {
     colour.write_png(0, &place.path("colour.png")).unwrap();
     let large = kme_deep::image::Images::new(1, 1, 30, 28, vec![0.5; 840]).unwrap();
     large.write_png(0, &place.path("large.png")).unwrap();
+    write("hostile.pth", b"\x80\x02cposix\nsystem\nX\x02\0\0\0ls\x85R.");
+    let jpeg = include_bytes!("golden/grey.jpg");
+    let mut zip = zip::ZipWriter::new(std::fs::File::create(place.path("cut.zip")).unwrap());
+    zip.start_file("cut.jpg", zip::write::SimpleFileOptions::default()).unwrap();
+    std::io::Write::write_all(&mut zip, &jpeg[..300]).unwrap();
+    zip.finish().unwrap();
     std::fs::create_dir(place.path("sizes")).unwrap();
     std::fs::copy(place.path("a/000.png"), place.path("sizes/a.png")).unwrap();
     std::fs::copy(place.path("large.png"), place.path("sizes/b.png")).unwrap();
@@ -62,6 +68,15 @@ fn bad_input_is_told_clearly() {
         ("eval text.npy y.npy", &["text.npy", "npy"]),
         ("eval cut.npy y.npy", &["cut.npy"]),
         ("eval cut.kme y.npy", &["cut.kme", "truncated"]),
+        ("eval cut.zip a --features pixels", &["cut.zip/cut.jpg", "cut off"]),
+        ("eval cut.zip a --features pixels --skip-bad", &["can be read = 0", "cut.jpg", "cut off"]),
+        (
+            "eval a/000.png a --features fashion-classifier --no-cache",
+            &["number of points of a/000.png = 1", "at least 2"],
+        ),
+        ("eval a a --features fashion-classifier --cache-dir x.npy", &["x.npy", "--cache-dir", "--no-cache"]),
+        ("eval a a --features fashion-classifier --cache-dir x.npy/sub", &["x.npy/sub", "--cache-dir"]),
+        ("eval a a --features fashion-classifier --cache-dir c --no-cache", &["--no-cache", "cannot be used with"]),
         ("eval nan.csv y.npy", &["nan.csv", "line 2"]),
         ("eval ragged.csv y.npy", &["ragged.csv"]),
         (
@@ -90,6 +105,12 @@ fn bad_input_is_told_clearly() {
         ("eval x.npy y.npy --features pixels", &["--features = pixels", "identity", "x.npy"]),
         ("eval a a --features fashion-classifier --size 8x8", &["--size", "1x28x28"]),
         ("eval a a --features pixels --size 0x8", &["--size", "0x8"]),
+        (
+            "eval a a --features pixels --size 8x8 --resize bicubic",
+            &["--resize", "bicubic", "clean-fid", "torch-bilinear"],
+        ),
+        ("eval a a --features pixels --resize clean-fid", &["--resize", "--size HEIGHTxWIDTH"]),
+        ("eval x.npy y.npy --resize clean-fid", &["--resize", "sources of pictures"]),
         ("eval a a --features pixels --channels 2", &["channels = 2", "1 (grey) or 3"]),
         ("eval x.npy y.npy --kernel gauss", &["--kernel", "gauss", "gaussian:sigma=2", "energy"]),
         ("eval x.npy y.npy --kernel gaussian:sigma=-1", &["sigma", "-1"]),
@@ -112,6 +133,7 @@ fn bad_input_is_told_clearly() {
         ("embed x.npy -o out.npy", &["out.npy", "ends in .kme"]),
         // Networks.
         ("eval a a --features x.npy", &["x.npy", "safetensors"]),
+        ("eval a a --features hostile.pth", &["hostile.pth"]),
         ("eval a a --features energy.kme", &["energy.kme", "description"]),
         ("eval a a --features cut.safetensors", &["cut.safetensors"]),
         ("sample fashion-classifier -o out.png", &["fashion-classifier", "a classifier, not a generator"]),

@@ -1,6 +1,7 @@
 //! Pictures and neural networks around kernel mean embeddings: image input and output, networks with exact
 //! pullbacks, training, steering and evaluation.
 
+pub mod cache;
 pub mod data;
 pub mod evaluate;
 pub mod feature;

@@ -4,7 +4,7 @@ mod made_up;
 
 use kme_deep::data::{Form, Places, Source};
 use kme_deep::feature::{Extractor, FeatureMap, Positions};
-use kme_deep::image::{Aspect, Filter, Images, Resize};
+use kme_deep::image::{Images, Protocol};
 use kme_deep::models::Models;
 use kme_deep::net::{Place, place};
 use kme_deep::networks::{Card, Network, card};
@@ -127,9 +127,9 @@ fn real_weights_give_the_outputs_of_pytorch() {
 
     // The first four test digits of MNIST, enlarged to 32x32 between pixels.
     let digits = fixtures().join("data/mnist/t10k-images-idx3-ubyte.gz");
-    let resize = Resize { filter: Filter::Bilinear, aspect: Aspect::Stretch, ..Resize::new(32, 32).unwrap() };
+    let protocol: Protocol = card("lenet5").unwrap().resize.parse().unwrap();
     let digits = Source::parse(digits.to_str().unwrap(), &Places::new(None)).unwrap().load(&Form::default()).unwrap();
-    let digits = resize.apply(&digits.images().unwrap().select(&[0, 1, 2, 3]).unwrap()).unwrap();
+    let digits = protocol.apply(&digits.images().unwrap().select(&[0, 1, 2, 3]).unwrap(), 32, 32).unwrap();
     let digits = (digits.shape().to_vec(), digits.data().iter().map(|&x| f64::from(x)).collect());
     let found = activations(&real("lenet5"), &digits, &["relu6", "logits"]);
     for (found, key) in found.into_iter().zip(["lenet5.f6", "lenet5.logits"]) {

@@ -238,10 +238,15 @@ fn small_files_do_not_unfold_into_large_ones() {
     // A list that holds itself.
     let knot = b"]q\x01h\x01a".to_vec();
     let deep = [&tensor()[..], &b"\x85".repeat(100_000)].concat();
-    // A shape of 1000 sides, used again and again.
-    let shape = [b"(", &b"K\x01".repeat(1000)[..], b"tq\x070"].concat();
+    // A shape of 60 sides, used again and again.
+    let shape = [b"(", &b"K\x01".repeat(60)[..], b"tq\x070"].concat();
     let again = [&tensor_of(b"h\x07", b"h\x07")[..], b"0"].concat().repeat(1000);
     let many = [&shape[..], &again, b"N"].concat();
+    let sides = tensor_of(&[b"(", &b"K\x01".repeat(65)[..], b"t"].concat(), b")");
+    // A thousand tensors under a name of a hundred thousand letters.
+    let name = [b"X\xa0\x86\x01\0", &b"n".repeat(100_000)[..]].concat();
+    let list = [b"](", &tensor()[..], b"q\x07", &b"h\x07".repeat(1000), b"e"].concat();
+    let long = [b"}", &name[..], b"q\x08}h\x08}h\x08", &list, b"sss"].concat();
     // A storage of 2³¹ − 1 numbers that is not there.
     let storage = b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuJ\xff\xff\xff\x7ftQ";
     let missing = [b"ctorch._utils\n_rebuild_tensor_v2\n(", &storage[..], b"K\0J\xff\xff\xff\x7f\x85K\x01\x85\x89NtR"];
@@ -251,6 +256,8 @@ fn small_files_do_not_unfold_into_large_ones() {
         (knot, "deep"),
         (deep, "deep"),
         (many, "without end"),
+        (sides, "65 sides"),
+        (long, "without end"),
         (missing.concat(), "storage"),
         // Texts and numbers that claim to be longer than the file.
         (b"X\xff\xff\xff\xff".to_vec(), "too early"),

@@ -3,9 +3,11 @@
 use crate::arguments::Global;
 use crate::output::{self, fields};
 use clap::{Args, Subcommand};
-use kme::Result;
+use kme::{Error, Result};
+use kme_deep::cache::FeatureCache;
 use kme_deep::data;
 use serde_json::json;
+use std::path::PathBuf;
 
 /// List and describe the data sets that are known by name
 ///
@@ -16,7 +18,8 @@ use serde_json::json;
 #[command(after_help = "Examples:
   kme data list
   kme data info fashion-mnist
-  kme data info cifar10 --data-dir ~/datasets")]
+  kme data info cifar10 --data-dir ~/datasets
+  kme data cache --clear")]
 pub struct Arguments {
     #[command(subcommand)]
     action: Action,
@@ -32,6 +35,19 @@ enum Action {
         #[arg(value_name = "NAME")]
         name: String,
     },
+    /// Tell how many features of pictures are kept for the next time, and where
+    ///
+    /// What a network makes of pictures is kept in files, each under a name that stands for the pictures' contents, the
+    /// resize protocol, the network's weights and the version of this program. The files that were used longest ago are
+    /// removed when all together exceed 4 GiB.
+    Cache {
+        /// Remove all of them
+        #[arg(long)]
+        clear: bool,
+        /// The folder [default: the user's cache folder]
+        #[arg(long, value_name = "FOLDER")]
+        cache_dir: Option<PathBuf>,
+    },
 }
 
 pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
@@ -45,6 +61,16 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         Action::Info { name } => {
             let info = data::info(name, &global.places())?;
             output::print(global, &info.to_string(), fields(json!(info)))?;
+        }
+        Action::Cache { clear, cache_dir } => {
+            let cache = cache_dir.clone().map(FeatureCache::new).or_else(FeatureCache::of_user).ok_or_else(|| {
+                Error::value("--cache-dir", "(nothing)", "a folder, since the environment names no home")
+            })?;
+            let (count, bytes) = if *clear { cache.clear()? } else { cache.size()? };
+            let done = if *clear { "removed" } else { "kept" };
+            let text = format!("{}: {count} files of features, {bytes} bytes, {done}", cache.folder().display());
+            let json = json!({ "folder": cache.folder(), "files": count, "bytes": bytes, "removed": clear });
+            output::print(global, &text, fields(json))?;
         }
     }
     Ok(true)

@@ -105,6 +105,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         "kernel": kernel.to_string(),
         "features": embedding.features(),
         "shard": arguments.shard.to_string(),
+        "skipped": sample.skipped,
         "seconds": begin.elapsed().as_secs_f64(),
     });
     output::print(global, &text, fields(json))?;
@@ -170,6 +171,10 @@ fn pooled(sources: &mut Sources, arguments: &Arguments) -> Result<Sample> {
             if let Some((text, _)) = parts.iter().find(|(_, sample)| sample.weights.is_some()) {
                 return Err(Error::value("--weights", path.display(), format!("none, since {text} has its own")));
             }
+            if let Some((text, _)) = parts.iter().find(|(_, sample)| !sample.skipped.is_empty()) {
+                let allowed = format!("none, since pictures of {text} were left out: remove these pictures first");
+                return Err(Error::value("--weights", path.display(), allowed));
+            }
             Some(read_weights(path, total)?[wanted].to_vec())
         }
         None => None,
@@ -182,6 +187,7 @@ fn pooled(sources: &mut Sources, arguments: &Arguments) -> Result<Sample> {
     });
     let mut samples: Vec<Sample> = parts.into_iter().map(|(_, sample)| sample).collect();
     let mut pooled = samples.remove(0);
+    pooled.skipped.extend(samples.iter().flat_map(|sample| sample.skipped.clone()));
     if !samples.is_empty() {
         let others = samples.iter().map(|sample| &sample.points);
         pooled.points = Points::concat(&std::iter::once(&pooled.points).chain(others).collect::<Vec<_>>())?;

@@ -201,7 +201,6 @@ fn of_samples(sources: &mut Sources, arguments: &Arguments, metrics: &[Metric]) 
             let found =
                 discrepancy::mmd2(kernel, weighted(reference), weighted(candidate), estimator, arguments.precision)
                     .map_err(|fault| small(fault, [(text(0), reference), (text(i), candidate)]))?;
-            let side = |text: &str, sample: &Sample| json!({ "source": text, "weighted": sample.weights.is_some(), "fingerprint": sample.fingerprint });
             scores.push(Score {
                 metric: *metric,
                 candidate: i,
@@ -214,8 +213,8 @@ fn of_samples(sources: &mut Sources, arguments: &Arguments, metrics: &[Metric]) 
                 protocol: json!({
                     "sample": "full",
                     "precision": found.precision,
-                    "reference": side(text(0), reference),
-                    "candidate": side(text(i), candidate),
+                    "reference": reference.provenance(text(0)),
+                    "candidate": candidate.provenance(text(i)),
                 }),
                 features: json!(reference.features),
                 seconds: begin.elapsed().as_secs_f64(),

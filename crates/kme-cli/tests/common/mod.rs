@@ -30,16 +30,21 @@ impl Ran {
     }
 }
 
-/// A folder to work in.
-pub struct Place(tempfile::TempDir);
+/// A folder to work in, and one for features.
+pub struct Place(tempfile::TempDir, tempfile::TempDir);
 
 impl Place {
     pub fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        Self(tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap())
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
+    }
+
+    /// The folder of features that `kme` uses here unless told otherwise.
+    pub fn cache(&self) -> PathBuf {
+        self.1.path().join("kme/features")
     }
 
     /// Runs `kme` in this folder with these words, separated by blanks.
@@ -53,6 +58,7 @@ impl Place {
             .args(words)
             .current_dir(self.0.path())
             .env("XDG_DATA_HOME", self.path("home"))
+            .env("XDG_CACHE_HOME", self.1.path())
             .env_remove("KME_DATA")
             .output()
             .unwrap();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use kme::{Error, Result};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::MAX_FILE_BYTES;
 use super::archive::Archive;
@@ -51,9 +52,28 @@ impl Form {
 
     fn resize(&self, images: Images) -> Result<Images> {
         match self.resize {
-            Some(resize) => resize.apply(&images),
+            Some(resize) => resize.bring(images),
             None => Ok(images),
         }
+    }
+}
+
+/// A picture that was left out because it could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// Its path inside the source.
+    pub name: String,
+    /// Why.
+    pub fault: String,
+}
+
+impl Skipped {
+    fn new(name: &str, fault: Error) -> Self {
+        let fault = match fault {
+            Error::File { fault, .. } => fault,
+            other => other.to_string(),
+        };
+        Self { name: name.into(), fault }
     }
 }
 
@@ -78,39 +98,66 @@ pub(super) struct Encoded {
     fingerprint: Fingerprint,
     /// Number and shape (c, h, w) of the first picture that was read.
     first: Option<(usize, [usize; 3])>,
+    /// The pictures that could not be read, where these are left out.
+    skipped: Option<Vec<Skipped>>,
 }
 
 impl Encoded {
     pub(super) fn new(store: Store, pictures: Vec<Named>) -> Self {
         let labels = labels(&pictures);
-        Self { store, pictures, labels, fingerprint: Fingerprint::new(), first: None }
+        Self { store, pictures, labels, fingerprint: Fingerprint::new(), first: None, skipped: None }
     }
 
-    /// Decodes the pictures of `range` in parallel. Ranges must follow each other.
-    fn read(&mut self, range: Range<usize>, form: &Form) -> Result<Images> {
-        let files = range.clone().map(|i| self.bytes(i)).collect::<Result<Vec<_>>>()?;
+    /// Decodes the pictures of `range` in parallel: their numbers, and the pictures unless all are left out. Ranges must
+    /// follow each other.
+    fn read(&mut self, range: Range<usize>, form: &Form) -> Result<(Vec<usize>, Option<Images>)> {
+        let files: Vec<Result<Vec<u8>>> = range.clone().map(|i| self.bytes(i)).collect();
         let pictures = &self.pictures[range.clone()];
-        let decoded: Vec<(Result<Images>, [u8; 32])> = files
-            .par_iter()
+        let decoded: Vec<Result<(Images, [u8; 32])>> = files
+            .into_par_iter()
             .zip(pictures)
             .map(|(file, picture)| {
-                let image = form.decoder.decode(file, &picture.path).and_then(|image| form.resize(image));
-                (image, digest(file))
+                let file = file?;
+                let image = form.resize(form.decoder.decode(&file, &picture.path)?)?;
+                Ok((image, digest(&file)))
             })
             .collect();
-        let mut images = Vec::with_capacity(decoded.len());
+        let (mut read, mut images) = (Vec::new(), Vec::with_capacity(decoded.len()));
         // In order, so that of several faults always the first is reported.
-        for (i, ((image, sha256), picture)) in range.zip(decoded.into_iter().zip(pictures)) {
-            let image = image?;
+        for (i, (decoded, picture)) in range.zip(decoded.into_iter().zip(pictures)) {
+            let (image, sha256) = match (decoded, &mut self.skipped) {
+                (Ok(decoded), _) => decoded,
+                (Err(fault), None) => return Err(fault),
+                (Err(fault), Some(skipped)) => {
+                    skipped.push(Skipped::new(&picture.name, fault));
+                    continue;
+                }
+            };
             let [_, c, h, w] = image.shape();
             let (first, shape) = *self.first.get_or_insert((i, [c, h, w]));
             if shape != [c, h, w] {
                 return Err(differing(&self.pictures[first].path, shape, &picture.path, [c, h, w]));
             }
             self.fingerprint.add(&picture.name, &sha256);
+            read.push(i);
             images.push(image);
         }
-        Images::concat(&images)
+        let images = if images.is_empty() { None } else { Some(Images::concat(&images)?) };
+        Ok((read, images))
+    }
+
+    /// Adds the pictures of `range` to `content`, without decoding them.
+    fn hash(&mut self, range: Range<usize>, content: &mut Fingerprint) -> Result<()> {
+        let files: Vec<Result<Vec<u8>>> = range.clone().map(|i| self.bytes(i)).collect();
+        let digests: Vec<Result<[u8; 32]>> = files.into_par_iter().map(|file| Ok(digest(&file?))).collect();
+        for (picture, digest) in self.pictures[range].iter().zip(digests) {
+            match digest {
+                Err(fault) if self.skipped.is_none() => return Err(fault),
+                // What cannot be read has no content.
+                digest => content.add(&picture.name, &digest.unwrap_or_default()),
+            }
+        }
+        Ok(())
     }
 
     fn bytes(&mut self, i: usize) -> Result<Vec<u8>> {
@@ -180,7 +227,7 @@ pub struct Batch {
     pub names: Vec<String>,
 }
 
-/// Iterator over the batches of a [`Source`](super::Source); after an error it ends.
+/// Iterator over the batches of a [`Source`](super::Source); after an error it ends. No batch is empty.
 pub struct Batches {
     content: Content,
     form: Form,
@@ -211,6 +258,49 @@ impl Batches {
         Ok(Self { whole: range == (0..total), left: range, ..self })
     }
 
+    /// Leaves pictures out that cannot be read or decoded, instead of ending with an error.
+    pub fn skipping_bad(mut self) -> Self {
+        if let Content::Encoded(encoded) = &mut self.content {
+            encoded.skipped.get_or_insert_default();
+        }
+        self
+    }
+
+    /// The pictures that have been left out so far.
+    pub fn skipped(&self) -> &[Skipped] {
+        match &self.content {
+            Content::Encoded(encoded) => encoded.skipped.as_deref().unwrap_or_default(),
+            Content::Raw { .. } => &[],
+        }
+    }
+
+    /// Number of pictures that are still to be read.
+    pub fn left(&self) -> usize {
+        self.left.len()
+    }
+
+    /// A name for the pictures that are still to be read: SHA-256 over names and contents, in order. The files are read
+    /// once more for it, a batch at a time, but not decoded.
+    ///
+    /// Of all pictures of a source without damaged ones it is the [fingerprint](Self::fingerprint).
+    ///
+    /// # Errors
+    /// When a file cannot be read, unless those [are left out](Self::skipping_bad).
+    pub fn content(&mut self) -> Result<String> {
+        let left = self.left.clone();
+        match &mut self.content {
+            Content::Raw { fingerprint, .. } if self.whole => Ok(fingerprint.clone()),
+            Content::Raw { fingerprint, .. } => Ok(format!("{fingerprint}[{}..{}]", left.start, left.end)),
+            Content::Encoded(encoded) => {
+                let mut content = Fingerprint::new();
+                for start in left.clone().step_by(self.size) {
+                    encoded.hash(start..left.end.min(start.saturating_add(self.size)), &mut content)?;
+                }
+                Ok(content.finish())
+            }
+        }
+    }
+
     /// Number of pictures of the whole source.
     pub fn total(&self) -> usize {
         match &self.content {
@@ -228,7 +318,7 @@ impl Batches {
     }
 
     /// The source's fingerprint (see [`Dataset::fingerprint`](super::Dataset::fingerprint)), once all its
-    /// pictures have been read; none for a part of it.
+    /// pictures have been read; none for a part of it. Pictures that were left out do not count.
     pub fn fingerprint(&self) -> Option<String> {
         let done = self.whole && !self.failed && self.left.is_empty();
         done.then(|| match &self.content {
@@ -237,18 +327,37 @@ impl Batches {
         })
     }
 
-    fn read(&mut self, range: Range<usize>) -> Result<Batch> {
+    /// The pictures of `range`; none when all of them are left out.
+    fn read(&mut self, range: Range<usize>) -> Result<Option<Batch>> {
         match &mut self.content {
-            Content::Encoded(encoded) => Ok(Batch {
-                images: encoded.read(range.clone(), &self.form)?,
-                labels: encoded.labels.as_ref().map(|(labels, _)| labels[range.clone()].to_vec()),
-                names: encoded.pictures[range].iter().map(|p| p.name.clone()).collect(),
-            }),
-            Content::Raw { raw, name, .. } => Ok(Batch {
+            Content::Encoded(encoded) => {
+                let (read, images) = encoded.read(range, &self.form)?;
+                let labels = encoded.labels.as_ref().map(|(labels, _)| read.iter().map(|&i| labels[i]).collect());
+                let names = read.iter().map(|&i| encoded.pictures[i].name.clone()).collect();
+                Ok(images.map(|images| Batch { images, labels, names }))
+            }
+            Content::Raw { raw, name, .. } => Ok(Some(Batch {
                 images: self.form.bring(raw.images(range.clone())?, name)?,
                 labels: raw.labels.as_ref().map(|labels| labels[range.clone()].to_vec()),
                 names: range.map(|i| format!("{name}[{i}]")).collect(),
-            }),
+            })),
+        }
+    }
+
+    /// The fault of a source all of whose pictures were left out.
+    fn check_some_left(&self) -> Result<()> {
+        match (&self.content, self.skipped()) {
+            (Content::Encoded(Encoded { first: None, .. }), [first, ..]) => Err(Error::value(
+                "number of pictures that can be read",
+                0,
+                format!(
+                    "at least 1; of {} none can, the first is {}: {}",
+                    self.skipped().len(),
+                    first.name,
+                    first.fault
+                ),
+            )),
+            _ => Ok(()),
         }
     }
 }
@@ -257,14 +366,18 @@ impl Iterator for Batches {
     type Item = Result<Batch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let Range { start, end } = self.left;
-        if self.failed || start >= end {
-            return None;
+        let begun = !self.left.is_empty();
+        while !self.failed && !self.left.is_empty() {
+            let middle = self.left.end.min(self.left.start.saturating_add(self.size));
+            let batch = self.read(self.left.start..middle);
+            self.left.start = middle;
+            self.failed = batch.is_err();
+            if let Some(batch) = batch.transpose() {
+                return Some(batch);
+            }
         }
-        let middle = end.min(start.saturating_add(self.size));
-        let batch = self.read(start..middle);
-        self.left.start = middle;
-        self.failed = batch.is_err();
-        Some(batch)
+        let fault = self.check_some_left().err().filter(|_| begun && !self.failed)?;
+        self.failed = true;
+        Some(Err(fault))
     }
 }

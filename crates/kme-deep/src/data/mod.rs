@@ -19,10 +19,10 @@ mod places;
 mod raw;
 mod source;
 
-pub use batches::{Batch, Batches, Form};
+pub use batches::{Batch, Batches, Form, Skipped};
 pub use dataset::Dataset;
 pub use names::{Info, Split, info, list};
-pub use places::{Places, user_data_folder};
+pub use places::{Places, user_cache_folder, user_data_folder};
 pub use source::Source;
 
 use std::path::Path;

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 /// `~/.local/share/kme`; on macOS `~/Library/Application Support/kme`; on Windows `%APPDATA%\kme`. None when the
 /// environment names no home.
 pub fn user_data_folder() -> Option<PathBuf> {
-    let named = |variable| env::var_os(variable).map(PathBuf::from).filter(|path: &PathBuf| path.is_absolute());
     let base = if cfg!(windows) {
         named("APPDATA")
     } else if cfg!(target_os = "macos") {
@@ -16,6 +15,24 @@ pub fn user_data_folder() -> Option<PathBuf> {
         named("XDG_DATA_HOME").or_else(|| named("HOME").map(|home| home.join(".local/share")))
     };
     base.map(|base| base.join("kme"))
+}
+
+/// The folder below which files of the program lie that it can make again: `$XDG_CACHE_HOME/kme` or `~/.cache/kme`; on
+/// macOS `~/Library/Caches/kme`; on Windows `%LOCALAPPDATA%\kme`. None when the environment names no home.
+pub fn user_cache_folder() -> Option<PathBuf> {
+    let base = if cfg!(windows) {
+        named("LOCALAPPDATA")
+    } else if cfg!(target_os = "macos") {
+        named("HOME").map(|home| home.join("Library/Caches"))
+    } else {
+        named("XDG_CACHE_HOME").or_else(|| named("HOME").map(|home| home.join(".cache")))
+    };
+    base.map(|base| base.join("kme"))
+}
+
+/// The absolute path in an environment variable.
+fn named(variable: &str) -> Option<PathBuf> {
+    env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute())
 }
 
 /// The folders in which data sets are looked for, in this order.

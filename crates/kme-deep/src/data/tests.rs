@@ -157,6 +157,91 @@ fn a_bad_picture_is_named_and_ends_the_batches() {
 }
 
 #[test]
+fn bad_pictures_can_be_left_out() {
+    let good: Vec<Vec<u8>> = (0..7).map(|i| png(30 * i)).collect();
+    let cut = &good[1][..good[1].len() - 20];
+    let files: [(&str, &[u8]); 7] = [
+        ("a/0.png", &good[0]),
+        ("a/1.png", cut),
+        ("a/2.png", b"no picture"),
+        ("a/3.png", b""),
+        ("b/4.png", &good[4]),
+        ("b/5.png", &good[5]),
+        ("b/6.png", cut),
+    ];
+    let kept: Vec<_> = [0, 4, 5].iter().map(|&i| files[i]).collect();
+    let (tree, clean) = (folder(&files), folder(&kept));
+    let mut packed = zipped(&files);
+    // One more is damaged by the archive itself: its checksum is wrong.
+    let at = packed.windows(7).position(|w| w == b"b/5.png").unwrap();
+    packed[at + 7 + 10] ^= 0xff;
+    let archives = folder(&[("a.zip", &packed)]);
+    for (path, wanted) in [(tree.path().to_path_buf(), &[0, 4, 5][..]), (archives.path().join("a.zip"), &[0, 4])] {
+        let bad = 7 - wanted.len();
+        for size in [1, 2, 3, 100] {
+            let source = source(&path).unwrap();
+            let batches = || source.batches(&Form::default(), size).unwrap();
+            assert!(batches().any(|batch| batch.is_err()));
+            let mut batches = batches().skipping_bad();
+            let all: Vec<Batch> = batches.by_ref().collect::<Result<_>>().unwrap();
+            assert!(all.iter().all(|b| b.images.len() == b.names.len()));
+            let names: Vec<_> = all.iter().flat_map(|b| b.names.clone()).collect();
+            let labels: Vec<_> = all.iter().flat_map(|b| b.labels.clone().unwrap()).collect();
+            let levels: Vec<_> = all.iter().flat_map(|b| b.images.data().iter().step_by(24)).collect();
+            assert_eq!(names, wanted.iter().map(|&i| files[i].0).collect::<Vec<_>>());
+            assert_eq!(labels, wanted.iter().map(|&i| u32::from(i >= 4)).collect::<Vec<_>>());
+            assert!(levels.iter().zip(wanted).all(|(x, &i)| **x == (30 * i) as f32 / 255.0), "{levels:?}");
+            assert_eq!((batches.total(), batches.skipped().len()), (7, bad));
+            assert_eq!(batches.skipped()[0].name, "a/1.png");
+            assert!(batches.skipped()[1].fault.contains("not a picture"), "{:?}", batches.skipped());
+            assert!(batches.skipped()[2].fault.contains("0 bytes"));
+            if wanted.len() == kept.len() {
+                assert_eq!(batches.fingerprint().as_deref(), Some(load(clean.path()).unwrap().fingerprint()));
+            }
+        }
+    }
+    let hopeless = folder(&[("1.png", cut), ("2.png", b"x")]);
+    let mut batches = source(hopeless.path()).unwrap().batches(&Form::default(), 1).unwrap().skipping_bad();
+    let message = fault(batches.next().unwrap());
+    assert!(message.contains("at least 1") && message.contains("1.png"), "{message}");
+    assert!(batches.next().is_none());
+}
+
+#[test]
+fn content_is_known_before_decoding() {
+    let (a, b, c) = (png(10), png(20), png(30));
+    let content = |files: &[(&str, &[u8])], range: Option<std::ops::Range<usize>>| {
+        let tree = folder(files);
+        let mut batches = source(tree.path()).unwrap().batches(&Form::default(), 2).unwrap();
+        if let Some(range) = range {
+            batches = batches.within(range).unwrap();
+        }
+        let content = batches.content().unwrap();
+        assert_eq!(content, batches.content().unwrap());
+        let done: Result<Vec<Batch>> = batches.by_ref().collect();
+        done.unwrap();
+        if let Some(fingerprint) = batches.fingerprint() {
+            assert_eq!(content, fingerprint);
+        }
+        content
+    };
+    let files: [(&str, &[u8]); 3] = [("1.png", &a), ("2.png", &b), ("3.png", &c)];
+    let whole = content(&files, None);
+    let others = [
+        content(&[("1.png", &b), ("2.png", &a), ("3.png", &c)], None),
+        content(&[("1.png", &a), ("2.png", &b), ("3.png", &b)], None),
+        content(&files, Some(0..2)),
+        content(&files, Some(1..3)),
+    ];
+    for (i, other) in others.iter().enumerate() {
+        assert!(*other != whole && !others[..i].contains(other), "{i}");
+    }
+    // A file that is no picture has a content; decoding is what finds out.
+    let tree = folder(&[("1.png", b"no picture")]);
+    assert!(source(tree.path()).unwrap().batches(&Form::default(), 2).unwrap().content().is_ok());
+}
+
+#[test]
 fn differing_pictures_are_named_with_the_remedy() {
     let (small, large) = (png(1), grey(2, 5, 6).to_png(0).unwrap());
     let rgb = Images::new(1, 3, 4, 6, vec![0.5; 72]).unwrap().to_png(0).unwrap();

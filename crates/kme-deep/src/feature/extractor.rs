@@ -1,6 +1,6 @@
 //! Frozen networks as feature maps.
 
-use crate::image::{Colour, Images, Resize};
+use crate::image::{Colour, Images, Protocol, Resize};
 use crate::loss::flat;
 use crate::model::{BATCH, Classifier};
 use crate::net::layer::spatial_mean;
@@ -13,8 +13,8 @@ use kme::{Points, Result};
 
 /// A frozen network, one of whose layers is a feature vector.
 ///
-/// Pictures are brought to its input's channels and size (antialiased bicubic, centre crop). Batch normalisation uses its
-/// running statistics, and batches always have the same size, so that the features of a picture depend on that picture alone.
+/// Pictures are brought to its input's channels and size by its [`Protocol`]. Batch normalisation uses its running
+/// statistics, and batches always have the same size, so that the features of a picture depend on that picture alone.
 #[derive(Clone, Debug)]
 pub struct Extractor {
     net: Net,
@@ -23,7 +23,10 @@ pub struct Extractor {
     logits: Option<usize>,
     positions: Positions,
     batch: usize,
+    resize: Resize,
     identity: FeatureIdentity,
+    /// What the identity's protocol says behind size and resizing.
+    treatment: String,
 }
 
 /// What becomes of the positions of a layer of maps (n, c, h, w).
@@ -50,23 +53,24 @@ impl Extractor {
     /// # Errors
     /// When it has not so many layers.
     pub fn of_classifier(name: &str, classifier: &Classifier) -> Result<Self> {
-        let [c, h, w] = classifier.net.input();
+        let [_, h, w] = classifier.net.input();
         // Refuses a layer that is not there.
         classifier.net.truncated(classifier.features_after)?;
-        Ok(Self {
+        let extractor = Self {
             identity: FeatureIdentity {
                 name: format!("{name}/layer{}", classifier.features_after),
-                protocol: format!(
-                    "{c}x{h}x{w}, antialiased bicubic, centre crop, range 0 to 1, running batch-norm statistics"
-                ),
+                protocol: String::new(),
                 sha256: Some(classifier.sha256.clone()),
             },
+            treatment: "range 0 to 1, running batch-norm statistics".into(),
             features: classifier.features_after,
             logits: Some(classifier.net.layers().len()),
             positions: Positions::Flat,
             batch: BATCH,
+            resize: Resize::new(h, w)?,
             net: classifier.net.clone(),
-        })
+        };
+        Ok(extractor.with_resize(Protocol::default()))
     }
 
     /// A layer of a known network by its name.
@@ -76,7 +80,7 @@ impl Extractor {
     pub fn of_network(network: &Network, layer: &str, positions: Positions) -> Result<Self> {
         let features = network.depth(layer)?;
         let net = network.net.clone();
-        let [c, h, w] = net.input();
+        let [_, h, w] = net.input();
         let card = network.card;
         let is_map = features.checked_sub(1).is_some_and(|i| net.shapes()[i][1..] != [1, 1]);
         let (suffix, what) = match (is_map, positions) {
@@ -84,21 +88,21 @@ impl Extractor {
             (true, Positions::Mean) => ("", ", mean over positions"),
             (true, Positions::Flat) => (":flat", ", all positions"),
         };
-        Ok(Self {
+        let extractor = Self {
             identity: FeatureIdentity {
                 name: format!("{}:{layer}{suffix}", card.name),
-                protocol: format!(
-                    "{c}x{h}x{w}, antialiased bicubic, centre crop, {}, frozen batch-norm statistics{what}",
-                    network.convention.pixels
-                ),
+                protocol: String::new(),
                 sha256: Some(network.sha256.clone()),
             },
+            treatment: format!("{}, frozen batch-norm statistics{what}", network.convention.pixels),
             features,
             logits: card.logits.and_then(|logits| network.depth(logits).ok()),
             positions,
             batch: card.batch,
+            resize: Resize::new(h, w)?,
             net,
-        })
+        };
+        Ok(extractor.with_resize(card.resize.parse()?))
     }
 
     /// What an embedding records of it.
@@ -111,11 +115,23 @@ impl Extractor {
         self.net.input()
     }
 
+    /// How pictures are brought to the input's size.
+    pub fn resize(&self) -> Resize {
+        self.resize
+    }
+
+    /// The same with another way to bring pictures to the input's size.
+    pub fn with_resize(mut self, protocol: Protocol) -> Self {
+        let [c, h, w] = self.net.input();
+        self.resize = self.resize.with(protocol);
+        self.identity.protocol = format!("{c}x{h}x{w}, {protocol}, {}", self.treatment);
+        self
+    }
+
     /// The pictures as the network wants them.
     fn fitted(&self, images: &Images) -> Result<Images> {
-        let [c, h, w] = self.net.input();
-        let images = images.to_colour(Colour::from_channels(c)?);
-        if [images.height(), images.width()] == [h, w] { Ok(images) } else { Resize::new(h, w)?.apply(&images) }
+        let [c, ..] = self.net.input();
+        self.resize.bring(images.to_colour(Colour::from_channels(c)?))
     }
 
     /// An activation as vectors.

@@ -6,7 +6,7 @@ mod wanted;
 pub use extractor::{Extractor, Outputs, Positions};
 pub use wanted::canonical;
 
-use crate::image::Images;
+use crate::image::{Images, Protocol, Resize};
 use crate::loss::flat;
 use crate::model::Classifier;
 use crate::models::Models;
@@ -75,6 +75,22 @@ impl FeatureMap {
         match self {
             Self::Pixels => None,
             Self::Network(extractor) => Some(extractor.input()),
+        }
+    }
+
+    /// How pictures are brought to [`input`](Self::input).
+    pub fn resize(&self) -> Option<Resize> {
+        match self {
+            Self::Pixels => None,
+            Self::Network(extractor) => Some(extractor.resize()),
+        }
+    }
+
+    /// The same map with another way to bring pictures to the network's size. Pixels have no size of their own.
+    pub fn with_resize(self, protocol: Protocol) -> Self {
+        match self {
+            Self::Pixels => Self::Pixels,
+            Self::Network(extractor) => Self::Network(Box::new(extractor.with_resize(protocol))),
         }
     }
 

@@ -17,7 +17,7 @@ pub(super) const CARD: Card = Card {
         what: "manifest of @vladmandic/face-api 1.7.15 followed by its .bin",
     }],
     input: [3, 150, 150],
-    resize: "bilinear",
+    resize: "pillow-bilinear-crop",
     conventions: &[Convention { name: "face-api", pixels: Pixels::Dlib([122.782, 117.001, 104.298]) }],
     features: "descriptor",
     logits: None,

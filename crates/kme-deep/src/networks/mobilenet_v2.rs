@@ -22,7 +22,7 @@ pub(super) const CARD: Card = Card {
         },
     ],
     input: [3, 224, 224],
-    resize: "bilinear",
+    resize: "pillow-bilinear-crop",
     conventions: &[Convention { name: "torchvision", pixels: IMAGENET }],
     features: "pool",
     logits: Some("logits"),

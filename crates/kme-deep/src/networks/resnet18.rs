@@ -16,7 +16,7 @@ pub(super) const CARD: Card = Card {
         Known { sha256: "5c106cde", what: "torchvision's resnet18-5c106cde.pth, by the digits in its name" },
     ],
     input: [3, 224, 224],
-    resize: "bilinear",
+    resize: "pillow-bilinear-crop",
     conventions: &[Convention { name: "torchvision", pixels: IMAGENET }],
     features: "avgpool",
     logits: Some("fc"),

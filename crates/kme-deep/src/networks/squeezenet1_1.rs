@@ -20,7 +20,7 @@ pub(super) const CARD: Card = Card {
         },
     ],
     input: [3, 227, 227],
-    resize: "bilinear",
+    resize: "pillow-bilinear-crop",
     conventions: &[
         Convention { name: "torchvision", pixels: IMAGENET },
         Convention { name: "caffe", pixels: Pixels::Caffe([104.0, 117.0, 123.0]) },

@@ -20,7 +20,7 @@ pub(super) const CARD: Card = Card {
         },
     ],
     input: [3, 224, 224],
-    resize: "bicubic",
+    resize: "pillow-bicubic-crop",
     conventions: &[
         Convention { name: "torchvision", pixels: IMAGENET },
         Convention { name: "caffe", pixels: CAFFE },

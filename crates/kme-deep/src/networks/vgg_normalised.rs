@@ -18,7 +18,7 @@ pub(super) const CARD: Card = Card {
         what: "vgg_normalised_conv3_1 as safetensors: up to relu3_1",
     }],
     input: [3, 224, 224],
-    resize: "bicubic",
+    resize: "pillow-bicubic-crop",
     conventions: &[Convention { name: "torch7", pixels: Pixels::Unit }],
     features: "relu3_1",
     logits: None,

@@ -141,7 +141,7 @@ fn finish(tensors: Tensors, container: &'static str) -> Result<(Tensors, &'stati
 
 /// All tensors below `root` with their names: keys and numbers of the containers around them, with dots between.
 fn named(machine: &Machine, root: Value, length: usize) -> Result<Vec<(String, View)>, Fault> {
-    let mut names = Names { machine, found: Vec::new(), around: Vec::new(), left: length };
+    let mut names = Names { machine, found: Vec::new(), around: Vec::new(), letters: 0, left: 16 * length };
     names.visit(root)?;
     Ok(names.found)
 }
@@ -151,13 +151,17 @@ struct Names<'m, 'a> {
     found: Vec<(String, View)>,
     /// The keys on the way to the value at hand.
     around: Vec<String>,
-    /// Values that may still be visited. A container that is referred to often has many names; every honest one takes a byte.
+    /// Length of their names.
+    letters: usize,
+    /// Letters of names that may still be visited: a container that is referred to often has many names. An honest tensor
+    /// takes several times the letters of its name.
     left: usize,
 }
 
 impl Names<'_, '_> {
     fn visit(&mut self, value: Value) -> Result<(), Fault> {
-        self.left = self.left.checked_sub(1).ok_or("repeats its containers without end: it is refused")?;
+        let cost = self.letters + 1;
+        self.left = self.left.checked_sub(cost).ok_or("repeats its containers without end: it is refused")?;
         if self.around.len() > DEEPEST {
             return Err(format!("has containers {DEEPEST} deep: it is refused"));
         }
@@ -201,9 +205,12 @@ impl Names<'_, '_> {
         if !value.is_container() {
             return Ok(());
         }
+        let letters = key.len() + 1;
+        self.letters += letters;
         self.around.push(key);
         let visited = self.visit(value);
         self.around.pop();
+        self.letters -= letters;
         visited
     }
 }

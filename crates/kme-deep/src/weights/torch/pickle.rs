@@ -129,9 +129,9 @@ impl<'a> Machine<'a> {
     fn step(&mut self, code: u8) -> Result<(), Fault> {
         match code {
             // Integers.
-            b'J' => self.array().map(i32::from_le_bytes).map(|x| self.push(Value::Int(x.into()))),
-            b'K' => self.array().map(|[x]| self.push(Value::Int(x.into()))),
-            b'M' => self.array().map(u16::from_le_bytes).map(|x| self.push(Value::Int(x.into()))),
+            b'J' => self.array().map(i32::from_le_bytes).and_then(|x| self.push(Value::Int(x.into()))),
+            b'K' => self.array().and_then(|[x]| self.push(Value::Int(x.into()))),
+            b'M' => self.array().map(u16::from_le_bytes).and_then(|x| self.push(Value::Int(x.into()))),
             0x8a => self.length::<1>().and_then(|n| self.long(n)),
             0x8b => self.length::<4>().and_then(|n| self.long(n)),
             // Texts and bytes.
@@ -143,10 +143,10 @@ impl<'a> Machine<'a> {
             b'B' => self.length::<4>().and_then(|n| self.raw(n)),
             0x8e => self.length::<8>().and_then(|n| self.raw(n)),
             // None, truth values and floating-point numbers.
-            b'N' => Ok(self.push(Value::None)),
-            0x88 => Ok(self.push(Value::Bool(true))),
-            0x89 => Ok(self.push(Value::Bool(false))),
-            b'G' => self.array().map(f64::from_be_bytes).map(|x| self.push(Value::Float(x))),
+            b'N' => self.push(Value::None),
+            0x88 => self.push(Value::Bool(true)),
+            0x89 => self.push(Value::Bool(false)),
+            b'G' => self.array().map(f64::from_be_bytes).and_then(|x| self.push(Value::Float(x))),
             // Containers.
             b']' => self.list(Vec::new()),
             b'a' => self.pop().and_then(|item| self.extend(vec![item])),
@@ -158,15 +158,18 @@ impl<'a> Machine<'a> {
             b')' => self.tuple(Vec::new()),
             0x85..=0x87 => self.pop_many(usize::from(code - 0x84)).and_then(|items| self.tuple(items)),
             b't' => self.pop_to_mark().and_then(|items| self.tuple(items)),
-            b'}' => Ok(self.dict(Vec::new())),
-            b'd' => self.pop_to_mark().and_then(pairs).map(|entries| self.dict(entries)),
+            b'}' => self.dict(Vec::new()),
+            b'd' => self.pop_to_mark().and_then(pairs).and_then(|entries| self.dict(entries)),
             b's' => self.pop_many(2).and_then(|items| self.set(items)),
             b'u' => self.pop_to_mark().and_then(|items| self.set(items)),
             // The stack and the memo.
             b'0' => self.pop().map(drop),
             b'1' => self.pop_to_mark().map(drop),
-            b'2' => self.top().map(|top| self.push(top)),
-            b'(' => Ok(self.marks.push(self.stack.len())),
+            b'2' => self.top().and_then(|top| self.push(top)),
+            b'(' => {
+                self.marks.push(self.stack.len());
+                Ok(())
+            }
             b'h' => self.array().and_then(|[i]| self.recall(i.into())),
             b'j' => self.array().map(u32::from_le_bytes).and_then(|i| self.recall(i)),
             b'q' => self.array().and_then(|[i]| self.remember(i.into())),
@@ -246,12 +249,12 @@ impl<'a> Machine<'a> {
 
     fn text(&mut self, length: usize) -> Result<(), Fault> {
         let text = std::str::from_utf8(self.take(length)?).map_err(|_| "a text that is not UTF-8")?;
-        Ok(self.push(Value::Text(text)))
+        self.push(Value::Text(text))
     }
 
     fn raw(&mut self, length: usize) -> Result<(), Fault> {
         let bytes = self.take(length)?;
-        Ok(self.push(Value::Bytes(bytes)))
+        self.push(Value::Bytes(bytes))
     }
 
     /// An integer in two's complement of any length.
@@ -266,13 +269,15 @@ impl<'a> Machine<'a> {
             [] => Value::Int(0),
             _ => Value::Long(bytes),
         };
-        Ok(self.push(value))
+        self.push(value)
     }
 
     // The stack and the memo.
 
-    fn push(&mut self, value: Value<'a>) {
+    /// Never fails; so an instruction is one expression.
+    fn push(&mut self, value: Value<'a>) -> Result<(), Fault> {
         self.stack.push(value);
+        Ok(())
     }
 
     fn top(&self) -> Result<Value<'a>, Fault> {
@@ -306,38 +311,40 @@ impl<'a> Machine<'a> {
 
     fn recall(&mut self, i: u32) -> Result<(), Fault> {
         let value = *self.memo.get(&i).ok_or_else(|| format!("value number {i} was not kept"))?;
-        Ok(self.push(value))
+        self.push(value)
     }
 
     // Containers.
 
     fn list(&mut self, items: Vec<Value<'a>>) -> Result<(), Fault> {
         self.lists.push(items);
-        Ok(self.push(Value::List(self.lists.len() - 1)))
+        self.push(Value::List(self.lists.len() - 1))
     }
 
     fn tuple(&mut self, items: Vec<Value<'a>>) -> Result<(), Fault> {
         self.tuples.push(items);
-        Ok(self.push(Value::Tuple(self.tuples.len() - 1)))
+        self.push(Value::Tuple(self.tuples.len() - 1))
     }
 
-    fn dict(&mut self, entries: Vec<(Value<'a>, Value<'a>)>) {
+    fn dict(&mut self, entries: Vec<(Value<'a>, Value<'a>)>) -> Result<(), Fault> {
         self.dicts.push(entries);
-        self.push(Value::Dict(self.dicts.len() - 1));
+        self.push(Value::Dict(self.dicts.len() - 1))
     }
 
     fn extend(&mut self, items: Vec<Value<'a>>) -> Result<(), Fault> {
         match self.top()? {
-            Value::List(i) => Ok(self.lists[i].extend(items)),
-            _ => Err("items for what is no list".into()),
+            Value::List(i) => self.lists[i].extend(items),
+            _ => return Err("items for what is no list".into()),
         }
+        Ok(())
     }
 
     fn set(&mut self, items: Vec<Value<'a>>) -> Result<(), Fault> {
         match self.top()? {
-            Value::Dict(i) => Ok(self.dicts[i].extend(pairs(items)?)),
-            _ => Err("entries for what is no dictionary".into()),
+            Value::Dict(i) => self.dicts[i].extend(pairs(items)?),
+            _ => return Err("entries for what is no dictionary".into()),
         }
+        Ok(())
     }
 
     // Names.
@@ -367,7 +374,7 @@ impl<'a> Machine<'a> {
             }
             _ => return Err(executes(&format!("{module}.{name}"))),
         };
-        Ok(self.push(Value::Name(known)))
+        self.push(Value::Name(known))
     }
 
     /// Pushes what `function(*arguments)` would give.
@@ -377,14 +384,12 @@ impl<'a> Machine<'a> {
         let Value::Name(name) = function else { return Err(executes(&self.describe(function))) };
         let made = match (name, &arguments[..]) {
             (Name::OrderedDict, []) => {
-                self.dict(Vec::new());
-                return Ok(());
+                return self.dict(Vec::new());
             }
             (Name::OrderedDict, [Value::List(pairs)]) => {
                 let pairs = self.copy_of(|machine| &machine.lists[*pairs])?;
                 let entries = pairs.into_iter().map(|pair| self.pair(pair)).collect::<Result<_, _>>()?;
-                self.dict(entries);
-                return Ok(());
+                return self.dict(entries);
             }
             (Name::Class(class), []) => {
                 self.objects.push(Object { class, state: None });
@@ -403,7 +408,7 @@ impl<'a> Machine<'a> {
             (Name::StorageClass(_) | Name::Type(_), _) => return Err(executes(&self.describe(function))),
             _ => return Err(format!("arguments that {name:?} does not take")),
         };
-        Ok(self.push(made))
+        self.push(made)
     }
 
     /// A copy of values that may be used again. All copies together are at most as long as the pickle: each of an honest
@@ -420,11 +425,12 @@ impl<'a> Machine<'a> {
     /// Gives the object on top of the stack its attributes.
     fn build(&mut self, state: Value<'a>) -> Result<(), Fault> {
         match self.top()? {
-            Value::Object(i) => Ok(self.objects[i].state = Some(state)),
+            Value::Object(i) => self.objects[i].state = Some(state),
             // An OrderedDict's own attributes: versions of modules in state dicts.
-            Value::Dict(_) => Ok(()),
-            other => Err(executes(&format!("{}.__setstate__", self.describe(other)))),
+            Value::Dict(_) => {}
+            other => return Err(executes(&format!("{}.__setstate__", self.describe(other)))),
         }
+        Ok(())
     }
 
     fn pair(&self, value: Value<'a>) -> Result<(Value<'a>, Value<'a>), Fault> {
@@ -460,7 +466,7 @@ impl<'a> Machine<'a> {
             _ => return Err("a storage of unknown kind".into()),
         };
         self.storages.push(Storage { key, element: *element, count, bytes, start });
-        Ok(self.push(Value::Storage(self.storages.len() - 1)))
+        self.push(Value::Storage(self.storages.len() - 1))
     }
 
     fn tensor(

@@ -3,6 +3,9 @@
 use super::Fault;
 use half::{bf16, f16};
 
+/// More sides than this has no tensor.
+const MOST_SIDES: usize = 64;
+
 /// The type of a storage's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Element {
@@ -90,6 +93,9 @@ impl View {
         strides: Vec<usize>,
     ) -> Result<Self, Fault> {
         let outside = || format!("a tensor of shape {shape:?} lies outside of its storage '{}'", storage.key);
+        if shape.len() > MOST_SIDES {
+            return Err(format!("a tensor has {} sides; up to {MOST_SIDES} are read", shape.len()));
+        }
         if shape.len() != strides.len() {
             return Err(format!("a tensor has {} sides and {} strides", shape.len(), strides.len()));
         }
