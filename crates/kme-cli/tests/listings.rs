@@ -10,7 +10,9 @@ fn networks_are_listed_described_and_checked() {
     let list = place.kme("models list --json").json();
     let names: Vec<_> = list["models"].as_array().unwrap().iter().map(|m| m["name"].as_str().unwrap()).collect();
     assert!(names.contains(&"fashion-classifier"));
-    for name in names {
+    let known =
+        |name: &&str| list["models"].as_array().unwrap().iter().any(|m| m["name"] == *name && m["shipped"] == true);
+    for name in names.into_iter().filter(known) {
         let info = place.kme(&format!("models info {name} --json")).json();
         let sha256 = info["sha256"].as_str().unwrap();
         assert_eq!(sha256.len(), 64);
@@ -38,6 +40,78 @@ fn another_file_under_a_shipped_name_is_refused() {
     }
     // The list shows it instead of failing.
     assert!(place.kme("models list --models-dir own").out.contains("SHA-256"));
+}
+
+/// A file of LeNet-5's weights, all `value`.
+fn lenet5(value: f32) -> Vec<u8> {
+    let shapes: [(&str, &[usize]); 5] = [
+        ("convnet.c1", &[6, 1, 5, 5]),
+        ("convnet.c3", &[16, 6, 5, 5]),
+        ("convnet.c5", &[120, 16, 5, 5]),
+        ("fc.f6", &[84, 120]),
+        ("fc.f7", &[10, 84]),
+    ];
+    let (mut header, mut length) = (serde_json::Map::new(), 0);
+    for (name, shape) in shapes {
+        for (part, shape) in [("weight", shape), ("bias", &shape[..1])] {
+            let end = length + 4 * shape.iter().product::<usize>();
+            let tensor = serde_json::json!({ "dtype": "F32", "shape": shape, "data_offsets": [length, end] });
+            header.insert(format!("{name}.{part}"), tensor);
+            length = end;
+        }
+    }
+    let header = serde_json::Value::Object(header).to_string();
+    let numbers = std::iter::repeat_n(value.to_le_bytes(), length / 4).flatten();
+    (header.len() as u64).to_le_bytes().into_iter().chain(header.into_bytes()).chain(numbers).collect()
+}
+
+#[test]
+fn known_networks_are_described_and_their_files_checked() {
+    let place = Place::new();
+    let list = place.kme("models list").out;
+    for name in ["inception", "vgg19", "mobilenet_v2", "squeezenet1_1", "resnet18", "lenet5", "face"] {
+        assert!(list.contains(name), "{list}");
+    }
+    let info = place.kme("models info inception").out;
+    for part in ["6726825d", "pt_inception-2015-12-05-6726825d.pth", "Mixed_7c", "pool3", "Apache-2.0", "nowhere in"] {
+        assert!(info.contains(part), "{part}: {info}");
+    }
+    assert_eq!(place.kme("models info vgg19 --json").json()["features"], "pool5");
+
+    place.pictures("a", 3, 1);
+    let ran = place.kme("embed a -o a.kme --features lenet5 --models-dir own");
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.err.contains("own") && ran.err.contains("lenet5=FILE") && ran.err.contains("csinva"), "{}", ran.err);
+
+    // Under the known name a file must be known; named itself, any will do.
+    std::fs::create_dir(place.path("own")).unwrap();
+    std::fs::write(place.path("own/lenet5.safetensors"), lenet5(0.01)).unwrap();
+    for command in ["models verify", "models verify lenet5", "embed a -o a.kme --features lenet5"] {
+        let ran = place.kme(&format!("{command} --models-dir own"));
+        assert_eq!(ran.code, Some(2), "{command}");
+        for part in ["own/lenet5.safetensors", "SHA-256", "90d26d18", "lenet5=own/lenet5.safetensors"] {
+            assert!(ran.err.contains(part), "{command}: {}", ran.err);
+        }
+    }
+    assert!(place.kme("models info lenet5 --models-dir own").out.contains("is not known to hold lenet5"));
+    assert!(place.kme("models list --models-dir own").out.contains("own/lenet5.safetensors"));
+    for (features, name, d) in [
+        ("lenet5=own/lenet5.safetensors", "lenet5:relu6", 84),
+        ("lenet5=own/lenet5.safetensors:s4", "lenet5:s4", 16),
+        ("lenet5=own/lenet5.safetensors:s4:flat", "lenet5:s4:flat", 400),
+    ] {
+        let embedded = place.kme(&format!("embed a -o a.kme --features {features} --json")).json();
+        assert_eq!((&embedded["features"]["name"], embedded["d"].as_u64()), (&name.into(), Some(d)));
+        let protocol = embedded["features"]["protocol"].as_str().unwrap();
+        assert!(protocol.contains("1x32x32, pillow-bilinear, range 0 to 1"), "{protocol}");
+        // The name that was given is the one that is recorded.
+        assert_eq!(place.kme(&format!("embed a.kme -o b.kme --features {features}")).code, Some(0));
+    }
+    let ran = place.kme("embed a -o a.kme --features lenet5=own/lenet5.safetensors:f9");
+    assert!(ran.code == Some(2) && ran.err.contains("f9") && ran.err.contains("relu5"), "{}", ran.err);
+    std::fs::write(place.path("bad.safetensors"), &lenet5(0.01)[..5000]).unwrap();
+    let ran = place.kme("embed a -o a.kme --features lenet5=bad.safetensors");
+    assert!(ran.code == Some(2) && ran.err.contains("bad.safetensors"), "{}", ran.err);
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //!
 //! Two-dimensional convolution (cross-correlation, as the field calls it), its gradient in the input and its gradient in the weights:
 //! on slices ([`Conv`]) and on burn tensors ([`conv2d`], [`conv_transpose2d`], [`conv2d_weight`]). The transposed convolution is the
-//! input gradient. Any sizes and paddings, any kernels and strides of at least 1; groups and dilation are left to burn. Leaky rectifiers, which stand between
-//! convolutions everywhere, are here as well ([`leaky_relu`], [`gate()`]).
+//! input gradient. Any sizes and paddings, any kernels and strides of at least 1; groups ([`grouped_conv2d`]) and dilation are left to burn. What stands between
+//! convolutions everywhere is here as well: leaky rectifiers ([`leaky_relu`], [`gate()`]), bounds ([`clamp`]) and pooling ([`pool`]).
 //!
 //! ```
 //! use kme_conv::{Conv, Geometry};
@@ -71,6 +71,7 @@
 //!
 //! On the processor in single precision these kernels run; in double precision, and on graphics cards (feature `gpu`), burn's own.
 
+mod clamp;
 mod columns;
 mod correlate;
 pub mod gate;
@@ -87,6 +88,7 @@ mod transpose;
 mod weight_gradient;
 mod winograd;
 
+pub use clamp::{Bounds, clamp, within};
 pub use gate::{gate, leaky_relu};
 pub use geometry::Geometry;
 pub use grouped::{grouped_conv_transpose2d, grouped_conv2d};

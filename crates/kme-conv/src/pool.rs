@@ -253,6 +253,7 @@ impl Plane {
     fn average(&self, x: &[f32], result: &mut [f32]) {
         let [h, w] = self.image;
         let mut line = vec![0.0; w];
+        let across: Vec<f32> = (0..self.output[1]).map(|j| self.window.seen(1, j, w).len() as f32).collect();
         for (i, result) in result.chunks_exact_mut(self.output[1]).enumerate() {
             let rows = self.window.seen(0, i, h);
             let count = rows.len();
@@ -263,8 +264,8 @@ impl Plane {
                 }
             }
             self.along(result, &line, |a, b| a + b);
-            for (j, sum) in result.iter_mut().enumerate() {
-                *sum /= (count * self.window.seen(1, j, w).len()) as f32;
+            for (sum, across) in result.iter_mut().zip(&across) {
+                *sum /= count as f32 * across;
             }
         }
     }

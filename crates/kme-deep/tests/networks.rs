@@ -2,8 +2,9 @@
 
 mod made_up;
 
+use kme_deep::data::{Form, Places, Source};
 use kme_deep::feature::{Extractor, FeatureMap, Positions};
-use kme_deep::image::Images;
+use kme_deep::image::{Images, Protocol};
 use kme_deep::models::Models;
 use kme_deep::net::{Place, place};
 use kme_deep::networks::{Card, Network, card};
@@ -124,6 +125,17 @@ fn real_weights_give_the_outputs_of_pytorch() {
     let fire9 = activations(&real("squeezenet1_1"), &golden["img227_u8"], &["fire9"]).remove(0);
     compare("squeezenet.fire9.chmean", &means(fire9), &golden["squeezenet.fire9.chmean"].1);
 
+    // The first four test digits of MNIST, enlarged to 32x32 between pixels.
+    let digits = fixtures().join("data/mnist/t10k-images-idx3-ubyte.gz");
+    let protocol: Protocol = card("lenet5").unwrap().resize.parse().unwrap();
+    let digits = Source::parse(digits.to_str().unwrap(), &Places::new(None)).unwrap().load(&Form::default()).unwrap();
+    let digits = protocol.apply(&digits.images().unwrap().select(&[0, 1, 2, 3]).unwrap(), 32, 32).unwrap();
+    let digits = (digits.shape().to_vec(), digits.data().iter().map(|&x| f64::from(x)).collect());
+    let found = activations(&real("lenet5"), &digits, &["relu6", "logits"]);
+    for (found, key) in found.into_iter().zip(["lenet5.f6", "lenet5.logits"]) {
+        compare(key, &place::numbers(found), &golden[key].1);
+    }
+
     // Every layer of VGG19 in one pass.
     let vgg = real("vgg19");
     let of_layer = |key: &String| {
@@ -142,6 +154,27 @@ fn real_weights_give_the_outputs_of_pytorch() {
         };
         compare(key, &found, &golden[key].1);
     }
+}
+
+/// The gradient in the pixels of a sum over several layers, through the normalisation of pixels, pools and branches.
+#[test]
+fn gradients_reach_the_pixels() {
+    let golden = &Golden::all()["squeezenet1_1"];
+    let network = network("squeezenet1_1", &golden.weights()).unwrap().resized([41, 39]).unwrap();
+    let pixels: Vec<f32> = uniform("gradient", 3 * 41 * 39).map(|u| u as f32).collect();
+    let x = Place::cpu().tensor(pixels, [1, 3, 41, 39]);
+    let layers = ["fire2", "pool3", "fire9"];
+    let leaf = x.clone().autodiff().require_grad();
+    let found = network.activations(leaf.clone(), &layers).unwrap();
+    let squares = found.into_iter().map(|f| (f.clone() * f).sum() / 2.0);
+    let gradients = squares.reduce(|a, b| a + b).unwrap().backward();
+    let expected = place::numbers(leaf.grad(&gradients).unwrap());
+    // The gradient of half a square is the activation, pulled back.
+    let taps = network.taps(x, &layers).unwrap();
+    let found = place::numbers(network.net.pullback_taps(&taps, taps.activations.clone()));
+    let error = apart(&found, &expected);
+    println!("gradient of three layers' squares: {error:.1e}");
+    assert!(error < 1e-5, "{error}");
 }
 
 /// Features depend on the picture alone: not on its company, the batch, or the number of threads.

@@ -300,6 +300,30 @@ fn dcgan_critic_penalty() {
     );
 }
 
+/// Descriptions come from files too.
+#[test]
+fn layers_that_cannot_be_are_refused() {
+    let refused: [Layer; 8] = [
+        Conv::new(4, 4, 3).groups(3).into(),
+        Conv::new(4, 4, 3).groups(0).into(),
+        Conv::new(4, 4, [1, 9]).into(),
+        MaxPool::new(3, 0).into(),
+        MaxPool::new(9, 1).into(),
+        AveragePool::new(2).windows(1, 2).into(),
+        Concat { branches: vec![] }.into(),
+        Clamp { least: 6.0, most: 0.0 }.into(),
+    ];
+    let more: [Layer; 3] = [
+        ReflectionPad { padding: 5 }.into(),
+        ZeroPad { rows: [0, usize::MAX], columns: [0, 0], channels: 0 }.into(),
+        Normalise { from: vec![0, 0, 1, 2], scale: vec![1.0; 4], shift: vec![0.0; 4] }.into(),
+    ];
+    for layer in refused.into_iter().chain(more) {
+        let refused = Net::new(vec![layer.clone()], [4, 5, 5], Init::He, 0, &Place::cpu());
+        assert!(refused.is_err(), "{layer:?}");
+    }
+}
+
 #[test]
 fn a_wrong_shape_is_an_error() {
     let net = net(vec![Linear { inputs: 5, outputs: 4, bias: true }.into()], [5, 1, 1]);

@@ -186,7 +186,7 @@ fn network_info(models: &Models, card: &'static NetworkCard, global: &Global) ->
     for (i, known) in card.known.iter().enumerate() {
         lines.push(format!("  {:<11} {} {}", if i == 0 { "known" } else { "" }, known.sha256, known.what));
     }
-    lines.push(format!("  input       {c}x{h}x{w} (channels x height x width), by resize protocol {}", card.resize));
+    lines.push(format!("  input       {c}x{h}x{w} (channels x height x width), resize {}", card.resize));
     for (i, convention) in card.conventions.iter().enumerate() {
         let label = if i == 0 { "pixels" } else { "" };
         lines.push(format!("  {label:<11} {}: {}", convention.name, convention.pixels));

@@ -13,8 +13,8 @@ use kme::{Points, Result};
 
 /// A frozen network, one of whose layers is a feature vector.
 ///
-/// Pictures are brought to its input's channels and size by a resize [`Protocol`]. Batch normalisation uses its
-/// running statistics, and batches always have the same size, so that the features of a picture depend on that picture alone.
+/// Pictures are brought to its input's channels and size by its [`Protocol`]. Batch normalisation uses its running
+/// statistics, and batches always have the same size, so that the features of a picture depend on that picture alone.
 #[derive(Clone, Debug)]
 pub struct Extractor {
     net: Net,
@@ -24,9 +24,9 @@ pub struct Extractor {
     positions: Positions,
     batch: usize,
     resize: Resize,
-    /// What is done beside resizing, as results record it.
-    preparation: String,
     identity: FeatureIdentity,
+    /// What the identity's protocol says behind size and resizing.
+    treatment: String,
 }
 
 /// What becomes of the positions of a layer of maps (n, c, h, w).
@@ -53,18 +53,21 @@ impl Extractor {
     /// # Errors
     /// When it has not so many layers.
     pub fn of_classifier(name: &str, classifier: &Classifier) -> Result<Self> {
+        let [_, h, w] = classifier.net.input();
         // Refuses a layer that is not there.
         classifier.net.truncated(classifier.features_after)?;
-        let name = format!("{name}/layer{}", classifier.features_after);
-        let [_, h, w] = classifier.net.input();
         let extractor = Self {
-            identity: FeatureIdentity { name, protocol: String::new(), sha256: Some(classifier.sha256.clone()) },
-            preparation: "range 0 to 1, running batch-norm statistics".into(),
-            resize: Resize::new(h, w)?,
+            identity: FeatureIdentity {
+                name: format!("{name}/layer{}", classifier.features_after),
+                protocol: String::new(),
+                sha256: Some(classifier.sha256.clone()),
+            },
+            treatment: "range 0 to 1, running batch-norm statistics".into(),
             features: classifier.features_after,
             logits: Some(classifier.net.layers().len()),
             positions: Positions::Flat,
             batch: BATCH,
+            resize: Resize::new(h, w)?,
             net: classifier.net.clone(),
         };
         Ok(extractor.with_resize(Protocol::default()))
@@ -85,31 +88,21 @@ impl Extractor {
             (true, Positions::Mean) => ("", ", mean over positions"),
             (true, Positions::Flat) => (":flat", ", all positions"),
         };
-        let name = format!("{}:{layer}{suffix}", card.name);
         let extractor = Self {
-            identity: FeatureIdentity { name, protocol: String::new(), sha256: Some(network.sha256.clone()) },
-            preparation: format!("{}, frozen batch-norm statistics{what}", network.convention.pixels),
-            resize: Resize::new(h, w)?,
+            identity: FeatureIdentity {
+                name: format!("{}:{layer}{suffix}", card.name),
+                protocol: String::new(),
+                sha256: Some(network.sha256.clone()),
+            },
+            treatment: format!("{}, frozen batch-norm statistics{what}", network.convention.pixels),
             features,
             logits: card.logits.and_then(|logits| network.depth(logits).ok()),
             positions,
             batch: card.batch,
+            resize: Resize::new(h, w)?,
             net,
         };
         Ok(extractor.with_resize(card.resize.parse()?))
-    }
-
-    /// The same with another way to bring pictures to the network's size.
-    pub(super) fn with_resize(mut self, protocol: Protocol) -> Self {
-        let [c, h, w] = self.net.input();
-        self.resize = self.resize.with(protocol);
-        self.identity.protocol = format!("{c}x{h}x{w}, {protocol}, {}", self.preparation);
-        self
-    }
-
-    /// How pictures are brought to [`input`](Self::input).
-    pub(super) fn resize(&self) -> Resize {
-        self.resize
     }
 
     /// What an embedding records of it.
@@ -120,6 +113,19 @@ impl Extractor {
     /// The shape that pictures are brought to: channels, height, width.
     pub fn input(&self) -> [usize; 3] {
         self.net.input()
+    }
+
+    /// How pictures are brought to the input's size.
+    pub fn resize(&self) -> Resize {
+        self.resize
+    }
+
+    /// The same with another way to bring pictures to the input's size.
+    pub fn with_resize(mut self, protocol: Protocol) -> Self {
+        let [c, h, w] = self.net.input();
+        self.resize = self.resize.with(protocol);
+        self.identity.protocol = format!("{c}x{h}x{w}, {protocol}, {}", self.treatment);
+        self
     }
 
     /// The pictures as the network wants them.

@@ -21,7 +21,7 @@ pub struct Card {
     pub known: &'static [Known],
     /// Shape of the pictures for which it is set up: channels, height, width.
     pub input: Shape,
-    /// The resize protocol by which pictures are brought to that size unless another is named: see [`Protocol`](crate::image::Protocol).
+    /// How pictures are brought to that size unless told otherwise: the name of a [`Protocol`](crate::image::Protocol).
     pub resize: &'static str,
     /// The conventions of names that its files follow, each with the pixels that weights of that origin want.
     pub conventions: &'static [Convention],

@@ -17,7 +17,7 @@ pub(super) const CARD: Card = Card {
         what: "as safetensors",
     }],
     input: [1, 32, 32],
-    resize: "pillow-bilinear-crop",
+    resize: "pillow-bilinear",
     conventions: &[Convention { name: "csinva", pixels: Pixels::Unit }],
     features: "relu6",
     logits: Some("f7"),

@@ -4,6 +4,7 @@ use super::{Differentiable, Mode, Run, Saved, Shape};
 use crate::net::param::{Param, Spec};
 use burn::tensor::{Tensor, activation};
 use kme::Result;
+use kme_conv::{Bounds, clamp, within};
 use serde::{Deserialize, Serialize};
 
 /// max(x, 0) + slope · min(x, 0). Its second derivative is zero almost everywhere, so the pullback's mask is a constant.
@@ -35,6 +36,38 @@ pub struct Sigmoid {}
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tanh {}
+
+impl Clamp {
+    fn bounds(&self) -> Bounds {
+        Bounds { least: self.least, most: self.most }
+    }
+}
+
+impl Differentiable for Clamp {
+    fn specs(&self, _: &str) -> Vec<Spec> {
+        Vec::new()
+    }
+
+    fn output_shape(&self, input: Shape) -> Result<Shape> {
+        if self.least < self.most {
+            return Ok(input);
+        }
+        let bounds = format!("{} to {}", self.least, self.most);
+        Err(kme::Error::value("layer clamp", bounds, "a lower bound below the upper one"))
+    }
+
+    fn forward(&self, _: &[Param], input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
+        let y = clamp(input, self.bounds());
+        let saved = run.kept(|| Saved::Output(y.clone()));
+        (y, saved)
+    }
+
+    fn pullback(&self, _: &[Param], saved: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
+        let Saved::Output(y) = saved else { unreachable!("clamp saves its output") };
+        // The output lies between the bounds exactly where the input does.
+        within(y.clone(), cotangent, self.bounds())
+    }
+}
 
 /// Implements a layer without parameters that keeps the shape.
 macro_rules! elementwise {
@@ -72,27 +105,17 @@ elementwise!(
     |layer: &LeakyRelu, x: Tensor<4>, g: Tensor<4>| kme_conv::gate(x, g, layer.slope)
 );
 
+const POSITIVE: Bounds = Bounds { least: 0.0, most: f64::INFINITY };
+
+// The output is positive exactly where the input is.
 elementwise!(
     Relu,
     |_: &Relu, x: Tensor<4>, run: &Run| {
-        let y = activation::relu(x);
+        let y = clamp(x, POSITIVE);
         let saved = run.kept(|| Saved::Output(y.clone()));
         (y, saved)
     },
-    |_: &Relu, y: Tensor<4>, g: Tensor<4>| g.mask_fill(y.lower_equal_elem(0.0), 0.0)
-);
-
-elementwise!(
-    Clamp,
-    |layer: &Clamp, x: Tensor<4>, run: &Run| {
-        let y = x.clamp(layer.least, layer.most);
-        let saved = run.kept(|| Saved::Output(y.clone()));
-        (y, saved)
-    },
-    |layer: &Clamp, y: Tensor<4>, g: Tensor<4>| {
-        let outside = y.clone().lower_equal_elem(layer.least).bool_or(y.greater_equal_elem(layer.most));
-        g.mask_fill(outside, 0.0)
-    }
+    |_: &Relu, y: Tensor<4>, g: Tensor<4>| within(y, g, POSITIVE)
 );
 
 elementwise!(

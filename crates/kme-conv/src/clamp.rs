@@ -1,0 +1,143 @@
+//! Numbers held between two bounds, as one operation on tensors: rectifiers of any kind that end flat.
+//!
+//! `clamp(x)` is min(max(x, least), most); its pullback is [`within`], which keeps a cotangent where least < x < most and is linear in
+//! it, with itself as derivative. burn's own takes its passes over the numbers on one thread.
+
+use crate::tensor::slice;
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::flex::FlexTensor;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
+use burn::tensor::{DType, Tensor, TensorData};
+use rayon::prelude::*;
+
+/// Numbers that one task treats.
+const CHUNK: usize = 1 << 14;
+
+/// The numbers between which others are held.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bounds {
+    pub least: f64,
+    /// May be infinite.
+    pub most: f64,
+}
+
+/// min(max(x, least), most); its derivative at the bounds is 0.
+pub fn clamp<const D: usize>(x: Tensor<D>, bounds: Bounds) -> Tensor<D> {
+    Tensor::from_dispatch(Dispatch::clamp(x.into_dispatch(), bounds))
+}
+
+/// y where least < x < most, 0 elsewhere. Differentiable in y; x counts as a constant.
+///
+/// # Panics
+/// When the shapes or precisions differ.
+pub fn within<const D: usize>(x: Tensor<D>, y: Tensor<D>, bounds: Bounds) -> Tensor<D> {
+    assert!(x.dims() == y.dims() && x.dtype() == y.dtype(), "operands of equal shape and precision");
+    Tensor::from_dispatch(Dispatch::within(x.into_dispatch(), y.into_dispatch(), bounds))
+}
+
+/// Backends with these operations; the bodies here are burn's own.
+#[backend_extension(Flex, Autodiff, Cube: cfg(feature = "gpu"))]
+pub trait Clamp: Backend {
+    /// See [`clamp()`].
+    fn clamp(x: FloatTensor<Self>, bounds: Bounds) -> FloatTensor<Self> {
+        clamp_by_burn::<Self>(x, bounds)
+    }
+
+    /// See [`within()`].
+    fn within(x: FloatTensor<Self>, y: FloatTensor<Self>, bounds: Bounds) -> FloatTensor<Self> {
+        within_by_masks::<Self>(x, y, bounds)
+    }
+}
+
+fn clamp_by_burn<B: Backend>(x: FloatTensor<B>, bounds: Bounds) -> FloatTensor<B> {
+    B::float_clamp(x, bounds.least.into(), bounds.most.into())
+}
+
+fn within_by_masks<B: Backend>(x: FloatTensor<B>, y: FloatTensor<B>, bounds: Bounds) -> FloatTensor<B> {
+    let flags = burn::backend::get_or_init_device_settings::<B>(&x.device()).bool_dtype;
+    let below = B::float_lower_equal_elem(x.clone(), bounds.least.into(), flags);
+    let above = B::float_greater_equal_elem(x, bounds.most.into(), flags);
+    B::float_mask_fill(B::float_mask_fill(y, below, 0.0.into()), above, 0.0.into())
+}
+
+#[cfg(feature = "gpu")]
+impl Clamp for burn::backend::Cube {}
+
+impl Clamp for Flex {
+    fn clamp(x: FlexTensor, bounds: Bounds) -> FlexTensor {
+        if x.dtype() != DType::F32 {
+            return clamp_by_burn::<Self>(x, bounds);
+        }
+        let x = x.to_contiguous();
+        let (least, most) = (bounds.least as f32, bounds.most as f32);
+        // What is no number stays none.
+        let held = |x: f32| if x <= least { least } else { x };
+        each(&x, &x, |x, _| if x > most { most } else { held(x) })
+    }
+
+    fn within(x: FlexTensor, y: FlexTensor, bounds: Bounds) -> FlexTensor {
+        if x.dtype() != DType::F32 {
+            return within_by_masks::<Self>(x, y, bounds);
+        }
+        let (x, y) = (x.to_contiguous(), y.to_contiguous());
+        let (least, most) = (bounds.least as f32, bounds.most as f32);
+        each(&x, &y, |x, y| if x <= least || x >= most { 0.0 } else { y })
+    }
+}
+
+/// A tensor with f(x, y) for each pair of numbers, several chunks at a time.
+fn each(x: &FlexTensor, y: &FlexTensor, f: impl Fn(f32, f32) -> f32 + Sync) -> FlexTensor {
+    let shape = x.layout().shape().to_vec();
+    let (x, y) = (slice(x), slice(y));
+    let mut result: Vec<f32> = Vec::with_capacity(x.len());
+    let room = result.spare_capacity_mut()[..x.len()].par_chunks_mut(CHUNK);
+    room.zip(x.par_chunks(CHUNK)).zip(y.par_chunks(CHUNK)).for_each(|((room, x), y)| {
+        for ((to, &x), &y) in room.iter_mut().zip(x).zip(y) {
+            to.write(f(x, y));
+        }
+    });
+    // SAFETY: the room, x and y have one length, so every number was written.
+    unsafe { result.set_len(x.len()) };
+    FlexTensor::from_data(TensorData::new(result, shape))
+}
+
+/// Keeps a cotangent where x is between the bounds: the derivative of both operations.
+#[derive(Debug)]
+struct Step;
+
+impl<B: Clamp> Backward<B, 1> for Step {
+    type State = (FloatTensor<B>, Bounds);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let cotangent = grads.consume::<B>(&ops.node);
+        let (x, bounds) = ops.state;
+        let [parent] = ops.parents;
+        if let Some(node) = parent {
+            grads.register::<B>(node.id, B::within(x, cotangent, bounds));
+        }
+    }
+}
+
+impl<B: Clamp, C: CheckpointStrategy> Clamp for Autodiff<B, C> {
+    fn clamp(x: FloatTensor<Self>, bounds: Bounds) -> FloatTensor<Self> {
+        match Step.prepare::<C>([x.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let x = x.into_primitive();
+                prep.finish((x.clone(), bounds), B::clamp(x, bounds))
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::clamp(x.into_primitive(), bounds)),
+        }
+    }
+
+    fn within(x: FloatTensor<Self>, y: FloatTensor<Self>, bounds: Bounds) -> FloatTensor<Self> {
+        let x = x.into_primitive();
+        match Step.prepare::<C>([y.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((x.clone(), bounds), B::within(x, y.into_primitive(), bounds)),
+            OpsKind::UnTracked(prep) => prep.finish(B::within(x, y.into_primitive(), bounds)),
+        }
+    }
+}
