@@ -328,6 +328,7 @@ fn every_metric_is_that_of_the_library() {
     let quantities = ["kid", "fid", "inception_score", "mmd2", "precision", "recall", "density", "coverage"];
     assert_eq!(head[1..9], quantities);
     assert!(text.contains("too large on average") && text.contains("k = 3") && text.contains("10 splits"), "{text}");
+    assert!(text.contains("precision, recall, density, coverage: nearest"), "{text}");
 }
 
 #[test]
@@ -447,9 +448,14 @@ fn claims_are_made_on_every_metric() {
     let place = Place::new();
     place.normal("x.npy", 300, 4, 0.0, 1);
     place.normal("y.npy", 300, 4, 1.0, 2);
-    for (claim, code) in
-        [("fid>2.5", 0), ("fid<2.5", 1), ("precision<0.9", 0), ("precision>0.9", 1), ("is>1", 0), ("coverage<0.95", 0)]
-    {
+    for (claim, code) in [
+        ("fid>2.5", 0),
+        ("fid<2.5", 1),
+        ("precision<0.999", 0),
+        ("precision>0.9", 1),
+        ("is>1", 0),
+        ("coverage<0.95", 0),
+    ] {
         let ran = place.kme(&format!("eval x.npy y.npy --assert {claim}"));
         assert_eq!(ran.code, Some(code), "{claim}: {}{}", ran.out, ran.err);
     }

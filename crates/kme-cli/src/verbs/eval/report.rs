@@ -67,31 +67,33 @@ fn table(scores: &[Score], metrics: &[Metric], arguments: &Arguments, global: &G
     }
     let mut text = output::aligned(&rows);
     text.push_str("± is a standard error\n");
+    // Metrics that were computed alike share a line.
+    let mut lines: Vec<(Vec<&str>, String)> = Vec::new();
     for metric in metrics {
         let of_metric: Vec<&Score> = scores.iter().filter(|score| score.metric == *metric).collect();
-        if let Some(first) = of_metric.first() {
-            text.push_str(&about(first, arguments));
-            text.push('\n');
-            for (what, of) in [("spread", (|s: &Score| s.spread) as fn(&Score) -> Option<f64>), ("bias", |s| s.bias)] {
-                let told: Vec<String> = of_metric
-                    .iter()
-                    .filter_map(|s| Some(format!("{:.3} ({})", of(s)?, arguments.candidates[s.candidate - 1])))
-                    .collect();
-                if told.is_empty() {
-                    continue;
-                }
-                let told = told.join(", ");
-                let line = match (what, metric) {
-                    ("bias", _) => format!(
-                        "  too large on average, at these numbers of points, by about {told} or more; it is not subtracted"
-                    ),
-                    (_, Metric::Kid) => format!("  standard deviation over subsets, which tools print as ±: {told}"),
-                    _ => format!("  standard deviation over splits, which tools print as ±: {told}"),
-                };
-                text.push_str(&line);
-                text.push('\n');
-            }
+        let Some(first) = of_metric.first() else { continue };
+        let mut line = about(first, arguments);
+        let told = |of: fn(&Score) -> Option<f64>| -> Option<String> {
+            let each = |s: &&Score| Some(format!("{} ({})", rough(of(s)?), arguments.candidates[s.candidate - 1]));
+            let told: Vec<String> = of_metric.iter().filter_map(each).collect();
+            (!told.is_empty()).then(|| told.join(", "))
+        };
+        if let Some(told) = told(|s| s.spread) {
+            let over = if *metric == Metric::Kid { "subsets" } else { "splits" };
+            line.push_str(&format!("\n  standard deviation over {over}, which tools print as ±: {told}"));
         }
+        if let Some(told) = told(|s| s.bias) {
+            line.push_str(&format!(
+                "\n  too large on average, at these numbers of points, by about {told} or more; it is not subtracted"
+            ));
+        }
+        match lines.last_mut() {
+            Some((names, last)) if *last == line => names.push(metric.quantity()),
+            _ => lines.push((vec![metric.quantity()], line)),
+        }
+    }
+    for (names, line) in lines {
+        text.push_str(&format!("{}: {line}\n", names.join(", ")));
     }
     let reference = arguments.reference.as_deref().unwrap_or_default();
     let n = scores.iter().find_map(|s| s.n).map_or_else(String::new, |n| format!(" ({n} points)"));
@@ -100,9 +102,15 @@ fn table(scores: &[Score], metrics: &[Metric], arguments: &Arguments, global: &G
     text
 }
 
-/// How a metric was computed, on one line.
+/// Three digits.
+fn rough(value: f64) -> String {
+    let size = if value == 0.0 { 0 } else { value.abs().log10().floor() as i32 };
+    format!("{value:.*}", (2 - size).clamp(0, 15) as usize)
+}
+
+/// How a metric was computed.
 fn about(score: &Score, arguments: &Arguments) -> String {
-    let mut parts = vec![format!("{}: {}", score.metric.quantity(), score.estimator)];
+    let mut parts = vec![score.estimator.clone()];
     if let Some(kernel) = &score.kernel {
         parts[0].push_str(" estimator");
         parts.push(format!("kernel {kernel}"));
