@@ -63,6 +63,8 @@ pub enum Verb {
     Embed(verbs::embed::Arguments),
     Merge(verbs::merge::Arguments),
     Eval(verbs::eval::Arguments),
+    Rank(verbs::rank::Arguments),
+    Reduce(verbs::reduce::Arguments),
     Train(verbs::train::Arguments),
     Sample(verbs::sample::Arguments),
     Match(verbs::matching::Arguments),

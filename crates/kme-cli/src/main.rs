@@ -5,6 +5,7 @@
 
 mod arguments;
 mod claim;
+mod gallery;
 mod likes;
 mod output;
 mod progress;

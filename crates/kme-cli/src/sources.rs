@@ -1,6 +1,7 @@
 //! What a user names as a sample (pictures, points, an embedding, a generator), as weighted points.
 
 use crate::arguments::Global;
+use crate::gallery::Gallery;
 use crate::{output, progress};
 use clap::Args;
 use kme::embedding::{AnyEmbedding, Expression, FeatureIdentity, Kind, MeanEmbedding};
@@ -104,6 +105,8 @@ pub struct Sample {
     pub kernel: Option<Kernel>,
     /// SHA-256 over the files of a source of pictures.
     pub fingerprint: Option<String>,
+    /// Of pictures that have names: the name of each.
+    pub names: Option<Vec<String>>,
 }
 
 /// Pictures that are decoded, or latents that are mapped, at one time.
@@ -270,6 +273,7 @@ impl<'a> Sources<'a> {
                 features: FeatureIdentity::identity(),
                 kernel: None,
                 fingerprint: None,
+                names: None,
             }),
             Content::Embedding(embedding) => {
                 // Masses rather than weights, so that pooling samples pools them as they were.
@@ -283,6 +287,7 @@ impl<'a> Sources<'a> {
                     features: embedding.features().clone(),
                     kernel: Some(embedding.kernel().clone()),
                     fingerprint: None,
+                    names: None,
                 })
             }
             Content::Mean(embedding) => Err(no_points(text, &embedding)),
@@ -294,8 +299,15 @@ impl<'a> Sources<'a> {
                     total = range.len();
                     batches = batches.within(range)?;
                 }
-                let mut sample = self.features(total, batches.by_ref().map(|batch| Ok(batch?.images)))?;
+                let mut names = Vec::with_capacity(total);
+                let images = batches.by_ref().map(|batch| {
+                    let batch = batch?;
+                    names.extend(batch.names);
+                    Ok(batch.images)
+                });
+                let mut sample = self.features(total, images)?;
                 sample.fingerprint = batches.fingerprint();
+                sample.names = Some(names);
                 Ok(sample)
             }
             Content::Generator(generator) => {
@@ -306,6 +318,17 @@ impl<'a> Sources<'a> {
                 let latents = &latents[range.start * dim..range.end * dim];
                 self.features(range.len(), latents.chunks(BATCH * dim).map(|z| self.draw(&generator, z)))
             }
+        }
+    }
+
+    /// The pictures of source `i`, to be looked at again after it has been read; none where it holds points.
+    pub fn gallery(&self, i: usize) -> Option<Gallery> {
+        match &self.all[i].content {
+            Content::Pictures(source) => Some(Gallery::of_source(source.clone())),
+            Content::Generator(generator) => {
+                Some(Gallery::of_generator((**generator).clone(), self.flags.samples, self.global.seed()))
+            }
+            _ => None,
         }
     }
 
@@ -362,6 +385,7 @@ impl<'a> Sources<'a> {
             features: map.identity(shape),
             kernel: None,
             fingerprint: None,
+            names: None,
         })
     }
 }

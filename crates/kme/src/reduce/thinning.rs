@@ -70,7 +70,8 @@ impl Thinning {
             order = halver.compress(order, leaf, 1)?;
         }
         // To the nearest power of two, so that few points have to be added or taken away.
-        let rounds = (order.len() as f64 / n as f64).log2().round().max(0.0) as u32;
+        let ratio = (order.len() as f64 / n as f64).log2().round().max(0.0);
+        let rounds = (ratio as u32).min(order.len().ilog2());
         let mut coresets = vec![order];
         for round in 0..rounds {
             let halve = |(i, set): (usize, &Vec<usize>)| {
