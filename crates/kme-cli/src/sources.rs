@@ -29,8 +29,9 @@ Sources:
   RUN, MODEL                   pictures drawn from a generator: a run folder, a weights file, or a
                                shipped model (see kme models list); --samples says how many
 
-Pictures become points by a feature map that must be named: --features pixels, or a classifier such as \
-fashion-classifier. A generator's card and an embedding name one, which is then the default.";
+Pictures become points by a feature map that must be named: --features pixels, a classifier such as \
+fashion-classifier, or a known network: inception, vgg19:relu4_1, vgg19:relu4_1:flat, resnet18=FILE (see kme \
+models list). A generator's card and an embedding name one, which is then the default.";
 
 /// The text of a kernel, for the help of every verb that takes one.
 pub const KERNELS: &str = "\
@@ -51,7 +52,7 @@ Kernels (r is the distance of two points, d their dimension):
 #[derive(Args)]
 #[command(next_help_heading = "Options of sources")]
 pub struct SourceFlags {
-    /// Feature map: identity for points; pixels, or a classifier's name or file, for pictures
+    /// Feature map: identity for points; for pictures pixels, a classifier's name or file, or NETWORK[=FILE][:LAYER][:flat]
     #[arg(long, value_name = "FEATURES")]
     pub features: Option<String>,
     /// Bring pictures to this size (antialiased bicubic, centre crop), for --features pixels
@@ -447,7 +448,7 @@ fn check_name(all: &[Opened], name: Option<&str>) -> Result<()> {
             return Err(Error::value("--features", name, allowed));
         };
         let known = features.name.split_once('/').map_or(features.name.as_str(), |(network, _)| network);
-        if known != name && Path::new(name).file_stem().is_none_or(|stem| stem != known) {
+        if known != kme_deep::feature::canonical(name) && Path::new(name).file_stem().is_none_or(|stem| stem != known) {
             let remedy = "leave out --features, or embed the pictures again";
             return Err(Error::mismatch("feature map", name, format!("'{}' ({})", features.name, source.text), remedy));
         }

@@ -75,7 +75,9 @@ mod columns;
 mod correlate;
 pub mod gate;
 mod geometry;
+mod grouped;
 mod isa;
+pub mod pool;
 pub mod scratch;
 mod shared;
 mod slices;
@@ -87,6 +89,8 @@ mod winograd;
 
 pub use gate::{gate, leaky_relu};
 pub use geometry::Geometry;
+pub use grouped::{grouped_conv_transpose2d, grouped_conv2d};
 pub use isa::{Isa, VARIABLE};
+pub use pool::Window;
 pub use slices::Conv;
 pub use tensor::{conv_transpose2d, conv2d, conv2d_weight};

@@ -9,5 +9,7 @@ pub mod loss;
 pub mod model;
 pub mod models;
 pub mod net;
+pub mod networks;
 pub mod steer;
 pub mod train;
+pub mod weights;

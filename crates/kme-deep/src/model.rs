@@ -105,12 +105,14 @@ pub(crate) fn images_of(tensor: Tensor<4>) -> Result<Images> {
     Images::clamped(n, c, h, w, place::numbers_f32(tensor))
 }
 
+/// Inputs that go through one of our own networks together.
+pub(crate) const BATCH: usize = 50;
+
 /// The network's outputs for all inputs, row after row; `inputs` holds one input after another.
 ///
 /// Batch normalisation uses its running statistics, and every batch has the same size (the last is filled up): so a row
 /// depends on its own input alone, since kernels for other batch sizes may round differently.
 pub(crate) fn rows_of(net: &Net, inputs: &[f32]) -> Result<Vec<f32>> {
-    const BATCH: usize = 50;
     let [c, h, w] = net.input();
     let stride = c * h * w;
     let mut all = Vec::new();

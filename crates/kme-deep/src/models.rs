@@ -3,6 +3,8 @@
 use crate::model::{Card, Classifier, Generator};
 use crate::net::file::sha256;
 use crate::net::{Layer, ModelFile, Place};
+use crate::networks::{self, Card as NetworkCard, Network};
+use crate::weights::{self, Weights};
 use kme::{Error, Result};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -36,6 +38,9 @@ pub const SHIPPED: &[Shipped] = &[
         bytes: include_bytes!("../../../assets/fashion-classifier.safetensors"),
     },
 ];
+
+/// Endings of files of weights.
+const ENDINGS: [&str; 4] = ["safetensors", "pth", "pt", "json"];
 
 /// Where networks are looked for besides the program itself.
 #[derive(Clone, Debug, Default)]
@@ -80,9 +85,59 @@ impl Models {
             )),
             None => {
                 let names: Vec<_> = SHIPPED.iter().map(|s| s.name).collect();
-                Err(Error::value("model", name, format!("{}, a run folder, or a .safetensors file", names.join(", "))))
+                let allowed = format!(
+                    "{}, a run folder, or a .safetensors file of `kme train`; as a feature map also a known network, see `kme \
+                     models list`",
+                    names.join(", ")
+                );
+                Err(Error::value("model", name, allowed))
             }
         }
+    }
+
+    /// The file of a known network in the models folder: its name with an ending of a file of weights, or one of the names
+    /// that its files have where they come from.
+    pub fn file_of(&self, card: &NetworkCard) -> Option<PathBuf> {
+        let folder = self.folder.as_deref()?;
+        let own = ENDINGS.iter().map(|ending| folder.join(format!("{}.{ending}", card.name)));
+        own.chain(card.files.iter().map(|file| folder.join(file))).find(|file| file.is_file())
+    }
+
+    /// The known network of this card, from `file` whatever its checksum, or else from its file in the models folder.
+    ///
+    /// # Errors
+    /// When there is no such file, its checksum is not on the card, or it does not hold the network's weights.
+    pub fn network(&self, card: &'static NetworkCard, file: Option<&Path>, place: &Place) -> Result<Network> {
+        let (weights, path) = match file {
+            Some(file) => (weights::read(file)?, file.to_path_buf()),
+            None => self.known_weights(card)?,
+        };
+        Network::of_weights(card, &weights, &path, place)
+    }
+
+    /// The weights of a known network in the models folder, with their file; their checksum is on the card.
+    ///
+    /// # Errors
+    /// When there is no such file, it cannot be read, or its checksum is another.
+    pub fn known_weights(&self, card: &'static NetworkCard) -> Result<(Weights, PathBuf)> {
+        let path = self.file_of(card).ok_or_else(|| {
+            let folder =
+                self.folder.as_ref().map_or("a models folder (--models-dir)".into(), |f| f.display().to_string());
+            Error::value(
+                "network",
+                card.name,
+                format!(
+                    "a file in {folder} called {0}.{1}{2}, or {0}=FILE; it is to be had as {3}",
+                    card.name,
+                    ENDINGS.join(&format!(", {}.", card.name)),
+                    card.files.iter().map(|file| format!(", {file}")).collect::<String>(),
+                    card.origin
+                ),
+            )
+        })?;
+        let weights = weights::read(&path)?;
+        card.check_known(&weights.sha256, &path)?;
+        Ok((weights, path))
     }
 
     /// The networks in the models folder: their names and files, sorted.
@@ -96,6 +151,10 @@ impl Models {
             let path = entry.map_err(|e| Error::file(folder, e))?.path();
             if path.extension().is_some_and(|e| e == "safetensors")
                 && let Some(name) = path.file_stem().and_then(|stem| stem.to_str())
+                && networks::card(name).is_none()
+                && !networks::CARDS
+                    .iter()
+                    .any(|card| path.file_name().is_some_and(|f| card.files.iter().any(|n| f == *n)))
             {
                 found.push((name.to_string(), path.clone()));
             }

@@ -153,7 +153,7 @@ fn witness_gradient_is_the_difference_of_the_witness() {
 #[test]
 fn critic_loss_gradient() {
     let place = Place::cpu_f64();
-    let conv = |inputs, outputs| Layer::from(Conv { inputs, outputs, kernel: 3, stride: 2, padding: 1, bias: true });
+    let conv = |inputs, outputs| Layer::from(Conv::new(inputs, outputs, 3).stride(2).padding(1));
     let leaky = || Layer::from(LeakyRelu { slope: 0.2 });
     let layers = vec![
         conv(1, 3),
@@ -213,7 +213,7 @@ fn critic_loss_gradient() {
 fn penalties_are_their_definitions() {
     let place = Place::cpu_f64();
     let layers: Vec<Layer> = vec![
-        Conv { inputs: 2, outputs: 3, kernel: 3, stride: 2, padding: 1, bias: true }.into(),
+        Conv::new(2, 3, 3).stride(2).padding(1).into(),
         LeakyRelu { slope: 0.2 }.into(),
         Reshape { to: [12, 1, 1] }.into(),
         Linear { inputs: 12, outputs: 3, bias: true }.into(),

@@ -4,7 +4,8 @@
 use burn::tensor::Tensor;
 use kme::rng;
 use kme_deep::net::layer::{
-    AveragePool, BatchNorm, Conv, Layer, LeakyRelu, Linear, Relu, Reshape, Residual, Sigmoid, Tanh, TransposedConv,
+    AveragePool, BatchNorm, Clamp, Concat, Conv, GlobalAveragePool, Layer, LeakyRelu, Linear, MaxPool, Normalise,
+    ReflectionPad, Relu, Reshape, Residual, Sigmoid, Tanh, TransposedConv, ZeroPad,
 };
 use kme_deep::net::{Init, Mode, Net, Place, dcgan_critic, place};
 use rand::RngExt;
@@ -124,7 +125,7 @@ fn linear() {
 #[test]
 fn conv() {
     for (kernel, stride, padding) in [(3, 1, 1), (5, 2, 2), (4, 2, 1), (3, 3, 0), (1, 1, 0), (2, 3, 1)] {
-        let layer = Conv { inputs: 2, outputs: 3, kernel, stride, padding, bias: true };
+        let layer = Conv::new(2, 3, kernel).stride(stride).padding(padding);
         check(&format!("{layer:?}"), vec![layer.into()], [2, 8, 7], Mode::Train);
     }
 }
@@ -154,11 +155,7 @@ fn nonlinearities() {
 fn batch_norm() {
     for mode in [Mode::Train, Mode::Evaluate] {
         let layers = || -> Vec<Layer> {
-            vec![
-                Conv { inputs: 2, outputs: 3, kernel: 3, stride: 1, padding: 1, bias: true }.into(),
-                BatchNorm::new(3).into(),
-                LeakyRelu { slope: 0.2 }.into(),
-            ]
+            vec![Conv::new(2, 3, 3).padding(1).into(), BatchNorm::new(3).into(), LeakyRelu { slope: 0.2 }.into()]
         };
         check(&format!("batch norm {mode:?}"), layers(), [2, 4, 4], mode);
         check(&format!("bare batch norm {mode:?}"), vec![BatchNorm::new(2).into()], [2, 3, 3], mode);
@@ -168,20 +165,121 @@ fn batch_norm() {
 #[test]
 fn average_pool_and_reshape() {
     let layers = vec![
-        Conv { inputs: 1, outputs: 2, kernel: 3, stride: 1, padding: 1, bias: false }.into(),
-        AveragePool { kernel: 2 }.into(),
+        Conv::new(1, 2, 3).padding(1).without_bias().into(),
+        AveragePool::new(2).into(),
         Reshape { to: [18, 1, 1] }.into(),
         Linear { inputs: 18, outputs: 2, bias: false }.into(),
     ];
     check("average pool and reshape", layers, [1, 6, 6], Mode::Train);
-    check("bare average pool", vec![AveragePool { kernel: 3 }.into()], [2, 6, 3], Mode::Train);
+    check("bare average pool", vec![AveragePool::new(3).into()], [2, 6, 3], Mode::Train);
+}
+
+#[test]
+fn rectangles_and_groups() {
+    for (kernel, stride, padding) in [([1, 7], [1, 1], [0, 3]), ([5, 1], [2, 1], [2, 0]), ([2, 3], [1, 3], [1, 0])] {
+        let layer = Conv::new(2, 3, kernel).stride(stride).padding(padding);
+        check(&format!("{layer:?}"), vec![layer.into()], [2, 8, 7], Mode::Train);
+    }
+    for (inputs, outputs, groups, stride) in [(4, 4, 4, 1), (4, 4, 4, 2), (4, 6, 2, 1), (3, 6, 3, 2)] {
+        let layer = Conv::new(inputs, outputs, 3).stride(stride).padding(1).groups(groups);
+        check(&format!("{layer:?}"), vec![layer.into()], [inputs, 6, 7], Mode::Train);
+    }
+}
+
+/// Layers without parameters that act on maps, between convolutions that give the penalty something to differentiate.
+#[test]
+fn pools_pads_and_pixels() {
+    let all: [Layer; 12] = [
+        MaxPool::new(2, 2).into(),
+        MaxPool::new(3, 2).ceil().into(),
+        MaxPool::new(3, 1).padding(1).into(),
+        MaxPool::new([3, 2], [2, 1]).padding([1, 0]).into(),
+        AveragePool::new(3).windows(1, 1).into(),
+        AveragePool::new([2, 3]).windows([2, 1], [0, 1]).into(),
+        GlobalAveragePool {}.into(),
+        ReflectionPad { padding: 1 }.into(),
+        ReflectionPad { padding: 3 }.into(),
+        ZeroPad { rows: [0, 1], columns: [2, 0], channels: 1 }.into(),
+        Clamp { least: -0.3, most: 0.4 }.into(),
+        Normalise { from: vec![2, 0, 1], scale: vec![2.0, -1.0, 0.5], shift: vec![0.1, 0.2, -0.3] }.into(),
+    ];
+    for layer in all {
+        let name = format!("{layer:?}");
+        let layers = vec![Conv::new(2, 3, 3).padding(1).into(), layer];
+        let [c, h, w] = net(layers.clone(), [2, 8, 7]).output();
+        let end = vec![Conv::new(c, 2, [h.min(3), w.min(3)]).into(), Tanh {}.into()];
+        check(&name, [layers, end].concat(), [2, 8, 7], Mode::Train);
+    }
+}
+
+/// A block of Inception: branches of other kernels, a fork within a branch, a pool, joined; then as FID's features.
+#[test]
+fn inception_block() {
+    let conv = |inputs, outputs, kernel: [usize; 2]| -> Vec<Layer> {
+        vec![Conv::new(inputs, outputs, kernel).padding(kernel.map(|k| k / 2)).into(), LeakyRelu { slope: 0.1 }.into()]
+    };
+    let fork = Concat { branches: vec![conv(3, 2, [1, 3]), conv(3, 1, [3, 1])] };
+    let block = Concat {
+        branches: vec![
+            conv(2, 2, [1, 1]),
+            [conv(2, 3, [1, 1]), vec![fork.into()]].concat(),
+            [vec![AveragePool::new(3).windows(1, 1).into()], conv(2, 2, [1, 1])].concat(),
+            vec![MaxPool::new(3, 1).padding(1).into()],
+            vec![],
+        ],
+    };
+    let layers: Vec<Layer> = vec![
+        Normalise::caffe([103.9, 116.8, 123.7]).into(),
+        Conv::new(3, 2, 3).stride(2).into(),
+        LeakyRelu { slope: 0.1 }.into(),
+        block.into(),
+        MaxPool::new(2, 2).ceil().into(),
+        GlobalAveragePool {}.into(),
+        Linear { inputs: 11, outputs: 3, bias: true }.into(),
+    ];
+    assert_eq!(net(layers[..4].to_vec(), [3, 13, 11]).output(), [2 + 3 + 2 + 2 + 2, 6, 5]);
+    check("inception block", layers, [3, 13, 11], Mode::Train);
+}
+
+/// The pullback of several taps is the gradient of the sum of their inner products, and so is automatic differentiation.
+#[test]
+fn taps_have_one_common_pullback() {
+    let place = Place::cpu_f64();
+    let layers: Vec<Layer> = vec![
+        Conv::new(2, 3, 3).padding(1).into(),
+        Tanh {}.into(),
+        MaxPool::new(2, 2).into(),
+        Conv::new(3, 4, 3).into(),
+        Tanh {}.into(),
+        GlobalAveragePool {}.into(),
+    ];
+    let net = net(layers, [2, 9, 8]);
+    let x: Tensor<4> = place.tensor_f64(normals(3 * 144, "x"), [3, 2, 9, 8]);
+    let depths = [5, 0, 2, 2];
+    let taps = net.taps(x.clone(), &depths, Mode::Evaluate).unwrap();
+    let plain = net.activations(x.clone(), &depths, Mode::Evaluate).unwrap();
+    let cotangents: Vec<Tensor<4>> = taps
+        .activations
+        .iter()
+        .zip(["a", "b", "c", "d"])
+        .map(|(tap, name)| place.tensor_f64(normals(tap.dims().iter().product(), name), tap.dims()))
+        .collect();
+    for (tap, plain) in taps.activations.iter().zip(&plain) {
+        assert_eq!(place::numbers(tap.clone()), place::numbers(plain.clone()));
+    }
+    let pulled = place::numbers(net.pullback_taps(&taps, cotangents.clone()));
+    let leaf = x.autodiff().require_grad();
+    let found = net.activations(leaf.clone(), &depths, Mode::Evaluate).unwrap();
+    let parts = found.into_iter().zip(cotangents).map(|(tap, g)| (tap * g.autodiff()).sum());
+    let gradients = parts.reduce(|a, b| a + b).unwrap().backward();
+    let expected = place::numbers(leaf.grad(&gradients).unwrap());
+    assert!(pulled.iter().zip(expected).all(|(a, b)| relative(*a, b) < 1e-9));
+    assert!(net.activations(Place::cpu_f64().zeros([1, 2, 9, 8]), &[7], Mode::Evaluate).is_err());
 }
 
 #[test]
 fn residual_sum() {
-    let conv = |inputs, outputs, kernel, padding| {
-        Layer::from(Conv { inputs, outputs, kernel, stride: 1, padding, bias: true })
-    };
+    let conv = |inputs, outputs, kernel, padding| Layer::from(Conv::new(inputs, outputs, kernel).padding(padding));
     let identity = Residual { branch: vec![conv(2, 2, 3, 1), Tanh {}.into(), conv(2, 2, 3, 1)], shortcut: vec![] };
     let projected =
         Residual { branch: vec![conv(2, 3, 3, 1), LeakyRelu { slope: 0.2 }.into()], shortcut: vec![conv(2, 3, 1, 0)] };
@@ -192,7 +290,7 @@ fn residual_sum() {
 #[test]
 fn dcgan_critic_penalty() {
     check("dcgan critic", dcgan_critic(17, 2, 2, 3).unwrap(), [2, 17, 17], Mode::Train);
-    let conv = |inputs, outputs| Layer::from(Conv { inputs, outputs, kernel: 4, stride: 2, padding: 1, bias: true });
+    let conv = |inputs, outputs| Layer::from(Conv::new(inputs, outputs, 4).stride(2).padding(1));
     let leaky = || Layer::from(LeakyRelu { slope: 0.2 });
     check(
         "three convolutions",
@@ -207,10 +305,7 @@ fn a_wrong_shape_is_an_error() {
     let net = net(vec![Linear { inputs: 5, outputs: 4, bias: true }.into()], [5, 1, 1]);
     let message = net.forward(Place::cpu_f64().zeros([1, 4, 1, 1]), Mode::Train).unwrap_err().to_string();
     assert!(message.contains("4x1x1") && message.contains("5x1x1"), "{message}");
-    assert!(
-        Net::new(vec![Relu {}.into(), AveragePool { kernel: 2 }.into()], [1, 3, 4], Init::He, 0, &Place::cpu())
-            .is_err()
-    );
+    assert!(Net::new(vec![Relu {}.into(), AveragePool::new(2).into()], [1, 3, 4], Init::He, 0, &Place::cpu()).is_err());
 }
 
 /// Forward passes against their formulas.
@@ -223,8 +318,7 @@ fn convolutions_and_batch_norm_are_their_formulas() {
     let x = normals(n * ci * h * w, "x");
     let input = || place.tensor_f64::<4>(x.clone(), [n, ci, h, w]);
     for (k, stride, padding, output_padding) in [(3, 1, 1, 0), (5, 2, 2, 1), (4, 3, 1, 2)] {
-        let conv =
-            net(vec![Conv { inputs: ci, outputs: co, kernel: k, stride, padding, bias: true }.into()], [ci, h, w]);
+        let conv = net(vec![Conv::new(ci, co, k).stride(stride).padding(padding).into()], [ci, h, w]);
         let [_, oh, ow] = conv.output();
         let p = values(&conv);
         let mut expected = vec![0.0; n * co * oh * ow];

@@ -12,8 +12,6 @@ mod numpy;
 pub mod prdc;
 mod protocol;
 pub mod statistics;
-#[cfg(test)]
-mod tests;
 
 pub use frechet::{Fid, Fitted, fid};
 pub use inception_score::{InceptionScore, inception_score};

@@ -6,16 +6,21 @@ use clap::{Args, Subcommand};
 use kme::{Error, Result};
 use kme_deep::model::Card;
 use kme_deep::models::{Description, Models, SHIPPED};
+use kme_deep::net::Place;
+use kme_deep::networks::{CARDS, Card as NetworkCard, Network, card};
 use serde_json::{Value, json};
 
-/// List, describe and check networks: generators and classifiers
+/// List, describe and check networks: generators, classifiers, and known networks as feature maps
 ///
 /// Some come with the program. Others are looked for by name in the models folder (--models-dir) as NAME.safetensors; every
-/// verb also takes a run folder or the path of a file that `kme train` wrote. Nothing is ever downloaded.
+/// verb also takes a run folder or the path of a file that `kme train` wrote. Known networks (inception, vgg19, ...) are
+/// files of weights that you get yourself: `info` says where, and under which names they are found. Nothing is ever
+/// downloaded.
 #[derive(Args)]
 #[command(after_help = "Examples:
   kme models list
   kme models info fashion-classifier
+  kme models info inception
   kme models info runs/mine
   kme models verify")]
 pub struct Arguments {
@@ -70,6 +75,17 @@ fn list(models: &Models, global: &Global) -> Result<bool> {
         objects.push(json!({ "name": name, "role": role, "shipped": is_shipped, "what": what }));
         rows.push(vec![name, role.into(), place.into(), what]);
     }
+    for card in CARDS {
+        let file = models.file_of(card);
+        let state = match &file {
+            None => "not here: see kme models info".to_string(),
+            Some(file) => file.display().to_string(),
+        };
+        objects.push(json!({
+            "name": card.name, "role": "feature map", "shipped": false, "what": card.line, "path": file,
+        }));
+        rows.push(vec![card.name.into(), "feature map".into(), state, card.line.into()]);
+    }
     let mut text = output::aligned(&rows);
     if let Some(folder) = models.folder() {
         text.push_str(&format!("models folder: {}", folder.display()));
@@ -84,6 +100,9 @@ fn summary(found: &Description) -> String {
 }
 
 fn info(models: &Models, name: &str, global: &Global) -> Result<bool> {
+    if let Some(card) = card(name) {
+        return network_info(models, card, global);
+    }
     let found = models.describe(name).map_err(|fault| missing(fault, models))?;
     let shape = |[c, h, w]: [usize; 3]| format!("{c}x{h}x{w} (channels x height x width)");
     let layers: Vec<Value> = found.layers.iter().map(|layer| json!(layer)).collect();
@@ -141,6 +160,67 @@ fn info(models: &Models, name: &str, global: &Global) -> Result<bool> {
     Ok(true)
 }
 
+/// What the card of a known network says, and whether its file is here.
+fn network_info(models: &Models, card: &'static NetworkCard, global: &Global) -> Result<bool> {
+    let [c, h, w] = card.input;
+    let file = models.file_of(card);
+    let folder = models.folder().map_or("the models folder (--models-dir)".into(), |f| f.display().to_string());
+    // A file with a fault is described as such: `verify` fails on it.
+    let found = file.as_ref().map(|_| models.known_weights(card));
+    let state = match (&file, &found) {
+        (Some(file), Some(Ok((weights, _)))) => format!("{}, SHA-256 {}", file.display(), weights.sha256),
+        (_, Some(Err(fault))) => fault.to_string(),
+        _ => format!("nowhere in {folder}"),
+    };
+    let mut lines = vec![
+        card.name.to_string(),
+        format!("  role        feature map: {}", card.line),
+        format!("  paper       {}", card.reference),
+        format!("  where       {state}"),
+        format!("  get it      {}", card.origin),
+        format!("  licence     {}", card.licence),
+    ];
+    let files = ["safetensors", "pth", "pt"].map(|ending| format!("{}.{ending}", card.name));
+    let names: Vec<&str> = files.iter().map(String::as_str).chain(card.files.iter().copied()).collect();
+    lines.push(format!("  put it      in {folder}, called {}", names.join(" or ")));
+    for (i, known) in card.known.iter().enumerate() {
+        lines.push(format!("  {:<11} {} {}", if i == 0 { "known" } else { "" }, known.sha256, known.what));
+    }
+    lines.push(format!("  input       {c}x{h}x{w} (channels x height x width), by the field's resize {}", card.resize));
+    for (i, convention) in card.conventions.iter().enumerate() {
+        let label = if i == 0 { "pixels" } else { "" };
+        lines.push(format!("  {label:<11} {}: {}", convention.name, convention.pixels));
+    }
+    lines.push(format!("  features    {}:LAYER, {} unless a layer is named", card.name, card.features));
+    if let Some(logits) = card.logits {
+        lines.push(format!("  logits      {logits}"));
+    }
+    lines.push(format!("  layers      {}", card.layers().join(" ")));
+    let known: Vec<Value> = card.known.iter().map(|k| json!({ "sha256": k.sha256, "what": k.what })).collect();
+    let pixels: Vec<Value> =
+        card.conventions.iter().map(|c| json!({ "names": c.name, "pixels": c.pixels.to_string() })).collect();
+    let json = json!({
+        "name": card.name,
+        "role": "feature map",
+        "what": card.line,
+        "reference": card.reference,
+        "origin": card.origin,
+        "licence": card.licence,
+        "path": file,
+        "sha256": found.as_ref().and_then(|found| found.as_ref().ok()).map(|(weights, _)| &weights.sha256),
+        "fault": found.as_ref().and_then(|found| found.as_ref().err()).map(ToString::to_string),
+        "known": known,
+        "input": card.input,
+        "resize": card.resize,
+        "pixels": pixels,
+        "features": card.features,
+        "logits": card.logits,
+        "layers": card.layers(),
+    });
+    output::print(global, &lines.join("\n"), fields(json))?;
+    Ok(true)
+}
+
 /// A layer as `name key=value ...`.
 fn layer_text(layer: &Value) -> String {
     let Value::Object(all) = layer else { return layer.to_string() };
@@ -163,11 +243,23 @@ fn missing(fault: Error, models: &Models) -> Error {
 fn verify(models: &Models, name: Option<&str>, global: &Global) -> Result<bool> {
     let names = match name {
         Some(name) => vec![name.to_string()],
-        None => names(models)?.into_iter().map(|(name, _)| name).collect(),
+        None => {
+            let here = CARDS.iter().filter(|card| models.file_of(card).is_some()).map(|card| card.name.to_string());
+            names(models)?.into_iter().map(|(name, _)| name).chain(here).collect()
+        }
     };
     let mut rows = Vec::new();
     let mut objects = Vec::new();
     for name in names {
+        if let Some(card) = card(&name) {
+            let (weights, path) = models.known_weights(card)?;
+            let known = card.check_known(&weights.sha256, &path)?;
+            Network::of_weights(card, &weights, &path, &Place::cpu())?;
+            let state = format!("whole, known: {}", known.what);
+            objects.push(json!({ "name": name, "sha256": weights.sha256, "state": state }));
+            rows.push(vec![name, weights.sha256, state]);
+            continue;
+        }
         let found = models.describe(&name).map_err(|fault| missing(fault, models))?;
         let state = if found.path.is_none() { "whole, SHA-256 as recorded" } else { "whole" };
         objects.push(json!({ "name": name, "sha256": found.sha256, "state": state }));

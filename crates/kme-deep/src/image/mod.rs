@@ -4,14 +4,17 @@
 //! file's own (gamma-encoded) scale. Networks that expect another range convert at their own door. Resampling and
 //! colour conversion are done in `f32`; 8 bits appear only in files.
 
+mod bilinear;
 mod decode;
 mod font;
 mod grid;
 mod png;
+mod protocol;
 mod resize;
 
 pub use decode::{Channels, Colour, DEFAULT_MAX_PIXELS, Decoder};
 pub use grid::{Grid, Part, Scale, sheet};
+pub use protocol::{Method, PROTOCOLS, Protocol};
 pub use resize::{Aspect, Filter, Resize};
 
 use kme::{Error, Result};
@@ -170,6 +173,11 @@ impl Images {
         }
         let data: Vec<f32> = parts.iter().flat_map(|p| p.data.iter().copied()).collect();
         Ok(Self { n: parts.iter().map(|p| p.n).sum(), c, h, w, data })
+    }
+
+    /// The same pictures with every pixel rounded to the nearest 255th, as in a file of 8 bits.
+    pub fn eight_bit(&self) -> Self {
+        Self { data: self.data.iter().map(|x| (x * 255.0).round() / 255.0).collect(), ..*self }
     }
 
     /// The same pictures in `colour`.

@@ -1,4 +1,4 @@
-//! Antialiased resizing.
+//! Resizing.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,8 @@ use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use kme::{Error, Result};
 use rayon::prelude::*;
 
-use super::{DEFAULT_MAX_PIXELS, Images};
+use super::bilinear::{Grid, bilinear};
+use super::{DEFAULT_MAX_PIXELS, Images, Method, Protocol};
 
 /// The interpolation kernel. When a picture gets smaller, the kernel is widened by the same factor (antialiasing), as
 /// Pillow does under the same names; OpenCV and deep-learning frameworks do not unless told to.
@@ -80,26 +81,32 @@ impl fmt::Display for Filter {
 
 impl FromStr for Aspect {
     type Err = Error;
-    /// `stretch`, `crop` or `pad` (on white).
+    /// `stretch`, `crop`, `pad` (on white), or `pad:LEVEL` (on a grey level from 0 to 1).
     fn from_str(text: &str) -> Result<Self> {
+        let level = text.strip_prefix("pad:").and_then(|level| level.parse().ok());
+        if let Some(level) = level.filter(|level| (0.0..=1.0).contains(level)) {
+            return Ok(Self::Pad(level));
+        }
         by_name("aspect", &Self::ALL, text)
     }
 }
 
 impl fmt::Display for Aspect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Stretch => "stretch",
-            Self::Crop => "crop",
-            Self::Pad(_) => "pad",
-        })
+        match self {
+            Self::Stretch => f.write_str("stretch"),
+            Self::Crop => f.write_str("crop"),
+            Self::Pad(1.0) => f.write_str("pad"),
+            Self::Pad(level) => write!(f, "pad:{level}"),
+        }
     }
 }
 
-/// Antialiased resizing of pictures to one size.
+/// Resizing of pictures to one size.
 ///
-/// Every channel is convolved in `f32` with weights in `f64`; nothing is rounded to 8 bits on the way. Kernels with
-/// negative lobes can overshoot, so the result is clamped to [0, 1].
+/// Antialiased, every channel is convolved in `f32` with weights in `f64`; nothing is rounded to 8 bits on the way, and
+/// before it only where the [`Protocol`] says so. Kernels with negative lobes can overshoot, so the result is clamped to
+/// [0, 1].
 ///
 /// # Example
 /// ```
@@ -113,14 +120,11 @@ impl fmt::Display for Aspect {
 pub struct Resize {
     height: usize,
     width: usize,
-    /// The interpolation kernel.
-    pub filter: Filter,
-    /// What happens to another aspect ratio.
-    pub aspect: Aspect,
+    protocol: Protocol,
 }
 
 impl Resize {
-    /// To `height` × `width` pixels, bicubic, with [`Aspect::Crop`].
+    /// To `height` × `width` pixels by the default [`Protocol`]: antialiased, bicubic, with [`Aspect::Crop`].
     ///
     /// # Errors
     /// When a side is 0 or the picture would have more than 10⁸ pixels.
@@ -133,7 +137,7 @@ impl Resize {
                 format!("height and width from 1 on, {DEFAULT_MAX_PIXELS} pixels at most"),
             ));
         }
-        Ok(Self { height, width, filter: Filter::default(), aspect: Aspect::default() })
+        Ok(Self { height, width, protocol: Protocol::default() })
     }
 
     /// To the size in `text`: `HxW` (height first), or `N` for a square of side N.
@@ -147,6 +151,16 @@ impl Resize {
         Self::new(side(h)?, side(w)?)
     }
 
+    /// To the same size by `protocol`.
+    pub fn with(self, protocol: Protocol) -> Self {
+        Self { protocol, ..self }
+    }
+
+    /// How it is done.
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
     /// Output height in pixels.
     pub fn height(&self) -> usize {
         self.height
@@ -158,28 +172,52 @@ impl Resize {
     }
 
     /// The resized pictures: shape (n, c, height, width), pixels in [0, 1]. Pictures that have the size already are
-    /// returned as they are, bit for bit.
+    /// returned as they are, bit for bit, unless the protocol rounds them to 8 bits.
     ///
     /// # Errors
     /// When a picture is larger than the resampler can address (2³² pixels on a side).
     pub fn apply(&self, images: &Images) -> Result<Images> {
-        let [n, c, h, w] = images.shape();
-        if (h, w) == (self.height, self.width) {
-            return Ok(images.clone());
+        match self.protocol.eight_bit {
+            true => self.sized(images.eight_bit()),
+            false if images.shape()[2..] == [self.height, self.width] => Ok(images.clone()),
+            false => self.resampled(images),
         }
-        let (inner_h, inner_w) = match self.aspect {
+    }
+
+    /// As [`Resize::apply`], of pictures that are given away: those that have the size are not copied.
+    ///
+    /// # Errors
+    /// As [`Resize::apply`].
+    pub fn bring(&self, images: Images) -> Result<Images> {
+        self.sized(if self.protocol.eight_bit { images.eight_bit() } else { images })
+    }
+
+    fn sized(&self, images: Images) -> Result<Images> {
+        if images.shape()[2..] == [self.height, self.width] { Ok(images) } else { self.resampled(&images) }
+    }
+
+    fn resampled(&self, images: &Images) -> Result<Images> {
+        match self.protocol.method {
+            Method::Antialiased(filter, aspect) => self.antialiased(images, filter, aspect),
+            Method::Tensorflow1Bilinear => bilinear(images, self.height, self.width, Grid::Corner),
+            Method::TorchBilinear => bilinear(images, self.height, self.width, Grid::Centre),
+        }
+    }
+
+    fn antialiased(&self, images: &Images, filter: Filter, aspect: Aspect) -> Result<Images> {
+        let [n, c, h, w] = images.shape();
+        let (inner_h, inner_w) = match aspect {
             Aspect::Stretch | Aspect::Crop => (self.height, self.width),
             Aspect::Pad(_) => self.fitted(h, w),
         };
-        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(self.filter.kind()));
-        let options =
-            if self.aspect == Aspect::Crop { options.fit_into_destination(Some((0.5, 0.5))) } else { options };
+        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter.kind()));
+        let options = if aspect == Aspect::Crop { options.fit_into_destination(Some((0.5, 0.5))) } else { options };
         let planes: Vec<Vec<f32>> = images
             .data()
             .par_chunks_exact(h * w)
             .map_init(Resizer::new, |resizer, plane| resample(resizer, &options, plane, (h, w), (inner_h, inner_w)))
             .collect::<Result<_>>()?;
-        let Aspect::Pad(ground) = self.aspect else {
+        let Aspect::Pad(ground) = aspect else {
             return Images::clamped(n, c, self.height, self.width, planes.concat());
         };
         let mut padded = Images::filled(n, c, self.height, self.width, ground);
@@ -222,6 +260,10 @@ fn resample(
 mod tests {
     use super::*;
 
+    fn antialiased(h: usize, w: usize, filter: Filter, aspect: Aspect) -> Resize {
+        Resize::new(h, w).unwrap().with(Protocol { eight_bit: false, method: Method::Antialiased(filter, aspect) })
+    }
+
     /// Weights of the input pixels for each output pixel along one axis, by definition: the kernel, widened by the
     /// reduction, sampled at pixel centres, cut at the picture's border and normalised.
     fn weights(len: usize, window: (f64, f64), out: usize, filter: Filter) -> Vec<Vec<f64>> {
@@ -258,10 +300,15 @@ mod tests {
             .collect()
     }
 
-    fn naive(plane: &[f32], (h, w): (usize, usize), resize: &Resize) -> Vec<f64> {
-        let (oh, ow) = (resize.height, resize.width);
+    fn naive(
+        plane: &[f32],
+        (h, w): (usize, usize),
+        (oh, ow): (usize, usize),
+        filter: Filter,
+        aspect: Aspect,
+    ) -> Vec<f64> {
         let (mut y, mut x) = ((0.0, h as f64), (0.0, w as f64));
-        if resize.aspect == Aspect::Crop {
+        if aspect == Aspect::Crop {
             let scale = (h as f64 / oh as f64).min(w as f64 / ow as f64);
             let centred = |len: usize, out: usize| {
                 let window = out as f64 * scale;
@@ -269,7 +316,7 @@ mod tests {
             };
             (y, x) = (centred(h, oh), centred(w, ow));
         }
-        let (rows, columns) = (weights(h, y, oh, resize.filter), weights(w, x, ow, resize.filter));
+        let (rows, columns) = (weights(h, y, oh, filter), weights(w, x, ow, filter));
         let mut out = Vec::new();
         for row in &rows {
             for column in &columns {
@@ -310,11 +357,10 @@ mod tests {
             let images = noise(2, 3, from.0, from.1);
             for (_, filter) in Filter::ALL {
                 for aspect in [Aspect::Stretch, Aspect::Crop] {
-                    let resize = Resize { filter, aspect, ..Resize::new(to.0, to.1).unwrap() };
-                    let out = resize.apply(&images).unwrap();
+                    let out = antialiased(to.0, to.1, filter, aspect).apply(&images).unwrap();
                     assert_eq!(out.shape(), [2, 3, to.0, to.1]);
                     for (plane, got) in images.data().chunks(from.0 * from.1).zip(out.data().chunks(to.0 * to.1)) {
-                        let expected = naive(plane, from, &resize);
+                        let expected = naive(plane, from, to, filter, aspect);
                         let worst =
                             got.iter().zip(&expected).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max);
                         assert!(worst < 2e-6, "{from:?} to {to:?}, {filter}, {aspect}: {worst:e}");
@@ -334,7 +380,7 @@ mod tests {
             let mut words = line.split(' ');
             let filter = words.next().unwrap().parse().unwrap();
             let mut side = || words.next().unwrap().parse().unwrap();
-            let resize = Resize { filter, aspect: Aspect::Stretch, ..Resize::new(side(), side()).unwrap() };
+            let resize = antialiased(side(), side(), filter, Aspect::Stretch);
             let expected: Vec<f32> = words.map(|w| w.parse().unwrap()).collect();
             let got = resize.apply(&picture).unwrap();
             assert_eq!(got.data().len(), expected.len());
@@ -348,7 +394,7 @@ mod tests {
         let board: Vec<f32> = (0..64 * 64).map(|i| ((i / 64 + i) % 2) as f32).collect();
         let images = Images::new(1, 1, 64, 64, board).unwrap();
         for (_, filter) in Filter::ALL {
-            let small = Resize { filter, ..Resize::new(8, 8).unwrap() }.apply(&images).unwrap();
+            let small = antialiased(8, 8, filter, Aspect::Crop).apply(&images).unwrap();
             assert!(small.data().iter().all(|x| (x - 0.5).abs() < 0.02), "{filter}");
         }
     }
@@ -356,20 +402,20 @@ mod tests {
     #[test]
     fn padding_keeps_the_whole_picture() {
         let images = Images::filled(1, 3, 10, 20, 0.25);
-        let out = Resize { aspect: Aspect::Pad(1.0), ..Resize::new(8, 8).unwrap() }.apply(&images).unwrap();
+        let out = antialiased(8, 8, Filter::Bicubic, Aspect::Pad(1.0)).apply(&images).unwrap();
         let rows: Vec<f32> = out.picture(0)[..64].chunks(8).map(|row| row.iter().sum::<f32>() / 8.0).collect();
         let expected = [1.0, 1.0, 0.25, 0.25, 0.25, 0.25, 1.0, 1.0];
         assert!(rows.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{rows:?}");
         // A line of 1 × 1000 pixels would round to height 0.
         let line = Images::filled(1, 1, 1, 1000, 0.5);
-        assert!(Resize { aspect: Aspect::Pad(0.0), ..Resize::new(8, 8).unwrap() }.apply(&line).is_ok());
+        assert!(antialiased(8, 8, Filter::Bicubic, Aspect::Pad(0.0)).apply(&line).is_ok());
     }
 
     #[test]
     fn same_size_is_the_same_bits() {
         let images = noise(2, 1, 7, 9);
         for aspect in [Aspect::Stretch, Aspect::Crop, Aspect::Pad(0.5)] {
-            assert_eq!(Resize { aspect, ..Resize::new(7, 9).unwrap() }.apply(&images).unwrap(), images);
+            assert_eq!(antialiased(7, 9, Filter::Bicubic, aspect).apply(&images).unwrap(), images);
         }
     }
 

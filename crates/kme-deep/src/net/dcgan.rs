@@ -72,7 +72,7 @@ pub fn dcgan_critic(size: usize, channels: usize, width: usize, top: usize) -> R
     let mut layers: Vec<Layer> = Vec::new();
     for stage in 0..STAGES {
         let [inputs, outputs] = [maps[stage], maps[stage + 1]];
-        layers.push(Conv { inputs, outputs, kernel: KERNEL, stride: 2, padding: 2, bias: true }.into());
+        layers.push(Conv::new(inputs, outputs, KERNEL).stride(2).padding(2).into());
         layers.push(LeakyRelu { slope: 0.2 }.into());
     }
     let features = 8 * width * smallest * smallest;

@@ -81,7 +81,7 @@ pub fn sha256(bytes: &[u8]) -> String {
 }
 
 /// Named tensors with their shapes.
-pub(crate) type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+pub type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 
 /// Writes a description and tensors as a safetensors file, beside `path` and renamed there.
 ///

@@ -5,12 +5,14 @@ pub(crate) mod file;
 pub mod layer;
 mod param;
 pub mod place;
+mod taps;
 
 pub use dcgan::{dcgan_critic, dcgan_generator};
 pub(crate) use file::ModelFile;
 pub use layer::{Layer, Mode};
 pub use param::{Init, Param};
 pub use place::Place;
+pub use taps::Taps;
 
 use burn::tensor::{Gradients, Tensor};
 use kme::{Error, Result};
@@ -164,15 +166,21 @@ impl Net {
         Ok(Pass { output, activations, saved, mode, updates: run.updates })
     }
 
-    fn run(&self, x: Tensor<4>, mode: Mode, keep: bool, activations: bool) -> Result<(Tensor<4>, Vec<Saved>, Run)> {
+    /// Refuses inputs that do not have the network's channels and size.
+    fn check_input(&self, x: &Tensor<4>) -> Result<()> {
         let [_, c, h, w] = x.dims();
-        if [c, h, w] != self.input {
-            return Err(Error::value(
-                "network input",
-                format!("{c}x{h}x{w} (channels x height x width)"),
-                format!("{}x{}x{} for this network", self.input[0], self.input[1], self.input[2]),
-            ));
+        if [c, h, w] == self.input {
+            return Ok(());
         }
+        Err(Error::value(
+            "network input",
+            format!("{c}x{h}x{w} (channels x height x width)"),
+            format!("{}x{}x{} for this network", self.input[0], self.input[1], self.input[2]),
+        ))
+    }
+
+    fn run(&self, x: Tensor<4>, mode: Mode, keep: bool, activations: bool) -> Result<(Tensor<4>, Vec<Saved>, Run)> {
+        self.check_input(&x)?;
         let mut run = Run { mode, keep, updates: Vec::new(), activations: activations.then(Vec::new) };
         let (output, saved) = layer::forward_all(&self.layers, &self.params, x, &mut run);
         Ok((output, saved, run))

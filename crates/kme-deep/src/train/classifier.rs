@@ -35,11 +35,11 @@ fn layers(size: usize, channels: usize, objective: &ClassifierObjective, classes
     let (w, side) = (objective.width, size / 4);
     let mut layers: Vec<Layer> = Vec::new();
     for (inputs, outputs, kernel, pool) in [(channels, w, 5, true), (w, 2 * w, 3, true), (2 * w, 4 * w, 3, false)] {
-        layers.push(Conv { inputs, outputs, kernel, stride: 1, padding: kernel / 2, bias: false }.into());
+        layers.push(Conv::new(inputs, outputs, kernel).padding(kernel / 2).without_bias().into());
         layers.push(BatchNorm::new(outputs).into());
         layers.push(Relu {}.into());
         if pool {
-            layers.push(AveragePool { kernel: 2 }.into());
+            layers.push(AveragePool::new(2).into());
         }
     }
     let inputs = 4 * w * side * side;

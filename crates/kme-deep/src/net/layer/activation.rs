@@ -18,6 +18,14 @@ pub struct LeakyRelu {
 #[serde(deny_unknown_fields)]
 pub struct Relu {}
 
+/// min(max(x, least), most): ReLU6 with 0 and 6. The derivative at either end is 0.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Clamp {
+    pub least: f64,
+    pub most: f64,
+}
+
 /// 1 / (1 + exp(−x)): pixels in (0, 1).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -72,6 +80,19 @@ elementwise!(
         (y, saved)
     },
     |_: &Relu, y: Tensor<4>, g: Tensor<4>| g.mask_fill(y.lower_equal_elem(0.0), 0.0)
+);
+
+elementwise!(
+    Clamp,
+    |layer: &Clamp, x: Tensor<4>, run: &Run| {
+        let y = x.clamp(layer.least, layer.most);
+        let saved = run.kept(|| Saved::Output(y.clone()));
+        (y, saved)
+    },
+    |layer: &Clamp, y: Tensor<4>, g: Tensor<4>| {
+        let outside = y.clone().lower_equal_elem(layer.least).bool_or(y.greater_equal_elem(layer.most));
+        g.mask_fill(outside, 0.0)
+    }
 );
 
 elementwise!(

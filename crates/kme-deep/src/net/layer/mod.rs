@@ -9,21 +9,32 @@
 
 mod activation;
 mod batch_norm;
+mod concat;
 mod conv;
 mod linear;
+mod normalise;
 mod pool;
+mod reflection_pad;
 mod reshape;
 mod residual;
+mod sides;
 mod transposed_conv;
+mod zero_pad;
 
-pub use activation::{LeakyRelu, Relu, Sigmoid, Tanh};
+pub use activation::{Clamp, LeakyRelu, Relu, Sigmoid, Tanh};
 pub use batch_norm::BatchNorm;
+pub use concat::Concat;
 pub use conv::Conv;
 pub use linear::Linear;
-pub use pool::AveragePool;
+pub use normalise::Normalise;
+pub(crate) use pool::spatial_mean;
+pub use pool::{AveragePool, GlobalAveragePool, MaxPool};
+pub use reflection_pad::ReflectionPad;
 pub use reshape::Reshape;
 pub use residual::Residual;
+pub use sides::Sides;
 pub use transposed_conv::TransposedConv;
+pub use zero_pad::ZeroPad;
 
 use super::param::{Param, Spec};
 use burn::tensor::Tensor;
@@ -72,6 +83,8 @@ pub(crate) enum Saved {
     Output(Tensor<4>),
     /// Those of the inner layers: of the branch, then of the shortcut.
     Nested(Vec<Saved>, Vec<Saved>),
+    /// The channels that each branch gave, and those of its layers.
+    Branches(Vec<(usize, Vec<Saved>)>),
 }
 
 /// The three functions that make a layer.
@@ -114,12 +127,21 @@ layers! {
     TransposedConv,
     LeakyRelu,
     Relu,
+    Clamp,
     Sigmoid,
     Tanh,
     BatchNorm,
+    MaxPool,
     AveragePool,
+    GlobalAveragePool,
+    ReflectionPad,
+    ZeroPad,
     Reshape,
     Residual,
+    /// Parallel branches whose channels are joined.
+    Concat,
+    /// Pixels as a network was trained on them.
+    Normalise,
 }
 
 impl Layer {
@@ -203,13 +225,14 @@ fn bounded(shape: Shape) -> Result<Shape> {
 }
 
 /// Refuses kernels, strides and paddings that no convolution has: a padding is smaller than the kernel, and all are small.
-fn check_geometry(layer: &str, kernel: usize, stride: usize, padding: usize) -> Result<()> {
-    if (1..=1024).contains(&kernel) && (1..=1024).contains(&stride) && padding < kernel {
+fn check_geometry(layer: &str, kernel: [usize; 2], stride: [usize; 2], padding: [usize; 2]) -> Result<()> {
+    let small = |a: usize| (1..=1024).contains(&kernel[a]) && (1..=1024).contains(&stride[a]);
+    if (0..2).all(|a| small(a) && padding[a] < kernel[a]) {
         return Ok(());
     }
     Err(kme::Error::value(
         format!("geometry of layer {layer}"),
-        format!("kernel {kernel}, stride {stride}, padding {padding}"),
+        format!("kernel {kernel:?}, stride {stride:?}, padding {padding:?}"),
         "kernel and stride from 1 to 1024, padding below the kernel",
     ))
 }

@@ -1,16 +1,131 @@
-//! Average pooling over disjoint windows.
+//! Pooling: the largest number or the mean of windows, or the mean of whole maps.
 
-use super::{Differentiable, Mode, Run, Saved, Shape, misfit};
+use super::{Differentiable, Mode, Run, Saved, Shape, Sides, check_geometry, misfit};
 use crate::net::param::{Param, Spec};
 use burn::tensor::Tensor;
 use kme::Result;
+use kme_conv::pool::{Window, average, average_back, max_pool, put};
 use serde::{Deserialize, Serialize};
 
-/// Means over disjoint `kernel` × `kernel` squares. Shapes: (n, c, h, w) → (n, c, h/kernel, w/kernel); sides must be multiples.
+/// The largest number of each window, `y[i,j] = max x[i·stride₀−padding₀+u, j·stride₁−padding₁+v]` over u, v below the kernel that
+/// stay in the image.
+///
+/// Shapes: (n, c, h, w) → (n, c, ⌊(h + 2·padding₀ − kernel₀)/stride₀⌋ + 1, ...); with `ceil` the quotient is rounded up, as long as
+/// the last window begins inside the image. The pullback brings the cotangent to the first largest number of its window.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MaxPool {
+    pub kernel: Sides,
+    pub stride: Sides,
+    #[serde(default = "none", skip_serializing_if = "is_none")]
+    pub padding: Sides,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub ceil: bool,
+}
+
+/// The mean of each window over its pixels in the image (padding is not counted).
+///
+/// Windows and shapes as for [`MaxPool`]; without a stride they are side by side, and the image's sides must be multiples of the
+/// kernel's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AveragePool {
-    pub kernel: usize,
+    pub kernel: Sides,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stride: Option<Sides>,
+    #[serde(default = "none", skip_serializing_if = "is_none")]
+    pub padding: Sides,
+}
+
+/// The mean of each map. Shapes: (n, c, h, w) → (n, c, 1, 1).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GlobalAveragePool {}
+
+fn none() -> Sides {
+    Sides::from(0)
+}
+
+fn is_none(padding: &Sides) -> bool {
+    *padding == none()
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+impl MaxPool {
+    /// Without padding, the quotient rounded down.
+    pub fn new(kernel: impl Into<Sides>, stride: impl Into<Sides>) -> Self {
+        Self { kernel: kernel.into(), stride: stride.into(), padding: none(), ceil: false }
+    }
+
+    /// With this padding.
+    pub fn padding(self, padding: impl Into<Sides>) -> Self {
+        Self { padding: padding.into(), ..self }
+    }
+
+    /// With the quotient rounded up.
+    pub fn ceil(self) -> Self {
+        Self { ceil: true, ..self }
+    }
+
+    fn window(&self) -> Window {
+        Window { kernel: self.kernel.0, stride: self.stride.0, padding: self.padding.0, ceil: self.ceil }
+    }
+}
+
+impl AveragePool {
+    /// Windows side by side.
+    pub fn new(kernel: impl Into<Sides>) -> Self {
+        Self { kernel: kernel.into(), stride: None, padding: none() }
+    }
+
+    /// With this stride and padding.
+    pub fn windows(self, stride: impl Into<Sides>, padding: impl Into<Sides>) -> Self {
+        Self { stride: Some(stride.into()), padding: padding.into(), ..self }
+    }
+
+    fn window(&self) -> Window {
+        let stride = self.stride.unwrap_or(self.kernel);
+        Window { kernel: self.kernel.0, stride: stride.0, padding: self.padding.0, ceil: false }
+    }
+}
+
+/// The mean of each map: (n, c, h, w) → (n, c, 1, 1). Its bits do not depend on threads or on the other pictures.
+pub(crate) fn spatial_mean(x: Tensor<4>) -> Tensor<4> {
+    let [_, _, h, w] = x.dims();
+    average(x, Window { kernel: [h, w], stride: [1, 1], padding: [0, 0], ceil: false })
+}
+
+/// The shape after pooling, if the geometry is sound and a window fits.
+fn pooled(layer: &str, window: Window, input: Shape) -> Result<Shape> {
+    check_geometry(layer, window.kernel, window.stride, window.padding)?;
+    let [c, h, w] = input;
+    match window.output([h, w]) {
+        [oh, ow] if oh > 0 && ow > 0 => Ok([c, oh, ow]),
+        _ => Err(misfit(layer, input, "room for one window of the kernel")),
+    }
+}
+
+impl Differentiable for MaxPool {
+    fn specs(&self, _: &str) -> Vec<Spec> {
+        Vec::new()
+    }
+
+    fn output_shape(&self, input: Shape) -> Result<Shape> {
+        pooled("max-pool", self.window(), input)
+    }
+
+    fn forward(&self, _: &[Param], input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
+        let saved = run.kept(|| Saved::Input(input.clone()));
+        (max_pool(input, self.window()), saved)
+    }
+
+    fn pullback(&self, _: &[Param], saved: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
+        let Saved::Input(x) = saved else { unreachable!("max pooling saves its input") };
+        put(x.clone(), cotangent, self.window())
+    }
 }
 
 impl Differentiable for AveragePool {
@@ -18,26 +133,42 @@ impl Differentiable for AveragePool {
         Vec::new()
     }
 
-    fn output_shape(&self, [c, h, w]: Shape) -> Result<Shape> {
-        let k = self.kernel;
-        if k > 0 && h.is_multiple_of(k) && w.is_multiple_of(k) && h > 0 && w > 0 {
-            Ok([c, h / k, w / k])
-        } else {
-            Err(misfit("average-pool", [c, h, w], format!("sides that are multiples of {k}")))
+    fn output_shape(&self, input: Shape) -> Result<Shape> {
+        let Sides([k0, k1]) = self.kernel;
+        let tiles = |side: usize, k: usize| k > 0 && side.is_multiple_of(k);
+        if self.stride.is_none() && !(tiles(input[1], k0) && tiles(input[2], k1)) {
+            return Err(misfit("average-pool", input, format!("sides that are multiples of {k0} and {k1}")));
         }
+        pooled("average-pool", self.window(), input)
     }
 
-    fn forward(&self, _: &[Param], input: Tensor<4>, _: &mut Run) -> (Tensor<4>, Saved) {
-        let [n, c, h, w] = input.dims();
-        let k = self.kernel;
-        let squares: Tensor<6> = input.reshape([n, c, h / k, k, w / k, k]);
-        (squares.mean_dims(&[3, 5]).reshape([n, c, h / k, w / k]), Saved::Nothing)
+    fn forward(&self, _: &[Param], input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
+        let saved = run.kept(|| Saved::Shape(input.dims()));
+        (average(input, self.window()), saved)
     }
 
-    fn pullback(&self, _: &[Param], _: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
-        let [n, c, h, w] = cotangent.dims();
-        let k = self.kernel;
-        let squares: Tensor<6> = cotangent.reshape([n, c, h, 1, w, 1]).expand([n, c, h, k, w, k]);
-        squares.reshape([n, c, h * k, w * k]) / (k * k) as f64
+    fn pullback(&self, _: &[Param], saved: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
+        let &Saved::Shape([_, _, h, w]) = saved else { unreachable!("average pooling saves its input's shape") };
+        average_back(cotangent, [h, w], self.window())
+    }
+}
+
+impl Differentiable for GlobalAveragePool {
+    fn specs(&self, _: &str) -> Vec<Spec> {
+        Vec::new()
+    }
+
+    fn output_shape(&self, [c, _, _]: Shape) -> Result<Shape> {
+        Ok([c, 1, 1])
+    }
+
+    fn forward(&self, _: &[Param], input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
+        let saved = run.kept(|| Saved::Shape(input.dims()));
+        (spatial_mean(input), saved)
+    }
+
+    fn pullback(&self, _: &[Param], saved: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
+        let &Saved::Shape(shape) = saved else { unreachable!("average pooling saves its input's shape") };
+        cotangent.expand(shape) / (shape[2] * shape[3]) as f64
     }
 }

@@ -34,7 +34,7 @@ impl Differentiable for TransposedConv {
 
     fn output_shape(&self, input: Shape) -> Result<Shape> {
         let [c, h, w] = input;
-        check_geometry("transposed-conv", self.kernel, self.stride, self.padding)?;
+        check_geometry("transposed-conv", [self.kernel; 2], [self.stride; 2], [self.padding; 2])?;
         // Sides are at most 2²⁶ and the geometry is small: nothing overflows.
         let out = |side: usize| {
             let full = (side - 1) * self.stride + self.kernel + self.output_padding;

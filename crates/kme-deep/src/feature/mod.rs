@@ -1,13 +1,21 @@
 //! Feature maps φ: pictures (n, c, h, w) → points (n, d).
 
-use crate::image::{Colour, Images, Resize};
+mod extractor;
+mod wanted;
+
+pub use extractor::{Extractor, Outputs, Positions};
+pub use wanted::canonical;
+
+use crate::image::Images;
 use crate::loss::flat;
-use crate::model::{Classifier, rows_of};
-use crate::net::{Mode, Net, Place};
+use crate::model::Classifier;
+use crate::models::Models;
+use crate::net::Place;
 use burn::tensor::Tensor;
 use kme::embedding::FeatureIdentity;
 use kme::points::Data;
 use kme::{Error, Points, Result};
+use wanted::Wanted;
 
 /// A map from pictures to feature vectors.
 #[derive(Clone, Debug)]
@@ -18,46 +26,6 @@ pub enum FeatureMap {
     Network(Box<Extractor>),
 }
 
-/// A frozen network whose output is a feature vector.
-///
-/// Pictures are brought to its input's channels and size (antialiased bicubic, centre crop). Batch normalisation uses its
-/// running statistics, and batches always have the same size, so that the features of a picture depend on that picture alone.
-#[derive(Clone, Debug)]
-pub struct Extractor {
-    net: Net,
-    identity: FeatureIdentity,
-}
-
-impl Extractor {
-    /// The feature layer of a classifier that is known as `name`.
-    pub fn of_classifier(name: &str, classifier: &Classifier) -> Result<Self> {
-        let net = classifier.net.truncated(classifier.features_after)?;
-        let [c, h, w] = net.input();
-        Ok(Self {
-            identity: FeatureIdentity {
-                name: format!("{name}/layer{}", classifier.features_after),
-                protocol: format!(
-                    "{c}x{h}x{w}, antialiased bicubic, centre crop, range 0 to 1, running batch-norm statistics"
-                ),
-                sha256: Some(classifier.sha256.clone()),
-            },
-            net,
-        })
-    }
-
-    /// The pictures as the network wants them.
-    fn fitted(&self, images: &Images) -> Result<Images> {
-        let [c, h, w] = self.net.input();
-        let images = images.to_colour(Colour::from_channels(c)?);
-        if [images.height(), images.width()] == [h, w] { Ok(images) } else { Resize::new(h, w)?.apply(&images) }
-    }
-
-    fn features(&self, images: &Images) -> Result<Points> {
-        let rows = rows_of(&self.net, self.fitted(images)?.data())?;
-        Points::new(images.len(), rows.len() / images.len(), Data::F32(rows))
-    }
-}
-
 impl FeatureMap {
     /// The features of pictures, shape (n, d). On the processor they do not depend on which pictures come together.
     ///
@@ -66,7 +34,18 @@ impl FeatureMap {
     pub fn features(&self, images: &Images) -> Result<Points> {
         match self {
             Self::Pixels => Points::new(images.len(), images.stride(), Data::F32(images.data().to_vec())),
-            Self::Network(extractor) => extractor.features(images),
+            Self::Network(extractor) => Ok(extractor.outputs(images, false)?.features),
+        }
+    }
+
+    /// The features and, where the network classifies, the logits, in one pass. Pixels have no logits.
+    ///
+    /// # Errors
+    /// When a number is not finite.
+    pub fn outputs(&self, images: &Images) -> Result<Outputs> {
+        match self {
+            Self::Pixels => Ok(Outputs { features: self.features(images)?, logits: None }),
+            Self::Network(extractor) => extractor.outputs(images, true),
         }
     }
 
@@ -77,7 +56,7 @@ impl FeatureMap {
     pub fn tensor(&self, pictures: Tensor<4>) -> Result<Tensor<2>> {
         match self {
             Self::Pixels => Ok(flat(pictures)),
-            Self::Network(extractor) => Ok(flat(extractor.net.forward(pictures, Mode::Evaluate)?)),
+            Self::Network(extractor) => extractor.tensor(pictures),
         }
     }
 
@@ -87,7 +66,7 @@ impl FeatureMap {
             Self::Pixels => {
                 FeatureIdentity { name: "pixels".into(), protocol: format!("{c}x{h}x{w}, range 0 to 1"), sha256: None }
             }
-            Self::Network(extractor) => extractor.identity.clone(),
+            Self::Network(extractor) => extractor.identity().clone(),
         }
     }
 
@@ -95,15 +74,19 @@ impl FeatureMap {
     pub fn input(&self) -> Option<[usize; 3]> {
         match self {
             Self::Pixels => None,
-            Self::Network(extractor) => Some(extractor.net.input()),
+            Self::Network(extractor) => Some(extractor.input()),
         }
     }
 
-    /// The feature map of this name: `pixels`, or a classifier by its model name or file.
+    /// The feature map of this name: `pixels`; a known network as `NAME[=FILE][:LAYER][:flat]`; or a classifier by its model
+    /// name or file.
+    ///
+    /// A convolutional layer gives the mean of each of its maps, or with `:flat` all their numbers. FILE is used whatever its
+    /// checksum; without it the file is looked for in the models folder, and its checksum must be on the network's card.
     ///
     /// # Errors
     /// When there is none, or the model is no classifier.
-    pub fn named(name: &str, models: &crate::models::Models, place: &Place) -> Result<Self> {
+    pub fn named(name: &str, models: &Models, place: &Place) -> Result<Self> {
         if name == "pixels" {
             return Ok(Self::Pixels);
         }
@@ -111,8 +94,12 @@ impl FeatureMap {
             return Err(Error::value(
                 "features",
                 name,
-                "pixels or a classifier for pictures; identity is for files of points",
+                "pixels, a network or a classifier for pictures; identity is for files of points",
             ));
+        }
+        if let Some(wanted) = Wanted::parse(name)? {
+            let network = models.network(wanted.card, wanted.file.as_deref(), place)?;
+            return Ok(Self::Network(Box::new(Extractor::of_network(&network, wanted.layer(), wanted.positions)?)));
         }
         let (bytes, path) = models.bytes(name)?;
         let classifier = Classifier::parse(&bytes, &path, place)?;

@@ -1,0 +1,89 @@
+//! The text that names a layer of a known network.
+
+use super::Positions;
+use crate::networks::{self, Card};
+use kme::{Error, Result};
+use std::path::{Path, PathBuf};
+
+/// `NAME[=FILE][:LAYER][:flat]`, taken apart.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub card: &'static Card,
+    pub file: Option<PathBuf>,
+    layer: Option<String>,
+    pub positions: Positions,
+}
+
+impl Wanted {
+    /// What `text` names, if it begins with the name of a known network.
+    ///
+    /// # Errors
+    /// When what follows the name is empty.
+    pub fn parse(text: &str) -> Result<Option<Self>> {
+        let end = text.find(['=', ':']).unwrap_or(text.len());
+        let Some(card) = networks::card(&text[..end]) else { return Ok(None) };
+        let rest = &text[end..];
+        let (rest, positions) = match rest.strip_suffix(":flat") {
+            Some(rest) => (rest, Positions::Flat),
+            None => (rest, Positions::Mean),
+        };
+        let malformed = || {
+            let forms = format!("{0}, {0}:LAYER, {0}=FILE or {0}=FILE:LAYER, each with :flat behind it", card.name);
+            Error::value("features", text, format!("one of {forms}"))
+        };
+        let (file, layer) = match rest.strip_prefix('=') {
+            // A file's name may hold colons.
+            Some(rest) if Path::new(rest).exists() => (Some(rest), None),
+            Some(rest) => match rest.rsplit_once(':') {
+                Some((file, layer)) => (Some(file), Some(layer)),
+                None => (Some(rest), None),
+            },
+            None => (None, rest.strip_prefix(':')),
+        };
+        if file.is_some_and(str::is_empty) || layer.is_some_and(str::is_empty) {
+            return Err(malformed());
+        }
+        let (file, layer) = (file.map(PathBuf::from), layer.map(str::to_string));
+        Ok(Some(Self { card, file, layer, positions }))
+    }
+
+    /// The layer, by its name.
+    pub fn layer(&self) -> &str {
+        self.layer.as_deref().unwrap_or(self.card.features)
+    }
+}
+
+/// The name under which the feature map of this name is recorded: `inception` is `inception:pool3`, whatever its file. Other
+/// names are left as they are.
+pub fn canonical(name: &str) -> String {
+    match Wanted::parse(name) {
+        Ok(Some(wanted)) => {
+            let flat = if wanted.positions == Positions::Flat { ":flat" } else { "" };
+            format!("{}:{}{flat}", wanted.card.name, wanted.layer())
+        }
+        _ => name.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_files_layers_and_positions() {
+        let parse = |text: &str| {
+            let wanted = Wanted::parse(text).unwrap().unwrap();
+            let file = wanted.file.as_ref().map(|file| file.display().to_string());
+            (wanted.card.name, file, wanted.layer().to_string(), wanted.positions)
+        };
+        let file = |name: &str| Some(name.to_string());
+        assert_eq!(parse("inception"), ("inception", None, "pool3".into(), Positions::Mean));
+        assert_eq!(parse("vgg19:relu4_1:flat"), ("vgg19", None, "relu4_1".into(), Positions::Flat));
+        assert_eq!(parse("vgg19=a/b.pth"), ("vgg19", file("a/b.pth"), "pool5".into(), Positions::Mean));
+        assert_eq!(parse("vgg19=c:/b.pth:relu1_1"), ("vgg19", file("c:/b.pth"), "relu1_1".into(), Positions::Mean));
+        assert!(Wanted::parse("runs/inception").unwrap().is_none());
+        assert!(Wanted::parse("vgg19:").is_err() && Wanted::parse("vgg19=").is_err());
+        assert_eq!(canonical("vgg19=a.pth:relu1_1:flat"), "vgg19:relu1_1:flat");
+        assert_eq!(canonical("fashion-classifier"), "fashion-classifier");
+    }
+}

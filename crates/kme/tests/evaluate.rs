@@ -1,0 +1,298 @@
+//! Scores of points against the field's tools, naive loops, and their contracts.
+
+use kme::evaluate::kid::draws;
+use kme::evaluate::{Draw, Protocol, Statistics, Subsets, fid, inception_score, kid, kid_on_draws, prdc};
+use kme::neighbours::{kth_nearest, mutual, nearest};
+use kme::points::Data;
+use kme::sums::Precision;
+use kme::{Points, discrepancy, rng};
+use rand_distr::{Distribution, StandardNormal};
+
+/// Nearly normal numbers, as golden/evaluate.py makes them.
+fn normals(count: usize, seed: u64) -> Vec<f64> {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 32) as f64
+    };
+    (0..count).map(|_| (0..12).map(|_| next()).sum::<f64>() / 4_294_967_296.0 - 6.0).collect()
+}
+
+fn features(n: usize, d: usize, shift: f64, seed: u64) -> Points {
+    let numbers = normals(n * d, seed).into_iter().map(|x| (x + shift).max(0.0)).collect();
+    Points::new(n, d, Data::F64(numbers)).unwrap()
+}
+
+fn golden() -> serde_json::Value {
+    serde_json::from_str(include_str!("golden/evaluate.json")).unwrap()
+}
+
+fn assert_close(found: f64, expected: f64, tolerance: f64, what: &str) {
+    let error = (found - expected).abs() / expected.abs();
+    assert!(error <= tolerance, "{what}: {found} instead of {expected}, {error:e}");
+}
+
+#[test]
+fn scores_are_those_of_the_tools() {
+    let golden = golden();
+    let check =
+        |found: f64, name: &str, tolerance| assert_close(found, golden[name].as_f64().unwrap(), tolerance, name);
+    let (x, y) = (features(200, 64, 0.0, 1), features(180, 64, 0.1, 2));
+    let of =
+        |protocol, count, size, seed| kid(&x, &y, protocol, Subsets { count, size }, seed, Precision::F64).unwrap();
+    let found = of(Protocol::TorchFidelity, 20, 100, None);
+    check(found.value, "torch_fidelity_kid_mean", 1e-9);
+    check(found.spread.unwrap(), "torch_fidelity_kid_std", 1e-9);
+    assert_eq!(found.seed, Some(2020));
+    check(of(Protocol::CleanFid, 20, 100, Some(7)).value, "clean_fid_kid_100", 1e-9);
+    let shrunk = of(Protocol::CleanFid, 3, 1000, Some(7));
+    check(shrunk.value, "clean_fid_kid_1000", 1e-9);
+    assert_eq!(shrunk.subsets, Some(Subsets { count: 3, size: 180 }));
+
+    let found = fid(&x, &y).unwrap();
+    check(found.value, "torch_fidelity_fid", 1e-9);
+    check(found.value, "clean_fid_fid", 1e-9);
+
+    let logits = Points::new(203, 10, Data::F64(normals(2030, 3).into_iter().map(|x| 2.0 * x).collect())).unwrap();
+    let found = inception_score(&logits, 10, Protocol::TorchFidelity, None).unwrap();
+    check(found.value, "torch_fidelity_isc_mean", 1e-12);
+    check(found.spread, "torch_fidelity_isc_std", 1e-11);
+    let found = inception_score(&logits, 10, Protocol::Paper, None).unwrap();
+    check(found.value, "torch_fidelity_isc_mean_in_order", 1e-12);
+
+    let found = prdc(&x, &y, 3).unwrap();
+    // These are means in single precision.
+    check(found.precision.value, "torch_fidelity_precision", 1e-7);
+    check(found.recall.value, "torch_fidelity_recall", 1e-7);
+    let found = prdc(&x, &y, 5).unwrap();
+    check(found.precision.value, "prdc_precision", 1e-14);
+    check(found.recall.value, "prdc_recall", 1e-14);
+    check(found.density.value, "prdc_density", 1e-14);
+    check(found.coverage.value, "prdc_coverage", 1e-14);
+}
+
+#[test]
+fn subsets_are_averages_of_the_full_value() {
+    let (x, y) = (features(40, 5, 0.0, 1), features(30, 5, 0.2, 2));
+    let full = kid(&x, &y, Protocol::Full, Subsets::default(), None, Precision::F64).unwrap();
+    let plain = discrepancy::kid(&x, &y, Precision::F64).unwrap();
+    assert_eq!((full.value, full.standard_error), (plain.value, plain.standard_error));
+    // One subset of everything is the full value of these points.
+    let first: Vec<usize> = (0..30).rev().collect();
+    let all = Draw { reference: first.clone(), candidate: first.clone() };
+    let one = kid_on_draws(&x, &y, &[all], Precision::F64).unwrap();
+    let some = discrepancy::kid(&x.select(&first).unwrap(), &y, Precision::F64).unwrap();
+    assert_close(one.value, some.value, 1e-12, "one subset");
+    assert_close(one.standard_error.unwrap(), some.standard_error.unwrap(), 1e-12, "its error");
+    // Many subsets come near the full value, within what their scatter tells.
+    let many = kid(&x, &y, Protocol::Paper, Subsets { count: 4000, size: 10 }, Some(3), Precision::F64).unwrap();
+    let scatter = many.spread.unwrap() / 4000_f64.sqrt();
+    assert!((many.value - full.value).abs() < 4.0 * scatter, "{} {} {scatter}", many.value, full.value);
+    let (found, expected) = (many.standard_error.unwrap(), full.standard_error.unwrap().hypot(scatter));
+    assert_close(found, expected, 0.1, "standard error over subsets");
+}
+
+#[test]
+fn the_error_over_subsets_is_the_scatter_over_samples() {
+    let subsets = Subsets { count: 10, size: 30 };
+    let mut values = Vec::new();
+    let mut squares = 0.0;
+    for seed in 0..300 {
+        let (x, y) = (features(90, 6, 0.0, 2 * seed + 1), features(60, 6, 0.3, 2 * seed + 2));
+        let found = kid(&x, &y, Protocol::Paper, subsets, Some(seed), Precision::F64).unwrap();
+        values.push(found.value);
+        squares += found.standard_error.unwrap().powi(2) / 300.0;
+    }
+    let mean = values.iter().sum::<f64>() / 300.0;
+    let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 299.0;
+    println!("estimated over empirical variance: {}", squares / variance);
+    assert!((0.8..1.25).contains(&(squares / variance)), "{squares} for {variance}");
+}
+
+#[test]
+fn draws_are_without_replacement_and_repeat() {
+    for protocol in [Protocol::Paper, Protocol::TorchFidelity, Protocol::CleanFid] {
+        let of = |seed| draws(protocol, Subsets { count: 5, size: 20 }, 50, 40, seed).unwrap();
+        assert_eq!(of(1), of(1));
+        assert_ne!(of(1), of(2));
+        for Draw { reference, candidate } in of(1) {
+            for (mut places, n) in [(reference, 50), (candidate, 40)] {
+                places.sort_unstable();
+                places.dedup();
+                assert!(places.len() == 20 && places[19] < n, "{protocol}");
+            }
+        }
+    }
+}
+
+#[test]
+fn inception_scores_are_their_definition() {
+    let score = |n: usize, classes: usize, logits: Vec<f64>, splits| {
+        let logits = Points::new(n, classes, Data::F64(logits)).unwrap();
+        inception_score(&logits, splits, Protocol::Full, Some(0)).unwrap()
+    };
+    // No image tells its class; every image tells one, each as often.
+    assert!((score(20, 5, vec![0.7; 100], 4).value - 1.0).abs() < 1e-14);
+    let one_hot = (0..100).map(|i| if i / 5 % 5 == i % 5 { 800.0 } else { -800.0 }).collect();
+    assert!((score(20, 5, one_hot, 1).value - 5.0).abs() < 1e-12);
+    let logits = normals(60, 5);
+    let p: Vec<Vec<f64>> = logits
+        .chunks(3)
+        .map(|row| {
+            let sum: f64 = row.iter().map(|x| x.exp()).sum();
+            row.iter().map(|x| x.exp() / sum).collect()
+        })
+        .collect();
+    let q: Vec<f64> = (0..3).map(|c| p.iter().map(|p| p[c]).sum::<f64>() / 20.0).collect();
+    let kl: f64 = p.iter().map(|p| (0..3).map(|c| p[c] * (p[c] / q[c]).ln()).sum::<f64>()).sum::<f64>() / 20.0;
+    let found = score(20, 3, logits, 1);
+    assert_close(found.value, kl.exp(), 1e-13, "one split");
+    assert_eq!(found.standard_error, None);
+}
+
+fn distance2(x: &Points, i: usize, y: &Points, j: usize) -> f64 {
+    let d = x.dim();
+    (0..d).map(|k| (x.data().get(i * d + k) - y.data().get(j * d + k)).powi(2)).sum()
+}
+
+/// With ties: points on a small grid, many of them in both samples.
+fn grids() -> (Points, Points) {
+    let grid = |n: usize, seed| {
+        let numbers = normals(n * 3, seed).into_iter().map(|x| 5.0 + x.round()).collect();
+        Points::new(n, 3, Data::F64(numbers)).unwrap()
+    };
+    (grid(300, 1), grid(270, 2))
+}
+
+#[test]
+fn neighbours_and_balls_are_those_of_a_naive_loop() {
+    for (x, y) in [grids(), (features(290, 7, 0.0, 3), features(520, 7, 0.3, 4))] {
+        let (n, m) = (x.len(), y.len());
+        let near = nearest(&x, &y).unwrap();
+        for (i, near) in near.iter().enumerate() {
+            let least = (0..m).map(|j| distance2(&x, i, &y, j)).fold(f64::INFINITY, f64::min);
+            assert_eq!(near.squared_distance, least);
+            assert_eq!(distance2(&x, i, &y, near.index), least);
+        }
+        let radii = |points: &Points, k: usize| -> Vec<f64> {
+            let n = points.len();
+            (0..n)
+                .map(|i| {
+                    let mut all: Vec<f64> =
+                        (0..n).filter(|&j| j != i).map(|j| distance2(points, i, points, j)).collect();
+                    all.sort_by(f64::total_cmp);
+                    all[k - 1]
+                })
+                .collect()
+        };
+        let (r, s) = (radii(&x, 3), radii(&y, 5));
+        let found = |points: &Points, k| -> Vec<f64> {
+            kth_nearest(points, k).unwrap().iter().map(|n| n.squared_distance).collect()
+        };
+        assert_eq!(found(&x, 3), r);
+        assert_eq!(found(&y, 5), s);
+        let all = mutual(&x, &r, &y, &s).unwrap();
+        for i in 0..n {
+            let count = |holds: &dyn Fn(usize) -> bool| (0..m).filter(|&j| holds(j)).count();
+            let at = |j: usize| distance2(&x, i, &y, j);
+            assert_eq!(all.open_around_x.of_balls[i].count, count(&|j| at(j) < r[i]));
+            assert_eq!(all.closed_around_x.of_balls[i].count, count(&|j| at(j) <= r[i]));
+            let inside = count(&|j| at(j) <= s[j]);
+            assert_eq!(all.closed_around_y.of_points[i].count, inside);
+            let only = (inside == 1).then(|| (0..m).find(|&j| at(j) <= s[j]).unwrap());
+            assert_eq!(all.closed_around_y.of_points[i].only(), only);
+        }
+        for j in 0..m {
+            let count = |holds: &dyn Fn(usize) -> bool| (0..n).filter(|&i| holds(i)).count();
+            let at = |i: usize| distance2(&x, i, &y, j);
+            assert_eq!(all.open_around_x.of_points[j].count, count(&|i| at(i) < r[i]));
+            assert_eq!(all.closed_around_x.of_points[j].count, count(&|i| at(i) <= r[i]));
+            assert_eq!(all.closed_around_y.of_balls[j].count, count(&|i| at(i) <= s[j]));
+        }
+    }
+}
+
+#[test]
+fn scores_do_not_depend_on_threads() {
+    let (x, y) = (features(700, 300, 0.0, 1), features(613, 300, 0.1, 2));
+    let few = x.select(&(0..200).collect::<Vec<_>>()).unwrap();
+    let subsets = Subsets { count: 3, size: 300 };
+    let of = |threads| {
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| {
+            (
+                fid(&x, &y).unwrap(),
+                fid(&few, &y).unwrap(),
+                kid(&x, &y, Protocol::TorchFidelity, subsets, None, Precision::F64).unwrap(),
+                inception_score(&x, 10, Protocol::Full, None).unwrap(),
+                prdc(&x, &y, 3).unwrap(),
+                nearest(&x, &y).unwrap(),
+            )
+        })
+    };
+    let one = of(1);
+    assert!(one == of(2) && one == of(3));
+}
+
+/// Over many samples, the errors of precision, recall, density and coverage against their scatter.
+#[test]
+fn errors_of_precision_and_recall_are_near_their_scatter() {
+    let repeats = 60;
+    let draw = |n: usize, shift: f64, index: u64, purpose: &str| {
+        let mut stream = rng::stream(5, purpose, index);
+        let numbers = (0..n * 8).map(|_| shift + Distribution::<f64>::sample(&StandardNormal, &mut stream)).collect();
+        Points::new(n, 8, Data::F64(numbers)).unwrap()
+    };
+    for shift in [0.0, 0.5] {
+        let mut all = vec![Vec::new(); 4];
+        for i in 0..repeats {
+            let found = prdc(&draw(300, 0.0, i, "reference"), &draw(300, shift, i, "candidate"), 3).unwrap();
+            for (all, found) in all.iter_mut().zip([found.precision, found.recall, found.density, found.coverage]) {
+                all.push((found.value, found.standard_error.unwrap()));
+            }
+        }
+        for (name, all) in ["precision", "recall", "density", "coverage"].into_iter().zip(all) {
+            let n = all.len() as f64;
+            let mean = all.iter().map(|a| a.0).sum::<f64>() / n;
+            let scatter = (all.iter().map(|a| (a.0 - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
+            let error = (all.iter().map(|a| a.1.powi(2)).sum::<f64>() / n).sqrt();
+            println!("shift {shift}: {name} {mean:.3}, error over scatter {:.2}", error / scatter);
+            assert!((0.7..2.2).contains(&(error / scatter)), "{name}: {error} for {scatter}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_computed_is_refused_with_the_remedy() {
+    let (x, y) = (features(20, 4, 0.0, 1), features(30, 4, 0.0, 2));
+    let (one, other) = (features(1, 4, 0.0, 1), features(20, 5, 0.0, 1));
+    let fault = |result: kme::Result<f64>, parts: &[&str]| {
+        let text = result.unwrap_err().to_string();
+        assert!(parts.iter().all(|part| text.contains(part)), "{text}");
+    };
+    let kid = |x: &Points, protocol, size| {
+        kid(x, &y, protocol, Subsets { count: 2, size }, Some(1 << 40), Precision::F64).map(|k| k.value)
+    };
+    fault(kid(&x, Protocol::Paper, 1000), &["20", "--subset-size 20", "--protocol full"]);
+    fault(kid(&x, Protocol::TorchFidelity, 10), &["seed", "4294967295"]);
+    fault(kid(&x, Protocol::Paper, 1), &["--subset-size", "at least 2"]);
+    fault(kid(&one, Protocol::CleanFid, 10), &["at least 2"]);
+    fault(kid(&other, Protocol::Paper, 10), &["dimension"]);
+    fault(fid(&one, &y).map(|f| f.value), &["number of points", "at least 2"]);
+    fault(fid(&x, &other).map(|f| f.value), &["dimension", "4", "5"]);
+    fault(prdc(&x, &y, 20).map(|p| p.recall.value), &["--neighbours", "20", "reference"]);
+    fault(prdc(&x, &other, 2).map(|p| p.recall.value), &["dimension"]);
+    let is = |x: &Points, splits, protocol| inception_score(x, splits, protocol, None).map(|s| s.value);
+    fault(is(&x, 30, Protocol::Full), &["20", "--splits 20"]);
+    fault(is(&x, 0, Protocol::Full), &["--splits"]);
+    fault(is(&x, 2, Protocol::CleanFid), &["clean-fid"]);
+    fault("best".parse::<Protocol>().map(|_| 0.0), &["best", "torch-fidelity"]);
+    let statistics = |mean: &[f64], covariance: &[f64]| {
+        Statistics::new(mean.to_vec(), covariance.to_vec()).and_then(kme::evaluate::Fitted::of_statistics).map(|_| 0.0)
+    };
+    fault(statistics(&[0.0, 0.0], &[1.0, 0.5, 0.2, 1.0]), &["symmetric"]);
+    fault(statistics(&[0.0, 0.0], &[1.0, 2.0, 2.0, 1.0]), &["positive semi-definite"]);
+    fault(statistics(&[0.0, 0.0], &[-1.0, 0.0, 0.0, 1.0]), &["variance of dimension 0"]);
+    fault(statistics(&[0.0, 0.0], &[0.0, 1.0, 1.0, 0.0]), &["positive semi-definite"]);
+    fault(statistics(&[0.0, f64::NAN], &[1.0, 0.0, 0.0, 1.0]), &["finite"]);
+    fault(statistics(&[0.0], &[1.0, 0.0, 0.0, 1.0]), &["(d, d)"]);
+}
