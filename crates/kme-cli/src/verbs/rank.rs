@@ -38,10 +38,10 @@ pub struct Arguments {
     /// How many to list and to show of each
     #[arg(long, value_name = "N", default_value_t = 16)]
     top: usize,
-    /// Sheet of the worst fakes (.png), worst first, and below them the best
+    /// Sheet of the worst fakes (.png), worst first, and below them those at the other end
     #[arg(long, value_name = "OUT.png")]
     fakes: Option<PathBuf>,
-    /// Sheet of the most missed reals (.png), most missed first, and below them the best covered
+    /// Sheet of the most missed reals (.png), most missed first, and below them those at the other end
     #[arg(long, value_name = "OUT.png")]
     missed: Option<PathBuf>,
     /// All points of both samples with values and ranks (.csv, .tsv or .json)
@@ -71,10 +71,12 @@ How to read the numbers:
   some are the worst by chance. Compare with the ranking of two halves of the reference.
 
   A picture like no other at all, real or fake, has little density of either kind and so a witness
-  near 0, if the kernel is local. --by density finds those: it ranks fakes by how little the reference
-  has around them, and reals by how little the candidate has.
+  near 0, if the kernel is local. --by density finds those when the length is small, such as
+  gaussian:sigma=0.15*median: it ranks fakes by how little the reference has around them, and reals by
+  how little the candidate has. With a wide kernel it finds the outskirts of the other sample instead.
 
-  The default sigma, the median distance, sees coarse differences; 0.3*median sees finer ones.";
+  The default sigma, the median distance, sees whole kinds of pictures that are too many or too few;
+  0.3*median sees single broken ones better, and needs some thousands of points.";
 
 /// What the ranking goes by.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -186,10 +188,10 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let reals = Side::new("real", &real, of_real, arguments.by);
 
     if let (Some(path), [_, Some(gallery)]) = (&arguments.fakes, &galleries) {
-        fakes.write_sheet(gallery, arguments.top, ["worst fakes", "best fakes"], path)?;
+        fakes.write_sheet(gallery, arguments.top, ["worst fakes", "fakes at the other end"], path)?;
     }
     if let (Some(path), [Some(gallery), _]) = (&arguments.missed, &galleries) {
-        reals.write_sheet(gallery, arguments.top, ["most missed reals", "best covered reals"], path)?;
+        reals.write_sheet(gallery, arguments.top, ["most missed reals", "reals at the other end"], path)?;
     }
     let head = json!({
         "reference": arguments.reference,
