@@ -63,6 +63,7 @@ pub enum Verb {
     Embed(verbs::embed::Arguments),
     Merge(verbs::merge::Arguments),
     Eval(verbs::eval::Arguments),
+    Test(verbs::test::Arguments),
     Rank(verbs::rank::Arguments),
     Reduce(verbs::reduce::Arguments),
     Train(verbs::train::Arguments),

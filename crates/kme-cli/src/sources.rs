@@ -5,6 +5,7 @@ use crate::gallery::Gallery;
 use crate::{output, progress};
 use clap::Args;
 use kme::embedding::{AnyEmbedding, Expression, FeatureIdentity, Kind, MeanEmbedding};
+use kme::evaluate::Statistics;
 use kme::points::Data;
 use kme::{Embedding, Error, Kernel, Points, Result, rng};
 use kme_deep::data::{Form, Source};
@@ -24,6 +25,7 @@ Sources:
   NAME[:train|:test|:all]      a data set: fashion-mnist, mnist, cifar10 (see kme data list)
   FILE.npy, FILE.csv           points, one a row; also .tsv
   FILE.npz[:ARRAY]             points in an archive of arrays; also .safetensors[:ARRAY]
+  FILE.npz                     with arrays mu and sigma: mean and covariance, for FID alone
   FILE.kme                     an embedding: its points, weights, kernel and features; also an
                                expression such as '0.7*a.kme + 0.3*b.kme'
   RUN, MODEL                   pictures drawn from a generator: a run folder, a weights file, or a
@@ -82,6 +84,7 @@ enum Content {
     Points(Points),
     Embedding(Box<Embedding>),
     Mean(Box<MeanEmbedding>),
+    Statistics(Box<Statistics>),
     Generator(Box<Generator>),
     /// Read already: large samples are not held twice.
     Taken,
@@ -181,6 +184,9 @@ impl Opened {
             let place = global.context()?.place;
             return Generator::parse(&bytes, &path, &place).map(Box::new).map(Content::Generator);
         }
+        if !is_set && path.extension().is_some_and(|e| e == "npz") && Statistics::is_file(path) {
+            return Statistics::read(path).map(Box::new).map(Content::Statistics);
+        }
         if !is_set && is_points(path) {
             return Points::read(path).map(Content::Points);
         }
@@ -191,6 +197,14 @@ impl Opened {
     pub fn mean(&self) -> Option<&MeanEmbedding> {
         match &self.content {
             Content::Mean(mean) => Some(mean),
+            _ => None,
+        }
+    }
+
+    /// The mean and covariance, if that is all that is known.
+    pub fn statistics(&self) -> Option<&Statistics> {
+        match &self.content {
+            Content::Statistics(statistics) => Some(statistics),
             _ => None,
         }
     }
@@ -248,6 +262,7 @@ impl<'a> Sources<'a> {
             Content::Points(points) => Ok(points.len()),
             Content::Embedding(embedding) => Ok(embedding.len()),
             Content::Mean(embedding) => Err(no_points(&self.all[i].text, embedding)),
+            Content::Statistics(_) => Err(only_statistics(&self.all[i].text)),
             Content::Generator(_) => Ok(self.flags.samples),
             Content::Taken => Ok(0),
         }
@@ -292,6 +307,7 @@ impl<'a> Sources<'a> {
                 })
             }
             Content::Mean(embedding) => Err(no_points(text, &embedding)),
+            Content::Statistics(_) => Err(only_statistics(text)),
             Content::Taken => Err(Error::value("source", text, "read once")),
             Content::Pictures(source) => {
                 let mut batches = source.batches(&self.form, BATCH)?;
@@ -402,6 +418,10 @@ fn part(points: Points, range: Option<Range<usize>>) -> Result<Points> {
 fn no_points(text: &str, embedding: &MeanEmbedding) -> Error {
     let count = embedding.frequencies().count;
     Error::file(text, format!("holds the mean of {count} random features, not points; embed without --random-features"))
+}
+
+fn only_statistics(text: &str) -> Error {
+    Error::file(text, "holds a mean and a covariance (mu, sigma), not points: only kme eval --metrics fid takes them")
 }
 
 /// The feature map that the pictures among the sources go through.

@@ -32,8 +32,9 @@ fn place() -> Place {
     write("huge.csv", b"1e39,1,1\n1e200,2,2\n1,2,3\n");
     write("w3.csv", b"1\n2\n3\n");
     write("negative.csv", (["1\n"; 19].concat() + "-1\n").as_bytes());
-    write("w20.csv", (["1\n"; 19].concat() + "2\n").as_bytes());
-    assert_eq!(place.kme("embed x.npy -o weighted.kme --weights w20.csv").code, Some(0));
+    write("same.csv", "1,2,3\n".repeat(9).as_bytes());
+    write("w20.csv", (1..21).map(|w| format!("{w}\n")).collect::<String>().as_bytes());
+    assert_eq!(place.kme("embed x.npy -o weighted.kme --weights w20.csv --kernel energy").code, Some(0));
     std::fs::create_dir(place.path("hollow")).unwrap();
     std::fs::create_dir(place.path("mixed")).unwrap();
     std::fs::copy(place.path("a/000.png"), place.path("mixed/a.png")).unwrap();
@@ -96,7 +97,25 @@ fn bad_input_is_told_clearly() {
         ("eval x.npy y.npy --kernel gauss", &["--kernel", "gauss", "gaussian:sigma=2", "energy"]),
         ("eval x.npy y.npy --kernel gaussian:sigma=-1", &["sigma", "-1"]),
         ("eval x.npy y.npy --kernel linear --metrics kid", &["--kernel", "kid,mmd"]),
-        ("eval x.npy y.npy --metrics fid", &["fid", "kid or mmd"]),
+        ("eval x.npy y.npy --metrics fdi", &["fdi", "kid, fid, is, mmd, prdc"]),
+        ("eval x.npy y.npy --protocol best", &["best", "full, torch-fidelity, clean-fid, paper"]),
+        ("eval x.npy y.npy --protocol paper", &["points of y.npy = 20", "--subset-size 20", "--protocol full"]),
+        ("eval x.npy one.npy --protocol clean-fid", &["one.npy", "at least 2"]),
+        ("eval x.npy y.npy --protocol torch-fidelity --subset-size 5 --seed 4294967296", &["seed", "4294967295"]),
+        ("eval x.npy y.npy --protocol paper --subset-size 1", &["--subset-size", "at least 2"]),
+        ("eval x.npy y.npy --protocol paper --subset-size 5 --subsets 0", &["--subsets", "at least 1"]),
+        ("eval x.npy y.npy --subsets 5", &["--subsets = 5", "torch-fidelity"]),
+        ("eval x.npy y.npy --metrics fid --estimator biased", &["--estimator", "kid and mmd"]),
+        ("eval x.npy y.npy --protocol paper --estimator biased", &["--estimator", "unbiased"]),
+        ("eval x.npy one.npy --metrics fid", &["points of one.npy = 1", "at least 2"]),
+        ("eval one.npy x.npy --metrics fid", &["points of one.npy = 1", "at least 2"]),
+        ("eval x.npy y.npy --metrics prdc --neighbours 20", &["--neighbours", "20", "1 to 19"]),
+        ("eval x.npy y.npy --metrics is --splits 21", &["number of images of y.npy = 20", "--splits 20"]),
+        ("eval x.npy y.npy --metrics is --protocol clean-fid", &["clean-fid has none"]),
+        ("eval energy.kme energy.kme --metrics is", &["is = energy.kme", "logits"]),
+        ("eval --compare x.npy", &["--compare"]),
+        ("eval --compare x.npy y.npy", &["x.npy", "--json"]),
+        ("eval x.npy y.npy --compare x.npy y.npy", &["--compare"]),
         ("eval x.npy y.npy --estimator best", &["best", "biased, unbiased, u-statistic, linear"]),
         ("eval x.npy y.npy --precision f16", &["f16", "f64 or f32"]),
         ("eval x.npy y.npy --assert kid=1", &["kid=1", "such as kid<0.01"]),
@@ -149,6 +168,34 @@ fn bad_input_is_told_clearly() {
         ("sample fashion-classifier -o out.png", &["fashion-classifier", "a classifier, not a generator"]),
         ("eval a fashion-classifier --features pixels", &["fashion-classifier", "a classifier, not a generator"]),
         ("models verify cut.safetensors", &["cut.safetensors"]),
+        // Tests.
+        ("test x.npy missing.npy", &["missing.npy", "no such file"]),
+        ("test x.npy nan.csv", &["nan.csv", "line 2"]),
+        ("test x.npy four.npy", &["dimension", "3 (x.npy)", "4 (four.npy)"]),
+        ("test x.npy pixels.kme", &["feature map", "'identity' (x.npy)", "'pixels' (pixels.kme)"]),
+        ("test x.npy weighted.kme", &["weights = weighted.kme", "without weights"]),
+        ("test x.npy one.npy", &["number of points = 1", "at least 2"]),
+        ("test x.npy y.npy --permutations 9", &["permutations = 9", "at least 19", "0.05"]),
+        ("test x.npy y.npy --permutations 0", &["permutations = 0", "at least 19"]),
+        ("test x.npy y.npy --alpha 1.5", &["--alpha = 1.5", "between 0 and 1"]),
+        ("test x.npy y.npy --method best", &["best", "aggregated, permutation, block, linear"]),
+        ("test x.npy y.npy --method linear", &["number of points = 20", "at least 30"]),
+        ("test x.npy y.npy --method block", &["number of points = 20", "at least 30"]),
+        ("test x.npy y.npy --block-size 4", &["--block-size", "--method block"]),
+        ("test x.npy y.npy --estimator biased", &["--estimator", "--method permutation"]),
+        ("test x.npy y.npy --method permutation --estimator linear", &["--estimator = linear", "biased or unbiased"]),
+        ("test x.npy y.npy --method permutation --kernel energy --kernel linear", &["--kernel", "more than once"]),
+        ("test x.npy y.npy --assert nearer", &["--assert = nearer", "differ or same"]),
+        ("test x.npy y.npy x.npy --assert same", &["--assert = same", "nearer or not-nearer"]),
+        ("test x.npy y.npy x.npy --method block", &["--method", "two samples"]),
+        ("test x.npy y.npy one.npy", &["number of points = 1", "at least 3"]),
+        ("test x.npy y.npy --memorisation", &["--memorisation", "SAMPLES TRAINING HELD_OUT"]),
+        ("test x.npy y.npy one.npy --memorisation", &["held-out points = 1", "at least 10"]),
+        ("test x.npy y.npy x.npy --memorisation --kernel energy", &["--kernel", "distances"]),
+        ("test energy.kme linear.kme --method permutation", &["kernel", "energy.kme", "linear.kme", "--kernel"]),
+        ("test same.csv same.csv", &["coincide"]),
+        ("test huge.csv y.npy --kernel linear --permutations 99 --alpha 0.5", &["rescale them"]),
+        ("test x.npy", &["<B>"]),
         // Outputs.
         ("embed x.npy -o no/such/out.kme", &["no/such/out.kme", "does not exist"]),
         ("merge energy.kme -o x.npy/out.kme", &["x.npy/out.kme", "cannot be written"]),

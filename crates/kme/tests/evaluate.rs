@@ -279,7 +279,7 @@ fn what_cannot_be_computed_is_refused_with_the_remedy() {
     fault(kid(&other, Protocol::Paper, 10), &["dimension"]);
     fault(fid(&one, &y).map(|f| f.value), &["number of points", "at least 2"]);
     fault(fid(&x, &other).map(|f| f.value), &["dimension", "4", "5"]);
-    fault(prdc(&x, &y, 20).map(|p| p.recall.value), &["--neighbours", "20", "reference"]);
+    fault(prdc(&x, &y, 20).map(|p| p.recall.value), &["--neighbours", "20", "1 to 19"]);
     fault(prdc(&x, &other, 2).map(|p| p.recall.value), &["dimension"]);
     let is = |x: &Points, splits, protocol| inception_score(x, splits, protocol, None).map(|s| s.value);
     fault(is(&x, 30, Protocol::Full), &["20", "--splits 20"]);

@@ -9,6 +9,7 @@ pub mod models;
 pub mod rank;
 pub mod reduce;
 pub mod sample;
+pub mod test;
 pub mod train;
 
 use crate::arguments::{Arguments, Verb};
@@ -39,6 +40,7 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         Verb::Embed(verb) => embed::run(verb, global),
         Verb::Merge(verb) => merge::run(verb, global),
         Verb::Eval(verb) => eval::run(verb, global),
+        Verb::Test(verb) => test::run(verb, global),
         Verb::Rank(verb) => rank::run(verb, global),
         Verb::Reduce(verb) => reduce::run(verb, global),
         Verb::Train(verb) => train::run(verb, global),
