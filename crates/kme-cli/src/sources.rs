@@ -359,9 +359,17 @@ impl<'a> Sources<'a> {
         Ok(Extraction { text, map, form, cache, skip_bad, logits, global: self.global })
     }
 
-    /// Has class logits computed beside the features, by networks that have them.
-    pub fn want_logits(&mut self) {
+    /// Has class logits computed beside the features of pictures.
+    ///
+    /// # Errors
+    /// When the feature map of the pictures is not of a network that classifies.
+    pub fn want_logits(&mut self) -> Result<()> {
+        if let Some(map) = self.map.as_ref().filter(|map| !map.classifies()) {
+            let allowed = "a network whose file holds its class logits: the inception score is one of logits";
+            return Err(Error::value("--features", map.identity([0; 3]).name, allowed));
+        }
         self.logits = true;
+        Ok(())
     }
 
     /// The pictures of source `i`, to be looked at again after it has been read; none where it holds points.

@@ -110,6 +110,11 @@ impl Extractor {
         &self.identity
     }
 
+    /// Whether it has class logits.
+    pub fn classifies(&self) -> bool {
+        self.logits.is_some()
+    }
+
     /// The shape that pictures are brought to: channels, height, width.
     pub fn input(&self) -> [usize; 3] {
         self.net.input()

@@ -78,6 +78,11 @@ impl FeatureMap {
         }
     }
 
+    /// Whether [`outputs`](Self::outputs) gives logits.
+    pub fn classifies(&self) -> bool {
+        matches!(self, Self::Network(extractor) if extractor.classifies())
+    }
+
     /// How pictures are brought to [`input`](Self::input).
     pub fn resize(&self) -> Option<Resize> {
         match self {

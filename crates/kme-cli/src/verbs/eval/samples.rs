@@ -82,7 +82,7 @@ pub fn scores(sources: &mut Sources, arguments: &Arguments, metrics: &[Metric], 
         return Err(Error::file(&source.text, fault));
     }
     if metrics.contains(&Metric::InceptionScore) {
-        sources.want_logits();
+        sources.want_logits()?;
     }
     let sides = (0..sources.all.len()).map(|i| read(sources, i)).collect::<Result<Vec<Side>>>()?;
     let (reference, candidates) = sides.split_first().expect("there is a reference");
