@@ -232,7 +232,7 @@ fn unweighted(
 
 /// Roughly the mean of k(x,y), from a few points: MMD² is the same for k and k − constant, but small differences of
 /// large sums are not.
-pub(crate) fn typical_value(kernel: &Kernel, x: &Points, y: &Points, precision: Precision) -> Result<f64> {
+fn typical_value(kernel: &Kernel, x: &Points, y: &Points, precision: Precision) -> Result<f64> {
     const FEW: usize = 64;
     let (n, m) = (x.len(), y.len());
     let some: Vec<(usize, usize)> = (0..FEW).map(|i| (i * n / FEW, i * m / FEW)).collect();
