@@ -1,8 +1,8 @@
 """Power of `kme test` and of hyppo's MMD test on the blobs problem, from the same samples.
 
-Blobs (Gretton et al., NIPS 2012; Sutherland et al., ICLR 2017): P is a grid of standard normal laws in the plane, Q the same
-grid with covariances that are stretched by a ratio and rotated by 45 degrees. The difference is at the scale of a blob, the
-distances of the points at that of the grid.
+Blobs (Gretton et al., NIPS 2012; Sutherland et al., ICLR 2017): P is a grid of standard normal laws in the plane, Q the
+same grid with covariances that are stretched by a ratio and rotated by 45 degrees. The difference is at the scale of a
+blob, the distances of the points at that of the grid.
 
     pip install hyppo numpy
     python benches/blobs_power.py --kme target/release/kme --n 500 --ratio 6 --repeats 100

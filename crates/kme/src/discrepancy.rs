@@ -268,7 +268,7 @@ fn unbiased(xx: &sums::WithinMarginals, yy: &sums::WithinMarginals, xy: &sums::C
 
 /// Roughly the mean of k(x,y), from a few points: MMD² is the same for k and k − constant, but small differences of
 /// large sums are not.
-pub(crate) fn typical_value(kernel: &Kernel, x: &Points, y: &Points, precision: Precision) -> Result<f64> {
+fn typical_value(kernel: &Kernel, x: &Points, y: &Points, precision: Precision) -> Result<f64> {
     const FEW: usize = 64;
     let (n, m) = (x.len(), y.len());
     let some: Vec<(usize, usize)> = (0..FEW).map(|i| (i * n / FEW, i * m / FEW)).collect();

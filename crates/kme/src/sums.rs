@@ -319,8 +319,8 @@ pub fn pairs(kernel: &Kernel, x: &Points, y: &Points, pairs: &[(usize, usize)]) 
     Ok(values)
 }
 
-/// ‖xᵢ−yⱼ‖² for single pairs (i, j), from the differences in double precision; not finite where it overflows. The points must
-/// have one dimension, and the pairs must be among them.
+/// ‖xᵢ−yⱼ‖² for single pairs (i, j), from the differences in double precision; not finite where it overflows. The
+/// points must have one dimension, and the pairs must be among them.
 pub(crate) fn squared_distances(x: &Points, y: &Points, pairs: &[(usize, usize)]) -> Vec<f64> {
     let row = |p: &Points, i: usize| Panel::<f64>::new(p, i..i + 1, None).data;
     let squares = |(i, j): &(usize, usize)| row(x, *i).iter().zip(row(y, *j)).map(|(x, y)| (x - y).powi(2)).sum();

@@ -28,7 +28,8 @@ fn normal(rng: &mut Rng) -> f64 {
     StandardNormal.sample(rng)
 }
 
-/// Points of one of four distributions: normal; in clusters of different widths; heavy tails; on a grid, with many ties.
+/// Points of one of four distributions: normal; in clusters of different widths; heavy tails; on a grid, with many
+/// ties.
 fn draw(distribution: usize, n: usize, d: usize, shift: f64, rng: &mut Rng) -> Points {
     let mut numbers = Vec::with_capacity(n * d);
     for _ in 0..n {
@@ -227,6 +228,43 @@ fn the_standard_error_of_kid_covers_the_truth() {
             assert!((low..high).contains(&covered), "{covered}");
         }
     }
+}
+
+/// The grid of normal laws of Gretton et al. 2012: 5 × 5, 10 apart; in the second sample stretched by `ratio` along a
+/// diagonal.
+fn blobs(n: usize, ratio: f64, rng: &mut Rng) -> Points {
+    let mut numbers = Vec::with_capacity(2 * n);
+    for _ in 0..n {
+        let mut centre = || 10.0 * f64::from(rng.random_range(0..5_u32));
+        let (a, b) = (centre(), centre());
+        let (u, v) = (ratio.sqrt() * normal(rng) / 2.0_f64.sqrt(), normal(rng) / 2.0_f64.sqrt());
+        numbers.extend([a + u - v, b + u + v]);
+    }
+    Points::new(n, 2, Data::F64(numbers)).unwrap()
+}
+
+#[test]
+fn the_aggregated_test_sees_blobs_and_the_median_heuristic_does_not() {
+    let repeats = 100;
+    let rates = |purpose: &str, ratio: f64| {
+        let one = |i: u64| {
+            let mut rng = stream(i, purpose, 0);
+            let (x, y) = (blobs(250, 1.0, &mut rng), blobs(250, ratio, &mut rng));
+            let permutations = permutations(99, i);
+            let all = aggregated(&collection(&x, &y).unwrap(), &x, &y, &permutations).unwrap().outcome;
+            let kernel = resolve("gaussian:sigma=median", &x, &y);
+            let median = two_sample(&kernel, &x, &y, Estimator::Unbiased, &permutations).unwrap().outcome;
+            [u64::from(all.rejects(0.05)), u64::from(median.rejects(0.05))]
+        };
+        let found: Vec<[u64; 2]> = (0..repeats).into_par_iter().map(one).collect();
+        let rate = |j: usize| found.iter().map(|f| f[j]).sum::<u64>() as f64 / repeats as f64;
+        println!("blobs, ratio {ratio}: aggregated {}, median heuristic {}", rate(0), rate(1));
+        (rate(0), rate(1))
+    };
+    let (all, median) = rates("blobs", 6.0);
+    assert!(all > 0.7 && median < 0.2, "{all} {median}");
+    let (all, median) = rates("the same blobs", 1.0);
+    assert!(all < 0.13 && median < 0.13, "{all} {median}");
 }
 
 /// Samples like features of pictures: rectified random projections of 12 hidden numbers.

@@ -19,9 +19,9 @@ use std::time::Instant;
 /// With a third sample C the hypothesis is that B is not nearer to A than C is (in the maximum mean discrepancy of
 /// --kernel). A small p-value means that B is nearer.
 ///
-/// With --memorisation, A are samples of a generator, B the points that it was trained on, and C held-out points of the same
-/// distribution. The hypothesis is that the samples do not depend on which points were trained on. A small p-value means
-/// that the samples are copies of training points, or nearer to them than new samples would be.
+/// With --memorisation, A are samples of a generator, B the points that it was trained on, and C held-out points of
+/// the same distribution. The hypothesis is that the samples do not depend on which points were trained on. A small
+/// p-value means that the samples are copies of training points, or nearer to them than new samples would be.
 ///
 /// The exit code is 0 whatever the test finds, unless --assert says what it should find.
 #[derive(Args)]

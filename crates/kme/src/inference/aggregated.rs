@@ -26,22 +26,24 @@ pub struct Component {
     pub standardised: f64,
     /// The p-value that this kernel would have alone, not corrected for the others.
     pub own_p_value: f64,
-    /// Corrected for all kernels: at level α those with `p_value` ≤ α reject, and with probability 1 − α none does under H₀.
+    /// Corrected for all kernels: at level α those with `p_value` ≤ α reject, and with probability 1 − α none does
+    /// under H₀.
     pub p_value: f64,
 }
 
 /// Tests P = Q by the unbiased MMD² of several kernels at once, with the same permutations for all.
 ///
-/// For kernel λ and labelling b of the B + 1, let p_λ(b) be the share of labellings whose MMD²_λ is at least that of b. The
-/// statistic of a labelling is T(b) = min_λ p_λ(b), and p is the share of labellings with T ≤ T(observed). A p_λ takes few
-/// values, so equal ones are told apart by the largest (MMD²_λ − mean)/deviation over the labellings of that kernel. T(b) treats all
-/// labellings alike, and they are exchangeable under H₀: hence P(p ≤ α) ≤ α for any sizes, any kernels and any B.
+/// For kernel λ and labelling b of the B + 1, let p_λ(b) be the share of labellings whose MMD²_λ is at least that of
+/// b. The statistic of a labelling is T(b) = min_λ p_λ(b), and p is the share of labellings with T ≤ T(observed). A
+/// p_λ takes few values, so equal ones are told apart by the largest (MMD²_λ − mean)/deviation over the labellings of
+/// that kernel. T(b) treats all labellings alike, and they are exchangeable under H₀: hence P(p ≤ α) ≤ α for any
+/// sizes, any kernels and any B.
 ///
-/// This is the aggregated test of Schrab et al. with equal weights w_λ = 1/|Λ|, in which the corrected level u_α is found from
-/// the same permutations, not estimated from second ones: u_α is the largest level at which a kernel of a share
-/// of at most α of the labellings would reject. So the level is exact for finite B, and there is a p-value. A kernel's
-/// corrected p-value is the share of labellings whose T is at most its p_λ(observed) (Westfall, Young, "Resampling-based
-/// multiple testing", 1993); the smallest of them is p.
+/// This is the aggregated test of Schrab et al. with equal weights w_λ = 1/|Λ|, in which the corrected level u_α is
+/// found from the same permutations, not estimated from second ones: u_α is the largest level at which a kernel of a
+/// share of at most α of the labellings would reject. So the level is exact for finite B, and there is a p-value. A
+/// kernel's corrected p-value is the share of labellings whose T is at most its p_λ(observed) (Westfall, Young,
+/// "Resampling-based multiple testing", 1993); the smallest of them is p.
 ///
 /// *Shapes*: x (n, d), y (m, d), n and m at least 2.
 ///
@@ -112,18 +114,20 @@ fn scores(statistics: &[f64], tolerance: f64) -> Vec<Score> {
 /// Widths of each family of the default collection.
 const WIDTHS: usize = 8;
 
-/// The default kernels of the aggregated test: eight Gaussians exp(−r²/λ²) and eight Laplacians exp(−r/λ), whose λ go from half
-/// the 1 % quantile of the distances of the pooled points to twice their 95 % quantile in equal ratios, each kernel's parameter
-/// rounded to three digits.
+/// The default kernels of the aggregated test: eight Gaussians exp(−r²/λ²) and eight Laplacians exp(−r/λ), whose λ go
+/// from half the 1 % quantile of the distances of the pooled points to twice their 95 % quantile in equal ratios, each
+/// kernel's parameter rounded to three digits.
 ///
-/// The quantiles are those of the pooled points whatever their labels, so that the test stays exact; of more than 2000
-/// points they are those of 2000, as in [`median_distance`](crate::discrepancy::median_distance).
+/// The quantiles are those of the pooled points whatever their labels, so that the test stays exact. Of more than 2000
+/// points they are those of 2000 places, drawn by a fixed seed as in
+/// [`median_distance`](crate::discrepancy::median_distance): then they depend, by a hair, on the order of the points.
 ///
 /// # Errors
 /// When all points coincide, or dimensions differ.
 ///
 /// # Reference
-/// Schrab et al., JMLR 2023, §5.2 and the authors' later choice without parameters, there with the minimal or 5 % quantile.
+/// Schrab et al., JMLR 2023, §5.2 and the authors' later choice without parameters, there with the minimal or 5 %
+/// quantile.
 pub fn collection(x: &Points, y: &Points) -> Result<Vec<Kernel>> {
     let mut distances = some_distances(&[x, y])?;
     distances.retain(|r| r.is_finite() && *r > 0.0);

@@ -35,15 +35,16 @@ pub fn block_size(n: usize, m: usize) -> usize {
 
 /// Tests MMD(P,Q) = 0 by the unbiased MMD² of blocks of points.
 ///
-/// Both samples are cut into S = ⌊min(n,m)/size⌋ blocks, of ⌊n/S⌋ and ⌊m/S⌋ points. The blocks' estimates ηₛ are independent
-/// with mean MMD², so z = √S·η̄/deviation is asymptotically normal whether or not P = Q. Under P = Q a block's estimate is
-/// skewed to the right, by up to √8, which makes 1 − Φ(z) far too large for hundreds of blocks; so the statistic is
+/// Both samples are cut into S = ⌊min(n,m)/size⌋ blocks, of ⌊n/S⌋ and ⌊m/S⌋ points. The blocks' estimates ηₛ are
+/// independent with mean MMD², so z = √S·η̄/deviation is asymptotically normal whether or not P = Q. Under P = Q a
+/// block's estimate is skewed to the right, by up to √8, which makes 1 − Φ(z) far too large for hundreds of blocks; so
+/// the statistic is
 ///
 /// g(z) = z + γ·(z²/3 + 1/6) + γ²z³/27, γ = skewness of the ηₛ/√S,
 ///
 /// which is normal to second order and z itself for many blocks, and p = 1 − Φ(g(z)). Larger blocks see more. Time is
-/// O(N·size), memory O(size) a thread beside the points. Which points form a block is drawn by `seed`, so the points may be
-/// sorted.
+/// O(N·size), memory O(size) a thread beside the points. Which points form a block is drawn by `seed`, so the points
+/// may be sorted.
 ///
 /// *Shapes*: x (n, d), y (m, d); n and m are free.
 ///
@@ -51,8 +52,8 @@ pub fn block_size(n: usize, m: usize) -> usize {
 /// When dimensions differ, a block would have fewer than 2 points, there are fewer than 15 blocks, or a sum overflows.
 ///
 /// # Reference
-/// Zaremba, Gretton, Blaschko, "B-tests: low variance kernel two-sample tests", NIPS 2013; for g: Hall, "On the removal of
-/// skewness by transformation", J. Royal Statistical Society B 54, 1992.
+/// Zaremba, Gretton, Blaschko, "B-tests: low variance kernel two-sample tests", NIPS 2013; for g: Hall, "On the
+/// removal of skewness by transformation", J. Royal Statistical Society B 54, 1992.
 pub fn block(
     kernel: &Kernel,
     x: &Points,

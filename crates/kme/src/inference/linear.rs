@@ -21,15 +21,17 @@ const LEAST: usize = 30;
 
 /// Tests MMD(P,Q) = 0 in time and memory that are linear in the number of points.
 ///
-/// The mean of h = k(x₁,x₂) + k(y₁,y₂) − k(x₁,y₂) − k(x₂,y₁) over disjoint pairs is an average of independent numbers with
-/// mean MMD², so z = mean/standard error is asymptotically normal whether or not P = Q, and p = 1 − Φ(z). It sees far less
-/// than tests of all pairs, which should be preferred where they can be afforded; [`block`](super::block::block) lies between. Who is
-/// paired is drawn by a fixed seed, as for [`Estimator::Linear`], whose value this is.
+/// The mean of h = k(x₁,x₂) + k(y₁,y₂) − k(x₁,y₂) − k(x₂,y₁) over disjoint pairs is an average of independent numbers
+/// with mean MMD², so z = mean/standard error is asymptotically normal whether or not P = Q, and p = 1 − Φ(z). It sees
+/// far less than tests of all pairs, which should be preferred where they can be afforded;
+/// [`block`](super::block::block) lies between. Who is paired is drawn by a fixed seed, as for [`Estimator::Linear`],
+/// whose value this is.
 ///
 /// *Shapes*: x (n, d), y (m, d); 2⌊min(n,m)/2⌋ points of each are used.
 ///
 /// # Errors
-/// When dimensions differ, there are fewer than 30 points of either (the normal law is not yet there), or a value overflows.
+/// When dimensions differ, there are fewer than 30 points of either (the normal law is not yet there), or a value
+/// overflows.
 ///
 /// # Reference
 /// Gretton, Borgwardt, Rasch, Schölkopf, Smola, "A kernel two-sample test", JMLR 13, 2012, §6.

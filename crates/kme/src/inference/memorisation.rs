@@ -57,21 +57,22 @@ const SUSPECTS: usize = 100;
 /// Fewest training and held-out points.
 const FEWEST: usize = 10;
 
-/// Tests whether samples are nearer to the points a generator was trained on than to held-out ones of the same distribution.
+/// Tests whether samples are nearer to the points a generator was trained on than to held-out ones of the same
+/// distribution.
 ///
-/// H₀ is that the generator does not depend on which points were for training and which were held out: given the samples,
-/// the labels "training" and "held out" of the pooled points are then exchangeable, and permuting them gives an exact test
-/// for any sizes and dimension. That training and held-out points come from one distribution is assumed: where a set was
-/// split by time or source, the test rejects for that.
+/// H₀ is that the generator does not depend on which points were for training and which were held out: given the
+/// samples, the labels "training" and "held out" of the pooled points are then exchangeable, and permuting them gives
+/// an exact test for any sizes and dimension. That training and held-out points come from one distribution is assumed:
+/// where a set was split by time or source, the test rejects for that.
 ///
-/// For each sample let d₁ ≤ … ≤ d₅ be the distances to its nearest pooled points and c = ln(⁴√(d₂d₃d₄d₅)/d₁), at most ln 10⁴,
-/// its closeness to the nearest one. The statistic is Σ c³ over samples whose nearest point is a training point, over Σ c³;
-/// points at the same distance share. The cube lets few copies speak louder than the many ordinary samples, whose c is
-/// small, the more so in high dimension; no scale of distances has to be chosen. It is a sum over pooled points, so that
-/// permutations are cheap.
+/// For each sample let d₁ ≤ … ≤ d₅ be the distances to its nearest pooled points and c = ln(⁴√(d₂d₃d₄d₅)/d₁), at most
+/// ln 10⁴, its closeness to the nearest one. The statistic is Σ c³ over samples whose nearest point is a training
+/// point, over Σ c³; points at the same distance share. The cube lets few copies speak louder than the many ordinary
+/// samples, whose c is small, the more so in high dimension; no scale of distances has to be chosen. It is a sum over
+/// pooled points, so that permutations are cheap.
 ///
-/// The number of copies is estimated among the samples that are closer to their nearest point than 95 % of those whose nearest point is
-/// held out: #(nearest is for training) − (n_train/n_held_out)·#(nearest is held out).
+/// The number of copies is estimated among the samples that are closer to their nearest point than 95 % of those whose
+/// nearest point is held out: #(nearest is for training) − (n_train/n_held_out)·#(nearest is held out).
 ///
 /// *Shapes*: samples (n, d), train (n_train, d), held_out (n_held_out, d).
 ///
@@ -79,9 +80,9 @@ const FEWEST: usize = 10;
 /// When dimensions differ, there are fewer than 10 training or held-out points, or distances overflow.
 ///
 /// # Reference
-/// The question is that of Meehan, Chaudhuri, Dasgupta, "A non-parametric test to detect data-copying in generative models",
-/// AISTATS 2020, who compare distances to the training set of samples and of held-out points by ranks; the null hypothesis, the statistic and
-/// its exactness are as stated here.
+/// The question is that of Meehan, Chaudhuri, Dasgupta, "A non-parametric test to detect data-copying in generative
+/// models", AISTATS 2020, who compare distances to the training set of samples and of held-out points by ranks; the
+/// null hypothesis, the statistic and its exactness are as stated here.
 pub fn memorisation(
     samples: &Points,
     train: &Points,

@@ -1,7 +1,7 @@
 //! Hypothesis tests: are two distributions the same, which of two is nearer to a third, are samples copies?
 //!
-//! Each file is one test; each is a function of points that returns a struct with an [`Outcome`] and what is specific to
-//! the test.
+//! Each file is one test; each is a function of points that returns a struct with an [`Outcome`] and what is specific
+//! to the test.
 //!
 //! | test | null hypothesis H₀ | p-value | cost in pairs of points |
 //! |---|---|---|---|
@@ -12,8 +12,8 @@
 //! | [`three_sample`] | MMD(P,Q) ≥ MMD(P,R) | asymptotically normal | n² |
 //! | [`memorisation`] | training and held-out points are exchangeable given the samples | permutations, exact | n·N |
 //!
-//! A test by permutations with B permutations has p = (b + 1)/(B + 1), where b counts the permuted statistics that are at
-//! least the observed one (ties count): under H₀ the observed labelling and the B random ones are exchangeable, so
+//! A test by permutations with B permutations has p = (b + 1)/(B + 1), where b counts the permuted statistics that are
+//! at least the observed one (ties count): under H₀ the observed labelling and the B random ones are exchangeable, so
 //! P(p ≤ α) ≤ α for every sample size, kernel and distribution, and p is never 0. Reference: Phipson, Smyth,
 //! "Permutation p-values should never be zero", 2010; Hemerik, Goeman, "Exact testing with random permutations", 2018.
 
@@ -37,7 +37,9 @@ pub use permuted::Permutations;
 pub use three_sample::{DEFAULT_FLOOR, Marginals, ThreeSample, three_sample};
 pub use two_sample::{TwoSample, two_sample};
 
-use crate::{Error, Result};
+use crate::kernel::Kernel;
+use crate::points::Points;
+use crate::{Error, Result, sums};
 use statrs::distribution::{ContinuousCDF, Normal};
 
 /// What every test finds.
@@ -92,4 +94,15 @@ pub fn check_level(alpha: f64) -> Result<()> {
         true => Ok(()),
         false => Err(Error::value("alpha", alpha, "a level between 0 and 1, such as 0.05")),
     }
+}
+
+/// Roughly the mean of k over the pairs of one sample: a constant cancels in every statistic and variance here, but
+/// small differences of large sums do not keep their digits.
+fn typical_value(kernel: &Kernel, points: &Points) -> Result<f64> {
+    const FEW: usize = 64;
+    let n = points.len();
+    let some: Vec<(usize, usize)> = (0..FEW).map(|i| (i * n / FEW, (i * n / FEW + n / 2) % n)).collect();
+    let mean = sums::pairs(kernel, points, points, &some)?.iter().sum::<f64>() / FEW as f64;
+    // The same number in single precision.
+    Ok(f64::from(mean as f32))
 }

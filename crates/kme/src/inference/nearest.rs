@@ -37,9 +37,10 @@ type Found = (f64, usize);
 
 /// The k nearest of each xᵢ among y, by Euclidean distance; of equal distances the lower place comes first.
 ///
-/// Candidates are found by tiles in the given precision, as r² = ‖x‖² + ‖y‖² − 2⟨x,y⟩; distances and the order of what is
-/// returned are then taken from the differences x − y in double precision. In single precision points beyond the k + 4
-/// nearest can be missed when they are nearer by less than its rounding error. Time is O(nmd), memory O(nk) beside the points.
+/// Candidates are found by tiles in the given precision, as r² = ‖x‖² + ‖y‖² − 2⟨x,y⟩, four more than are wanted;
+/// distances and the order of what is returned are then taken from the differences x − y in double precision. In single
+/// precision a neighbour can be missed that is nearer than the fifth beyond it by less than the rounding error. Time is
+/// O(nmd), memory O(nk) beside the points.
 ///
 /// *Shapes*: x (n, d), y (m, d), 1 ≤ k ≤ m.
 ///

@@ -1,7 +1,7 @@
 //! What all tests by permutation share: how many, the smallest p-value, counting.
 
-use super::{Null, Outcome, check_level};
-use crate::discrepancy::{Estimator, typical_value};
+use super::{Null, Outcome, check_level, typical_value};
+use crate::discrepancy::Estimator;
 use crate::kernel::Kernel;
 use crate::points::Points;
 use crate::sums::{self, Labels, Precision};
@@ -108,8 +108,8 @@ pub(super) fn at_least(statistics: &[f64], bound: f64, tolerance: f64) -> usize 
 
 /// MMD² under the observed labelling and under every permuted one, for each kernel: shape (kernels, B + 1).
 ///
-/// From A = Σ_{i≠j} sᵢsⱼk(zᵢ,zⱼ) of the first group, R = Σᵢ sᵢ Σ_{j≠i} k(zᵢ,zⱼ) and the total T, the sum between the groups
-/// is R − A and that within the second T − 2R + A; likewise for the diagonal.
+/// From A = Σ_{i≠j} sᵢsⱼk(zᵢ,zⱼ) of the first group, R = Σᵢ sᵢ Σ_{j≠i} k(zᵢ,zⱼ) and the total T, the sum between the
+/// groups is R − A and that within the second T − 2R + A; likewise for the diagonal.
 pub(super) fn mmd2_of_labellings(
     kernels: &[Kernel],
     x: &Points,
@@ -130,9 +130,7 @@ pub(super) fn mmd2_of_labellings(
     let labels = permutations.labels(n, m, "permutation")?;
     let pooled = Points::concat(&[x, y])?;
     let precision = permutations.precision;
-    // The same for every labelling: a statistic that knew the groups would not be exchangeable.
-    let origins = kernels.iter().map(|k| typical_value(k, &pooled, &reversed(&pooled)?, precision));
-    let origins = origins.collect::<Result<Vec<f64>>>()?;
+    let origins = kernels.iter().map(|k| typical_value(k, &pooled)).collect::<Result<Vec<f64>>>()?;
     let all = sums::labelled(kernels, &pooled, &labels, &origins, precision)?;
     let (n, m) = (n as f64, m as f64);
     let statistics = all.into_iter().map(|sums| {
@@ -151,9 +149,4 @@ pub(super) fn mmd2_of_labellings(
         sums.forms.iter().zip(rows).zip(on_diagonal).map(of_labelling).collect()
     });
     Ok(statistics.collect())
-}
-
-/// A few of the points in reverse order, so that none meets itself or a neighbour.
-fn reversed(points: &Points) -> Result<Points> {
-    points.select(&(0..points.len()).rev().collect::<Vec<_>>())
 }

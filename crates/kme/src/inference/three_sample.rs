@@ -1,6 +1,6 @@
 //! The relative three-sample test: is a candidate nearer to the reference than another?
 
-use super::Outcome;
+use super::{Outcome, typical_value};
 use crate::kernel::Kernel;
 use crate::points::Points;
 use crate::sums::{self, Precision};
@@ -43,7 +43,8 @@ impl Marginals {
         if least < 3 {
             return Err(Error::value("number of points", least, "at least 3 of each sample for the three-sample test"));
         }
-        let origin = origin(kernel, reference)?;
+        // It depends on the reference alone, so that candidates can be compared.
+        let origin = typical_value(kernel, reference)?;
         let own = sums::within_marginals(kernel, y, origin, precision)?;
         let cross = sums::cross_marginals(kernel, reference, y, origin, precision)?;
         if !(own.squares.is_finite() && cross.squares.is_finite()) {
@@ -92,17 +93,6 @@ impl Marginals {
             bridge: dot(&self.own_rows, &self.own_columns) / (pairs * n),
         }
     }
-}
-
-/// Roughly the mean of k over the reference: a constant cancels in the statistic and in its variance, but small differences
-/// of large sums would not keep their digits. It depends on the reference alone, so that candidates can be compared.
-fn origin(kernel: &Kernel, reference: &Points) -> Result<f64> {
-    const FEW: usize = 64;
-    let n = reference.len();
-    let some: Vec<(usize, usize)> = (0..FEW).map(|i| (i * n / FEW, (i * n / FEW + n / 2) % n)).collect();
-    let mean = sums::pairs(kernel, reference, reference, &some)?.iter().sum::<f64>() / FEW as f64;
-    // The same number in single precision.
-    Ok(f64::from(mean as f32))
 }
 
 /// Averages of kernel values over distinct points, for a candidate Y and the reference X; μ_Y(z) = E k(z,Y).
@@ -163,15 +153,16 @@ pub struct ThreeSample {
 
 /// Tests whether the candidate Y is nearer to the reference X than Z is: H₀ is MMD(X,Y) ≥ MMD(X,Z).
 ///
-/// T = [MMD²_u(X,Y) − MMD²_u(X,Z)]/√V = [μ_yy − 2μ_xy − μ_zz + 2μ_xz]/√V, p = Φ(T): small p means that Y is nearer. V is
-/// the variance of the difference, by Hoeffding's decomposition
+/// T = [MMD²_u(X,Y) − MMD²_u(X,Z)]/√V = [μ_yy − 2μ_xy − μ_zz + 2μ_xz]/√V, p = Φ(T): small p means that Y is nearer. V
+/// is the variance of the difference, by Hoeffding's decomposition
 ///
 /// V = 4 Var(μ_Y − μ_X)(Y)/m + 4 Var(μ_Z − μ_X)(Z)/l + 4 Var(μ_Y − μ_Z)(X)/n
 ///   + 2 E k̃(Y,Y')²/(m(m−1)) + 2 E k̃(Z,Z')²/(l(l−1)) + 4 E k̃(X,Y)²/(nm) + 4 E k̃(X,Z)²/(nl),
 ///
-/// whose parts are estimated by averages over distinct points and squares of means. For n = m = l the last two are divided
-/// by m(m−1) instead of nm, and V is the published estimate 4(m−2)/(m(m−1))·ζ₁ + 2/(m(m−1))·ζ₂, from which the rule for
-/// learning rates of MMD GANs was made. `floor` is the least variance that counts, [`DEFAULT_FLOOR`] for example.
+/// whose parts are estimated by averages over distinct points and squares of means. For n = m = l the last two are
+/// divided by m(m−1) instead of nm, and V is the published estimate 4(m−2)/(m(m−1))·ζ₁ + 2/(m(m−1))·ζ₂, from which the
+/// rule for learning rates of MMD GANs was made. `floor` is the least variance that counts, [`DEFAULT_FLOOR`] for
+/// example.
 ///
 /// *Shapes*: x (n, d), y (m, d), z (l, d); all three are free.
 ///
@@ -179,8 +170,9 @@ pub struct ThreeSample {
 /// When the two were summed with other kernels or another reference, or the floor is not positive.
 ///
 /// # Reference
-/// Bounliphone, Belilovsky, Blaschko, Antonoglou, Gretton, "A test of relative similarity for model selection in generative
-/// models", ICLR 2016; Sutherland et al., ICLR 2017, appendix A; Bińkowski et al., "Demystifying MMD GANs", ICLR 2018, §4.
+/// Bounliphone, Belilovsky, Blaschko, Antonoglou, Gretton, "A test of relative similarity for model selection in
+/// generative models", ICLR 2016; Sutherland et al., ICLR 2017, appendix A; Bińkowski et al., "Demystifying MMD GANs",
+/// ICLR 2018, §4.
 pub fn three_sample(y: &Marginals, z: &Marginals, floor: f64) -> Result<ThreeSample> {
     if y.kernel != z.kernel {
         return Err(Error::mismatch("kernel", &y.kernel, &z.kernel, "sum both candidates with the same kernel"));

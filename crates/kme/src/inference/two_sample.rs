@@ -18,16 +18,16 @@ pub struct TwoSample {
 
 /// Tests P = Q by MMD² and permutations of the pooled sample.
 ///
-/// Under H₀: P = Q the N = n + m pooled points are exchangeable, so the statistic of the observed labelling is one of B + 1
-/// exchangeable numbers, and p = (b+1)/(B+1) is exact for every n, m, kernel and distribution. All labellings take
-/// one pass over the pooled Gram matrix; memory is O(N·B/8) bytes. A kernel whose parameters come from the points (a median)
-/// must take them from the pooled sample, whatever its order: then they are the same for every labelling.
+/// Under H₀: P = Q the N = n + m pooled points are exchangeable, so the statistic of the observed labelling is one of
+/// B + 1 exchangeable numbers, and p = (b+1)/(B+1) is exact for every n, m, kernel and distribution. All labellings
+/// take one pass over the pooled Gram matrix; memory is O(N·B/8) bytes. A kernel whose parameters come from the points
+/// (a median) must take them from the pooled sample, whatever its order: then they are the same for every labelling.
 ///
 /// *Shapes*: x (n, d), y (m, d); n and m are free.
 ///
 /// # Errors
-/// When dimensions differ, the estimator is neither biased nor unbiased or needs more points, there are no permutations,
-/// or a sum overflows.
+/// When dimensions differ, the estimator is neither biased nor unbiased or needs more points, there are no
+/// permutations, or a sum overflows.
 ///
 /// # Reference
 /// Gretton, Borgwardt, Rasch, Schölkopf, Smola, "A kernel two-sample test", JMLR 13, 2012, §8.

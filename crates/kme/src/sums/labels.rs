@@ -1,14 +1,14 @@
 //! Quadratic forms sᵀKs of many labellings of one sample, from one pass over its Gram matrix.
 //!
-//! A permutation test needs, for each of B ways of splitting N pooled points into two groups, the sum of the kernel over
-//! the pairs within a group. Each tile of kernel values is computed once and multiplied, while it is in cache, by the
-//! columns of a panel of labels, one for each labelling: B passes over the Gram matrix become one, at the price of a
-//! matrix product. Several kernels share the inner products of a tile.
+//! A permutation test needs, for each of B ways of splitting N pooled points into two groups, the sum of the kernel
+//! over the pairs within a group. Each tile of kernel values is computed once and multiplied, while it is in cache, by
+//! the columns of a panel of labels, one for each labelling: B passes over the Gram matrix become one, at the price of
+//! a matrix product. Several kernels share the inner products of a tile.
 
 use super::engine::diagonal;
 use super::panel::{mean, product};
 use super::sides::Sides;
-use super::simd::{Real, vectorised};
+use super::simd::{Real, Work, vectorised};
 use super::sweep::{Task, WAVE, sweep, tasks};
 use super::tile::{Tile, Values};
 use super::{Precision, all_finite};
@@ -18,6 +18,7 @@ use crate::rng;
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::ops::Range;
+use std::slice::ChunksExact;
 
 /// For each of N points which of B labellings put it into the first group: a bit each.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,8 +30,9 @@ pub(crate) struct Labels {
 }
 
 impl Labels {
-    /// The labelling that was observed, in which the first `n` of `total` points are the first group, and `permutations`
-    /// random ones with groups of the same sizes. Permutation b is a function of (seed, purpose, b) alone.
+    /// The labelling that was observed, in which the first `n` of `total` points are the first group, and
+    /// `permutations` random ones with groups of the same sizes. Permutation b is a function of (seed, purpose, b)
+    /// alone.
     ///
     /// # Errors
     /// When they would not fit into memory that can be addressed.
@@ -74,12 +76,40 @@ impl Labels {
         (0..self.count).into_par_iter().map(sum).collect()
     }
 
-    /// The labels of some points in some labellings as numbers 0 and 1: shape (points, labellings).
+    /// The labels of some points in some labellings, from a multiple of 64 on, as numbers 0 and 1: shape (points,
+    /// labellings).
     fn panel<T: Real>(&self, points: Range<usize>, labellings: Range<usize>, panel: &mut Vec<T>) {
-        let values = [T::default(), T::narrow(1.0)];
-        panel.clear();
-        for i in points {
-            panel.extend(labellings.clone().map(|b| values[usize::from(self.is_first(b, i))]));
+        debug_assert!(labellings.start.is_multiple_of(64));
+        panel.resize(points.len() * labellings.len(), T::default());
+        let words = self.count.div_ceil(64);
+        let words = self.words[points.start * words..].chunks_exact(words);
+        vectorised(Expand { words, first: labellings.start / 64, width: labellings.len(), panel });
+    }
+}
+
+/// Bits as numbers 0 and 1.
+struct Expand<'a, T> {
+    /// Those of each point.
+    words: ChunksExact<'a, u64>,
+    /// The first word that is wanted.
+    first: usize,
+    /// How many bits from there on.
+    width: usize,
+    panel: &'a mut [T],
+}
+
+impl<T: Real> Work for Expand<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let (zero, one) = (T::default(), T::narrow(1.0));
+        for (row, words) in self.panel.chunks_exact_mut(self.width).zip(self.words) {
+            for (labels, word) in row.chunks_mut(64).zip(&words[self.first..]) {
+                for (bit, label) in labels.iter_mut().enumerate() {
+                    *label = if word >> bit & 1 == 1 { one } else { zero };
+                }
+            }
         }
     }
 }
