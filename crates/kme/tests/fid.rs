@@ -62,6 +62,12 @@ fn few_points_give_what_their_covariances_give() {
         assert!((found.value / expected - 1.0).abs() < 1e-9, "{n} {m}: {} {expected}", found.value);
         assert_eq!((found.n, found.m), (Some(n), Some(m)));
         assert!((found.value / fid(&y, &x).unwrap().value - 1.0).abs() < 1e-12, "symmetric");
+        // Statistics that were rounded to single precision are taken too, with what that costs.
+        let statistics = Statistics::of_points(&x).unwrap();
+        let single = |numbers: &[f64]| numbers.iter().map(|x| f64::from(*x as f32)).collect::<Vec<_>>();
+        let rounded = of_statistics(&single(statistics.mean()), &single(statistics.covariance()));
+        let found = rounded.distance(&through(&y)).unwrap().value;
+        assert!((found / expected - 1.0).abs() < 1e-3, "{n} {m} rounded: {found} {expected}");
         // Copies of points, and dimensions that do not vary, change nothing.
         let padded = |points: &Points| {
             let rows = points.data().clone().into_f64();

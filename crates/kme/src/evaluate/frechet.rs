@@ -10,7 +10,7 @@ use rayon::prelude::*;
 /// A normal law fitted to a sample: what the distance needs of it, computed once for any number of distances.
 pub struct Fitted<'a> {
     mean: Vec<f64>,
-    /// F with FᵀF = S: the centred points over √(n−1) when there are no more of them than dimensions, else Cholesky's.
+    /// F with FᵀF = S: the centred points over √(n−1) when there are no more of them than dimensions, else by a factorisation of S.
     factor: Matrix,
     /// tr S
     trace: f64,
@@ -67,20 +67,25 @@ impl<'a> Fitted<'a> {
     /// # Errors
     /// When the covariance is not positive semi-definite.
     pub fn of_statistics(statistics: Statistics) -> Result<Self> {
-        // Of what rounding in a file can do to a covariance.
+        // What rounding to single precision can do to a covariance, as a part of its largest eigenvalue.
         const NEGATIVE: f64 = 1e-5;
-        let given = statistics.covariance().to_vec();
-        let fit = Self::of_parts(statistics);
-        let d = fit.mean.len();
-        let transposed = Matrix::new(d, fit.factor.rows, transposed(&fit.factor));
-        let rebuilt = transposed.times(&fit.factor);
-        let largest = (0..d).map(|i| given[i * d + i]).fold(0.0, f64::max);
-        let worst = given.iter().zip(&rebuilt.data).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-        if worst > NEGATIVE * largest || (largest == 0.0 && given.iter().any(|x| *x != 0.0)) {
+        let d = statistics.dim();
+        let (mean, covariance) = statistics.into_parts();
+        let trace = (0..d).map(|i| covariance[i * d + i]).sum();
+        // Not by Cholesky's factorisation: what is left of a rounded covariance of low rank has negative parts, and
+        // pivots among them would be arbitrary.
+        let (values, basis) = Matrix::new(d, d, covariance)
+            .eigen()
+            .ok_or_else(|| Error::value("sigma", "too large", "numbers whose sums are finite"))?;
+        let (least, largest) = (values[0], values[d - 1]);
+        if least < -NEGATIVE * largest.abs() {
             let allowed = "positive semi-definite: this is the covariance of no sample";
-            return Err(Error::value("sigma", format!("{worst:e} away from any such matrix"), allowed));
+            return Err(Error::value("least eigenvalue of sigma", least, allowed));
         }
-        Ok(fit)
+        let threshold = d as f64 * f64::EPSILON * largest;
+        let kept: Vec<usize> = (0..d).filter(|&k| values[k] > threshold).collect();
+        let factor = kept.iter().flat_map(|&k| scaled(basis.row(k), values[k].sqrt())).collect();
+        Ok(Self { mean, factor: Matrix::new(kept.len(), d, factor), trace, points: None })
     }
 
     fn of_parts(statistics: Statistics) -> Self {
@@ -218,7 +223,6 @@ fn variance_of_potential(points: &Points, mean: &[f64], shift: &[f64], direction
     values.iter().map(|v| (v - centre).powi(2)).sum::<f64>() / (n as f64 - 1.0) / n as f64
 }
 
-fn transposed(matrix: &Matrix) -> Vec<f64> {
-    let (rows, columns) = (matrix.rows, matrix.columns);
-    (0..rows * columns).map(|i| matrix.data[(i % rows) * columns + i / rows]).collect()
+fn scaled(row: &[f64], factor: f64) -> impl Iterator<Item = f64> {
+    row.iter().map(move |x| factor * x)
 }

@@ -109,7 +109,8 @@ mod tests {
     #[test]
     fn factors_and_eigenvectors_give_the_matrix_back() {
         // Rank 3 in 5 dimensions, with a zero row and column.
-        let f = Matrix::new(3, 5, (0..15).map(|i| if i % 5 == 2 { 0.0 } else { (f64::from(i) * 1.7).sin() }).collect());
+        let f =
+            Matrix::new(3, 5, (0..15).map(|i| if i % 5 == 2 { 0.0 } else { (f64::from(i * i) * 0.7).sin() }).collect());
         let transposed = Matrix::new(5, 3, (0..15).map(|i| f.data[(i % 3) * 5 + i / 3]).collect());
         let matrix = transposed.times(&f);
         let factor = matrix.clone().into_factor();
