@@ -64,6 +64,8 @@ pub enum Verb {
     Merge(verbs::merge::Arguments),
     Eval(verbs::eval::Arguments),
     Test(verbs::test::Arguments),
+    Rank(verbs::rank::Arguments),
+    Reduce(verbs::reduce::Arguments),
     Train(verbs::train::Arguments),
     Sample(verbs::sample::Arguments),
     Match(verbs::matching::Arguments),

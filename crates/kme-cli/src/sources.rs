@@ -2,6 +2,7 @@
 
 use crate::arguments::Global;
 use crate::extract::{Extraction, batch_size};
+use crate::gallery::Gallery;
 use crate::output;
 use clap::Args;
 use kme::embedding::{AnyEmbedding, Expression, FeatureIdentity, Kind, MeanEmbedding};
@@ -110,6 +111,7 @@ pub struct Sources<'a> {
     map: Option<FeatureMap>,
     form: Form,
     cache: Option<FeatureCache>,
+    logits: bool,
     flags: &'a SourceFlags,
     global: &'a Global,
 }
@@ -117,6 +119,8 @@ pub struct Sources<'a> {
 /// A source as points.
 pub struct Sample {
     pub points: Points,
+    /// Class logits (n, classes), of pictures, when they were asked for and the network has them.
+    pub logits: Option<Points>,
     /// Where they are not all equal.
     pub weights: Option<Vec<f64>>,
     pub features: FeatureIdentity,
@@ -126,6 +130,8 @@ pub struct Sample {
     pub fingerprint: Option<String>,
     /// Pictures that were left out since they cannot be read.
     pub skipped: Vec<Skipped>,
+    /// Of pictures that have names: the name of each.
+    pub names: Option<Vec<String>>,
 }
 
 impl Sample {
@@ -274,7 +280,7 @@ impl<'a> Sources<'a> {
         let map = map(&all, flags, global)?;
         let form = form(map.as_ref(), flags)?;
         let cache = cache(map.as_ref(), flags)?;
-        Ok(Self { all, map, form, cache, flags, global })
+        Ok(Self { all, map, form, cache, logits: false, flags, global })
     }
 
     /// Number of points of source `i`, before it is read: pictures that will be left out count as well.
@@ -315,6 +321,8 @@ impl<'a> Sources<'a> {
                 kernel: None,
                 fingerprint: None,
                 skipped: Vec::new(),
+                names: None,
+                logits: None,
             }),
             Content::Embedding(embedding) => {
                 // Masses rather than weights, so that pooling samples pools them as they were.
@@ -329,6 +337,8 @@ impl<'a> Sources<'a> {
                     kernel: Some(embedding.kernel().clone()),
                     fingerprint: None,
                     skipped: Vec::new(),
+                    names: None,
+                    logits: None,
                 })
             }
             Content::Mean(embedding) => Err(no_points(text, &embedding)),
@@ -345,7 +355,24 @@ impl<'a> Sources<'a> {
             return Err(Error::value("--features", "identity", "a feature map of pictures"));
         };
         let skip_bad = self.flags.skip_bad;
-        Ok(Extraction { text, map, form: &self.form, cache: self.cache.as_ref(), skip_bad, global: self.global })
+        let (form, cache, logits) = (&self.form, self.cache.as_ref(), self.logits);
+        Ok(Extraction { text, map, form, cache, skip_bad, logits, global: self.global })
+    }
+
+    /// Has class logits computed beside the features, by networks that have them.
+    pub fn want_logits(&mut self) {
+        self.logits = true;
+    }
+
+    /// The pictures of source `i`, to be looked at again after it has been read; none where it holds points.
+    pub fn gallery(&self, i: usize) -> Option<Gallery> {
+        match &self.all[i].content {
+            Content::Pictures(source) => Some(Gallery::of_source(source.clone())),
+            Content::Generator(generator) => {
+                Some(Gallery::of_generator((**generator).clone(), self.flags.samples, self.global.seed()))
+            }
+            _ => None,
+        }
     }
 
     /// Whether source `i` is a combination, whose weights may have any sign.

@@ -152,6 +152,36 @@ fn bad_input_is_told_clearly() {
         ("embed x.npy -o out.kme --random-features 10", &["one Gaussian", "gaussian:sigma=2"]),
         ("embed x.npy -o out.kme --random-features 9 --kernel gaussian:sigma=2", &["9", "even"]),
         ("embed x.npy -o out.npy", &["out.npy", "ends in .kme"]),
+        // Choices.
+        ("reduce x.npy", &["-n <N>"]),
+        ("reduce x.npy -n 0", &["-n", "at least 1"]),
+        ("reduce x.npy -n 21", &["-n", "21", "1 to 20", "x.npy"]),
+        ("reduce x.npy -n 5 --by best", &["best", "herding, thinning or support"]),
+        ("reduce x.npy -n 5 --weights best", &["best", "equal or optimal"]),
+        ("reduce x.npy -n 5 --compress 40 --by thinning", &["40", "0 to 20, or none"]),
+        ("reduce x.npy -n 5 --compress 4", &["--compress", "--by thinning"]),
+        ("reduce x.npy -n 5 --exchanges 1 --by support", &["--exchanges", "--by herding and --by thinning"]),
+        ("reduce x.npy -n 5 --steps 0 --by support", &["steps", "at least 1"]),
+        ("reduce x.npy -n 5 --by support --kernel gaussian:sigma=1", &["gaussian", "energy"]),
+        ("reduce x.npy -n 5 -o out.jpeg", &["out.jpeg", ".kme, .npy"]),
+        ("reduce x.npy -n 5 -o out.png", &["out.png", "a source of pictures"]),
+        ("reduce x.npy -n 5 -o no/such/out.npy", &["no/such/out.npy", "does not exist"]),
+        ("reduce x.npy -n 5 -o out.txt --by support", &["out.txt", "--snap"]),
+        ("reduce weighted.kme -n 5 --by thinning", &["weights", "herding and support"]),
+        ("reduce nan.csv -n 1", &["nan.csv", "line 2"]),
+        ("reduce a -n 2", &["--features", "a holds pictures"]),
+        ("reduce one.npy -n 1 --kernel gaussian:sigma=median", &["median", "at least 2"]),
+        ("rank x.npy four.npy", &["dimension", "3", "4"]),
+        ("rank x.npy one.npy", &["one.npy", "at least 2"]),
+        ("rank a a", &["--features", "a holds pictures"]),
+        ("rank x.npy a --features pixels", &["feature map", "identity", "x.npy"]),
+        ("rank x.npy y.npy --fakes out.png", &["--fakes", "y.npy holds points"]),
+        ("rank a a --features pixels --missed out.jpg", &["out.jpg", ".png"]),
+        ("rank a a --features pixels -o out.png", &["out.png", ".csv, .tsv or .json"]),
+        ("rank x.npy y.npy --top 0", &["--top", "1 to 1000"]),
+        ("rank x.npy y.npy --by looks", &["looks", "witness or density"]),
+        ("rank energy.kme linear.kme", &["kernel", "energy.kme", "--kernel"]),
+        ("rank nan.csv y.npy", &["nan.csv", "line 2"]),
         // Networks.
         ("eval a a --features x.npy", &["x.npy", "safetensors"]),
         ("eval a a --features resnet18=hostile.pth", &["hostile.pth", "would execute `posix.system`"]),
@@ -217,6 +247,8 @@ fn combinations_are_no_samples() {
     let place = place();
     let ran = place.run(&["embed", "0.5*energy.kme + 0.5*energy.kme", "-o", "out.kme"]);
     assert!(ran.code == Some(2) && ran.err.contains("combination"), "{}", ran.err);
+    let ran = place.run(&["reduce", "energy.kme - 0.5*energy.kme", "-n", "3"]);
+    assert!(ran.code == Some(2) && ran.err.contains("a combination"), "{}", ran.err);
     let ran = place.run(&["eval", "energy.kme + linear.kme", "x.npy"]);
     assert!(ran.code == Some(2) && ran.err.contains("energy (energy.kme)"), "{}", ran.err);
     assert!(ran.err.contains("linear (linear.kme)"), "{}", ran.err);

@@ -6,6 +6,8 @@ pub mod eval;
 pub mod matching;
 pub mod merge;
 pub mod models;
+pub mod rank;
+pub mod reduce;
 pub mod sample;
 pub mod test;
 pub mod train;
@@ -39,6 +41,8 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         Verb::Merge(verb) => merge::run(verb, global),
         Verb::Eval(verb) => eval::run(verb, global),
         Verb::Test(verb) => test::run(verb, global),
+        Verb::Rank(verb) => rank::run(verb, global),
+        Verb::Reduce(verb) => reduce::run(verb, global),
         Verb::Train(verb) => train::run(verb, global),
         Verb::Sample(verb) => sample::run(verb, global),
         Verb::Match(verb) => matching::run(verb, global),

@@ -324,6 +324,32 @@ impl Batches {
         }
     }
 
+    /// The name of picture `i` of the source, as in [`Batch::names`]; none from [`Batches::total`] on.
+    pub fn name(&self, i: usize) -> Option<String> {
+        match &self.content {
+            Content::Encoded(encoded) => encoded.pictures.get(i).map(|picture| picture.name.clone()),
+            Content::Raw { raw, name, .. } => (i < raw.n).then(|| format!("{name}[{i}]")),
+        }
+    }
+
+    /// Picture `i` of the source alone, whatever has been read: for looking at a few again.
+    ///
+    /// # Errors
+    /// When there is no such picture, or it cannot be read.
+    pub fn picture(&mut self, i: usize) -> Result<Images> {
+        let total = self.total();
+        if i >= total {
+            return Err(Error::value("number of a picture", i, format!("below {total}")));
+        }
+        match &mut self.content {
+            Content::Encoded(encoded) => {
+                let bytes = encoded.bytes(i)?;
+                self.form.resize(self.form.decoder.decode(&bytes, &encoded.pictures[i].path)?)
+            }
+            Content::Raw { raw, name, .. } => self.form.bring(raw.images(i..i + 1)?, name),
+        }
+    }
+
     /// Names of the classes that labels stand for, where they are known.
     pub fn class_names(&self) -> Option<&[String]> {
         match &self.content {

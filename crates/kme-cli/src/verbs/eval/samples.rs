@@ -56,15 +56,17 @@ impl Side {
     }
 }
 
-/// The class logits of a sample, for the inception score: the points of a file are taken for them.
+/// The class logits of a sample, for the inception score: a network's, or the points of a file.
 fn logits_of(side: &Side) -> Result<&Points> {
     let points = side.points(Metric::InceptionScore)?;
     match side.sample() {
+        Some(Sample { logits: Some(logits), .. }) => Ok(logits),
         Some(sample) if sample.kernel.is_none() && sample.features.name == "identity" => Ok(points),
         _ => Err(Error::value(
             "is",
             &side.text,
-            "a score of class logits: give a file of points whose rows are the logits of an image each",
+            "a score of class logits: give pictures and --features with a network that classifies, such as inception, or a \
+             file of points whose rows are the logits of a picture each",
         )),
     }
 }
@@ -78,6 +80,9 @@ pub fn scores(sources: &mut Sources, arguments: &Arguments, metrics: &[Metric], 
             "holds a mean and a covariance (mu, sigma), which fid alone takes, not {metric}: use --metrics fid"
         );
         return Err(Error::file(&source.text, fault));
+    }
+    if metrics.contains(&Metric::InceptionScore) {
+        sources.want_logits();
     }
     let sides = (0..sources.all.len()).map(|i| read(sources, i)).collect::<Result<Vec<Side>>>()?;
     let (reference, candidates) = sides.split_first().expect("there is a reference");
