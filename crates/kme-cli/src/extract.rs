@@ -14,9 +14,9 @@ use kme_deep::model::Generator;
 use std::collections::HashSet;
 use std::ops::Range;
 
-/// Pictures that are decoded, or latents that are mapped, at one time: a multiple of the 50 that networks take, so that
-/// their batches are full.
-const BATCH: usize = 250;
+/// Pictures that are decoded, or latents that are mapped, at one time: a multiple of the numbers that most networks take at
+/// once (50, 8, 4), so that no batch is filled up but the last.
+const BATCH: usize = 200;
 
 /// Bytes of decoded pictures that are held at one time.
 const HELD: usize = 64 << 20;
@@ -27,8 +27,10 @@ const SHOWN: usize = 10;
 /// Pictures of this form that are decoded at one time.
 pub fn batch_size(form: &Form) -> usize {
     let bytes = form.resize.map_or(0, |resize| resize.height() * resize.width() * 3 * size_of::<f32>());
-    let held = HELD / bytes.max(1);
-    if held < BATCH { (held / 50 * 50).max(50.min(held)).max(1) } else { BATCH }
+    match HELD / bytes.max(1) {
+        held @ 0..8 => held.max(1),
+        held => (held / 8 * 8).min(BATCH),
+    }
 }
 
 /// How the pictures of one source become points.
@@ -271,10 +273,8 @@ mod tests {
     #[test]
     fn batches_of_large_pictures_are_small() {
         let size = |h, w| batch_size(&Form { resize: Some(Resize::new(h, w).unwrap()), ..Form::default() });
-        assert_eq!(batch_size(&Form::default()), 250);
-        assert_eq!(
-            [size(28, 28), size(150, 150), size(299, 299), size(1000, 1000), size(10_000, 10_000)],
-            [250, 200, 50, 5, 1]
-        );
+        assert_eq!(batch_size(&Form::default()), 200);
+        assert_eq!([size(28, 28), size(224, 224), size(299, 299), size(1000, 1000)], [200, 104, 56, 5]);
+        assert_eq!(size(10_000, 10_000), 1);
     }
 }
