@@ -43,8 +43,13 @@ impl FromStr for Claim {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let fault =
-            || Error::value("claim", text, "METRIC<NUMBER or METRIC>NUMBER, such as kid<0.01 (metrics: kid, mmd)");
+        let fault = || {
+            Error::value(
+                "claim",
+                text,
+                "METRIC<NUMBER or METRIC>NUMBER, such as kid<0.01 (metrics: those of --metrics)",
+            )
+        };
         let (place, below) = match (text.find('<'), text.find('>')) {
             (Some(i), None) => (i, true),
             (None, Some(i)) => (i, false),
@@ -65,7 +70,8 @@ mod tests {
         let claim: Claim = "kid<0.01".parse().unwrap();
         assert_eq!(claim, Claim { metric: Metric::Kid, below: true, bound: 0.01 });
         assert_eq!("mmd > -1e-3".parse::<Claim>().unwrap().to_string(), "mmd>-0.001");
-        for wrong in ["", "kid", "kid=1", "kid<=1", "kid<", "fid<1", "kid<nan", "0<kid", "kid<1<2", "kid<>1"] {
+        for wrong in ["", "kid", "kid=1", "kid<=1", "kid<", "fdi<1", "prdc<1", "kid<nan", "0<kid", "kid<1<2", "kid<>1"]
+        {
             let fault = wrong.parse::<Claim>().unwrap_err().to_string();
             assert!(fault.contains("such as kid<0.01"), "{wrong}: {fault}");
         }

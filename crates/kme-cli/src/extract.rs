@@ -8,9 +8,10 @@ use kme::points::Data;
 use kme::{Points, Result, rng};
 use kme_deep::cache::{Entry, FeatureCache, Key};
 use kme_deep::data::{Form, Skipped, Source};
-use kme_deep::feature::FeatureMap;
+use kme_deep::feature::{FeatureMap, Outputs};
 use kme_deep::image::{Channels, Images};
 use kme_deep::model::Generator;
+use std::collections::HashSet;
 use std::ops::Range;
 
 /// Pictures that are decoded, or latents that are mapped, at one time: a multiple of the 50 that networks take, so that
@@ -38,35 +39,45 @@ pub struct Extraction<'a> {
     pub form: &'a Form,
     pub cache: Option<&'a FeatureCache>,
     pub skip_bad: bool,
+    /// Whether the class logits of a network that has them are wanted too.
+    pub logits: bool,
     pub global: &'a Global,
+}
+
+/// What the pictures of a source became.
+struct Extracted {
+    entry: Entry,
+    logits: Option<Points>,
+    /// Channels, height and width of the pictures, which only maps that are not kept depend on.
+    shape: [usize; 3],
 }
 
 impl Extraction<'_> {
     /// The features of the pictures of a source; of all its pictures only those in `range`, if it is given.
     pub fn pictures(&self, source: &Source, range: Option<Range<usize>>) -> Result<Sample> {
         let mut batches = source.batches(self.form, batch_size(self.form))?;
-        if let Some(range) = range {
-            batches = batches.within(range)?;
-        }
+        let range = range.unwrap_or(0..batches.total());
+        batches = batches.within(range.clone())?;
         if self.skip_bad {
             batches = batches.skipping_bad();
         }
+        let mut names: Vec<String> = range.filter_map(|i| batches.name(i)).collect();
         let content = self.cache.map(|_| batches.content()).transpose()?;
-        let entry = self.kept(content.as_deref(), || {
+        let extracted = self.kept(content.as_deref(), || {
             let total = batches.left();
-            let mut shape = [0; 3];
             let mut rows = Rows::new(self, total);
             while let Some(batch) = batches.next() {
-                let images = batch?.images;
-                let [_, c, h, w] = images.shape();
-                shape = [c, h, w];
-                rows.add(&self.map.features(&images)?, total - batches.left());
+                rows.add(&batch?.images, total - batches.left())?;
             }
-            let skipped = batches.skipped().to_vec();
-            Ok((Entry { points: rows.finish()?, fingerprint: batches.fingerprint(), skipped }, shape))
+            rows.finish(batches.fingerprint(), batches.skipped().to_vec())
         })?;
-        self.tell_skipped(&entry.0.skipped);
-        Ok(self.sample(entry))
+        let skipped = &extracted.entry.skipped;
+        self.tell_skipped(skipped);
+        if !skipped.is_empty() {
+            let left_out: HashSet<&str> = skipped.iter().map(|bad| bad.name.as_str()).collect();
+            names.retain(|name| !left_out.contains(name.as_str()));
+        }
+        Ok(self.sample(extracted, Some(names)))
     }
 
     /// The features of pictures that a generator draws; of all `n` only those in `range`, if it is given.
@@ -74,12 +85,11 @@ impl Extraction<'_> {
         let range = range.unwrap_or(0..n);
         let seed = self.global.seed();
         let origin = format!("generator {} seed {seed}, {range:?} of {n}", generator.sha256);
-        let entry = self.kept(self.cache.map(|_| &origin[..]), || {
+        let extracted = self.kept(self.cache.map(|_| &origin[..]), || {
             let dim = generator.latent.dim;
             // As `kme sample` draws them.
             let latents = generator.latent.draw(n, &mut rng::stream(seed, "sample", 0));
             let latents = &latents[range.start * dim..range.end * dim];
-            let mut shape = [0; 3];
             let mut rows = Rows::new(self, range.len());
             for chunk in latents.chunks(BATCH * dim) {
                 let images = draw(generator, chunk)?;
@@ -87,15 +97,13 @@ impl Extraction<'_> {
                 // What is drawn may be much smaller than what the feature map wants.
                 for part in numbers.chunks(batch_size(self.form)) {
                     let images = self.formed(images.select(part)?)?;
-                    let [_, c, h, w] = images.shape();
-                    shape = [c, h, w];
                     let done = rows.n + images.len();
-                    rows.add(&self.map.features(&images)?, done);
+                    rows.add(&images, done)?;
                 }
             }
-            Ok((Entry { points: rows.finish()?, fingerprint: None, skipped: Vec::new() }, shape))
+            rows.finish(None, Vec::new())
         })?;
-        Ok(self.sample(entry))
+        Ok(self.sample(extracted, None))
     }
 
     /// Generated pictures in the common form.
@@ -110,32 +118,43 @@ impl Extraction<'_> {
         }
     }
 
-    /// The features of what `origin` names, from the folder of features, or else computed and put there. With them
-    /// comes the pictures' shape, which only maps that are not kept depend on.
-    fn kept(
-        &self,
-        origin: Option<&str>,
-        compute: impl FnOnce() -> Result<(Entry, [usize; 3])>,
-    ) -> Result<(Entry, [usize; 3])> {
+    /// The features of what `origin` names, from the folder of features, or else computed and put there.
+    fn kept(&self, origin: Option<&str>, compute: impl FnOnce() -> Result<Extracted>) -> Result<Extracted> {
         let (Some(cache), Some(origin)) = (self.cache, origin) else { return compute() };
         let identity = self.map.identity([0; 3]);
-        let key = Key::new(origin, &format!("{:?}", self.form), &identity, &self.global.device);
-        match cache.read(&key) {
-            // Bad pictures are an error unless they are to be left out.
-            Ok(Some(entry)) if self.skip_bad || entry.skipped.is_empty() => {
-                let path = cache.path(&key);
+        // Logits are kept beside the features, as those of another map.
+        let of_logits = FeatureIdentity { name: format!("{} logits", identity.name), ..identity.clone() };
+        let key = |identity| Key::new(origin, &format!("{:?}", self.form), identity, &self.global.device);
+        let (features, logits) = (key(&identity), key(&of_logits));
+        if let Some(entry) = self.found(cache, &features) {
+            let logits = if self.logits { self.found(cache, &logits).map(|entry| entry.points) } else { None };
+            if logits.is_some() == self.logits {
                 output::detail(
                     self.global,
-                    format!("{}: features as computed before, from {}", self.text, path.display()),
+                    format!("{}: features as computed before, from {}", self.text, cache.path(&features).display()),
                 );
-                return Ok((entry, [0; 3]));
+                return Ok(Extracted { entry, logits, shape: [0; 3] });
             }
-            Ok(_) => {}
-            Err(fault) => output::remark(self.global, format!("{fault}; the features are computed anew")),
         }
         let computed = compute()?;
-        self.keep(cache, &key, &identity, origin, &computed.0);
+        self.keep(cache, &features, &identity, origin, &computed.entry);
+        if let Some(points) = &computed.logits {
+            let entry = Entry { points: points.clone(), ..computed.entry.clone() };
+            self.keep(cache, &logits, &of_logits, origin, &entry);
+        }
         Ok(computed)
+    }
+
+    /// What is kept under `key`, if it can be used.
+    fn found(&self, cache: &FeatureCache, key: &Key) -> Option<Entry> {
+        match cache.read(key) {
+            // Bad pictures are an error unless they are to be left out.
+            Ok(found) => found.filter(|entry| self.skip_bad || entry.skipped.is_empty()),
+            Err(fault) => {
+                output::remark(self.global, format!("{fault}; the features are computed anew"));
+                None
+            }
+        }
     }
 
     fn keep(&self, cache: &FeatureCache, key: &Key, identity: &FeatureIdentity, origin: &str, entry: &Entry) {
@@ -152,14 +171,17 @@ impl Extraction<'_> {
         }
     }
 
-    fn sample(&self, (entry, shape): (Entry, [usize; 3])) -> Sample {
+    fn sample(&self, extracted: Extracted, names: Option<Vec<String>>) -> Sample {
+        let Extracted { entry, logits, shape } = extracted;
         Sample {
             points: entry.points,
+            logits,
             weights: None,
             features: self.map.identity(shape),
             kernel: None,
             fingerprint: entry.fingerprint,
             skipped: entry.skipped,
+            names,
         }
     }
 
@@ -189,35 +211,55 @@ fn draw(generator: &Generator, latents: &[f32]) -> Result<Images> {
 }
 
 /// Features that come in batches: all that is held in memory of the pictures before.
-struct Rows {
-    data: Vec<f32>,
+struct Rows<'a> {
+    extraction: &'a Extraction<'a>,
+    features: Vec<f32>,
+    logits: Vec<f32>,
     n: usize,
     total: usize,
+    shape: [usize; 3],
     bar: indicatif::ProgressBar,
 }
 
-impl Rows {
-    fn new(extraction: &Extraction, total: usize) -> Self {
-        Self { data: Vec::new(), n: 0, total, bar: progress::bar(extraction.global, total as u64, "pictures") }
+impl<'a> Rows<'a> {
+    fn new(extraction: &'a Extraction<'a>, total: usize) -> Self {
+        let bar = progress::bar(extraction.global, total as u64, "pictures");
+        Self { extraction, features: Vec::new(), logits: Vec::new(), n: 0, total, shape: [0; 3], bar }
     }
 
     /// Takes the features of the next pictures, after which `done` pictures are done.
-    fn add(&mut self, points: &Points, done: usize) {
-        if self.data.is_empty() {
-            // Known from the first batch on, so that growing never holds the features twice.
-            self.data.reserve_exact(self.total.saturating_mul(points.dim()));
+    fn add(&mut self, images: &Images, done: usize) -> Result<()> {
+        let [n, c, h, w] = images.shape();
+        let Extraction { map, logits, .. } = self.extraction;
+        let found =
+            if *logits { map.outputs(images)? } else { Outputs { features: map.features(images)?, logits: None } };
+        append(&mut self.features, &found.features, self.total);
+        if let Some(logits) = &found.logits {
+            append(&mut self.logits, logits, self.total);
         }
-        self.n += points.len();
-        match points.data() {
-            Data::F32(rows) => self.data.extend_from_slice(rows),
-            Data::F64(rows) => self.data.extend(rows.iter().map(|x| *x as f32)),
-        }
+        (self.n, self.shape) = (self.n + n, [c, h, w]);
         self.bar.set_position(done as u64);
+        Ok(())
     }
 
-    fn finish(self) -> Result<Points> {
+    fn finish(self, fingerprint: Option<String>, skipped: Vec<Skipped>) -> Result<Extracted> {
         self.bar.finish_and_clear();
-        Points::new(self.n, self.data.len().checked_div(self.n).unwrap_or(0), Data::F32(self.data))
+        let points = |rows: Vec<f32>| Points::new(self.n, rows.len().checked_div(self.n).unwrap_or(0), Data::F32(rows));
+        let logits = if self.logits.is_empty() { None } else { Some(points(self.logits)?) };
+        let entry = Entry { points: points(self.features)?, fingerprint, skipped };
+        Ok(Extracted { entry, logits, shape: self.shape })
+    }
+}
+
+/// Appends rows, of which there will be `total` in all.
+fn append(all: &mut Vec<f32>, points: &Points, total: usize) {
+    if all.is_empty() {
+        // Known from the first batch on, so that growing never holds the features twice.
+        all.reserve_exact(total.saturating_mul(points.dim()));
+    }
+    match points.data() {
+        Data::F32(rows) => all.extend_from_slice(rows),
+        Data::F64(rows) => all.extend(rows.iter().map(|x| *x as f32)),
     }
 }
 

@@ -6,6 +6,7 @@
 mod arguments;
 mod claim;
 mod extract;
+mod gallery;
 mod likes;
 mod output;
 mod progress;

@@ -2,9 +2,11 @@
 
 use crate::arguments::Global;
 use crate::extract::{Extraction, batch_size};
+use crate::gallery::Gallery;
 use crate::output;
 use clap::Args;
 use kme::embedding::{AnyEmbedding, Expression, FeatureIdentity, Kind, MeanEmbedding};
+use kme::evaluate::Statistics;
 use kme::{Embedding, Error, Kernel, Points, Result};
 use kme_deep::cache::FeatureCache;
 use kme_deep::data::{Form, Skipped, Source};
@@ -25,6 +27,7 @@ Sources:
   NAME[:train|:test|:all]      a data set: fashion-mnist, mnist, cifar10 (see kme data list)
   FILE.npy, FILE.csv           points, one a row; also .tsv
   FILE.npz[:ARRAY]             points in an archive of arrays; also .safetensors[:ARRAY]
+  FILE.npz                     with arrays mu and sigma: mean and covariance, for FID alone
   FILE.kme                     an embedding: its points, weights, kernel and features; also an
                                expression such as '0.7*a.kme + 0.3*b.kme'
   RUN, MODEL                   pictures drawn from a generator: a run folder, a weights file, or a
@@ -96,6 +99,7 @@ enum Content {
     Points(Points),
     Embedding(Box<Embedding>),
     Mean(Box<MeanEmbedding>),
+    Statistics(Box<Statistics>),
     Generator(Box<Generator>),
     /// Read already: large samples are not held twice.
     Taken,
@@ -107,6 +111,7 @@ pub struct Sources<'a> {
     map: Option<FeatureMap>,
     form: Form,
     cache: Option<FeatureCache>,
+    logits: bool,
     flags: &'a SourceFlags,
     global: &'a Global,
 }
@@ -114,6 +119,8 @@ pub struct Sources<'a> {
 /// A source as points.
 pub struct Sample {
     pub points: Points,
+    /// Class logits (n, classes), of pictures, when they were asked for and the network has them.
+    pub logits: Option<Points>,
     /// Where they are not all equal.
     pub weights: Option<Vec<f64>>,
     pub features: FeatureIdentity,
@@ -123,6 +130,8 @@ pub struct Sample {
     pub fingerprint: Option<String>,
     /// Pictures that were left out since they cannot be read.
     pub skipped: Vec<Skipped>,
+    /// Of pictures that have names: the name of each.
+    pub names: Option<Vec<String>>,
 }
 
 impl Sample {
@@ -205,6 +214,9 @@ impl Opened {
             let place = global.context()?.place;
             return Generator::parse(&bytes, &path, &place).map(Box::new).map(Content::Generator);
         }
+        if !is_set && path.extension().is_some_and(|e| e == "npz") && Statistics::is_file(path) {
+            return Statistics::read(path).map(Box::new).map(Content::Statistics);
+        }
         if !is_set && is_points(path) {
             return Points::read(path).map(Content::Points);
         }
@@ -215,6 +227,14 @@ impl Opened {
     pub fn mean(&self) -> Option<&MeanEmbedding> {
         match &self.content {
             Content::Mean(mean) => Some(mean),
+            _ => None,
+        }
+    }
+
+    /// The mean and covariance, if that is all that is known.
+    pub fn statistics(&self) -> Option<&Statistics> {
+        match &self.content {
+            Content::Statistics(statistics) => Some(statistics),
             _ => None,
         }
     }
@@ -260,7 +280,7 @@ impl<'a> Sources<'a> {
         let map = map(&all, flags, global)?;
         let form = form(map.as_ref(), flags)?;
         let cache = cache(map.as_ref(), flags)?;
-        Ok(Self { all, map, form, cache, flags, global })
+        Ok(Self { all, map, form, cache, logits: false, flags, global })
     }
 
     /// Number of points of source `i`, before it is read: pictures that will be left out count as well.
@@ -273,6 +293,7 @@ impl<'a> Sources<'a> {
             Content::Points(points) => Ok(points.len()),
             Content::Embedding(embedding) => Ok(embedding.len()),
             Content::Mean(embedding) => Err(no_points(&self.all[i].text, embedding)),
+            Content::Statistics(_) => Err(only_statistics(&self.all[i].text)),
             Content::Generator(_) => Ok(self.flags.samples),
             Content::Taken => Ok(0),
         }
@@ -300,6 +321,8 @@ impl<'a> Sources<'a> {
                 kernel: None,
                 fingerprint: None,
                 skipped: Vec::new(),
+                names: None,
+                logits: None,
             }),
             Content::Embedding(embedding) => {
                 // Masses rather than weights, so that pooling samples pools them as they were.
@@ -314,9 +337,12 @@ impl<'a> Sources<'a> {
                     kernel: Some(embedding.kernel().clone()),
                     fingerprint: None,
                     skipped: Vec::new(),
+                    names: None,
+                    logits: None,
                 })
             }
             Content::Mean(embedding) => Err(no_points(text, &embedding)),
+            Content::Statistics(_) => Err(only_statistics(text)),
             Content::Taken => Err(Error::value("source", text, "read once")),
             Content::Pictures(source) => self.extraction(text)?.pictures(&source, range),
             Content::Generator(generator) => self.extraction(text)?.generated(&generator, self.flags.samples, range),
@@ -329,7 +355,24 @@ impl<'a> Sources<'a> {
             return Err(Error::value("--features", "identity", "a feature map of pictures"));
         };
         let skip_bad = self.flags.skip_bad;
-        Ok(Extraction { text, map, form: &self.form, cache: self.cache.as_ref(), skip_bad, global: self.global })
+        let (form, cache, logits) = (&self.form, self.cache.as_ref(), self.logits);
+        Ok(Extraction { text, map, form, cache, skip_bad, logits, global: self.global })
+    }
+
+    /// Has class logits computed beside the features, by networks that have them.
+    pub fn want_logits(&mut self) {
+        self.logits = true;
+    }
+
+    /// The pictures of source `i`, to be looked at again after it has been read; none where it holds points.
+    pub fn gallery(&self, i: usize) -> Option<Gallery> {
+        match &self.all[i].content {
+            Content::Pictures(source) => Some(Gallery::of_source(source.clone())),
+            Content::Generator(generator) => {
+                Some(Gallery::of_generator((**generator).clone(), self.flags.samples, self.global.seed()))
+            }
+            _ => None,
+        }
     }
 
     /// Whether source `i` is a combination, whose weights may have any sign.
@@ -349,6 +392,10 @@ fn part(points: Points, range: Option<Range<usize>>) -> Result<Points> {
 fn no_points(text: &str, embedding: &MeanEmbedding) -> Error {
     let count = embedding.frequencies().count;
     Error::file(text, format!("holds the mean of {count} random features, not points; embed without --random-features"))
+}
+
+fn only_statistics(text: &str) -> Error {
+    Error::file(text, "holds a mean and a covariance (mu, sigma), not points: only kme eval --metrics fid takes them")
 }
 
 /// The feature map that the pictures among the sources go through, with the way to resize that was asked for.

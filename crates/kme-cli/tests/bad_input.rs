@@ -32,6 +32,9 @@ fn place() -> Place {
     write("huge.csv", b"1e39,1,1\n1e200,2,2\n1,2,3\n");
     write("w3.csv", b"1\n2\n3\n");
     write("negative.csv", (["1\n"; 19].concat() + "-1\n").as_bytes());
+    write("same.csv", "1,2,3\n".repeat(9).as_bytes());
+    write("w20.csv", (1..21).map(|w| format!("{w}\n")).collect::<String>().as_bytes());
+    assert_eq!(place.kme("embed x.npy -o weighted.kme --weights w20.csv --kernel energy").code, Some(0));
     std::fs::create_dir(place.path("hollow")).unwrap();
     std::fs::create_dir(place.path("mixed")).unwrap();
     std::fs::copy(place.path("a/000.png"), place.path("mixed/a.png")).unwrap();
@@ -115,7 +118,25 @@ fn bad_input_is_told_clearly() {
         ("eval x.npy y.npy --kernel gauss", &["--kernel", "gauss", "gaussian:sigma=2", "energy"]),
         ("eval x.npy y.npy --kernel gaussian:sigma=-1", &["sigma", "-1"]),
         ("eval x.npy y.npy --kernel linear --metrics kid", &["--kernel", "kid,mmd"]),
-        ("eval x.npy y.npy --metrics fid", &["fid", "kid or mmd"]),
+        ("eval x.npy y.npy --metrics fdi", &["fdi", "kid, fid, is, mmd, prdc"]),
+        ("eval x.npy y.npy --protocol best", &["best", "full, torch-fidelity, clean-fid, paper"]),
+        ("eval x.npy y.npy --protocol paper", &["points of y.npy = 20", "--subset-size 20", "--protocol full"]),
+        ("eval x.npy one.npy --protocol clean-fid", &["one.npy", "at least 2"]),
+        ("eval x.npy y.npy --protocol torch-fidelity --subset-size 5 --seed 4294967296", &["seed", "4294967295"]),
+        ("eval x.npy y.npy --protocol paper --subset-size 1", &["--subset-size", "at least 2"]),
+        ("eval x.npy y.npy --protocol paper --subset-size 5 --subsets 0", &["--subsets", "at least 1"]),
+        ("eval x.npy y.npy --subsets 5", &["--subsets = 5", "torch-fidelity"]),
+        ("eval x.npy y.npy --metrics fid --estimator biased", &["--estimator", "kid and mmd"]),
+        ("eval x.npy y.npy --protocol paper --estimator biased", &["--estimator", "unbiased"]),
+        ("eval x.npy one.npy --metrics fid", &["points of one.npy = 1", "at least 2"]),
+        ("eval one.npy x.npy --metrics fid", &["points of one.npy = 1", "at least 2"]),
+        ("eval x.npy y.npy --metrics prdc --neighbours 20", &["--neighbours", "20", "1 to 19"]),
+        ("eval x.npy y.npy --metrics is --splits 21", &["number of images of y.npy = 20", "--splits 20"]),
+        ("eval x.npy y.npy --metrics is --protocol clean-fid", &["clean-fid has none"]),
+        ("eval energy.kme energy.kme --metrics is", &["is = energy.kme", "logits"]),
+        ("eval --compare x.npy", &["--compare"]),
+        ("eval --compare x.npy y.npy", &["x.npy", "--json"]),
+        ("eval x.npy y.npy --compare x.npy y.npy", &["--compare"]),
         ("eval x.npy y.npy --estimator best", &["best", "biased, unbiased, u-statistic, linear"]),
         ("eval x.npy y.npy --precision f16", &["f16", "f64 or f32"]),
         ("eval x.npy y.npy --assert kid=1", &["kid=1", "such as kid<0.01"]),
@@ -131,6 +152,36 @@ fn bad_input_is_told_clearly() {
         ("embed x.npy -o out.kme --random-features 10", &["one Gaussian", "gaussian:sigma=2"]),
         ("embed x.npy -o out.kme --random-features 9 --kernel gaussian:sigma=2", &["9", "even"]),
         ("embed x.npy -o out.npy", &["out.npy", "ends in .kme"]),
+        // Choices.
+        ("reduce x.npy", &["-n <N>"]),
+        ("reduce x.npy -n 0", &["-n", "at least 1"]),
+        ("reduce x.npy -n 21", &["-n", "21", "1 to 20", "x.npy"]),
+        ("reduce x.npy -n 5 --by best", &["best", "herding, thinning or support"]),
+        ("reduce x.npy -n 5 --weights best", &["best", "equal or optimal"]),
+        ("reduce x.npy -n 5 --compress 40 --by thinning", &["40", "0 to 20, or none"]),
+        ("reduce x.npy -n 5 --compress 4", &["--compress", "--by thinning"]),
+        ("reduce x.npy -n 5 --exchanges 1 --by support", &["--exchanges", "--by herding and --by thinning"]),
+        ("reduce x.npy -n 5 --steps 0 --by support", &["steps", "at least 1"]),
+        ("reduce x.npy -n 5 --by support --kernel gaussian:sigma=1", &["gaussian", "energy"]),
+        ("reduce x.npy -n 5 -o out.jpeg", &["out.jpeg", ".kme, .npy"]),
+        ("reduce x.npy -n 5 -o out.png", &["out.png", "a source of pictures"]),
+        ("reduce x.npy -n 5 -o no/such/out.npy", &["no/such/out.npy", "does not exist"]),
+        ("reduce x.npy -n 5 -o out.txt --by support", &["out.txt", "--snap"]),
+        ("reduce weighted.kme -n 5 --by thinning", &["weights", "herding and support"]),
+        ("reduce nan.csv -n 1", &["nan.csv", "line 2"]),
+        ("reduce a -n 2", &["--features", "a holds pictures"]),
+        ("reduce one.npy -n 1 --kernel gaussian:sigma=median", &["median", "at least 2"]),
+        ("rank x.npy four.npy", &["dimension", "3", "4"]),
+        ("rank x.npy one.npy", &["one.npy", "at least 2"]),
+        ("rank a a", &["--features", "a holds pictures"]),
+        ("rank x.npy a --features pixels", &["feature map", "identity", "x.npy"]),
+        ("rank x.npy y.npy --fakes out.png", &["--fakes", "y.npy holds points"]),
+        ("rank a a --features pixels --missed out.jpg", &["out.jpg", ".png"]),
+        ("rank a a --features pixels -o out.png", &["out.png", ".csv, .tsv or .json"]),
+        ("rank x.npy y.npy --top 0", &["--top", "1 to 1000"]),
+        ("rank x.npy y.npy --by looks", &["looks", "witness or density"]),
+        ("rank energy.kme linear.kme", &["kernel", "energy.kme", "--kernel"]),
+        ("rank nan.csv y.npy", &["nan.csv", "line 2"]),
         // Networks.
         ("eval a a --features x.npy", &["x.npy", "safetensors"]),
         ("eval a a --features hostile.pth", &["hostile.pth"]),
@@ -139,6 +190,34 @@ fn bad_input_is_told_clearly() {
         ("sample fashion-classifier -o out.png", &["fashion-classifier", "a classifier, not a generator"]),
         ("eval a fashion-classifier --features pixels", &["fashion-classifier", "a classifier, not a generator"]),
         ("models verify cut.safetensors", &["cut.safetensors"]),
+        // Tests.
+        ("test x.npy missing.npy", &["missing.npy", "no such file"]),
+        ("test x.npy nan.csv", &["nan.csv", "line 2"]),
+        ("test x.npy four.npy", &["dimension", "3 (x.npy)", "4 (four.npy)"]),
+        ("test x.npy pixels.kme", &["feature map", "'identity' (x.npy)", "'pixels' (pixels.kme)"]),
+        ("test x.npy weighted.kme", &["weights = weighted.kme", "without weights"]),
+        ("test x.npy one.npy", &["number of points = 1", "at least 2"]),
+        ("test x.npy y.npy --permutations 9", &["permutations = 9", "at least 19", "0.05"]),
+        ("test x.npy y.npy --permutations 0", &["permutations = 0", "at least 19"]),
+        ("test x.npy y.npy --alpha 1.5", &["--alpha = 1.5", "between 0 and 1"]),
+        ("test x.npy y.npy --method best", &["best", "aggregated, permutation, block, linear"]),
+        ("test x.npy y.npy --method linear", &["number of points = 20", "at least 30"]),
+        ("test x.npy y.npy --method block", &["number of points = 20", "at least 30"]),
+        ("test x.npy y.npy --block-size 4", &["--block-size", "--method block"]),
+        ("test x.npy y.npy --estimator biased", &["--estimator", "--method permutation"]),
+        ("test x.npy y.npy --method permutation --estimator linear", &["--estimator = linear", "biased or unbiased"]),
+        ("test x.npy y.npy --method permutation --kernel energy --kernel linear", &["--kernel", "more than once"]),
+        ("test x.npy y.npy --assert nearer", &["--assert = nearer", "differ or same"]),
+        ("test x.npy y.npy x.npy --assert same", &["--assert = same", "nearer or not-nearer"]),
+        ("test x.npy y.npy x.npy --method block", &["--method", "two samples"]),
+        ("test x.npy y.npy one.npy", &["number of points = 1", "at least 3"]),
+        ("test x.npy y.npy --memorisation", &["--memorisation", "SAMPLES TRAINING HELD_OUT"]),
+        ("test x.npy y.npy one.npy --memorisation", &["held-out points = 1", "at least 10"]),
+        ("test x.npy y.npy x.npy --memorisation --kernel energy", &["--kernel", "distances"]),
+        ("test energy.kme linear.kme --method permutation", &["kernel", "energy.kme", "linear.kme", "--kernel"]),
+        ("test same.csv same.csv", &["coincide"]),
+        ("test huge.csv y.npy --kernel linear --permutations 99 --alpha 0.5", &["rescale them"]),
+        ("test x.npy", &["<B>"]),
         // Outputs.
         ("embed x.npy -o no/such/out.kme", &["no/such/out.kme", "does not exist"]),
         ("merge energy.kme -o x.npy/out.kme", &["x.npy/out.kme", "cannot be written"]),
@@ -168,6 +247,8 @@ fn combinations_are_no_samples() {
     let place = place();
     let ran = place.run(&["embed", "0.5*energy.kme + 0.5*energy.kme", "-o", "out.kme"]);
     assert!(ran.code == Some(2) && ran.err.contains("combination"), "{}", ran.err);
+    let ran = place.run(&["reduce", "energy.kme - 0.5*energy.kme", "-n", "3"]);
+    assert!(ran.code == Some(2) && ran.err.contains("a combination"), "{}", ran.err);
     let ran = place.run(&["eval", "energy.kme + linear.kme", "x.npy"]);
     assert!(ran.code == Some(2) && ran.err.contains("energy (energy.kme)"), "{}", ran.err);
     assert!(ran.err.contains("linear (linear.kme)"), "{}", ran.err);

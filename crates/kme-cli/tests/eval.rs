@@ -123,6 +123,10 @@ fn the_value_does_not_depend_on_the_number_of_threads() {
         "eval x.npy y.npy --metrics kid --json",
         "eval x.npy y.npy --kernel gaussian:sigma=median+energy --json",
         "eval x.npy y.npy --kernel rq:alpha=0.2,1 --precision f32 --json",
+        "eval x.npy y.npy --metrics fid --json",
+        "eval x.npy y.npy --metrics coverage --json",
+        "eval x.npy y.npy --metrics is --json",
+        "eval x.npy y.npy --protocol torch-fidelity --subsets 3 --subset-size 300 --json",
         "eval a b --features fashion-classifier --json",
         "eval a b --features pixels --metrics mmd --json",
     ] {
@@ -163,9 +167,12 @@ fn several_candidates_and_metrics_come_as_a_list() {
     assert_eq!(heads, [("kid", "y.npy"), ("mmd2", "y.npy"), ("kid", "z.npy"), ("mmd2", "z.npy")]);
     let single = place.kme("eval x.npy z.npy --kernel linear --json");
     assert_eq!(results[3]["value"].as_f64(), Some(single.value()));
-    let text = place.kme("eval x.npy y.npy z.npy --metrics kid,mmd --kernel linear");
-    assert!(text.out.lines().nth(4).unwrap().starts_with("mmd2    z.npy"), "{}", text.out);
-    assert!(text.out.contains("±") && text.out.contains("seed 0"));
+    let text = place.kme("eval z.npy y.npy x.npy --metrics kid,mmd --kernel linear").out;
+    let rows: Vec<Vec<&str>> = text.lines().take(3).map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[0], ["candidate", "kid", "mmd2", "points"]);
+    assert_eq!((rows[1][0], rows[1].last()), ("y.npy", Some(&"40")), "in the order given");
+    assert_eq!((rows[2][0], rows[2].last()), ("x.npy", Some(&"50")), "in the order given");
+    assert!(text.contains("±") && text.contains("seed 0"));
 }
 
 #[test]
@@ -281,5 +288,242 @@ fn estimators_by_pairs_take_sorted_points() {
         // The samples are far apart, so MMD² is E k(X,X') + E k(Y,Y') = 2/3; pairs of neighbours would give far more.
         let value = place.kme(&format!("eval x.kme y.kme --metrics mmd --estimator {estimator} --json")).value();
         assert!((value - 2.0 / 3.0).abs() < 0.35, "{estimator}: {value}");
+    }
+}
+
+fn value(results: &serde_json::Value, metric: &str) -> serde_json::Value {
+    let all = results["results"].as_array().unwrap();
+    all.iter().find(|r| r["metric"] == metric).unwrap_or_else(|| panic!("no {metric}")).clone()
+}
+
+#[test]
+fn every_metric_is_that_of_the_library() {
+    use kme::Points;
+    use kme::evaluate::{self, Protocol};
+    let place = Place::new();
+    place.normal("x.npy", 120, 6, 0.0, 1);
+    place.normal("y.npy", 90, 6, 0.4, 2);
+    let [x, y] = ["x.npy", "y.npy"].map(|name| Points::read(place.path(name)).unwrap());
+    let found = place.kme("eval x.npy y.npy --metrics kid,fid,is,mmd,prdc --kernel linear --json").json();
+    let fid = evaluate::fid(&x, &y).unwrap();
+    let score = evaluate::inception_score(&y, 10, Protocol::Full, None).unwrap();
+    let balls = evaluate::prdc(&x, &y, 3).unwrap();
+    for (metric, expected, error) in [
+        ("fid", fid.value, fid.standard_error),
+        ("inception_score", score.value, score.standard_error),
+        ("precision", balls.precision.value, balls.precision.standard_error),
+        ("recall", balls.recall.value, balls.recall.standard_error),
+        ("density", balls.density.value, balls.density.standard_error),
+        ("coverage", balls.coverage.value, balls.coverage.standard_error),
+    ] {
+        let result = value(&found, metric);
+        assert_eq!((result["value"].as_f64(), result["standard_error"].as_f64()), (Some(expected), error), "{metric}");
+        assert_eq!(result["m"], 90);
+    }
+    assert_eq!(value(&found, "fid")["bias"].as_f64(), fid.bias);
+    assert_eq!(value(&found, "inception_score")["spread"].as_f64(), Some(score.spread));
+    assert_eq!(value(&found, "inception_score")["n"], serde_json::Value::Null);
+    let text = place.kme("eval x.npy y.npy --metrics kid,fid,is,mmd,prdc --kernel linear").out;
+    let head: Vec<&str> = text.lines().next().unwrap().split_whitespace().collect();
+    let quantities = ["kid", "fid", "inception_score", "mmd2", "precision", "recall", "density", "coverage"];
+    assert_eq!(head[1..9], quantities);
+    assert!(text.contains("too large on average") && text.contains("k = 3") && text.contains("10 splits"), "{text}");
+    assert!(text.contains("precision, recall, density, coverage: nearest"), "{text}");
+}
+
+#[test]
+fn protocols_are_those_of_the_library_and_are_told() {
+    use kme::evaluate::{self, Protocol, Subsets};
+    use kme::sums::Precision;
+    let place = Place::new();
+    place.normal("x.npy", 120, 6, 0.0, 1);
+    place.normal("y.npy", 90, 6, 0.4, 2);
+    let [x, y] = ["x.npy", "y.npy"].map(|name| kme::Points::read(place.path(name)).unwrap());
+    for (protocol, flags, seed) in [
+        (Protocol::TorchFidelity, "", None),
+        (Protocol::TorchFidelity, "--seed 5", Some(5)),
+        (Protocol::CleanFid, "", None),
+        (Protocol::Paper, "--seed 2", Some(2)),
+    ] {
+        let subsets = Subsets { count: 7, size: 50 };
+        let expected = evaluate::kid(&x, &y, protocol, subsets, seed, Precision::F64).unwrap();
+        let command = format!("eval x.npy y.npy --protocol {protocol} --subsets 7 --subset-size 50 {flags}");
+        let found = place.kme(&format!("{command} --json")).json();
+        assert_eq!(found["value"].as_f64(), Some(expected.value));
+        assert_eq!(found["standard_error"].as_f64(), expected.standard_error);
+        assert_eq!(found["spread"].as_f64(), expected.spread);
+        assert_eq!(found["protocol"]["name"], protocol.to_string());
+        assert_eq!(found["protocol"]["subsets"], serde_json::json!({ "count": 7, "size": 50 }));
+        assert_eq!(found["protocol"]["seed"].as_u64(), Some(seed.unwrap_or(protocol.default_seed())));
+        let text = place.kme(&command).out;
+        assert!(text.contains("7 subsets of 50") && text.contains("tools print as ±"), "{text}");
+    }
+    let shrunk = place.kme("eval x.npy y.npy --protocol clean-fid --subsets 2 --json").json();
+    assert_eq!(shrunk["protocol"]["subsets"]["size"], 90);
+    let order = |protocol| place.kme(&format!("eval x.npy y.npy --metrics is --protocol {protocol} --json")).value();
+    assert!(order("paper") != order("full") && order("full") != order("torch-fidelity"));
+}
+
+/// Writes the statistics of points as other tools do: a zip of `mu.npy` and `sigma.npy`.
+fn write_statistics(place: &Place, name: &str, mean: &[f64], covariance: &[f64]) {
+    use std::io::Write;
+    let d = mean.len();
+    let entry = |shape: String, numbers: &[f64]| -> Vec<u8> {
+        let mut header = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}");
+        while (10 + header.len() + 1) % 64 != 0 {
+            header.push(' ');
+        }
+        header.push('\n');
+        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+        bytes.extend((header.len() as u16).to_le_bytes());
+        bytes.extend(header.as_bytes());
+        numbers.iter().for_each(|x| bytes.extend(x.to_le_bytes()));
+        bytes
+    };
+    let mut file = zip::ZipWriter::new(std::fs::File::create(place.path(name)).unwrap());
+    let options = zip::write::SimpleFileOptions::default();
+    for (array, shape, numbers) in
+        [("mu.npy", format!("({d},)"), mean), ("sigma.npy", format!("({d}, {})", covariance.len() / d), covariance)]
+    {
+        file.start_file(array, options).unwrap();
+        file.write_all(&entry(shape, numbers)).unwrap();
+    }
+    file.finish().unwrap();
+}
+
+#[test]
+fn statistics_are_a_source_for_fid_alone() {
+    use kme::evaluate::Statistics;
+    let place = Place::new();
+    place.normal("x.npy", 120, 6, 0.0, 1);
+    place.normal("y.npy", 90, 6, 0.4, 2);
+    let statistics = Statistics::of_points(&kme::Points::read(place.path("x.npy")).unwrap()).unwrap();
+    write_statistics(&place, "x.npz", statistics.mean(), statistics.covariance());
+    let whole = place.kme("eval x.npy y.npy --metrics fid --json").json();
+    // fid is the default with statistics.
+    let found = place.kme("eval x.npz y.npy --json").json();
+    assert_close(found["value"].as_f64().unwrap(), whole["value"].as_f64().unwrap(), "statistics as reference");
+    assert_eq!((found["metric"].as_str(), found["n"].as_u64(), found["m"].as_u64()), (Some("fid"), None, Some(90)));
+    // The error and the bias are those of the candidate alone.
+    let (part, all) = (found["standard_error"].as_f64().unwrap(), whole["standard_error"].as_f64().unwrap());
+    assert!(part < all && found["bias"].as_f64() < whole["bias"].as_f64());
+    let reverse = place.kme("eval y.npy x.npz --json").json();
+    assert_close(reverse["value"].as_f64().unwrap(), found["value"].as_f64().unwrap(), "as candidate");
+    assert!(place.kme("eval y.npy x.npz").out.contains("statistics"));
+    let both = place.kme("eval x.npz x.npz --json").json();
+    assert!(both["value"].as_f64().unwrap().abs() < 1e-10 && both["standard_error"].is_null());
+
+    let mut sigma = statistics.covariance().to_vec();
+    sigma[1] += 1.0;
+    write_statistics(&place, "skew.npz", statistics.mean(), &sigma);
+    sigma[1] = f64::NAN;
+    write_statistics(&place, "nan.npz", statistics.mean(), &sigma);
+    write_statistics(&place, "shape.npz", statistics.mean(), &statistics.covariance()[..30]);
+    let mut sigma = statistics.covariance().to_vec();
+    (0..6).for_each(|i| sigma[7 * i] = 0.1);
+    (0..6).for_each(|i| (0..i).for_each(|j| sigma[6 * i + j] = 0.09 * if j % 2 == 0 { 1.0 } else { -1.0 }));
+    (0..6).for_each(|i| (0..i).for_each(|j| sigma[6 * j + i] = sigma[6 * i + j]));
+    write_statistics(&place, "negative.npz", statistics.mean(), &sigma);
+    place.normal("five.npy", 90, 5, 0.4, 2);
+    for (command, parts) in [
+        ("eval x.npz y.npy --metrics kid", vec!["x.npz", "mean and a covariance", "fid"]),
+        ("eval x.npz y.npy --metrics fid,prdc", vec!["x.npz", "not precision"]),
+        ("eval x.npz five.npy", vec!["dimension", "6 (x.npz)", "5 (five.npy)"]),
+        ("eval skew.npz y.npy", vec!["skew.npz", "symmetric"]),
+        ("eval nan.npz y.npy", vec!["nan.npz", "NaN"]),
+        ("eval shape.npz y.npy", vec!["shape.npz", "(6, 5)", "(d, d)"]),
+        ("eval negative.npz y.npy", vec!["negative.npz", "positive semi-definite"]),
+        ("embed x.npz -o out.kme", vec!["x.npz", "not points"]),
+    ] {
+        let ran = place.kme(command);
+        assert_eq!(ran.code, Some(2), "{command}: {}", ran.err);
+        assert!(parts.iter().all(|part| ran.err.contains(part)), "{command}: {}", ran.err);
+    }
+    // An array of the file that is named is points like any other.
+    assert_eq!(place.kme("eval x.npz:sigma y.npy --metrics kid").code, Some(0));
+}
+
+#[test]
+fn claims_are_made_on_every_metric() {
+    let place = Place::new();
+    place.normal("x.npy", 300, 4, 0.0, 1);
+    place.normal("y.npy", 300, 4, 1.0, 2);
+    for (claim, code) in [
+        ("fid>2.5", 0),
+        ("fid<2.5", 1),
+        ("precision<0.999", 0),
+        ("precision>0.9", 1),
+        ("is>1", 0),
+        ("coverage<0.95", 0),
+    ] {
+        let ran = place.kme(&format!("eval x.npy y.npy --assert {claim}"));
+        assert_eq!(ran.code, Some(code), "{claim}: {}{}", ran.out, ran.err);
+    }
+}
+
+#[test]
+fn results_are_compared_when_they_can_be() {
+    let place = Place::new();
+    place.normal("x.npy", 200, 4, 0.0, 1);
+    place.normal("other.npy", 200, 4, 0.0, 9);
+    place.normal("y.npy", 150, 4, 0.4, 2);
+    place.normal("z.npy", 150, 4, 1.0, 3);
+    place.normal("few.npy", 100, 4, 1.0, 4);
+    let save = |command: &str, name: &str| {
+        let ran = place.kme(&format!("eval {command} --json"));
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        std::fs::write(place.path(name), ran.out).unwrap();
+    };
+    save("x.npy y.npy --metrics kid,fid", "y.json");
+    save("x.npy z.npy --metrics fid,kid", "z.json");
+    save("x.npy few.npy --metrics fid,kid", "few.json");
+    save("x.npy few.npy --metrics kid", "kid.json");
+    save("other.npy z.npy --metrics fid,kid", "other.json");
+    save("x.npy z.npy --metrics kid --protocol paper --subsets 5 --subset-size 50", "paper.json");
+    save("x.npy z.npy --metrics kid --protocol paper --subsets 5 --subset-size 60", "sixty.json");
+    save("x.npy z.npy --metrics kid --estimator biased", "biased.json");
+    save("x.npy z.npy --metrics prdc", "prdc.json");
+    save("x.npy z.npy --metrics prdc --neighbours 5", "five.json");
+    std::fs::write(place.path("text.json"), "no json").unwrap();
+    std::fs::write(place.path("odd.json"), "{\"metric\":\"kid\",\"value\":\"much\"}").unwrap();
+
+    let found = place.kme("eval --compare y.json z.json --json").json();
+    let comparisons = found["comparisons"].as_array().unwrap();
+    assert_eq!(comparisons.len(), 2);
+    for comparison in comparisons {
+        let number = |side: &str, field: &str| comparison[side][field].as_f64().unwrap();
+        let difference = number("second", "value") - number("first", "value");
+        let error = number("first", "standard_error").hypot(number("second", "standard_error"));
+        assert_close(comparison["z"].as_f64().unwrap(), difference / error, "z");
+        assert!(comparison["z"].as_f64().unwrap() > 3.0, "z.npy is further off");
+    }
+    let text = place.kme("eval --compare y.json z.json");
+    assert!(text.out.contains("y.npy (y.json)") && text.out.contains("z.npy (z.json)"), "{}", text.out);
+    // KID does not depend on the number of points, FID does.
+    assert_eq!(place.kme("eval --compare kid.json y.json").code, Some(0));
+    for (files, parts) in [
+        ("y.json few.json", vec!["number of points of the candidate", "150", "100"]),
+        ("y.json other.json", vec!["SHA-256 of the reference"]),
+        ("y.json paper.json", vec!["protocol differs", "'full'", "'paper'"]),
+        ("paper.json sixty.json", vec!["subsets", "50", "60"]),
+        ("y.json biased.json", vec!["estimator", "'unbiased'", "'biased'"]),
+        ("prdc.json five.json", vec!["neighbours", "3", "5"]),
+        ("y.json prdc.json", vec!["metric differs", "kid, fid (y.json)", "precision"]),
+        ("y.json missing.json", vec!["missing.json", "no such file"]),
+        ("y.json text.json", vec!["text.json", "no JSON"]),
+        ("y.json odd.json", vec!["odd.json", "no results"]),
+    ] {
+        let ran = place.kme(&format!("eval --compare {files}"));
+        assert_eq!(ran.code, Some(2), "{files}: {}", ran.err);
+        assert!(parts.iter().all(|part| ran.err.contains(part)) && ran.out.is_empty(), "{files}: {}", ran.err);
+    }
+    // Another network, other preprocessing.
+    let mut json: serde_json::Value = serde_json::from_slice(&std::fs::read(place.path("kid.json")).unwrap()).unwrap();
+    for (field, named) in [("name", "feature map"), ("protocol", "preprocessing"), ("sha256", "weights")] {
+        let before = std::mem::replace(&mut json["features"][field], "other".into());
+        std::fs::write(place.path("changed.json"), json.to_string()).unwrap();
+        json["features"][field] = before;
+        let ran = place.kme("eval --compare kid.json changed.json");
+        assert!(ran.code == Some(2) && ran.err.contains(named), "{}", ran.err);
     }
 }

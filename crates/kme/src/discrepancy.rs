@@ -3,12 +3,14 @@
 //! MMD²(P,Q) = E k(X,X') + E k(Y,Y') − 2 E k(X,Y) = ‖μ_P − μ_Q‖² is the squared distance of the kernel mean embeddings
 //! of two distributions. Reference: Gretton et al., "A kernel two-sample test", JMLR 2012.
 
+mod left_out;
 mod median;
 #[cfg(test)]
 mod tests;
 mod variance;
 mod witness;
 
+pub use left_out::{LeftOut, left_out};
 pub use median::median_distance;
 pub(crate) use median::some_distances;
 pub use witness::Witness;

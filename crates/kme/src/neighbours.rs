@@ -54,7 +54,7 @@ pub fn kth_nearest(x: &Points, k: usize) -> Result<Vec<Neighbour>> {
     let n = x.len();
     if k == 0 || k >= n {
         let allowed = format!("1 to {}, since there are {n} points: give more points, or a smaller k", n - 1);
-        return Err(Error::value("number of neighbours k", k, allowed));
+        return Err(Error::value("number of neighbours k (--neighbours)", k, allowed));
     }
     let mut found = vec![Ranked::new(k); n];
     for_each_distance(

@@ -242,6 +242,18 @@ pub(crate) fn own_rows(kernel: &Kernel, x: &Points, w: &[f64], origin: f64) -> R
     Ok(rows)
 }
 
+/// Σ_{j≠i} wⱼ k(xᵢ,xⱼ) for each i: shape (n). One triangle of pairs is computed.
+///
+/// *Shapes*: x (n, d), w (n).
+///
+/// # Errors
+/// When lengths differ, a weight is not finite, or a sum overflows.
+pub(crate) fn rows_without_diagonal(kernel: &Kernel, x: &Points, w: &[f64], precision: Precision) -> Result<Vec<f64>> {
+    let sums = symmetric(kernel, x, &weights(x, Some(w))?, None, precision);
+    all_finite(kernel, precision, &sums.rows)?;
+    Ok(sums.rows)
+}
+
 /// Row sums, column sums and squared sum of K_xy − origin.
 ///
 /// An origin near the values keeps differences of the sums from cancelling; 0 gives the plain sums.

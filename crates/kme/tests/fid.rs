@@ -37,7 +37,7 @@ fn closed_forms() {
     let found = p.distance(&q).unwrap();
     assert!((found.value - (5.0 + 1.0 + 1.0 + 2.0)).abs() < 1e-12, "{found:?}");
     assert_eq!((found.standard_error, found.bias, found.n), (None, None, None));
-    assert_eq!(p.distance(&p).unwrap().value.abs() < 1e-12, true);
+    assert!(p.distance(&p).unwrap().value.abs() < 1e-12);
     // 2 × 2: tr (ST)^½ = √(tr ST + 2√(det S det T)).
     let (s, t) = ([2.0_f64, 0.6, 0.6, 1.0], [1.0, -0.4, -0.4, 3.0]);
     let trace = s[0] * t[0] + s[1] * t[2] + s[2] * t[1] + s[3] * t[3];

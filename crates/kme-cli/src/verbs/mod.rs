@@ -6,7 +6,10 @@ pub mod eval;
 pub mod matching;
 pub mod merge;
 pub mod models;
+pub mod rank;
+pub mod reduce;
 pub mod sample;
+pub mod test;
 pub mod train;
 
 use crate::arguments::{Arguments, Verb};
@@ -37,6 +40,9 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         Verb::Embed(verb) => embed::run(verb, global),
         Verb::Merge(verb) => merge::run(verb, global),
         Verb::Eval(verb) => eval::run(verb, global),
+        Verb::Test(verb) => test::run(verb, global),
+        Verb::Rank(verb) => rank::run(verb, global),
+        Verb::Reduce(verb) => reduce::run(verb, global),
         Verb::Train(verb) => train::run(verb, global),
         Verb::Sample(verb) => sample::run(verb, global),
         Verb::Match(verb) => matching::run(verb, global),

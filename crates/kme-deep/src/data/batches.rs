@@ -89,6 +89,9 @@ pub(super) enum Store {
     Archive(Box<Archive>),
 }
 
+/// Bytes of files that are held at one time.
+const HELD: usize = 16 << 20;
+
 /// Picture files that are read and decoded when asked for.
 pub(super) struct Encoded {
     store: Store,
@@ -110,54 +113,72 @@ impl Encoded {
 
     /// Decodes the pictures of `range` in parallel: their numbers, and the pictures unless all are left out. Ranges must
     /// follow each other.
-    fn read(&mut self, range: Range<usize>, form: &Form) -> Result<(Vec<usize>, Option<Images>)> {
-        let files: Vec<Result<Vec<u8>>> = range.clone().map(|i| self.bytes(i)).collect();
-        let pictures = &self.pictures[range.clone()];
-        let decoded: Vec<Result<(Images, [u8; 32])>> = files
-            .into_par_iter()
-            .zip(pictures)
-            .map(|(file, picture)| {
-                let file = file?;
-                let image = form.resize(form.decoder.decode(&file, &picture.path)?)?;
-                Ok((image, digest(&file)))
-            })
-            .collect();
-        let (mut read, mut images) = (Vec::new(), Vec::with_capacity(decoded.len()));
-        // In order, so that of several faults always the first is reported.
-        for (i, (decoded, picture)) in range.zip(decoded.into_iter().zip(pictures)) {
-            let (image, sha256) = match (decoded, &mut self.skipped) {
-                (Ok(decoded), _) => decoded,
-                (Err(fault), None) => return Err(fault),
-                (Err(fault), Some(skipped)) => {
-                    skipped.push(Skipped::new(&picture.name, fault));
-                    continue;
+    fn read(&mut self, mut range: Range<usize>, form: &Form) -> Result<(Vec<usize>, Option<Images>)> {
+        let (mut read, mut images) = (Vec::new(), Vec::with_capacity(range.len()));
+        while !range.is_empty() {
+            let (numbers, files) = self.some(&mut range);
+            let pictures = &self.pictures[numbers.clone()];
+            let decoded: Vec<Result<(Images, [u8; 32])>> = files
+                .into_par_iter()
+                .zip(pictures)
+                .map(|(file, picture)| {
+                    let file = file?;
+                    let image = form.resize(form.decoder.decode(&file, &picture.path)?)?;
+                    Ok((image, digest(&file)))
+                })
+                .collect();
+            // In order, so that of several faults always the first is reported.
+            for (i, (decoded, picture)) in numbers.zip(decoded.into_iter().zip(pictures)) {
+                let (image, sha256) = match (decoded, &mut self.skipped) {
+                    (Ok(decoded), _) => decoded,
+                    (Err(fault), None) => return Err(fault),
+                    (Err(fault), Some(skipped)) => {
+                        skipped.push(Skipped::new(&picture.name, fault));
+                        continue;
+                    }
+                };
+                let [_, c, h, w] = image.shape();
+                let (first, shape) = *self.first.get_or_insert((i, [c, h, w]));
+                if shape != [c, h, w] {
+                    return Err(differing(&self.pictures[first].path, shape, &picture.path, [c, h, w]));
                 }
-            };
-            let [_, c, h, w] = image.shape();
-            let (first, shape) = *self.first.get_or_insert((i, [c, h, w]));
-            if shape != [c, h, w] {
-                return Err(differing(&self.pictures[first].path, shape, &picture.path, [c, h, w]));
+                self.fingerprint.add(&picture.name, &sha256);
+                read.push(i);
+                images.push(image);
             }
-            self.fingerprint.add(&picture.name, &sha256);
-            read.push(i);
-            images.push(image);
         }
         let images = if images.is_empty() { None } else { Some(Images::concat(&images)?) };
         Ok((read, images))
     }
 
-    /// Adds the pictures of `range` to `content`, without decoding them.
-    fn hash(&mut self, range: Range<usize>, content: &mut Fingerprint) -> Result<()> {
-        let files: Vec<Result<Vec<u8>>> = range.clone().map(|i| self.bytes(i)).collect();
-        let digests: Vec<Result<[u8; 32]>> = files.into_par_iter().map(|file| Ok(digest(&file?))).collect();
-        for (picture, digest) in self.pictures[range].iter().zip(digests) {
-            match digest {
-                Err(fault) if self.skipped.is_none() => return Err(fault),
-                // What cannot be read has no content.
-                digest => content.add(&picture.name, &digest.unwrap_or_default()),
+    /// The fingerprint of the pictures of `range`, without decoding them.
+    fn content(&mut self, mut range: Range<usize>) -> Result<String> {
+        let mut content = Fingerprint::new();
+        while !range.is_empty() {
+            let (numbers, files) = self.some(&mut range);
+            let digests: Vec<Result<[u8; 32]>> = files.into_par_iter().map(|file| Ok(digest(&file?))).collect();
+            for (picture, digest) in self.pictures[numbers].iter().zip(digests) {
+                match digest {
+                    Err(fault) if self.skipped.is_none() => return Err(fault),
+                    // What cannot be read has no content.
+                    digest => content.add(&picture.name, &digest.unwrap_or_default()),
+                }
             }
         }
-        Ok(())
+        Ok(content.finish())
+    }
+
+    /// The first files of `range`, of about [`HELD`] bytes together, which are taken off it.
+    fn some(&mut self, range: &mut Range<usize>) -> (Range<usize>, Vec<Result<Vec<u8>>>) {
+        let (first, mut held, mut files) = (range.start, 0, Vec::new());
+        while held < HELD
+            && let Some(i) = range.next()
+        {
+            let file = self.bytes(i);
+            held += file.as_ref().map_or(0, Vec::len);
+            files.push(file);
+        }
+        (first..range.start, files)
     }
 
     fn bytes(&mut self, i: usize) -> Result<Vec<u8>> {
@@ -291,13 +312,7 @@ impl Batches {
         match &mut self.content {
             Content::Raw { fingerprint, .. } if self.whole => Ok(fingerprint.clone()),
             Content::Raw { fingerprint, .. } => Ok(format!("{fingerprint}[{}..{}]", left.start, left.end)),
-            Content::Encoded(encoded) => {
-                let mut content = Fingerprint::new();
-                for start in left.clone().step_by(self.size) {
-                    encoded.hash(start..left.end.min(start.saturating_add(self.size)), &mut content)?;
-                }
-                Ok(content.finish())
-            }
+            Content::Encoded(encoded) => encoded.content(left),
         }
     }
 
@@ -306,6 +321,32 @@ impl Batches {
         match &self.content {
             Content::Encoded(encoded) => encoded.pictures.len(),
             Content::Raw { raw, .. } => raw.n,
+        }
+    }
+
+    /// The name of picture `i` of the source, as in [`Batch::names`]; none from [`Batches::total`] on.
+    pub fn name(&self, i: usize) -> Option<String> {
+        match &self.content {
+            Content::Encoded(encoded) => encoded.pictures.get(i).map(|picture| picture.name.clone()),
+            Content::Raw { raw, name, .. } => (i < raw.n).then(|| format!("{name}[{i}]")),
+        }
+    }
+
+    /// Picture `i` of the source alone, whatever has been read: for looking at a few again.
+    ///
+    /// # Errors
+    /// When there is no such picture, or it cannot be read.
+    pub fn picture(&mut self, i: usize) -> Result<Images> {
+        let total = self.total();
+        if i >= total {
+            return Err(Error::value("number of a picture", i, format!("below {total}")));
+        }
+        match &mut self.content {
+            Content::Encoded(encoded) => {
+                let bytes = encoded.bytes(i)?;
+                self.form.resize(self.form.decoder.decode(&bytes, &encoded.pictures[i].path)?)
+            }
+            Content::Raw { raw, name, .. } => self.form.bring(raw.images(i..i + 1)?, name),
         }
     }
 

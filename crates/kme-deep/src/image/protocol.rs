@@ -11,11 +11,11 @@ pub enum Method {
     /// A kernel that is widened when the picture gets smaller, as in Pillow. All pixels count, so that nothing aliases.
     Antialiased(Filter, Aspect),
     /// TensorFlow 1's `resize_bilinear` with `align_corners=False`, by which the Inception graph of 2015 and
-    /// torch-fidelity resize: out[i] lies at in[i·s], s = size in / size out, between two pixels. Not antialiased, and off
+    /// torch-fidelity resize: `out[i]` lies at `in[i·s]`, s = size in / size out, between two pixels. Not antialiased, and off
     /// by (s − 1)/2 pixels.
     Tensorflow1Bilinear,
-    /// PyTorch's `interpolate(mode="bilinear", align_corners=False)`, by which pytorch-fid resizes: out[i] lies at
-    /// in[(i + ½)·s − ½], between two pixels. Not antialiased.
+    /// PyTorch's `interpolate(mode="bilinear", align_corners=False)`, by which pytorch-fid resizes: `out[i]` lies at
+    /// `in[(i + ½)·s − ½]`, between two pixels. Not antialiased.
     TorchBilinear,
 }
 

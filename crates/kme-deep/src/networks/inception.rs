@@ -27,7 +27,7 @@ pub(super) const CARD: Card = Card {
         },
     ],
     input: [3, 299, 299],
-    resize: "tensorflow1-bilinear",
+    resize: "clean-fid",
     conventions: &[
         Convention { name: "pytorch-fid", pixels: Pixels::TensorFlow },
         Convention { name: "tensorflow", pixels: Pixels::TensorFlow },

@@ -39,7 +39,10 @@ pub fn run(path: &Path) -> Result<()> {
         let centre = mean(&values);
         let scatter = (values.iter().map(|v| (v - centre).powi(2)).sum::<f64>() / (REPEATS - 1) as f64).sqrt();
         let found = [scatter, mean(&errors), mean(&spreads)];
-        println!("  n = {n:6}: KID {centre:.5}, scatter {:.2e}, standard error {:.2e}, spread {:.2e}", found[0], found[1], found[2]);
+        println!(
+            "  n = {n:6}: KID {centre:.5}, scatter {:.2e}, standard error {:.2e}, spread {:.2e}",
+            found[0], found[1], found[2]
+        );
         for (curve, value) in curves.iter_mut().zip(found) {
             curve.points.push((n as f64, value, 0.0));
         }

@@ -540,3 +540,33 @@ fn kid_is_the_cubic_kernel() {
         mmd2(&kernel("poly:degree=3,gamma=0.0625,coef=1"), &x, &y, Estimator::Unbiased, Precision::F64).unwrap()
     );
 }
+
+#[test]
+fn a_point_is_left_out_of_its_own_embedding() {
+    let mut rng = stream(31, "discrepancy", 0);
+    let (x, y) = (gaussian_points(19, 3, 0.0, &mut rng), gaussian_points(23, 3, 0.5, &mut rng));
+    let w: Vec<f64> = (0..19).map(|i| 1.0 + (i % 3) as f64).collect();
+    let total: f64 = w.iter().sum();
+    for text in ["gaussian:sigma=1", "energy", "poly:degree=3,gamma=0.25,coef=1"] {
+        let k = kernel(text);
+        let (of_x, of_y) = left_out(&k, Sample { points: &x, weights: Some(&w) }, &y, Precision::F64).unwrap();
+        let (kxx, kyy, kxy) = (gram(&k, &x, &x), gram(&k, &y, &y), gram(&k, &x, &y));
+        let close = |found: f64, right: f64| assert!((found - right).abs() < 1e-12, "{text}: {found} is not {right}");
+        for i in 0..19 {
+            let others = (0..19).filter(|j| *j != i);
+            close(of_x.own[i], others.map(|j| w[j] * kxx[i][j]).sum::<f64>() / (total - w[i]));
+            close(of_x.other[i], kxy[i].iter().sum::<f64>() / 23.0);
+            close(of_x.witness()[i], of_x.own[i] - of_x.other[i]);
+        }
+        for i in 0..23 {
+            close(of_y.own[i], (0..23).filter(|j| *j != i).map(|j| kyy[i][j]).sum::<f64>() / 22.0);
+            close(of_y.other[i], (0..19).map(|j| w[j] * kxy[j][i]).sum::<f64>() / total);
+        }
+        let (of_x, of_y) = left_out(&k, &x, &y, Precision::F64).unwrap();
+        let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
+        close(mean(of_x.witness()) + mean(of_y.witness()), value(text, &x, &y, Estimator::Unbiased));
+    }
+    let one = gaussian_points(1, 3, 0.0, &mut rng);
+    let message = left_out(&kernel("energy"), &x, &one, Precision::F64).unwrap_err().to_string();
+    assert!(message.contains("at least 2"), "{message}");
+}

@@ -115,7 +115,7 @@ impl<'a> Fitted<'a> {
     /// E FID − FID(P,Q) ≈ tr S/n + tr T/m + ½ (1/(n−1) + 1/(m−1)) Σₖₗ (1+δₖₗ) σₖσₗ/(σₖ+σₗ)
     ///
     /// with the singular values σ of M. For P = Q = N(0,I) and n = m that is (2d + (d²+d)/2)/n. It is too small for n below
-    /// some 5d, a third too small at n = d, and useless far below d: no unbiased estimator exists (Bińkowski et al., D.1).
+    /// some 8d, a third too small at n = 1.5d, and says little below d: no unbiased estimator exists (Bińkowski et al., D.1).
     /// It is not subtracted from the value.
     ///
     /// Time is O(d³ + (n+m)d²), or with n for d in the cube if n < d; memory some ten d × d matrices.

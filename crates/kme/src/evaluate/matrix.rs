@@ -117,10 +117,10 @@ mod tests {
         let squared = Matrix::new(5, 3, (0..15).map(|i| factor.data[(i % 3) * 5 + i / 3]).collect()).times(&factor);
         let (values, vectors) = matrix.eigen().unwrap();
         let projected = vectors.times(&matrix).times_transposed(&vectors);
-        for i in 0..5 {
+        for (i, value) in values.iter().enumerate() {
             for j in 0..5 {
                 assert!((squared.row(i)[j] - matrix.row(i)[j]).abs() < 1e-14);
-                let expected = if i == j { values[i] } else { 0.0 };
+                let expected = if i == j { *value } else { 0.0 };
                 assert!((projected.row(i)[j] - expected).abs() < 1e-14);
             }
         }

@@ -46,27 +46,48 @@ pub const NEIGHBOURS: usize = 3;
 /// Naeem et al., "Reliable fidelity and diversity metrics for generative models", ICML 2020.
 pub fn prdc(reference: &Points, candidate: &Points, k: usize) -> Result<Prdc> {
     reference.check_same_dim(candidate)?;
-    let radii = |points: &Points, of: &str| -> Result<Vec<f64>> {
-        let found = kth_nearest(points, k).map_err(|fault| match fault {
-            Error::Value { name, value, allowed } => {
-                Error::value(format!("{name} (--neighbours)"), value, allowed + of)
-            }
-            other => other,
-        })?;
-        Ok(found.iter().map(|neighbour| neighbour.squared_distance).collect())
-    };
-    let x = radii(reference, " (reference)")?;
-    let y = radii(candidate, " (candidate)")?;
-    let Mutual { open_around_x, closed_around_x, closed_around_y } = mutual(reference, &x, candidate, &y)?;
-    Ok(Prdc {
-        precision: part_in_balls(&closed_around_x),
-        recall: part_in_balls(&closed_around_y),
-        density: density(&open_around_x, k),
-        coverage: part_of_balls(&open_around_x),
-        k,
-        n: reference.len(),
-        m: candidate.len(),
-    })
+    Manifold::new(reference, k)?.prdc(&Manifold::new(candidate, k)?)
+}
+
+/// A sample with the balls around its points: computed once for any number of comparisons.
+pub struct Manifold<'a> {
+    points: &'a Points,
+    squared_radii: Vec<f64>,
+    k: usize,
+}
+
+impl<'a> Manifold<'a> {
+    /// The balls up to the k-th nearest other point.
+    ///
+    /// *Shapes*: points (n, d).
+    ///
+    /// # Errors
+    /// When there are no more than k points, or k is 0.
+    pub fn new(points: &'a Points, k: usize) -> Result<Self> {
+        let squared_radii = kth_nearest(points, k)?.iter().map(|neighbour| neighbour.squared_distance).collect();
+        Ok(Self { points, squared_radii, k })
+    }
+
+    /// Precision, recall, density and coverage of a candidate against this reference: see [`prdc`].
+    ///
+    /// # Errors
+    /// When dimensions or k differ.
+    pub fn prdc(&self, candidate: &Self) -> Result<Prdc> {
+        if self.k != candidate.k {
+            return Err(Error::mismatch("number of neighbours k", self.k, candidate.k, "use the same k for both"));
+        }
+        let Mutual { open_around_x, closed_around_x, closed_around_y } =
+            mutual(self.points, &self.squared_radii, candidate.points, &candidate.squared_radii)?;
+        Ok(Prdc {
+            precision: part_in_balls(&closed_around_x),
+            recall: part_in_balls(&closed_around_y),
+            density: density(&open_around_x, self.k),
+            coverage: part_of_balls(&open_around_x),
+            k: self.k,
+            n: self.points.len(),
+            m: candidate.points.len(),
+        })
+    }
 }
 
 /// The part of the points that are in any ball.

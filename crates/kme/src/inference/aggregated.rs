@@ -22,6 +22,8 @@ pub struct Component {
     pub kernel: Kernel,
     /// Unbiased MMD².
     pub mmd2: f64,
+    /// (MMD² − mean)/deviation over all labellings.
+    pub standardised: f64,
     /// The p-value that this kernel would have alone, not corrected for the others.
     pub own_p_value: f64,
     /// Corrected for all kernels: at level α those with `p_value` ≤ α reject, and with probability 1 − α none does under H₀.
@@ -65,6 +67,7 @@ pub fn aggregated(kernels: &[Kernel], x: &Points, y: &Points, permutations: &Per
     let components = kernels.iter().zip(&statistics).zip(&scores).map(|((kernel, statistics), scores)| Component {
         kernel: kernel.clone(),
         mmd2: statistics[0],
+        standardised: scores[0].standardised,
         own_p_value: share(scores[0].rank),
         p_value: corrected(&scores[0]),
     });
@@ -107,10 +110,11 @@ fn scores(statistics: &[f64], tolerance: f64) -> Vec<Score> {
 }
 
 /// Widths of each family of the default collection.
-const WIDTHS: usize = 10;
+const WIDTHS: usize = 8;
 
-/// The default kernels of the aggregated test: ten Gaussians exp(−r²/λ²) and ten Laplacians exp(−r/λ), whose λ go from half
-/// the 1 % quantile of the distances of the pooled points to twice their 95 % quantile in equal ratios.
+/// The default kernels of the aggregated test: eight Gaussians exp(−r²/λ²) and eight Laplacians exp(−r/λ), whose λ go from half
+/// the 1 % quantile of the distances of the pooled points to twice their 95 % quantile in equal ratios, each kernel's parameter
+/// rounded to three digits.
 ///
 /// The quantiles are those of the pooled points whatever their labels, so that the test stays exact; of more than 2000
 /// points they are those of 2000, as in [`median_distance`](crate::discrepancy::median_distance).
@@ -137,7 +141,9 @@ pub fn collection(x: &Points, y: &Points) -> Result<Vec<Kernel>> {
     let (low, high) = (quantile(0.01) / 2.0, quantile(0.95) * 2.0);
     let widths = (0..WIDTHS).map(|i| low * (high / low).powf(i as f64 / (WIDTHS - 1) as f64));
     let widths: Vec<f64> = widths.collect();
-    let gaussians = widths.iter().map(|w| Form::Gaussian { sigma: w / std::f64::consts::SQRT_2 });
-    let laplacians = widths.iter().map(|&scale| Form::Laplacian { scale });
+    // Readable, and the same however the rounding of sums depends on the order of the points.
+    let rounded = |x: f64| format!("{x:.2e}").parse::<f64>().unwrap_or(x);
+    let gaussians = widths.iter().map(|w| Form::Gaussian { sigma: rounded(w / std::f64::consts::SQRT_2) });
+    let laplacians = widths.iter().map(|w| Form::Laplacian { scale: rounded(*w) });
     gaussians.chain(laplacians).map(Kernel::try_from).collect()
 }

@@ -43,26 +43,28 @@ impl Permutations {
     /// When α is no level, or below the smallest p-value that so many permutations or points can reach.
     pub fn check(&self, alpha: f64, n: usize, m: usize, is_symmetric: bool) -> Result<()> {
         check_level(alpha)?;
-        let fewest = (1.0 / alpha - 1e-9).ceil() as usize - 1;
-        if self.count < fewest {
-            let least = 1.0 / (self.count as f64 + 1.0);
+        let least = 1.0 / (self.count as f64 + 1.0);
+        if least > alpha {
             return Err(Error::value(
                 "permutations",
                 self.count,
                 format!(
-                    "at least {fewest} for a level of {alpha}: p = (b+1)/(B+1) cannot be below {least:.3} with B = {}",
+                    "at least {:.0} for a level of {alpha}: p = (b+1)/(B+1) cannot be below {least:.3} with B = {}",
+                    alpha.recip().ceil() - 1.0,
                     self.count
                 ),
             ));
         }
         let least = self.smallest_p_value(n, m, is_symmetric);
         if least > alpha {
+            let enough = (2..).find(|&n| self.smallest_p_value(n, n, is_symmetric) <= alpha);
             return Err(Error::value(
                 "number of points",
                 format!("{n} and {m}"),
                 format!(
-                    "more for a level of {alpha}: there are so few ways to split {} points that no p-value is below \
-                     {least:.3}",
+                    "at least {} of each for a level of {alpha}: there are so few ways to split {} points that no p-value \
+                     is below {least:.3}",
+                    enough.unwrap_or(usize::MAX),
                     n + m
                 ),
             ));

@@ -133,7 +133,7 @@ fn the_default_collection_covers_the_distances_of_the_pooled_points() {
     let mut rng = stream(3, "inference", 0);
     let (x, y) = (sample(40, 2, 0.0, &mut rng), sample(30, 2, 4.0, &mut rng));
     let kernels = collection(&x, &y).unwrap();
-    assert_eq!(kernels.len(), 20);
+    assert_eq!(kernels.len(), 16);
     // The same points with other labels have the same kernels.
     let pooled = Points::concat(&[&x, &y]).unwrap();
     let (one, two): (Vec<usize>, Vec<usize>) = (0..70).partition(|i| i % 2 == 0);
@@ -299,7 +299,8 @@ fn what_cannot_reject_is_refused() {
     // 20 labellings of 3 and 3 points, two of which are mirror images.
     assert!(of(999).check(0.05, 3, 3, false).is_ok());
     let refused = of(999).check(0.05, 3, 3, true).unwrap_err().to_string();
-    assert!(refused.contains("3 and 3") && refused.contains("0.1"), "{refused}");
+    assert!(refused.contains("3 and 3") && refused.contains("0.1") && refused.contains("at least 4"), "{refused}");
+    assert!(of(19).check(0.049_999_999_999, 20, 20, true).is_err() && of(999).check(1e-300, 20, 20, true).is_err());
     for alpha in [0.0, 1.0, -0.1, f64::NAN] {
         assert!(of(999).check(alpha, 20, 20, true).is_err());
     }
@@ -326,7 +327,8 @@ fn the_block_test_is_the_mean_of_blocks() {
     let all = mmd2(&k, &x, &y, Estimator::Unbiased, Precision::F64).unwrap();
     let error = found.standard_error.unwrap();
     assert!((found.mmd2 - all.value).abs() < 4.0 * error, "{found:?} beside {}", all.value);
-    assert!((found.outcome.statistic - found.mmd2 / error).abs() < 1e-12);
+    // Skewness moves the statistic, but not by much.
+    assert!((found.outcome.statistic - found.mmd2 / error).abs() < 0.5 * found.outcome.statistic.abs());
     // Points that are all the same: no difference, and no error.
     let same = x.select(&[4; 60]).unwrap();
     assert_eq!(block(&k, &same, &same, 2, 0, Precision::F64).unwrap().outcome.p_value, 0.5);

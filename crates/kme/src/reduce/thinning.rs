@@ -33,7 +33,7 @@ pub struct Thinning {
     /// parts of it, which costs O(4^g n² log N) instead of O(N²). None: every halving is one of the whole. It is not used
     /// where 2^(g+1)·n > N, as nothing would be saved.
     pub compress: Option<u32>,
-    /// How often all points are offered for exchange; it ends early when no exchange helps.
+    /// How often all points are offered for exchange, once in the paper; it ends early when no exchange helps.
     pub exchanges: usize,
     /// The weights of the points, once they are chosen.
     pub weighting: Weighting,
@@ -41,7 +41,7 @@ pub struct Thinning {
 
 impl Default for Thinning {
     fn default() -> Self {
-        Self { compress: Some(4), exchanges: 1, weighting: Weighting::Equal }
+        Self { compress: Some(4), exchanges: 2, weighting: Weighting::Equal }
     }
 }
 
@@ -70,7 +70,8 @@ impl Thinning {
             order = halver.compress(order, leaf, 1)?;
         }
         // To the nearest power of two, so that few points have to be added or taken away.
-        let rounds = (order.len() as f64 / n as f64).log2().round().max(0.0) as u32;
+        let ratio = (order.len() as f64 / n as f64).log2().round().max(0.0);
+        let rounds = (ratio as u32).min(order.len().ilog2());
         let mut coresets = vec![order];
         for round in 0..rounds {
             let halve = |(i, set): (usize, &Vec<usize>)| {

@@ -219,7 +219,10 @@ pub(crate) fn for_each_distance<R: Send>(
         });
         state
     };
-    sweep(&tasks(n, m, triangle, TALLEST), WAVE, work, |task, state| add(task.rows(n), task.columns(m), state));
+    // States may be large, so few of them are held at a time. They are added in the order of the tasks, so their number may
+    // depend on that of the threads.
+    let wave = (4 * rayon::current_num_threads()).min(WAVE);
+    sweep(&tasks(n, m, triangle, TALLEST), wave, work, |task, state| add(task.rows(n), task.columns(m), state));
 }
 
 /// The point that is moved to the origin, where the kernel allows it.

@@ -1,0 +1,95 @@
+//! The pictures of a source, a few of which are looked at again after all have become points.
+
+use kme::{Error, Result, rng};
+use kme_deep::data::{Form, Source};
+use kme_deep::image::{Colour, Images, Resize};
+use kme_deep::model::Generator;
+use std::collections::HashMap;
+
+/// Longer sides are brought to this many pixels on a sheet.
+const LONGEST: usize = 256;
+
+/// Pictures that can be seen again by name or number.
+pub struct Gallery(Origin);
+
+enum Origin {
+    Source(Source),
+    Generator { generator: Box<Generator>, n: usize, seed: u64 },
+}
+
+/// How pictures are wanted.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Look {
+    /// As they are.
+    Own,
+    /// In the size of the first, at most 256 pixels, for a sheet.
+    Alike,
+}
+
+impl Gallery {
+    pub fn of_source(source: Source) -> Self {
+        Self(Origin::Source(source))
+    }
+
+    /// The `n` pictures that `kme sample` draws with this seed.
+    pub fn of_generator(generator: Generator, n: usize, seed: u64) -> Self {
+        Self(Origin::Generator { generator: Box::new(generator), n, seed })
+    }
+
+    /// Some pictures, each decoded again: those at `places` among the points, whose names are `names` where they have some.
+    ///
+    /// # Errors
+    /// When one can no longer be read.
+    pub fn pictures(&self, places: &[usize], names: Option<&[String]>, look: Look) -> Result<Vec<Images>> {
+        match &self.0 {
+            Origin::Source(source) => from_source(source, places, names, look),
+            Origin::Generator { generator, n, seed } => {
+                let dim = generator.latent.dim;
+                let latents = generator.latent.draw(*n, &mut rng::stream(*seed, "sample", 0));
+                let chosen: Vec<f32> = places.iter().flat_map(|i| &latents[i * dim..][..dim]).copied().collect();
+                let all = generator.pictures(&chosen)?;
+                (0..places.len()).map(|i| all.select(&[i])).collect()
+            }
+        }
+    }
+
+    /// The same for a sheet: all in one.
+    ///
+    /// # Errors
+    /// As [`pictures`](Self::pictures).
+    pub fn sheet(&self, places: &[usize], names: Option<&[String]>) -> Result<Images> {
+        let mut pictures = self.pictures(places, names, Look::Alike)?;
+        if pictures.iter().any(|p| p.channels() != pictures[0].channels()) {
+            pictures = pictures.iter().map(|p| p.to_colour(Colour::Rgb)).collect();
+        }
+        Images::concat(&pictures)
+    }
+}
+
+fn from_source(source: &Source, places: &[usize], names: Option<&[String]>, look: Look) -> Result<Vec<Images>> {
+    let mut batches = source.batches(&Form::default(), 1)?;
+    let places: Vec<usize> = match names.filter(|names| names.len() != batches.total()) {
+        None => places.to_vec(),
+        // Some of the source's pictures have not become points.
+        Some(names) => {
+            let wanted: HashMap<&str, usize> =
+                places.iter().enumerate().map(|(at, &i)| (names[i].as_str(), at)).collect();
+            let mut found = vec![None; places.len()];
+            for i in 0..batches.total() {
+                if let Some(&at) = batches.name(i).and_then(|name| wanted.get(name.as_str())) {
+                    found[at] = Some(i);
+                }
+            }
+            let gone = |at: usize| Error::file(source.to_string(), format!("{} is no longer there", names[places[at]]));
+            found.into_iter().enumerate().map(|(at, i)| i.ok_or_else(|| gone(at))).collect::<Result<_>>()?
+        }
+    };
+    if let (Look::Alike, Some(&first)) = (look, places.first()) {
+        let [_, _, h, w] = batches.picture(first)?.shape();
+        let scale = (LONGEST as f64 / h.max(w) as f64).min(1.0);
+        let side = |side: usize| ((side as f64 * scale).round() as usize).max(1);
+        let form = Form { resize: Some(Resize::new(side(h), side(w))?), ..Form::default() };
+        batches = source.batches(&form, 1)?;
+    }
+    places.into_iter().map(|i| batches.picture(i)).collect()
+}

@@ -1,0 +1,167 @@
+//! `kme eval --compare`: results that were printed before, side by side, if they can be compared at all.
+
+use super::metrics::Metric;
+use crate::arguments::Global;
+use crate::output::{self, fields, with_error};
+use kme::{Error, Result, io};
+use serde_json::{Map, Value, json};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// One number of a file.
+struct Outcome {
+    /// Its candidate, and the file.
+    name: String,
+    metric: Metric,
+    value: f64,
+    standard_error: Option<f64>,
+    object: Map<String, Value>,
+}
+
+/// Files of results beyond this size are none.
+const LARGEST: u64 = 64 << 20;
+
+/// Prints, for each metric that all files have, every result beside the first.
+///
+/// # Errors
+/// When a file holds no results, no metric is in all of them, or two results of a metric were made in different ways.
+pub fn run(files: &[PathBuf], global: &Global) -> Result<()> {
+    let all = files.iter().map(|file| read(file)).collect::<Result<Vec<_>>>()?;
+    let metrics = |results: &[Outcome]| -> Vec<Metric> { results.iter().map(|r| r.metric).collect() };
+    let mut shared = metrics(&all[0]);
+    shared.dedup();
+    for (results, file) in all.iter().zip(files).skip(1) {
+        let (first, other) = (metrics(&all[0]), metrics(results));
+        shared.retain(|metric| other.contains(metric));
+        if shared.is_empty() {
+            let list = |metrics: Vec<Metric>, file: &Path| {
+                format!("{} ({})", metrics.iter().map(Metric::to_string).collect::<Vec<_>>().join(", "), file.display())
+            };
+            let (left, right) = (list(first, &files[0]), list(other, file));
+            return Err(Error::mismatch("metric", left, right, "compare results of one metric"));
+        }
+    }
+    let mut rows = vec![["metric", "result", "value", "difference", "z"].map(String::from).to_vec()];
+    let mut comparisons = Vec::new();
+    let mut done = Vec::new();
+    for metric in shared {
+        if done.contains(&metric) {
+            continue;
+        }
+        done.push(metric);
+        let mut results = all.iter().flatten().filter(|r| r.metric == metric);
+        let Some(first) = results.next() else { continue };
+        rows.push(vec![metric.quantity().into(), first.name.clone(), with_error(first.value, first.standard_error)]);
+        for other in results {
+            check_same(first, other)?;
+            let difference = other.value - first.value;
+            let error = first.standard_error.zip(other.standard_error).map(|(a, b)| a.hypot(b));
+            let z = error.map(|error| difference / error);
+            rows.push(vec![
+                String::new(),
+                other.name.clone(),
+                with_error(other.value, other.standard_error),
+                with_error(difference, error),
+                z.map_or_else(|| "-".into(), |z| format!("{z:.2}")),
+            ]);
+            comparisons.push(json!({
+                "metric": metric.quantity(),
+                "first": { "name": first.name, "value": first.value, "standard_error": first.standard_error },
+                "second": { "name": other.name, "value": other.value, "standard_error": other.standard_error },
+                "difference": difference,
+                "standard_error": error,
+                "z": z,
+            }));
+        }
+    }
+    let mut text = output::aligned(&rows);
+    text.push_str("difference to the first; z is the difference in standard errors, both results taken as independent");
+    output::print(global, &text, fields(json!({ "comparisons": comparisons })))?;
+    output::remark(
+        global,
+        "Results against one reference share its randomness, so that |z| here is rather too small than too large.",
+    );
+    Ok(())
+}
+
+/// The results in a file.
+fn read(path: &Path) -> Result<Vec<Outcome>> {
+    let fault = |text: &str| Error::file(path, format!("{text}; what kme eval --json prints is read"));
+    let (reader, size) = io::open(path)?;
+    if size > LARGEST {
+        return Err(fault("is too large for a result"));
+    }
+    let mut bytes = Vec::new();
+    reader.take(LARGEST).read_to_end(&mut bytes).map_err(|e| io::read_error(path, &e))?;
+    let whole: Value = serde_json::from_slice(&bytes).map_err(|e| fault(&format!("is no JSON: {e}")))?;
+    let objects = match whole.get("results").and_then(Value::as_array) {
+        Some(results) => results.clone(),
+        None => vec![whole],
+    };
+    let result = |object: Value| -> Option<Outcome> {
+        let object = match object {
+            Value::Object(object) => object,
+            _ => return None,
+        };
+        Some(Outcome {
+            name: format!("{} ({})", object.get("candidate")?.as_str()?, path.display()),
+            metric: Metric::of_quantity(object.get("metric")?.as_str()?)?,
+            value: object.get("value")?.as_f64()?,
+            standard_error: object.get("standard_error")?.as_f64().filter(|e| *e > 0.0),
+            object,
+        })
+    };
+    let results = objects.into_iter().map(result).collect::<Option<Vec<_>>>();
+    results.filter(|r| !r.is_empty()).ok_or_else(|| fault("holds no results"))
+}
+
+/// Whether two results of one metric say the same thing of two candidates.
+///
+/// # Errors
+/// [`Error::Mismatch`] with the first field that differs.
+fn check_same(first: &Outcome, other: &Outcome) -> Result<()> {
+    let metric = first.metric;
+    let at = |result: &Outcome, path: &[&str]| -> Value {
+        let mut found = result.object.get(path[0]).cloned().unwrap_or(Value::Null);
+        for name in &path[1..] {
+            found = found.get(name).cloned().unwrap_or(Value::Null);
+        }
+        found
+    };
+    let differ = |field: &str, left: Value, right: Value| -> Error {
+        let show = |value: Value, result: &Outcome| match value {
+            Value::String(text) => format!("'{text}' ({})", result.name),
+            other => format!("{other} ({})", result.name),
+        };
+        let remedy = format!("{metric} of one and the other are not the same quantity: evaluate both in the same way");
+        Error::mismatch(field, show(left, first), show(right, other), remedy)
+    };
+    let same_reference: &[(&str, &[&str])] = match metric {
+        Metric::InceptionScore => &[],
+        _ => &[("SHA-256 of the reference", &["protocol", "reference", "sha256"])],
+    };
+    let sizes: &[(&str, &[&str])] = match metric.depends_on_sizes() {
+        true => &[("number of points of the reference", &["n"]), ("number of points of the candidate", &["m"])],
+        false => &[],
+    };
+    let fields: &[(&str, &[&str])] = &[
+        ("feature map", &["features", "name"]),
+        ("SHA-256 of the feature map's weights", &["features", "sha256"]),
+        ("preprocessing of the feature map", &["features", "protocol"]),
+        ("protocol", &["protocol", "name"]),
+        ("subsets", &["protocol", "subsets"]),
+        ("random features", &["protocol", "random_features"]),
+        ("number of splits", &["protocol", "splits"]),
+        ("number of neighbours k", &["protocol", "neighbours"]),
+        ("estimator", &["estimator"]),
+        ("kernel", &["kernel"]),
+        ("precision", &["protocol", "precision"]),
+    ];
+    for (field, path) in fields.iter().chain(same_reference).chain(sizes) {
+        let (left, right) = (at(first, path), at(other, path));
+        if left != right {
+            return Err(differ(field, left, right));
+        }
+    }
+    Ok(())
+}

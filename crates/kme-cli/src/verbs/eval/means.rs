@@ -1,0 +1,77 @@
+//! Scores when one of the sources is a mean of random features.
+
+use super::Arguments;
+use super::metrics::{Metric, Score};
+use crate::output;
+use crate::sources::Sources;
+use kme::discrepancy::Estimator;
+use kme::embedding::MeanEmbedding;
+use kme::evaluate::Protocol;
+use kme::{Error, Result};
+use serde_json::json;
+use std::time::Instant;
+
+/// Scores when one of the sources is a mean of random features: all others go through the same features.
+pub fn scores(sources: &mut Sources, arguments: &Arguments, metrics: &[Metric]) -> Result<Vec<Score>> {
+    let means = sources.all.iter().find_map(|source| Some((source.text.clone(), source.mean()?.clone())));
+    let Some((text, first)) = &means else { return Ok(Vec::new()) };
+    let holds = format!("{text} holds the mean of random features");
+    if metrics != [Metric::Mmd] {
+        let other = metrics.iter().find(|m| **m != Metric::Mmd).map_or_else(String::new, Metric::to_string);
+        return Err(Error::value("--metrics", other, format!("mmd only, since {holds}")));
+    }
+    if let Some(kernel) = &arguments.kernel {
+        return Err(Error::value("--kernel", kernel, format!("none, since {holds} of kernel {}", first.kernel())));
+    }
+    if let Some(estimator) = arguments.estimator.filter(|e| *e != Estimator::Biased) {
+        return Err(Error::value("--estimator", estimator, format!("biased, since {holds}")));
+    }
+    if arguments.protocol != Protocol::Full {
+        return Err(Error::value("--protocol", arguments.protocol, format!("full, since {holds}")));
+    }
+    let random = first.random_features()?;
+    let mut means = Vec::new();
+    for i in 0..sources.all.len() {
+        means.push(match sources.all[i].mean() {
+            Some(mean) => mean.clone(),
+            None => {
+                let sample = sources.read(i, None)?;
+                let own = &sources.all[i].text;
+                first.features().check_same(&sample.features).map_err(|f| output::naming(f, text, own))?;
+                if sample.weights.is_some() {
+                    return Err(Error::value("weights", own, format!("points without weights, since {holds}")));
+                }
+                MeanEmbedding::of_sample(&sample.points, &random, sample.features, None)?
+            }
+        });
+    }
+    let mut scores = Vec::new();
+    for (i, mean) in means.iter().enumerate().skip(1) {
+        let begin = Instant::now();
+        let reference = &means[0];
+        let value =
+            reference.mmd2(mean).map_err(|fault| output::naming(fault, &sources.all[0].text, &sources.all[i].text))?;
+        scores.push(Score {
+            metric: Metric::Mmd,
+            candidate: i,
+            value,
+            standard_error: None,
+            spread: None,
+            bias: None,
+            estimator: Estimator::Biased.to_string(),
+            kernel: Some(first.kernel().to_string()),
+            n: Some(reference.len()),
+            m: Some(mean.len()),
+            protocol: output::fields(json!({
+                "name": Protocol::Full,
+                "sample": "full",
+                "random_features": first.frequencies(),
+                "reference": { "source": sources.all[0].text },
+                "candidate": { "source": sources.all[i].text },
+            })),
+            features: json!(first.features()),
+            seconds: begin.elapsed().as_secs_f64(),
+        });
+    }
+    Ok(scores)
+}

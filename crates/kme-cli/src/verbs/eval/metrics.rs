@@ -1,0 +1,134 @@
+//! What can be computed, and a computed number with all that it depends on.
+
+use kme::{Error, Result};
+use serde_json::{Map, Value, json};
+use std::fmt;
+use std::str::FromStr;
+
+/// One number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metric {
+    Kid,
+    Fid,
+    InceptionScore,
+    Mmd,
+    Precision,
+    Recall,
+    Density,
+    Coverage,
+}
+
+impl Metric {
+    /// Each with what it is called in flags and what the quantity is called.
+    const ALL: [(Self, &'static str, &'static str); 8] = [
+        (Self::Kid, "kid", "kid"),
+        (Self::Fid, "fid", "fid"),
+        (Self::InceptionScore, "is", "inception_score"),
+        (Self::Mmd, "mmd", "mmd2"),
+        (Self::Precision, "precision", "precision"),
+        (Self::Recall, "recall", "recall"),
+        (Self::Density, "density", "density"),
+        (Self::Coverage, "coverage", "coverage"),
+    ];
+
+    /// The four that balls around points give.
+    pub const PRDC: [Self; 4] = [Self::Precision, Self::Recall, Self::Density, Self::Coverage];
+
+    /// The field's name of the quantity.
+    pub fn quantity(self) -> &'static str {
+        Self::ALL.iter().find(|(metric, ..)| *metric == self).expect("every metric is listed").2
+    }
+
+    /// Whether its value changes with the numbers of points even where the distributions do not.
+    pub fn depends_on_sizes(self) -> bool {
+        !matches!(self, Self::Kid | Self::Mmd)
+    }
+
+    /// The metric of a quantity.
+    pub fn of_quantity(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(.., quantity)| *quantity == name).map(|(metric, ..)| *metric)
+    }
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::ALL.iter().find(|(metric, ..)| metric == self).expect("every metric is listed").1)
+    }
+}
+
+impl FromStr for Metric {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match Self::ALL.iter().find(|(_, name, quantity)| [*name, *quantity].contains(&text.trim())) {
+            Some((metric, ..)) => Ok(*metric),
+            None => {
+                let allowed = "one of kid, fid, is, mmd, prdc, precision, recall, density, coverage";
+                Err(Error::value("metric", text, allowed))
+            }
+        }
+    }
+}
+
+/// An item of `--metrics`: a metric, or `prdc` for four.
+#[derive(Clone, Debug)]
+pub struct Asked(pub Vec<Metric>);
+
+impl FromStr for Asked {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text.trim() {
+            "prdc" => Ok(Self(Metric::PRDC.to_vec())),
+            name => Ok(Self(vec![name.parse()?])),
+        }
+    }
+}
+
+/// One number that was asked for.
+pub struct Score {
+    pub metric: Metric,
+    /// Its place among the sources, from 1.
+    pub candidate: usize,
+    pub value: f64,
+    pub standard_error: Option<f64>,
+    /// What tools print as ±: the standard deviation over subsets or splits.
+    pub spread: Option<f64>,
+    /// By how much the value is too large on average.
+    pub bias: Option<f64>,
+    /// How it was computed, in words.
+    pub estimator: String,
+    pub kernel: Option<String>,
+    /// Number of points of the reference.
+    pub n: Option<u64>,
+    /// Number of points of the candidate.
+    pub m: Option<u64>,
+    pub protocol: Map<String, Value>,
+    pub features: Value,
+    pub seconds: f64,
+}
+
+impl Score {
+    /// All fields but those of the whole run.
+    pub fn json(&self, candidate: &str) -> Map<String, Value> {
+        let mut object = crate::output::fields(json!({
+            "metric": self.metric.quantity(),
+            "candidate": candidate,
+            "value": self.value,
+            "standard_error": self.standard_error,
+            "estimator": self.estimator,
+            "kernel": self.kernel,
+            "n": self.n,
+            "m": self.m,
+            "features": self.features,
+            "protocol": self.protocol,
+            "seconds": self.seconds,
+        }));
+        for (name, value) in [("spread", self.spread), ("bias", self.bias)] {
+            if let Some(value) = value {
+                object.insert(name.into(), value.into());
+            }
+        }
+        object
+    }
+}

@@ -1,0 +1,183 @@
+//! `kme eval`
+
+mod compare;
+mod means;
+mod metrics;
+mod report;
+mod samples;
+
+pub use metrics::Metric;
+
+use crate::arguments::Global;
+use crate::claim::Claim;
+use crate::sources::{SourceFlags, Sources};
+use clap::Args;
+use kme::discrepancy::Estimator;
+use kme::evaluate::{Protocol, prdc};
+use kme::sums::Precision;
+use kme::{Error, KernelSpec, Result};
+use metrics::Asked;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Judge samples: how far is each CANDIDATE from the REFERENCE?
+///
+/// kid is the kernel inception distance: the squared maximum mean discrepancy (MMD^2) with the kernel (<x,y>/d + 1)^3 on all
+/// points of both samples, not on subsets of them, and not multiplied by 100. fid is the Frechet inception distance of the
+/// normal laws fitted to the points. is is the inception score of candidates whose points are class logits. prdc is
+/// precision, recall, density and coverage, which can also be named one by one. mmd is MMD^2 with the kernel of your choice:
+/// the square itself, neither its root nor its half. Every value comes with its standard error.
+///
+/// The default estimator is unbiased: it is right on average, hence negative about half of the time when the two
+/// distributions are the same. Nothing is clipped. FID has a bias that no estimator avoids; its size is told.
+#[derive(Args)]
+#[command(after_help = format!("{EXAMPLES}\n\n{}\n\n{}", crate::sources::KERNELS, crate::sources::HELP))]
+pub struct Arguments {
+    /// What to compare with
+    #[arg(value_name = "REFERENCE", required_unless_present = "compare")]
+    reference: Option<String>,
+    /// What to judge
+    #[arg(value_name = "CANDIDATE", required_unless_present = "compare")]
+    candidates: Vec<String>,
+    /// What to compute, with commas: kid, fid, is, mmd, prdc, precision, recall, density, coverage [default: kid; mmd when
+    /// --kernel is given; fid with statistics]
+    #[arg(long, value_name = "METRICS", value_delimiter = ',')]
+    metrics: Vec<Asked>,
+    /// full (all points), or a tool's way: torch-fidelity, clean-fid, paper (Binkowski et al.)
+    #[arg(long, value_name = "PROTOCOL", default_value_t)]
+    protocol: Protocol,
+    /// Subsets of kid in the other protocols than full [default: 100]
+    #[arg(long, value_name = "N")]
+    subsets: Option<usize>,
+    /// Points of a subset [default: 1000]
+    #[arg(long, value_name = "N")]
+    subset_size: Option<usize>,
+    /// Splits of is
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    splits: usize,
+    /// Neighbours that make a radius of precision, recall, density and coverage
+    #[arg(long, value_name = "K", default_value_t = prdc::NEIGHBOURS)]
+    neighbours: usize,
+    /// Kernel of mmd [default: that of an embedding among the sources, else gaussian:sigma=median]
+    #[arg(long, value_name = "KERNEL")]
+    kernel: Option<KernelSpec>,
+    /// biased, unbiased, u-statistic (equal numbers of points), or linear (disjoint pairs) [default: unbiased]
+    #[arg(long, value_name = "ESTIMATOR")]
+    estimator: Option<Estimator>,
+    /// Arithmetic of the kernels: f64, or f32 for speed; sums are f64 in both
+    #[arg(long, value_name = "PRECISION", value_parser = precision, default_value = "f64")]
+    precision: Precision,
+    /// Fail with exit code 1 unless this holds at 95 %, such as 'kid<0.01' or 'mmd>0'; may be repeated
+    #[arg(long = "assert", value_name = "CLAIM")]
+    claims: Vec<Claim>,
+    /// Compare results that were printed with --json instead of computing any
+    #[arg(long, value_name = "RESULT.json", num_args = 2.., conflicts_with_all = ["reference", "metrics", "claims"])]
+    compare: Vec<PathBuf>,
+    // Last, since its heading holds for what follows.
+    #[command(flatten)]
+    flags: SourceFlags,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  kme eval fashion-mnist:test samples/ --features fashion-classifier
+  kme eval test.kme runs/a runs/b runs/c --metrics kid,fid,prdc
+  kme eval x.npy y.npy --metrics kid,fid --protocol torch-fidelity
+  kme eval fid-statistics.npz features.npy --metrics fid
+  kme eval x.npy y.npy --kernel gaussian:sigma=2,5,10 --estimator biased --json
+  kme eval x.npy y.npy --metrics mmd --kernel energy
+  kme eval test.kme samples/ --assert 'kid<0.05' --json > monday.json
+  kme eval --compare monday.json tuesday.json
+
+Protocols:
+  full            all points of both samples; needs no subsets and scatters least
+  torch-fidelity  kid: 100 subsets of 1000 points drawn as torch-fidelity 0.4 draws them, seed 2020 unless --seed is
+                  given; is: the images in its order. With equal features the numbers are its numbers.
+  clean-fid       kid: as clean-fid 0.1.35 after numpy.random.seed(SEED); small samples shrink the subsets
+  paper           kid: 100 subsets of 1000 points; is: the images in the order given
+  fid, precision and recall are the same in all. What tools print as +- is the standard deviation over subsets or splits,
+  which is told as well; the +- here is a standard error.
+
+Claims:
+  'kid<0.01' holds at 95 % when value + 1.645 standard errors < 0.01, 'kid>0.01' when value - 1.645
+  standard errors > 0.01, for every candidate. Where there is no standard error (weights, fewer
+  than 4 points, random features, statistics on both sides) the value alone decides. The bias of fid is not
+  taken off: 'fid<10' is the safe way to ask.
+
+JSON:
+  One object with metric, value, standard_error, estimator, kernel, n, m, features, protocol, seed,
+  version and seconds; for several candidates or metrics, an object whose results are such objects. fid has a bias,
+  kid by subsets and is have a spread. --compare refuses results whose features, preprocessing, reference or protocol differ.";
+
+fn precision(text: &str) -> Result<Precision> {
+    match text {
+        "f64" => Ok(Precision::F64),
+        "f32" => Ok(Precision::F32),
+        _ => Err(Error::value("precision", text, "f64 or f32")),
+    }
+}
+
+pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
+    let begin = Instant::now();
+    let Some(reference) = &arguments.reference else {
+        return compare::run(&arguments.compare, global).map(|()| true);
+    };
+    let mut metrics: Vec<Metric> = Vec::new();
+    let mut add = |asked: &[Metric]| {
+        for metric in asked {
+            if !metrics.contains(metric) {
+                metrics.push(*metric);
+            }
+        }
+    };
+    arguments.metrics.iter().for_each(|asked| add(&asked.0));
+    let is_named = |metric: &Metric| arguments.metrics.iter().any(|asked| asked.0.contains(metric));
+    if let Some(claim) = arguments.claims.iter().find(|c| !arguments.metrics.is_empty() && !is_named(&c.metric)) {
+        return Err(Error::value("--assert", claim, format!("a claim on a metric of --metrics: add {}", claim.metric)));
+    }
+    let texts = || std::iter::once(reference).chain(&arguments.candidates);
+    let mut sources = Sources::open(texts(), &arguments.flags, global)?;
+    let has_means = sources.all.iter().any(|source| source.mean().is_some());
+    let has_statistics = sources.all.iter().any(|source| source.statistics().is_some());
+    if arguments.metrics.is_empty() {
+        add(&[match (arguments.kernel.is_some() || has_means, has_statistics) {
+            (true, _) => Metric::Mmd,
+            (_, true) => Metric::Fid,
+            _ => Metric::Kid,
+        }]);
+        arguments.claims.iter().for_each(|claim| add(&[claim.metric]));
+    }
+    arguments.check(&metrics)?;
+    let scores = match has_means {
+        true => means::scores(&mut sources, arguments, &metrics)?,
+        false => samples::scores(&mut sources, arguments, &metrics, global)?,
+    };
+    report::print(&scores, &metrics, arguments, global, begin.elapsed().as_secs_f64())
+}
+
+impl Arguments {
+    /// Whether every flag is used.
+    fn check(&self, metrics: &[Metric]) -> Result<()> {
+        if self.kernel.is_some() && !metrics.contains(&Metric::Mmd) {
+            let allowed = "used by mmd only; kid has a kernel of its own: add --metrics kid,mmd";
+            return Err(Error::value("--kernel", "given", allowed));
+        }
+        let by_subsets = self.protocol != Protocol::Full && metrics.contains(&Metric::Kid);
+        for (name, value) in [("--subsets", self.subsets), ("--subset-size", self.subset_size)] {
+            if let (Some(value), false) = (value, by_subsets) {
+                let allowed = "used by kid in the protocols torch-fidelity, clean-fid and paper only";
+                return Err(Error::value(name, value, allowed));
+            }
+        }
+        match self.estimator {
+            Some(estimator) if by_subsets && estimator != Estimator::Unbiased => {
+                let allowed = format!("unbiased, since --protocol {} takes it", self.protocol);
+                Err(Error::value("--estimator", estimator, allowed))
+            }
+            Some(estimator) if !metrics.iter().any(|m| matches!(m, Metric::Kid | Metric::Mmd)) => {
+                Err(Error::value("--estimator", estimator, "used by kid and mmd only"))
+            }
+            _ => Ok(()),
+        }
+    }
+}

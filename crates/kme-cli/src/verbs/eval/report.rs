@@ -1,0 +1,129 @@
+//! Printing scores: a row for each candidate, a column for each metric.
+
+use super::Arguments;
+use super::metrics::{Metric, Score};
+use crate::arguments::Global;
+use crate::output::{self, fields, with_error};
+use kme::Result;
+use serde_json::json;
+
+/// Prints the scores. False when a claim does not hold.
+pub fn print(
+    scores: &[Score],
+    metrics: &[Metric],
+    arguments: &Arguments,
+    global: &Global,
+    seconds: f64,
+) -> Result<bool> {
+    let mut all_hold = true;
+    let mut results = Vec::new();
+    for score in scores {
+        let name = &arguments.candidates[score.candidate - 1];
+        let mut object = score.json(name);
+        let mut verdicts = Vec::new();
+        for claim in arguments.claims.iter().filter(|claim| claim.metric == score.metric) {
+            let (holds, why) = claim.check(score.value, score.standard_error);
+            all_hold &= holds;
+            if !holds {
+                eprintln!("kme: {claim} does not hold at 95 % for {name}: {why}");
+            }
+            verdicts.push(json!({ "claim": claim.to_string(), "holds": holds }));
+        }
+        if !arguments.claims.is_empty() {
+            object.insert("assertions".into(), verdicts.into());
+        }
+        results.push(object);
+    }
+    let json = match results.len() {
+        1 => {
+            let mut object = results.swap_remove(0);
+            object.insert("seconds".into(), seconds.into());
+            object
+        }
+        _ => fields(json!({ "reference": arguments.reference, "results": results, "seconds": seconds })),
+    };
+    output::print(global, &table(scores, metrics, arguments, global), json)?;
+    let is_unbiased = |score: &&Score| score.kernel.is_some() && score.estimator != "biased";
+    if scores.iter().filter(is_unbiased).any(|score| score.value < 0.0) {
+        output::remark(
+            global,
+            "A negative value is no fault: an unbiased estimate scatters around the true MMD^2, and so falls below 0 \
+             about half of the time where that is 0.",
+        );
+    }
+    Ok(all_hold)
+}
+
+fn table(scores: &[Score], metrics: &[Metric], arguments: &Arguments, global: &Global) -> String {
+    let mut rows = vec![vec!["candidate".to_string()]];
+    rows[0].extend(metrics.iter().map(|metric| metric.quantity().to_string()));
+    rows[0].push("points".into());
+    for (i, candidate) in arguments.candidates.iter().enumerate() {
+        let own = || scores.iter().filter(move |score| score.candidate == i + 1);
+        let mut row = vec![candidate.clone()];
+        row.extend(own().map(|score| with_error(score.value, score.standard_error)));
+        row.push(own().find_map(|score| score.m).map_or_else(|| "statistics".into(), |m| m.to_string()));
+        rows.push(row);
+    }
+    let mut text = output::aligned(&rows);
+    text.push_str("± is a standard error\n");
+    // Metrics that were computed alike share a line.
+    let mut lines: Vec<(Vec<&str>, String)> = Vec::new();
+    for metric in metrics {
+        let of_metric: Vec<&Score> = scores.iter().filter(|score| score.metric == *metric).collect();
+        let Some(first) = of_metric.first() else { continue };
+        let mut line = about(first, arguments);
+        let told = |of: fn(&Score) -> Option<f64>| -> Option<String> {
+            let each = |s: &&Score| Some(format!("{} ({})", rough(of(s)?), arguments.candidates[s.candidate - 1]));
+            let told: Vec<String> = of_metric.iter().filter_map(each).collect();
+            (!told.is_empty()).then(|| told.join(", "))
+        };
+        if let Some(told) = told(|s| s.spread) {
+            let over = if *metric == Metric::Kid { "subsets" } else { "splits" };
+            line.push_str(&format!("\n  standard deviation over {over}, which tools print as ±: {told}"));
+        }
+        if let Some(told) = told(|s| s.bias) {
+            line.push_str(&format!(
+                "\n  too large on average, at these numbers of points, by about {told} or more; it is not subtracted"
+            ));
+        }
+        match lines.last_mut() {
+            Some((names, last)) if *last == line => names.push(metric.quantity()),
+            _ => lines.push((vec![metric.quantity()], line)),
+        }
+    }
+    for (names, line) in lines {
+        text.push_str(&format!("{}: {line}\n", names.join(", ")));
+    }
+    let reference = arguments.reference.as_deref().unwrap_or_default();
+    let n = scores.iter().find_map(|s| s.n).map_or_else(String::new, |n| format!(" ({n} points)"));
+    let features = scores.first().and_then(|s| s.features["name"].as_str()).unwrap_or("unknown");
+    text.push_str(&format!("reference {reference}{n}, features {features}, seed {}", global.seed()));
+    text
+}
+
+/// Three digits.
+fn rough(value: f64) -> String {
+    let size = if value == 0.0 { 0 } else { value.abs().log10().floor() as i32 };
+    format!("{value:.*}", (2 - size).clamp(0, 15) as usize)
+}
+
+/// How a metric was computed.
+fn about(score: &Score, arguments: &Arguments) -> String {
+    let mut parts = vec![score.estimator.clone()];
+    if let Some(kernel) = &score.kernel {
+        parts[0].push_str(" estimator");
+        parts.push(format!("kernel {kernel}"));
+    }
+    if let Some(k) = score.protocol.get("neighbours") {
+        parts.push(format!("k = {k}"));
+    }
+    if let Some(splits) = score.protocol.get("splits") {
+        parts.push(format!("{splits} splits"));
+    }
+    if let (Some(subsets), Some(seed)) = (score.protocol.get("subsets"), score.protocol.get("seed")) {
+        parts.push(format!("{} subsets of {}, seed {seed}", subsets["count"], subsets["size"]));
+    }
+    parts.push(format!("protocol {}", arguments.protocol));
+    parts.join(", ")
+}

@@ -1,0 +1,375 @@
+//! Scores of samples, and of statistics.
+
+use super::Arguments;
+use super::metrics::{Metric, Score};
+use crate::arguments::Global;
+use crate::output::{self, fields};
+use crate::sources::{Sample, Sources};
+use kme::discrepancy::{self, Estimator, median_distance};
+use kme::evaluate::{self, Fitted, Manifold, Measured, Prdc, Protocol, Statistics, Subsets};
+use kme::points::Data;
+use kme::{Error, Kernel, Points, Result};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use std::time::Instant;
+
+/// A source that was read.
+struct Side {
+    text: String,
+    content: Content,
+    /// Where it comes from, for the JSON.
+    origin: Value,
+}
+
+enum Content {
+    Sample(Sample),
+    Statistics(Statistics),
+}
+
+impl Side {
+    fn sample(&self) -> Option<&Sample> {
+        match &self.content {
+            Content::Sample(sample) => Some(sample),
+            Content::Statistics(_) => None,
+        }
+    }
+
+    fn dim(&self) -> usize {
+        match &self.content {
+            Content::Sample(sample) => sample.points.dim(),
+            Content::Statistics(statistics) => statistics.dim(),
+        }
+    }
+
+    /// The points of a metric that takes neither statistics nor weights.
+    fn points(&self, metric: impl std::fmt::Display) -> Result<&Points> {
+        match self.sample() {
+            None => {
+                let fault = format!("holds a mean and a covariance (mu, sigma), which fid alone takes, not {metric}");
+                Err(Error::file(&self.text, fault))
+            }
+            Some(sample) if sample.weights.is_some() => {
+                Err(Error::value("weights", &self.text, format!("points without weights for {metric}")))
+            }
+            Some(sample) => Ok(&sample.points),
+        }
+    }
+}
+
+/// The class logits of a sample, for the inception score: a network's, or the points of a file.
+fn logits_of(side: &Side) -> Result<&Points> {
+    let points = side.points(Metric::InceptionScore)?;
+    match side.sample() {
+        Some(Sample { logits: Some(logits), .. }) => Ok(logits),
+        Some(sample) if sample.kernel.is_none() && sample.features.name == "identity" => Ok(points),
+        _ => Err(Error::value(
+            "is",
+            &side.text,
+            "a score of class logits: give pictures and --features with a network that classifies, such as inception, or a \
+             file of points whose rows are the logits of a picture each",
+        )),
+    }
+}
+
+/// Scores of all candidates, candidate by candidate.
+pub fn scores(sources: &mut Sources, arguments: &Arguments, metrics: &[Metric], global: &Global) -> Result<Vec<Score>> {
+    if let Some((metric, source)) =
+        metrics.iter().find(|m| **m != Metric::Fid).zip(sources.all.iter().find(|s| s.statistics().is_some()))
+    {
+        let fault = format!(
+            "holds a mean and a covariance (mu, sigma), which fid alone takes, not {metric}: use --metrics fid"
+        );
+        return Err(Error::file(&source.text, fault));
+    }
+    if metrics.contains(&Metric::InceptionScore) {
+        sources.want_logits();
+    }
+    let sides = (0..sources.all.len()).map(|i| read(sources, i)).collect::<Result<Vec<Side>>>()?;
+    let (reference, candidates) = sides.split_first().expect("there is a reference");
+    for candidate in candidates {
+        check_same_space(reference, candidate)?;
+    }
+    let mut judge = Judge::new(reference, candidates, arguments, metrics, global)?;
+    let mut scores = Vec::new();
+    for i in 0..candidates.len() {
+        scores.extend(judge.scores(i, metrics)?);
+    }
+    Ok(scores)
+}
+
+fn read(sources: &mut Sources, i: usize) -> Result<Side> {
+    let text = sources.all[i].text.clone();
+    if let Some(statistics) = sources.all[i].statistics() {
+        let mut hash = Sha256::new_with_prefix(b"kme statistics 1\0");
+        statistics.mean().iter().chain(statistics.covariance()).for_each(|x| hash.update(x.to_le_bytes()));
+        let origin = json!({ "source": text, "statistics": true, "sha256": hex(&hash.finalize()) });
+        return Ok(Side { text, content: Content::Statistics(statistics.clone()), origin });
+    }
+    let sample = sources.read(i, None)?;
+    let mut origin = sample.provenance(&text);
+    origin["sha256"] = digest(&sample).into();
+    Ok(Side { text, content: Content::Sample(sample), origin })
+}
+
+/// SHA-256 over shape, numbers and weights of a sample: what a score depends on.
+fn digest(sample: &Sample) -> String {
+    let mut hash = Sha256::new_with_prefix(b"kme sample 1\0");
+    let points = &sample.points;
+    hash.update((points.len() as u64).to_le_bytes());
+    hash.update((points.dim() as u64).to_le_bytes());
+    let mut bytes = Vec::new();
+    let mut block = |numbers: &mut dyn Iterator<Item = f64>| {
+        bytes.clear();
+        numbers.for_each(|x| bytes.extend(x.to_le_bytes()));
+        hash.update(&bytes);
+    };
+    // The same numbers in single and in double precision are the same sample.
+    match points.data() {
+        Data::F32(v) => v.chunks(1 << 13).for_each(|v| block(&mut v.iter().map(|x| f64::from(*x)))),
+        Data::F64(v) => v.chunks(1 << 13).for_each(|v| block(&mut v.iter().copied())),
+    }
+    if let Some(weights) = &sample.weights {
+        block(&mut weights.iter().copied());
+    }
+    hex(&hash.finalize())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+fn check_same_space(reference: &Side, candidate: &Side) -> Result<()> {
+    if let (Some(a), Some(b)) = (reference.sample(), candidate.sample()) {
+        a.features.check_same(&b.features).map_err(|f| output::naming(sized(f), &reference.text, &candidate.text))?;
+    }
+    let (d, other) = (reference.dim(), candidate.dim());
+    if d != other {
+        let (left, right) = (format!("{d} ({})", reference.text), format!("{other} ({})", candidate.text));
+        return Err(Error::mismatch("dimension d of the points", left, right, "compare points of one space"));
+    }
+    Ok(())
+}
+
+/// The reference, and what is computed of it once for all candidates.
+struct Judge<'a> {
+    reference: &'a Side,
+    candidates: &'a [Side],
+    arguments: &'a Arguments,
+    /// The seed, when one was asked for.
+    seed: Option<u64>,
+    kernel: Option<Kernel>,
+    fitted: Option<Fitted<'a>>,
+    manifold: Option<Manifold<'a>>,
+}
+
+impl<'a> Judge<'a> {
+    fn new(
+        reference: &'a Side,
+        candidates: &'a [Side],
+        arguments: &'a Arguments,
+        metrics: &[Metric],
+        global: &Global,
+    ) -> Result<Self> {
+        let needs_kernel = metrics.contains(&Metric::Mmd);
+        let all: Vec<&Side> = std::iter::once(reference).chain(candidates).collect();
+        let own = kernel_of_embeddings(&all, arguments, needs_kernel)?;
+        let kernel = match (needs_kernel, &arguments.kernel, own) {
+            (false, ..) => None,
+            (true, None, Some(kernel)) => Some(kernel),
+            (true, asked, _) => {
+                let points: Vec<_> = all.iter().filter_map(|side| Some(&side.sample()?.points)).collect();
+                let spec = asked.clone().map_or_else(|| "gaussian:sigma=median".parse(), Ok)?;
+                Some(spec.resolve(reference.dim(), || median_distance(&points))?)
+            }
+        };
+        let at = |fault| naming(fault, reference, reference);
+        let fitted = metrics.contains(&Metric::Fid).then(|| fit(reference)).transpose().map_err(at)?;
+        let manifold = match metrics.iter().find(|m| Metric::PRDC.contains(m)) {
+            Some(metric) => Some(Manifold::new(reference.points(metric)?, arguments.neighbours)?),
+            None => None,
+        };
+        Ok(Self { reference, candidates, arguments, seed: global.asked_seed(), kernel, fitted, manifold })
+    }
+
+    /// The scores of candidate `i`, in the order of `metrics`.
+    fn scores(&mut self, i: usize, metrics: &[Metric]) -> Result<Vec<Score>> {
+        let candidate = &self.candidates[i];
+        let mut balls: Option<(Prdc, f64)> = None;
+        let mut scores = Vec::new();
+        for &metric in metrics {
+            let begin = Instant::now();
+            let mut score = match metric {
+                Metric::Kid => self.kid(candidate),
+                Metric::Mmd => self.mmd(Metric::Mmd, candidate, self.kernel.as_ref().expect("mmd has a kernel")),
+                Metric::Fid => self.fid(candidate),
+                Metric::InceptionScore => self.inception_score(candidate),
+                Metric::Precision | Metric::Recall | Metric::Density | Metric::Coverage => {
+                    if balls.is_none() {
+                        let manifold = Manifold::new(candidate.points(metric)?, self.arguments.neighbours)?;
+                        let found = self.manifold.as_ref().expect("the reference has one too").prdc(&manifold)?;
+                        balls = Some((found, begin.elapsed().as_secs_f64()));
+                    }
+                    let (found, _) = balls.as_ref().expect("it was just computed");
+                    Ok(self.part(metric, found))
+                }
+            }
+            .map_err(|fault| naming(fault, self.reference, candidate))?;
+            score.candidate = i + 1;
+            score.seconds = match &balls {
+                Some((_, seconds)) if Metric::PRDC.contains(&metric) => *seconds,
+                _ => begin.elapsed().as_secs_f64(),
+            };
+            score.protocol.insert("reference".into(), self.reference.origin.clone());
+            score.protocol.insert("candidate".into(), candidate.origin.clone());
+            scores.push(score);
+        }
+        Ok(scores)
+    }
+
+    /// A score with what all have.
+    fn score(&self, metric: Metric, found: Measured, estimator: impl std::fmt::Display, protocol: Value) -> Score {
+        let mut all = Map::from_iter([("name".to_string(), json!(self.arguments.protocol))]);
+        all.extend(fields(protocol));
+        let sample = self.candidates.iter().chain([self.reference]).find_map(Side::sample);
+        Score {
+            metric,
+            candidate: 0,
+            value: found.value,
+            standard_error: found.standard_error,
+            spread: None,
+            bias: None,
+            estimator: estimator.to_string(),
+            kernel: None,
+            n: None,
+            m: None,
+            protocol: all,
+            features: sample.map_or(Value::Null, |sample| json!(sample.features)),
+            seconds: 0.0,
+        }
+    }
+
+    fn kid(&self, candidate: &Side) -> Result<Score> {
+        let kernel = Kernel::kid(self.reference.dim())?;
+        if self.arguments.protocol == Protocol::Full {
+            return self.mmd(Metric::Kid, candidate, &kernel);
+        }
+        let usual = Subsets::default();
+        let subsets = Subsets {
+            count: self.arguments.subsets.unwrap_or(usual.count),
+            size: self.arguments.subset_size.unwrap_or(usual.size),
+        };
+        let (x, y) = (self.reference.points(Metric::Kid)?, candidate.points(Metric::Kid)?);
+        let (protocol, precision) = (self.arguments.protocol, self.arguments.precision);
+        let found = evaluate::kid(x, y, protocol, subsets, self.seed, precision)?;
+        let told = json!({
+            "sample": "subsets",
+            "subsets": found.subsets,
+            "seed": found.seed,
+            "precision": precision,
+        });
+        let measured = Measured { value: found.value, standard_error: found.standard_error };
+        let score = self.score(Metric::Kid, measured, Estimator::Unbiased, told);
+        let (n, m) = (Some(found.n as u64), Some(found.m as u64));
+        Ok(Score { kernel: Some(kernel.to_string()), spread: found.spread, n, m, ..score })
+    }
+
+    fn mmd(&self, metric: Metric, candidate: &Side, kernel: &Kernel) -> Result<Score> {
+        let (Some(x), Some(y)) = (self.reference.sample(), candidate.sample()) else {
+            return Err(Error::value(metric, &candidate.text, "points"));
+        };
+        let estimator = self.arguments.estimator.unwrap_or_default();
+        let found = discrepancy::mmd2(kernel, weighted(x), weighted(y), estimator, self.arguments.precision)?;
+        let told = json!({ "sample": "full", "precision": found.precision });
+        let measured = Measured { value: found.value, standard_error: found.standard_error };
+        let score = self.score(metric, measured, estimator, told);
+        let (n, m) = (Some(found.n as u64), Some(found.m as u64));
+        Ok(Score { kernel: Some(found.kernel.to_string()), n, m, ..score })
+    }
+
+    fn fid(&self, candidate: &Side) -> Result<Score> {
+        let found = self.fitted.as_ref().expect("the reference was fitted").distance(&fit(candidate)?)?;
+        let measured = Measured { value: found.value, standard_error: found.standard_error };
+        let score = self.score(Metric::Fid, measured, "plug-in", json!({ "sample": "full" }));
+        let count = |n: Option<usize>| n.map(|n| n as u64);
+        Ok(Score { bias: found.bias, n: count(found.n), m: count(found.m), ..score })
+    }
+
+    fn inception_score(&self, candidate: &Side) -> Result<Score> {
+        let logits = logits_of(candidate)?;
+        let (splits, protocol) = (self.arguments.splits, self.arguments.protocol);
+        let found = evaluate::inception_score(logits, splits, protocol, self.seed)?;
+        let measured = Measured { value: found.value, standard_error: found.standard_error };
+        let told = json!({ "sample": "full", "splits": splits, "classes": found.classes, "seed": found.seed });
+        let score = self.score(Metric::InceptionScore, measured, "mean over splits", told);
+        Ok(Score { spread: Some(found.spread), m: Some(found.n as u64), ..score })
+    }
+
+    fn part(&self, metric: Metric, found: &Prdc) -> Score {
+        let measured = match metric {
+            Metric::Precision => found.precision,
+            Metric::Recall => found.recall,
+            Metric::Density => found.density,
+            _ => found.coverage,
+        };
+        let told = json!({ "sample": "full", "neighbours": found.k });
+        let score = self.score(metric, measured, "nearest neighbours", told);
+        Score { n: Some(found.n as u64), m: Some(found.m as u64), ..score }
+    }
+}
+
+fn fit(side: &Side) -> Result<Fitted<'_>> {
+    match &side.content {
+        Content::Statistics(statistics) => {
+            Fitted::of_statistics(statistics.clone()).map_err(|fault| Error::file(&side.text, fault))
+        }
+        Content::Sample(_) => Fitted::of_points(side.points(Metric::Fid)?),
+    }
+}
+
+fn weighted(sample: &Sample) -> discrepancy::Sample<'_> {
+    discrepancy::Sample { points: &sample.points, weights: sample.weights.as_deref() }
+}
+
+/// A difference in the pixels' shape has a remedy at hand.
+fn sized(fault: Error) -> Error {
+    match fault {
+        Error::Mismatch { field, left, right, .. } if left.contains("range 0 to 1") && field.contains("preproc") => {
+            let remedy = "--size HEIGHTxWIDTH and --channels 1 or 3 bring all pictures to one form";
+            Error::mismatch(field, left, right, remedy)
+        }
+        other => other,
+    }
+}
+
+/// Says which sample is too small.
+fn naming(fault: Error, reference: &Side, candidate: &Side) -> Error {
+    let Error::Value { name, value, allowed } = fault else { return fault };
+    let size = |side: &Side| side.sample().map(|sample| sample.points.len().to_string());
+    let of = match name.as_str() {
+        "number of points of the reference" => reference,
+        "number of points of the candidate" => candidate,
+        "number of points" if size(reference).as_ref() == Some(&value) => reference,
+        "number of points" | "number of images" => candidate,
+        _ => return Error::Value { name, value, allowed },
+    };
+    let name = if name == "number of images" { name } else { "number of points".into() };
+    Error::value(format!("{name} of {}", of.text), value, allowed)
+}
+
+/// The kernel that the embeddings among the sources have, when it is needed.
+fn kernel_of_embeddings(sides: &[&Side], arguments: &Arguments, needed: bool) -> Result<Option<Kernel>> {
+    if arguments.kernel.is_some() {
+        return Ok(None);
+    }
+    let mut kernels = sides.iter().filter_map(|side| Some((side.sample()?.kernel.as_ref()?, &side.text)));
+    let Some((first, text)) = kernels.next() else { return Ok(None) };
+    match kernels.find(|(kernel, _)| *kernel != first) {
+        Some((other, other_text)) if needed => Err(Error::mismatch(
+            "kernel",
+            format!("{first} ({text})"),
+            format!("{other} ({other_text})"),
+            "name the one to use with --kernel",
+        )),
+        _ => Ok(Some(first.clone())),
+    }
+}

@@ -1,0 +1,368 @@
+//! `kme reduce`
+
+use crate::arguments::Global;
+use crate::gallery::{Gallery, Look};
+use crate::output::{self, fields};
+use crate::sources::{Sample, SourceFlags, Sources};
+use clap::Args;
+use kme::discrepancy::{self, median_distance};
+use kme::io::write_atomically;
+use kme::kernel::Form;
+use kme::reduce::{Herding, Method, Quantiles, Reduced, Support, Target, Thinning, Weighting};
+use kme::{Embedding, Error, Kernel, KernelSpec, Points, Result};
+use kme_deep::image::Grid;
+use serde_json::{Value, json};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Choose few that stand for many: n points or pictures whose embedding is near that of all
+///
+/// What is minimised is the MMD between the n and the whole sample, so averages over the n of any function that the kernel
+/// knows are near those over the sample. The MMD^2 that is printed is the biased one, in double precision, beside that of
+/// random subsets of the same size.
+#[derive(Args)]
+#[command(after_help = format!("{EXAMPLES}\n\n{}\n\n{}", crate::sources::KERNELS, crate::sources::HELP))]
+pub struct Arguments {
+    /// What to choose from
+    #[arg(value_name = "SOURCE")]
+    source: String,
+    /// How many to keep
+    #[arg(short, value_name = "N", required = true)]
+    n: usize,
+    /// herding, thinning or support
+    #[arg(long, value_name = "METHOD", default_value_t = Method::Herding)]
+    by: Method,
+    /// Where to write what was kept; may be repeated: see Outputs below
+    #[arg(short, long, value_name = "OUT")]
+    output: Vec<PathBuf>,
+    /// Kernel [default: that of an embedding, else gaussian:sigma=median; energy for support]
+    #[arg(long, value_name = "KERNEL")]
+    kernel: Option<KernelSpec>,
+    /// Weights of what is kept: equal, or optimal (the weights >= 0 whose MMD is least)
+    #[arg(long, value_name = "WEIGHTS", default_value_t = Weighting::Equal)]
+    weights: Weighting,
+    /// Times that all points are offered for exchange in the end [default: 0 for herding, 2 for thinning]
+    #[arg(long, value_name = "N")]
+    exchanges: Option<usize>,
+    /// Oversampling of the compression before thinning, 0 to 20, or none to halve the whole sample [default: 4]
+    #[arg(long, value_name = "G", value_parser = compression)]
+    compress: Option<Compression>,
+    /// Steps of support points [default: 100]
+    #[arg(long, value_name = "N")]
+    steps: Option<usize>,
+    /// Replace support points by the nearest of the sample, all different
+    #[arg(long)]
+    snap: bool,
+    // Last, since its heading holds for what follows.
+    #[command(flatten)]
+    flags: SourceFlags,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  kme reduce photos/ -n 64 --features pixels --size 32x32 -o sheet.png -o chosen.txt
+  kme reduce fashion-mnist -n 100 --features fashion-classifier -o few.kme --weights optimal
+  kme reduce chain.npy -n 141 --by thinning -o thinned.npy
+  kme reduce x.csv -n 20 --by support -o support.csv
+
+Methods:
+  herding   adds points one after another, always the one that brings the embedding nearest, so the
+            first k of n are the choice of k. The fastest, and a good default. Any kernel.
+  thinning  kernel thinning: halves the sample again and again so that both halves stay alike, then
+            exchanges points. Its MMD provably falls faster with n than that of random subsets. Any
+            kernel, no weights.
+  support   moves N free points until the energy distance is least; they need not be points of the
+            sample, unless --snap. Kernel energy or energy:a=1e-6 only. The order has no meaning.
+
+The default kernel gaussian:sigma=median sees differences of about the size of the sample itself. A
+smaller length, such as gaussian:sigma=0.3*median, asks for finer detail and needs more points. energy
+has no length to choose. A kernel that is not characteristic, such as linear, keeps only some moments.
+
+Outputs:
+  OUT.kme               the points and weights as an embedding
+  OUT.npy, .csv, .tsv   the points (of pictures: their features)
+  OUT.txt               a line for each: its name, or its place counted from 0
+  OUT.json              the same with weights, and what was achieved
+  OUT.png               the pictures on one sheet
+  OUT (no extension)    the pictures as PNG files in this folder
+  In the order in which they were found, which for thinning is that of the sample; an embedding is in
+  its own order.
+
+Random subsets:
+  The 5 %, 50 % and 95 % quantiles of the MMD^2 of 100 random subsets of the same size; of fewer, but
+  at least 20, where those would cost more than the rest. A sample with weights is drawn from by weight.";
+
+/// What `--compress` means.
+#[derive(Clone, Copy)]
+struct Compression(Option<u32>);
+
+fn compression(text: &str) -> Result<Compression> {
+    match text {
+        "none" => Ok(Compression(None)),
+        _ => match text.parse() {
+            Ok(g) if g <= 20 => Ok(Compression(Some(g))),
+            _ => Err(Error::value("oversampling", text, "0 to 20, or none")),
+        },
+    }
+}
+
+/// What an output is, by its name.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Embedding,
+    Points,
+    List,
+    Json,
+    Sheet,
+    Folder,
+}
+
+impl Kind {
+    fn of(path: &Path) -> Result<Self> {
+        let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
+        match extension.as_deref() {
+            _ if path.is_dir() => Ok(Self::Folder),
+            None => Ok(Self::Folder),
+            Some("kme") => Ok(Self::Embedding),
+            Some("npy" | "csv" | "tsv") => Ok(Self::Points),
+            Some("txt") => Ok(Self::List),
+            Some("json") => Ok(Self::Json),
+            Some("png") => Ok(Self::Sheet),
+            Some(_) => Err(Error::value(
+                "output (-o)",
+                path.display(),
+                "a name that ends in .kme, .npy, .csv, .tsv, .txt, .json or .png, or a folder",
+            )),
+        }
+    }
+
+    fn shows_pictures(self) -> bool {
+        matches!(self, Self::Sheet | Self::Folder)
+    }
+
+    /// Whether it tells which of the sample were chosen.
+    fn needs_places(self) -> bool {
+        self.shows_pictures() || self == Self::List
+    }
+}
+
+pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
+    let begin = Instant::now();
+    let kinds = check_usage(arguments)?;
+    let mut sources = Sources::open(std::iter::once(&arguments.source), &arguments.flags, global)?;
+    if sources.is_combination(0) {
+        let allowed = "a sample; a combination is an embedding with weights of any sign, of which there is no part";
+        return Err(Error::value("source", &arguments.source, allowed));
+    }
+    let gallery = sources.gallery(0);
+    if let Some(at) = kinds.iter().position(|kind| kind.shows_pictures()).filter(|_| gallery.is_none()) {
+        let allowed = "a source of pictures for a sheet or a folder of pictures; points are written as .npy or .csv";
+        return Err(Error::value("output (-o)", arguments.output[at].display(), allowed));
+    }
+    let is_random = sources.all[0].is_random();
+    let sample = sources.read(0, None)?;
+    let total = sample.points.len();
+    if !(1..=total).contains(&arguments.n) {
+        let allowed = format!("1 to {total}, the number of points of {}", arguments.source);
+        return Err(Error::value("number to keep (-n)", arguments.n, allowed));
+    }
+    let kernel = kernel(arguments, &sample)?;
+    let whole = discrepancy::Sample { points: &sample.points, weights: sample.weights.as_deref() };
+    let target = Target::new(&kernel, whole)?;
+    let reduced = choose(arguments, &target, global.seed())?;
+    let random = target.random_subsets(arguments.n, subsets(arguments.n, total), global.seed())?;
+
+    let is_seeded = is_random || arguments.by != Method::Herding;
+    let found = Found { arguments, sample: &sample, kernel: &kernel, reduced: &reduced, random, is_seeded };
+    for (kind, path) in kinds.iter().zip(&arguments.output) {
+        found.write(*kind, path, gallery.as_ref(), global, begin)?;
+    }
+    output::print(global, &found.text(), fields(found.json(begin)))?;
+    Ok(true)
+}
+
+/// What can be said before anything is read.
+fn check_usage(arguments: &Arguments) -> Result<Vec<Kind>> {
+    if arguments.n == 0 {
+        return Err(Error::value("number to keep (-n)", 0, "at least 1"));
+    }
+    let only = |flag: &str, is_given: bool, methods: &[Method]| match is_given && !methods.contains(&arguments.by) {
+        true => {
+            let methods = methods.iter().map(|m| format!("--by {m}")).collect::<Vec<_>>().join(" and ");
+            Err(Error::value(flag, "given", format!("with {methods} only")))
+        }
+        false => Ok(()),
+    };
+    only("--exchanges", arguments.exchanges.is_some(), &[Method::Herding, Method::Thinning])?;
+    only("--compress", arguments.compress.is_some(), &[Method::Thinning])?;
+    only("--steps", arguments.steps.is_some(), &[Method::Support])?;
+    only("--snap", arguments.snap, &[Method::Support])?;
+    let kinds = arguments.output.iter().map(|path| Kind::of(path)).collect::<Result<Vec<_>>>()?;
+    for (kind, path) in kinds.iter().zip(&arguments.output) {
+        if *kind != Kind::Folder {
+            output::check_place(path)?;
+        }
+        if kind.needs_places() && arguments.by == Method::Support && !arguments.snap {
+            let allowed = "an output for points that were moved, .kme, .npy, .csv or .json; or add --snap";
+            return Err(Error::value("output (-o)", path.display(), allowed));
+        }
+    }
+    Ok(kinds)
+}
+
+fn kernel(arguments: &Arguments, sample: &Sample) -> Result<Kernel> {
+    let is_energy = |k: &Kernel| matches!(k.terms(), [(_, Form::Energy { .. })]);
+    let spec: KernelSpec = match (&arguments.kernel, &sample.kernel) {
+        (Some(spec), _) => spec.clone(),
+        (None, Some(kernel)) if arguments.by != Method::Support || is_energy(kernel) => return Ok(kernel.clone()),
+        (None, _) if arguments.by == Method::Support => "energy".parse()?,
+        (None, _) => "gaussian:sigma=median".parse()?,
+    };
+    spec.resolve(sample.points.dim(), || median_distance(&[&sample.points]))
+}
+
+fn choose(arguments: &Arguments, target: &Target, seed: u64) -> Result<Reduced> {
+    let (n, weighting) = (arguments.n, arguments.weights);
+    match arguments.by {
+        Method::Herding => Herding { exchanges: arguments.exchanges.unwrap_or(0), weighting }.reduce(target, n),
+        Method::Thinning => {
+            let default = Thinning::default();
+            Thinning {
+                compress: arguments.compress.map_or(default.compress, |Compression(g)| g),
+                exchanges: arguments.exchanges.unwrap_or(default.exchanges),
+                weighting,
+            }
+            .reduce(target, n, seed)
+        }
+        Method::Support => {
+            let default = Support::default();
+            let steps = arguments.steps.unwrap_or(default.steps);
+            Support { steps, snap: arguments.snap, weighting, ..default }.reduce(target, n, seed)
+        }
+    }
+}
+
+/// How many random subsets to draw: each costs n² pairs, the embedding of the sample N²/2.
+fn subsets(n: usize, total: usize) -> usize {
+    ((total as f64 / n as f64).powi(2) as usize).clamp(20, 100)
+}
+
+/// What was found, with all that is said about it.
+struct Found<'a> {
+    arguments: &'a Arguments,
+    sample: &'a Sample,
+    kernel: &'a Kernel,
+    reduced: &'a Reduced,
+    random: Quantiles,
+    is_seeded: bool,
+}
+
+impl Found<'_> {
+    /// The name of a chosen one, or its place counted from 0.
+    fn name(&self, i: usize) -> String {
+        self.sample.names.as_ref().map_or_else(|| i.to_string(), |names| names[i].clone())
+    }
+
+    fn write(&self, kind: Kind, path: &Path, gallery: Option<&Gallery>, global: &Global, begin: Instant) -> Result<()> {
+        let places = self.reduced.indices.as_deref().unwrap_or_default();
+        let names = self.sample.names.as_deref();
+        match (kind, gallery) {
+            (Kind::Points, _) => self.reduced.points.write(path),
+            (Kind::Embedding, _) => self.embedding(global)?.write(path),
+            (Kind::List, _) => {
+                write_atomically(path, |out| places.iter().try_for_each(|&i| writeln!(out, "{}", self.name(i))))
+            }
+            (Kind::Json, _) => {
+                let mut object = fields(self.json(begin));
+                object.insert("seed".into(), global.seed().into());
+                object.insert("version".into(), env!("CARGO_PKG_VERSION").into());
+                write_atomically(path, |out| writeln!(out, "{}", Value::Object(object)))
+            }
+            (Kind::Sheet, Some(gallery)) => Grid::default().lay_out(&gallery.sheet(places, names)?)?.write_png(0, path),
+            (Kind::Folder, Some(gallery)) => self.write_folder(path, gallery, places),
+            (Kind::Sheet | Kind::Folder, None) => Ok(()),
+        }
+    }
+
+    /// The chosen pictures as PNG files, named by their place in the choice and by their own name.
+    fn write_folder(&self, folder: &Path, gallery: &Gallery, places: &[usize]) -> Result<()> {
+        std::fs::create_dir_all(folder).map_err(|e| Error::file(folder, format!("cannot be made: {e}")))?;
+        let digits = (places.len().max(2) - 1).to_string().len();
+        for (rank, &i) in places.iter().enumerate() {
+            // One at a time: they may be large.
+            let picture = gallery.pictures(&[i], self.sample.names.as_deref(), Look::Own)?;
+            let plain = |c: char| if c.is_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' };
+            let stem: String =
+                Path::new(&self.name(i)).with_extension("").to_string_lossy().chars().map(plain).collect();
+            picture[0].write_png(0, &folder.join(format!("{rank:0digits$}-{stem}.png")))?;
+        }
+        Ok(())
+    }
+
+    fn embedding(&self, global: &Global) -> Result<Embedding> {
+        let masses = (self.arguments.weights == Weighting::Optimal).then(|| self.reduced.weights.clone());
+        let seed = self.is_seeded.then(|| global.seed());
+        let points: Points = self.reduced.points.clone();
+        Embedding::of_sample(points, masses, self.kernel.clone(), self.sample.features.clone(), seed)
+    }
+
+    fn text(&self) -> String {
+        let Self { arguments, reduced, random, .. } = self;
+        let (n, total, d) = (arguments.n, self.sample.points.len(), reduced.points.dim());
+        let root = |mmd2: f64| output::with_error(mmd2.max(0.0).sqrt(), None);
+        let row = |name: &str, mmd2: f64| vec![name.to_string(), output::with_error(mmd2, None), root(mmd2)];
+        let rows = [
+            vec!["".into(), "MMD^2".into(), "MMD".into()],
+            row(&arguments.by.to_string(), reduced.mmd2),
+            row("random subsets, 5 %", random.low),
+            row("random subsets, 50 %", random.median),
+            row("random subsets, 95 %", random.high),
+        ];
+        let mut text = format!("{n} of {total} points of dimension {d}\n{}", output::aligned(&rows));
+        text.push_str(&format!(
+            "kernel {}, features {}, weights {}\n",
+            self.kernel, self.sample.features.name, arguments.weights
+        ));
+        match (&reduced.indices, arguments.output.is_empty()) {
+            (Some(places), true) => {
+                for &i in places {
+                    text.push_str(&self.name(i));
+                    text.push('\n');
+                }
+            }
+            _ => {
+                for path in &arguments.output {
+                    text.push_str(&format!("written: {}\n", path.display()));
+                }
+            }
+        }
+        text
+    }
+
+    fn json(&self, begin: Instant) -> Value {
+        let Self { arguments, reduced, .. } = self;
+        let names = self.sample.names.as_ref().zip(reduced.indices.as_ref());
+        json!({
+            "metric": "mmd2",
+            "value": reduced.mmd2,
+            "mmd": reduced.mmd2.max(0.0).sqrt(),
+            "estimator": "biased",
+            "method": arguments.by,
+            "source": arguments.source,
+            "n": arguments.n,
+            "of": self.sample.points.len(),
+            "d": reduced.points.dim(),
+            "kernel": self.kernel.to_string(),
+            "features": self.sample.features,
+            "fingerprint": self.sample.fingerprint,
+            "random_subsets": self.random,
+            "indices": reduced.indices,
+            "names": names.map(|(names, places)| places.iter().map(|&i| names[i].clone()).collect::<Vec<_>>()),
+            "weights": reduced.weights,
+            "weighting": arguments.weights,
+            "output": arguments.output,
+            "seconds": begin.elapsed().as_secs_f64(),
+        })
+    }
+}

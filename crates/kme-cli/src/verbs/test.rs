@@ -1,0 +1,586 @@
+//! `kme test`
+
+use crate::arguments::Global;
+use crate::output::{self, fields, with_error};
+use crate::sources::{Sample, SourceFlags, Sources};
+use clap::{Args, ValueEnum};
+use kme::discrepancy::{Estimator, median_distance};
+use kme::inference::{self, Marginals, Null, Outcome, Permutations};
+use kme::sums::Precision;
+use kme::{Error, Kernel, KernelSpec, Points, Result};
+use serde_json::{Map, Value, json};
+use std::time::Instant;
+
+/// Test hypotheses: are two samples from one distribution, which of two is nearer, are samples copies?
+///
+/// With A and B the hypothesis is that both come from one distribution. A small p-value speaks against it; a large one
+/// does not show that they are the same.
+///
+/// With a third sample C the hypothesis is that B is not nearer to A than C is (in the maximum mean discrepancy of
+/// --kernel). A small p-value means that B is nearer.
+///
+/// With --memorisation, A are samples of a generator, B the points that it was trained on, and C held-out points of the same
+/// distribution. The hypothesis is that the samples do not depend on which points were trained on. A small p-value means
+/// that the samples are copies of training points, or nearer to them than new samples would be.
+///
+/// The exit code is 0 whatever the test finds, unless --assert says what it should find.
+#[derive(Args)]
+#[command(after_help = format!("{MANUAL}\n\n{}\n\n{}", crate::sources::KERNELS, crate::sources::HELP))]
+pub struct Arguments {
+    /// First sample; with C the reference; with --memorisation the generator's samples
+    #[arg(value_name = "A")]
+    a: String,
+    /// Second sample; with C the first candidate; with --memorisation the training points
+    #[arg(value_name = "B")]
+    b: String,
+    /// Second candidate; with --memorisation the held-out points
+    #[arg(value_name = "C")]
+    c: Option<String>,
+    /// Test whether A are copies of B, with the help of held-out points C
+    #[arg(long)]
+    memorisation: bool,
+    /// How A and B are compared [default: by number of points, see Methods]
+    #[arg(long, value_name = "METHOD", value_enum)]
+    method: Option<Method>,
+    /// Kernel; may be repeated for --method aggregated [default: see Methods]
+    #[arg(long = "kernel", value_name = "KERNEL")]
+    kernels: Vec<KernelSpec>,
+    /// Level: a true hypothesis is rejected with this probability
+    #[arg(long, value_name = "ALPHA", default_value_t = 0.05)]
+    alpha: f64,
+    /// Random permutations; the smallest p-value is 1/(N + 1)
+    #[arg(long, value_name = "N", default_value_t = 999)]
+    permutations: usize,
+    /// biased or unbiased, for --method permutation
+    #[arg(long, value_name = "ESTIMATOR")]
+    estimator: Option<Estimator>,
+    /// Points of the smaller sample in a block, for --method block [default: the root of their number]
+    #[arg(long, value_name = "N")]
+    block_size: Option<usize>,
+    /// Arithmetic of kernels and distances: f64, or f32 for speed; sums are f64 in both
+    #[arg(long, value_name = "PRECISION", value_parser = precision, default_value = "f64")]
+    precision: Precision,
+    /// Fail with exit code 1 unless the test finds this
+    #[arg(long = "assert", value_name = "FINDING", value_enum)]
+    claim: Option<Claim>,
+    // Last, since its heading holds for what follows.
+    #[command(flatten)]
+    flags: SourceFlags,
+}
+
+const MANUAL: &str = "\
+Examples:
+  kme test x.npy y.npy
+  kme test fashion-mnist:test samples/ --features fashion-classifier --assert same
+  kme test x.npy y.npy --kernel gaussian:sigma=median --permutations 9999 --json
+  kme test x.npy y.npy --method aggregated --kernel energy --kernel gaussian:sigma=1
+  kme test huge-x.npy huge-y.npy --method block --block-size 500
+  kme test data.kme new-model.kme old-model.kme --assert nearer
+  kme test fashion fashion-mnist:train fashion-mnist:test --memorisation --assert not-copied
+
+Methods for two samples:
+  aggregated   unbiased MMD^2 of many kernels with the same permutations, corrected for their number:
+               finds differences at any scale. Without --kernel eight Gaussians and eight Laplacians
+               whose widths go from half the 1 % quantile of the distances of all points to twice
+               the 95 % quantile. Says which kernels reject. The default without --kernel, up to
+               8000 points together, since it does not ask for a scale.
+  permutation  MMD^2 of one kernel (default: that of an embedding among the sources, otherwise
+               gaussian:sigma=median). The default with one --kernel, and up to 40000 points
+               together.
+  block        mean of the MMD^2 of blocks of points, which is nearly normal: time grows with the
+               number of points alone. The default above 40000 points.
+  linear       the same with pairs in the place of blocks: sees least, takes least.
+  The first two are exact: a true hypothesis is rejected with a probability of at most ALPHA, for
+  any kernel, distribution and number of points. p = (b + 1)/(N + 1), where b of N permutations
+  of all points give at least the observed value; it is never 0.
+
+Three samples:
+  The relative test of Bounliphone et al. with the variance of the difference MMD^2(A,B) -
+  MMD^2(A,C), normal for many points. Default kernel: that of the kernel inception distance,
+  poly:degree=3,gamma=1/d,coef=1, or of an embedding among the sources.
+
+Memorisation:
+  Labels of training and held-out points are permuted, which is exact. Each sample counts the more
+  the closer its nearest point is, compared with the next four. The number of copies is estimated,
+  and the most suspicious samples are named (places from 0). Training and held-out points must
+  come from one distribution: a split by time or source is found as well.
+
+Findings for --assert:
+  two samples    differ (the hypothesis is rejected), same (it is not)
+  three samples  nearer (B is nearer to A than C: rejected), not-nearer
+  memorisation   copied (rejected), not-copied
+  A test can show a difference but never its absence: same, not-nearer and not-copied hold
+  whenever nothing is found, also because there are too few points to find it.
+
+JSON:
+  One object with metric, value, standard_error, statistic, p_value, permutations (null for a
+  normal law), reject, alpha, method, kernel or kernels, n, m, features, protocol, seed, version
+  and seconds. For memorisation also expected, copies, copies_standard_error and suspects.";
+
+fn precision(text: &str) -> Result<Precision> {
+    match text {
+        "f64" => Ok(Precision::F64),
+        "f32" => Ok(Precision::F32),
+        _ => Err(Error::value("precision", text, "f64 or f32")),
+    }
+}
+
+/// How two samples are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Method {
+    Aggregated,
+    Permutation,
+    Block,
+    Linear,
+}
+
+/// Most points of both samples for the aggregated test, unless it is asked for.
+const AGGREGATED: usize = 8_000;
+
+/// Most points of both samples for a test of all pairs, unless it is asked for.
+const PERMUTATION: usize = 40_000;
+
+/// What `--assert` wants to be found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Claim {
+    Differ,
+    Same,
+    Nearer,
+    NotNearer,
+    Copied,
+    NotCopied,
+}
+
+/// What is tested.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Question {
+    TwoSamples,
+    ThreeSamples,
+    Memorisation,
+}
+
+impl Question {
+    /// The claim that holds when the hypothesis is rejected, and its opposite.
+    fn claims(self) -> (Claim, Claim) {
+        match self {
+            Self::TwoSamples => (Claim::Differ, Claim::Same),
+            Self::ThreeSamples => (Claim::Nearer, Claim::NotNearer),
+            Self::Memorisation => (Claim::Copied, Claim::NotCopied),
+        }
+    }
+}
+
+/// What a test has found, ready for printing.
+struct Finding {
+    outcome: Outcome,
+    /// When rejected, and when not.
+    verdicts: [String; 2],
+    method: &'static str,
+    /// Lines of name and value.
+    lines: Vec<[String; 2]>,
+    /// Lines below them.
+    table: String,
+    json: Map<String, Value>,
+}
+
+pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
+    let begin = Instant::now();
+    let question = match (&arguments.c, arguments.memorisation) {
+        (None, false) => Question::TwoSamples,
+        (Some(_), false) => Question::ThreeSamples,
+        (Some(_), true) => Question::Memorisation,
+        (None, true) => {
+            let allowed = "three sources: SAMPLES TRAINING HELD_OUT; without held-out points nearness has no yardstick";
+            return Err(Error::value("--memorisation", "two sources", allowed));
+        }
+    };
+    check_flags(arguments, question)?;
+    let texts: Vec<&String> = [&arguments.a, &arguments.b].into_iter().chain(&arguments.c).collect();
+    let mut sources = Sources::open(texts.iter().copied(), &arguments.flags, global)?;
+    let samples = (0..texts.len()).map(|i| sources.read(i, None)).collect::<Result<Vec<Sample>>>()?;
+    check_samples(&texts, &samples)?;
+    let test = Test { arguments, texts: &texts, samples: &samples, seed: global.seed() };
+    let finding = match question {
+        Question::TwoSamples => test.two_samples()?,
+        Question::ThreeSamples => test.three_samples()?,
+        Question::Memorisation => test.memorisation()?,
+    };
+    let holds = report(&finding, &test, question, global, begin.elapsed().as_secs_f64())?;
+    Ok(holds)
+}
+
+/// Whether every flag that was given has a meaning for this question.
+fn check_flags(arguments: &Arguments, question: Question) -> Result<()> {
+    inference::check_level(arguments.alpha).map_err(|fault| renamed(fault, "--alpha"))?;
+    let only = |flag: &str, allowed: &str| Err(Error::value(flag, "given", format!("used with {allowed}")));
+    if let Some(claim) = arguments.claim {
+        let (rejected, kept) = question.claims();
+        if claim != rejected && claim != kept {
+            let allowed = format!("{} or {} for these sources", name(rejected), name(kept));
+            return Err(Error::value("--assert", name(claim), allowed));
+        }
+    }
+    if question == Question::Memorisation && !arguments.kernels.is_empty() {
+        return only("--kernel", "two or three samples; the memorisation test compares distances");
+    }
+    if question == Question::ThreeSamples && arguments.kernels.len() > 1 {
+        return Err(Error::value("--kernel", "given more than once", "one kernel for three samples; + adds kernels"));
+    }
+    if question != Question::TwoSamples && arguments.method.is_some() {
+        return only("--method", "two samples");
+    }
+    let method = arguments.method;
+    if arguments.kernels.len() > 1 && method.is_some_and(|m| m != Method::Aggregated) {
+        let allowed = "one kernel, unless for --method aggregated; + adds kernels";
+        return Err(Error::value("--kernel", "given more than once", allowed));
+    }
+    if arguments.estimator.is_some_and(|e| !matches!(e, Estimator::Biased | Estimator::Unbiased)) {
+        return Err(Error::value("--estimator", arguments.estimator.unwrap_or_default(), "biased or unbiased"));
+    }
+    if arguments.estimator.is_some() && method != Some(Method::Permutation) {
+        return only("--estimator", "--method permutation");
+    }
+    if arguments.block_size.is_some() && method != Some(Method::Block) {
+        return only("--block-size", "--method block");
+    }
+    Ok(())
+}
+
+fn name(value: impl ValueEnum) -> String {
+    value.to_possible_value().map_or_else(String::new, |v| v.get_name().to_string())
+}
+
+fn renamed(fault: Error, flag: &str) -> Error {
+    match fault {
+        Error::Value { value, allowed, .. } => Error::value(flag, value, allowed),
+        other => other,
+    }
+}
+
+/// Whether the samples are unweighted points of one space.
+fn check_samples(texts: &[&String], samples: &[Sample]) -> Result<()> {
+    for (text, sample) in texts.iter().zip(samples) {
+        if sample.weights.is_some() {
+            let allowed = "points without weights: a test counts independent points, and weights are no counts; kme eval \
+                           gives the distance of weighted samples";
+            return Err(Error::value("weights", text, allowed));
+        }
+        let first = &samples[0];
+        first.features.check_same(&sample.features).map_err(|fault| output::naming(sized(fault), texts[0], text))?;
+        let (d, other) = (first.points.dim(), sample.points.dim());
+        if d != other {
+            let (left, right) = (format!("{d} ({})", texts[0]), format!("{other} ({text})"));
+            return Err(Error::mismatch("dimension d of the points", left, right, "test points of one space"));
+        }
+    }
+    Ok(())
+}
+
+/// A difference in the pixels' shape has a remedy at hand.
+fn sized(fault: Error) -> Error {
+    match fault {
+        Error::Mismatch { field, left, right, .. } if left.contains("range 0 to 1") && field.contains("preproc") => {
+            let remedy = "--size HEIGHTxWIDTH and --channels 1 or 3 bring all pictures to one form";
+            Error::mismatch(field, left, right, remedy)
+        }
+        other => other,
+    }
+}
+
+/// A test that is about to be made.
+struct Test<'a> {
+    arguments: &'a Arguments,
+    texts: &'a [&'a String],
+    samples: &'a [Sample],
+    seed: u64,
+}
+
+impl Test<'_> {
+    fn points(&self, i: usize) -> &Points {
+        &self.samples[i].points
+    }
+
+    fn permutations(&self) -> Permutations {
+        let Arguments { permutations, precision, .. } = *self.arguments;
+        Permutations { count: permutations, seed: self.seed, precision }
+    }
+
+    /// A kernel as it was asked for, with its median taken from all points.
+    fn resolved(&self, spec: &KernelSpec) -> Result<Kernel> {
+        let points: Vec<&Points> = self.samples.iter().map(|s| &s.points).collect();
+        spec.resolve(self.points(0).dim(), || median_distance(&points))
+    }
+
+    /// The one kernel: that of the flag, or of the embeddings, or else `default`.
+    fn kernel(&self, default: impl FnOnce() -> Result<Kernel>) -> Result<Kernel> {
+        if let [spec] = self.arguments.kernels.as_slice() {
+            return self.resolved(spec);
+        }
+        let mut own = self.samples.iter().zip(self.texts).filter_map(|(s, text)| Some((s.kernel.as_ref()?, text)));
+        let Some((first, text)) = own.next() else { return default() };
+        match own.find(|(kernel, _)| *kernel != first) {
+            None => Ok(first.clone()),
+            Some((other, other_text)) => Err(Error::mismatch(
+                "kernel",
+                format!("{first} ({text})"),
+                format!("{other} ({other_text})"),
+                "name the one to use with --kernel",
+            )),
+        }
+    }
+
+    fn two_samples(&self) -> Result<Finding> {
+        let arguments = self.arguments;
+        let (x, y) = (self.points(0), self.points(1));
+        let total = x.len() + y.len();
+        let method = arguments.method.unwrap_or(match arguments.kernels.len() {
+            2.. => Method::Aggregated,
+            0 if total <= AGGREGATED => Method::Aggregated,
+            _ if total <= PERMUTATION => Method::Permutation,
+            _ => Method::Block,
+        });
+        let permutations = self.permutations();
+        if matches!(method, Method::Aggregated | Method::Permutation) {
+            permutations.check(arguments.alpha, x.len(), y.len(), true)?;
+        }
+        let kernel = || self.kernel(|| self.resolved(&"gaussian:sigma=median".parse()?));
+        let (a, b) = (self.texts[0], self.texts[1]);
+        let verdicts = [format!("{a} and {b} differ"), format!("no difference found between {a} and {b}")];
+        let finding = |outcome, method, value: f64, error: Option<f64>, estimator: &str, kernel: &Kernel| Finding {
+            outcome,
+            verdicts: verdicts.clone(),
+            method,
+            lines: vec![line("mmd2", with_error(value, error)), line("kernel", kernel)],
+            table: String::new(),
+            json: fields(json!({
+                "metric": "mmd2",
+                "value": value,
+                "standard_error": error,
+                "estimator": estimator,
+                "kernel": kernel.to_string(),
+            })),
+        };
+        match method {
+            Method::Aggregated => {
+                let kernels = match arguments.kernels.as_slice() {
+                    [] => inference::collection(x, y)?,
+                    specs => specs.iter().map(|spec| self.resolved(spec)).collect::<Result<_>>()?,
+                };
+                let found = inference::aggregated(&kernels, x, y, &permutations)?;
+                let mut order: Vec<&inference::Component> = found.components.iter().collect();
+                order.sort_by(|a, b| {
+                    let by_p = a.p_value.total_cmp(&b.p_value).then(a.own_p_value.total_cmp(&b.own_p_value));
+                    by_p.then(b.standardised.total_cmp(&a.standardised))
+                });
+                let best = order[0];
+                let mut result = finding(found.outcome, "aggregated", best.mmd2, None, "unbiased", &best.kernel);
+                let rejecting = order.iter().filter(|c| c.p_value <= arguments.alpha).count();
+                result.lines.push(line("kernels", format!("{rejecting} of {} reject", order.len())));
+                result.table = table(&order);
+                let json = found.components.iter().map(|c| {
+                    json!({
+                        "kernel": c.kernel.to_string(),
+                        "mmd2": c.mmd2,
+                        "standardised": c.standardised,
+                        "own_p_value": c.own_p_value,
+                        "p_value": c.p_value,
+                        "reject": c.p_value <= arguments.alpha,
+                    })
+                });
+                result.json.insert("kernels".into(), json.collect());
+                Ok(result)
+            }
+            Method::Permutation => {
+                let estimator = arguments.estimator.unwrap_or_default();
+                let found = inference::two_sample(&kernel()?, x, y, estimator, &permutations)?;
+                let of = &found.estimate;
+                let name = estimator.to_string();
+                Ok(finding(found.outcome, "permutation", of.value, of.standard_error, &name, &of.kernel))
+            }
+            Method::Block => {
+                let size = arguments.block_size.unwrap_or_else(|| inference::block_size(x.len(), y.len()));
+                let kernel = kernel()?;
+                let found = inference::block(&kernel, x, y, size, self.seed, arguments.precision)
+                    .map_err(|fault| fault_of_size(fault))?;
+                let mut result = finding(found.outcome, "block", found.mmd2, found.standard_error, "unbiased", &kernel);
+                let text = format!("{} of {} and {} points", found.blocks, found.block_n, found.block_m);
+                result.lines.push(line("blocks", text));
+                let blocks = json!({ "count": found.blocks, "n": found.block_n, "m": found.block_m });
+                result.json.insert("blocks".into(), blocks);
+                Ok(result)
+            }
+            Method::Linear => {
+                let found = inference::linear(&kernel()?, x, y)?;
+                let of = &found.estimate;
+                Ok(finding(found.outcome, "linear", of.value, of.standard_error, "linear", &of.kernel))
+            }
+        }
+    }
+
+    fn three_samples(&self) -> Result<Finding> {
+        let reference = self.points(0);
+        let kernel = self.kernel(|| Kernel::kid(reference.dim()))?;
+        let marginals = |i: usize| Marginals::new(&kernel, reference, self.points(i), self.arguments.precision);
+        let found = inference::three_sample(&marginals(1)?, &marginals(2)?, inference::DEFAULT_FLOOR)?;
+        let [a, b, c] = [0, 1, 2].map(|i| self.texts[i]);
+        Ok(Finding {
+            outcome: found.outcome,
+            verdicts: [
+                format!("{b} is nearer to {a} than {c}"),
+                format!("{b} is not found to be nearer to {a} than {c}"),
+            ],
+            method: "three-sample",
+            lines: vec![
+                line("difference of mmd2", with_error(found.difference, Some(found.standard_error))),
+                line("kernel", &kernel),
+            ],
+            table: String::new(),
+            json: fields(json!({
+                "metric": "mmd2_difference",
+                "value": found.difference,
+                "standard_error": found.standard_error,
+                "estimator": "unbiased",
+                "kernel": kernel.to_string(),
+                "l": self.points(2).len(),
+            })),
+        })
+    }
+
+    fn memorisation(&self) -> Result<Finding> {
+        let permutations = self.permutations();
+        permutations.check(self.arguments.alpha, self.points(1).len(), self.points(2).len(), false)?;
+        let found = inference::memorisation(self.points(0), self.points(1), self.points(2), &permutations)?;
+        let [samples, train, _] = [0, 1, 2].map(|i| self.texts[i]);
+        let mut rows = vec![["sample", "training point", "distance", "to held-out", "closeness"].map(String::from)];
+        rows.extend(found.suspects.iter().take(SUSPECTS).map(|s| {
+            let numbers = [s.distance, s.held_out_distance, s.closeness].map(|x| format!("{x:.4}"));
+            let [distance, held_out, closeness] = numbers;
+            [s.sample.to_string(), s.train.to_string(), distance, held_out, closeness]
+        }));
+        let rows: Vec<Vec<String>> = rows.into_iter().map(|row| row.to_vec()).collect();
+        Ok(Finding {
+            outcome: found.outcome,
+            verdicts: [
+                format!("{samples} holds copies of {train}"),
+                format!("{samples} is not found to hold copies of {train}"),
+            ],
+            method: "memorisation",
+            lines: vec![
+                line(
+                    "closeness at training points",
+                    format!("{:.4}, {:.4} expected", found.outcome.statistic, found.expected),
+                ),
+                line(
+                    "copies",
+                    format!("{} of {}", with_error(found.copies, Some(found.copies_standard_error)), found.n),
+                ),
+            ],
+            table: output::aligned(&rows),
+            json: fields(json!({
+                "metric": "closeness_share",
+                "value": found.outcome.statistic,
+                "standard_error": null,
+                "expected": found.expected,
+                "copies": found.copies,
+                "copies_standard_error": found.copies_standard_error,
+                "suspects": found.suspects,
+                "l": found.held_out,
+            })),
+        })
+    }
+}
+
+/// Suspects that are printed; the JSON has up to 100.
+const SUSPECTS: usize = 10;
+
+/// Kernels that are printed; the JSON has all.
+const KERNELS: usize = 6;
+
+fn fault_of_size(fault: Error) -> Error {
+    match fault {
+        Error::Value { name, value, allowed } if name == "block size" => Error::value("--block-size", value, allowed),
+        other => other,
+    }
+}
+
+fn line(name: &str, value: impl ToString) -> [String; 2] {
+    [name.into(), value.to_string()]
+}
+
+/// The kernels that show most.
+fn table(components: &[&inference::Component]) -> String {
+    let mut rows = vec![["kernel", "mmd2", "in deviations", "own p", "corrected p"].map(String::from).to_vec()];
+    rows.extend(components.iter().take(KERNELS).map(|c| {
+        let [z, own, corrected] = [c.standardised, c.own_p_value, c.p_value].map(short);
+        vec![c.kernel.to_string(), with_error(c.mmd2, None), z, own, corrected]
+    }));
+    output::aligned(&rows)
+}
+
+/// Prints what was found. False when the claim does not hold.
+fn report(finding: &Finding, test: &Test, question: Question, global: &Global, seconds: f64) -> Result<bool> {
+    let Arguments { alpha, claim, precision, .. } = *test.arguments;
+    let Outcome { statistic, p_value, null } = finding.outcome;
+    let rejects = finding.outcome.rejects(alpha);
+    let permutations = match null {
+        Null::Permutations(count) => Some(count),
+        Null::Normal => None,
+    };
+    let comparison = if rejects { "<=" } else { ">" };
+    let verdict = &finding.verdicts[usize::from(!rejects)];
+    let mut text = format!("{verdict}: p = {} {comparison} {alpha}\n", short(p_value));
+    let counts: Vec<String> = test.samples.iter().map(|s| s.points.len().to_string()).collect();
+    let law = permutations.map_or("normal law".into(), |count| format!("{count} permutations"));
+    let mut lines = finding.lines.clone();
+    lines.push(line("method", format!("{}, {law}", finding.method)));
+    lines.push(line("statistic", short(statistic)));
+    lines.push(line("points", counts.join(", ")));
+    lines.push(line("features", &test.samples[0].features.name));
+    lines.push(line("seed", test.seed));
+    text.push_str(&output::aligned(&lines.into_iter().map(|l| l.to_vec()).collect::<Vec<_>>()));
+    if !finding.table.is_empty() {
+        text.push('\n');
+        text.push_str(&finding.table);
+    }
+    let side = |i: usize| test.samples[i].provenance(&test.texts[i]);
+    let mut object = finding.json.clone();
+    object.extend(fields(json!({
+        "statistic": statistic,
+        "p_value": p_value,
+        "permutations": permutations,
+        "reject": rejects,
+        "alpha": alpha,
+        "method": finding.method,
+        "n": test.points(0).len(),
+        "m": test.points(1).len(),
+        "features": test.samples[0].features,
+        "protocol": {
+            "precision": precision,
+            "samples": (0..test.samples.len()).map(side).collect::<Vec<_>>(),
+        },
+        "seconds": seconds,
+    })));
+    let (rejected, kept) = question.claims();
+    let holds = claim.is_none_or(|claim| claim == if rejects { rejected } else { kept });
+    if let Some(claim) = claim {
+        object.insert("assertions".into(), json!([{ "claim": name(claim), "holds": holds }]));
+    }
+    output::print(global, &text, object)?;
+    if !holds {
+        let claim = claim.map(name).unwrap_or_default();
+        eprintln!("kme: --assert {claim} does not hold: {verdict} (p = {})", short(p_value));
+    } else if !rejects {
+        output::remark(global, "Not found is not shown to be absent: fewer points find less.");
+    }
+    Ok(holds)
+}
+
+/// A number with four digits that count.
+fn short(x: f64) -> String {
+    if x == 0.0 || (1e-4..1e6).contains(&x.abs()) {
+        let digits = (3 - x.abs().max(1e-4).log10().floor() as i32).clamp(0, 7) as usize;
+        let text = format!("{x:.digits$}");
+        return if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text };
+    }
+    format!("{x:.3e}")
+}
