@@ -13,6 +13,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{DType, Tensor, TensorData};
 use rayon::prelude::*;
+use std::mem::MaybeUninit;
 
 /// Numbers that one task treats.
 const CHUNK: usize = 1 << 14;
@@ -73,10 +74,7 @@ impl Clamp for Flex {
             return clamp_by_burn::<Self>(x, bounds);
         }
         let x = x.to_contiguous();
-        let (least, most) = (bounds.least as f32, bounds.most as f32);
-        // What is no number stays none.
-        let held = |x: f32| if x <= least { least } else { x };
-        each(&x, &x, |x, _| if x > most { most } else { held(x) })
+        by_chunks(&x, &x, |room, x, _| hold(room, x, bounds.least as f32, bounds.most as f32))
     }
 
     fn within(x: FlexTensor, y: FlexTensor, bounds: Bounds) -> FlexTensor {
@@ -84,25 +82,42 @@ impl Clamp for Flex {
             return within_by_masks::<Self>(x, y, bounds);
         }
         let (x, y) = (x.to_contiguous(), y.to_contiguous());
-        let (least, most) = (bounds.least as f32, bounds.most as f32);
-        each(&x, &y, |x, y| if x <= least || x >= most { 0.0 } else { y })
+        by_chunks(&x, &y, |room, x, y| keep(room, x, y, bounds.least as f32, bounds.most as f32))
     }
 }
 
-/// A tensor with f(x, y) for each pair of numbers, several chunks at a time.
-fn each(x: &FlexTensor, y: &FlexTensor, f: impl Fn(f32, f32) -> f32 + Sync) -> FlexTensor {
+/// A tensor whose chunks `write` fills from those of x and y: all numbers of the room.
+fn by_chunks(
+    x: &FlexTensor,
+    y: &FlexTensor,
+    write: impl Fn(&mut [MaybeUninit<f32>], &[f32], &[f32]) + Sync,
+) -> FlexTensor {
     let shape = x.layout().shape().to_vec();
     let (x, y) = (slice(x), slice(y));
     let mut result: Vec<f32> = Vec::with_capacity(x.len());
     let room = result.spare_capacity_mut()[..x.len()].par_chunks_mut(CHUNK);
-    room.zip(x.par_chunks(CHUNK)).zip(y.par_chunks(CHUNK)).for_each(|((room, x), y)| {
-        for ((to, &x), &y) in room.iter_mut().zip(x).zip(y) {
-            to.write(f(x, y));
-        }
-    });
-    // SAFETY: the room, x and y have one length, so every number was written.
+    room.zip(x.par_chunks(CHUNK)).zip(y.par_chunks(CHUNK)).for_each(|((room, x), y)| write(room, x, y));
+    // SAFETY: the room, x and y have one length, and every number of the room was written.
     unsafe { result.set_len(x.len()) };
     FlexTensor::from_data(TensorData::new(result, shape))
+}
+
+// The bounds are arguments by value: read through a closure, they would be loaded again after every store, and nothing would
+// be done in vectors.
+
+/// min(max(x, least), most); what is no number stays none.
+fn hold(room: &mut [MaybeUninit<f32>], x: &[f32], least: f32, most: f32) {
+    for (to, &x) in room.iter_mut().zip(x) {
+        let x = if x <= least { least } else { x };
+        to.write(if x > most { most } else { x });
+    }
+}
+
+/// y where least < x < most, else 0.
+fn keep(room: &mut [MaybeUninit<f32>], x: &[f32], y: &[f32], least: f32, most: f32) {
+    for ((to, &x), &y) in room.iter_mut().zip(x).zip(y) {
+        to.write(if (x <= least) | (x >= most) { 0.0 } else { y });
+    }
 }
 
 /// Keeps a cotangent where x is between the bounds: the derivative of both operations.

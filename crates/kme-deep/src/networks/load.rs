@@ -68,7 +68,7 @@ pub(super) fn load(card: &Card, weights: &Weights, path: &Path, place: &Place) -
 }
 
 /// What containers and wrappers of networks put before the names of tensors.
-const WRAPPERS: [&str; 4] = ["state_dict.", "model.", "module.", "net."];
+const WRAPPERS: [&str; 5] = ["state_dict.", "model.", "module.", "net.", "layers."];
 
 /// A tensor's shape and numbers.
 type Tensor = (Vec<usize>, Vec<f32>);

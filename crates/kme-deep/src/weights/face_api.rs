@@ -97,3 +97,62 @@ fn values<'a>(entry: &Entry, data: &'a [u8]) -> std::result::Result<(Vec<f32>, &
     };
     Ok((values, rest))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{parse, read};
+
+    const MANIFEST: &str = r#"[ {"weights": [
+        {"name": "q", "shape": [2, 2], "dtype": "float32", "quantization": {"dtype": "uint8", "scale": 0.5, "min": -1.0}},
+        {"name": "f", "shape": [1], "dtype": "float32"},
+        {"name": "w", "shape": [1], "dtype": "float32", "quantization": {"dtype": "uint16", "scale": 2.0, "min": 1.0}}
+    ], "paths": ["part.bin"]} ]"#;
+
+    fn data() -> Vec<u8> {
+        [vec![0, 1, 2, 255], 0.75_f32.to_le_bytes().to_vec(), 300_u16.to_le_bytes().to_vec()].concat()
+    }
+
+    #[test]
+    fn quantised_numbers_become_what_they_stand_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("manifest.json");
+        std::fs::write(&path, MANIFEST).unwrap();
+        std::fs::write(folder.path().join("part.bin"), data()).unwrap();
+        let found = read(&path).unwrap();
+        assert_eq!(found.tensors["q"], (vec![2, 2], vec![-1.0, -0.5, 0.0, 126.5]));
+        assert_eq!(found.tensors["f"], (vec![1], vec![0.75]));
+        assert_eq!(found.tensors["w"], (vec![1], vec![601.0]));
+        let together = [MANIFEST.as_bytes(), &data()].concat();
+        assert_eq!((found.sha256, found.container), (crate::net::file::sha256(&together), "face-api"));
+    }
+
+    #[test]
+    fn damaged_and_hostile_manifests_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("manifest.json");
+        let part = folder.path().join("part.bin");
+        std::fs::write(&part, data()).unwrap();
+        let fault = |text: &str| parse(text.as_bytes(), &path).unwrap_err().to_string();
+        for elsewhere in ["../part.bin", "/etc/passwd", "a/part.bin", "", "."] {
+            let text = MANIFEST.replace("part.bin", elsewhere);
+            assert!(fault(&text).contains("does not lie beside it"), "{elsewhere}");
+        }
+        for (from, to, expected) in [
+            ("\"shape\": [2, 2]", "\"shape\": [3, 3]", "end within tensor"),
+            ("\"shape\": [2, 2]", "\"shape\": [1]", "all but 3 bytes"),
+            ("\"shape\": [2, 2]", "\"shape\": [4294967296, 4294967296, 4294967296]", "end within tensor q"),
+            ("uint8", "int4", "int4"),
+            ("\"dtype\": \"float32\"}", "\"dtype\": \"complex64\"}", "complex64"),
+            ("\"scale\": 2.0", "\"scale\": 1e300", "inf"),
+            ("} ]", "}", "no manifest"),
+        ] {
+            assert!(MANIFEST.contains(from), "{from}");
+            let message = fault(&MANIFEST.replacen(from, to, 1));
+            assert!(message.contains(expected) && message.contains("manifest.json"), "{to}: {message}");
+        }
+        std::fs::write(&part, &data()[1..]).unwrap();
+        assert!(fault(MANIFEST).contains("end within tensor w"));
+        std::fs::remove_file(&part).unwrap();
+        assert!(fault(MANIFEST).contains("part.bin"));
+    }
+}

@@ -64,3 +64,64 @@ fn numbers(name: &str, view: &TensorView, path: &Path) -> Result<Option<Vec<f32>
         }
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(tensors: &[(&str, Dtype, &[usize], Vec<u8>)]) -> Vec<u8> {
+        let view = |(name, dtype, shape, bytes): &(&str, Dtype, &[usize], Vec<u8>)| {
+            (
+                name.to_string(),
+                TensorView::new(*dtype, shape.to_vec(), bytes).unwrap().data().to_vec(),
+                *dtype,
+                shape.to_vec(),
+            )
+        };
+        let owned: Vec<_> = tensors.iter().map(view).collect();
+        let views = owned
+            .iter()
+            .map(|(name, bytes, dtype, shape)| (name.as_str(), TensorView::new(*dtype, shape.clone(), bytes).unwrap()));
+        safetensors::serialize(views, None).unwrap()
+    }
+
+    #[test]
+    fn every_precision_is_read_and_integers_are_left_out() {
+        let bytes = file(&[
+            (
+                "a",
+                Dtype::F16,
+                &[2],
+                [f16::from_f32(0.5), f16::from_f32(-3.0)].iter().flat_map(|x| x.to_le_bytes()).collect(),
+            ),
+            ("b", Dtype::BF16, &[1], bf16::from_f32(1.5).to_le_bytes().to_vec()),
+            ("c", Dtype::F64, &[1, 1], 0.1_f64.to_le_bytes().to_vec()),
+            ("d", Dtype::F32, &[1], 7.0_f32.to_le_bytes().to_vec()),
+            ("count", Dtype::I64, &[], 9_i64.to_le_bytes().to_vec()),
+        ]);
+        let found = parse(&bytes, Path::new("w")).unwrap();
+        let expected: Tensors = [
+            ("a", vec![2], vec![0.5, -3.0]),
+            ("b", vec![1], vec![1.5]),
+            ("c", vec![1, 1], vec![0.1]),
+            ("d", vec![1], vec![7.0]),
+        ]
+        .into_iter()
+        .map(|(name, shape, values)| (name.to_string(), (shape, values)))
+        .collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn bytes_are_looked_up_in_their_table() {
+        let table: Vec<u8> = [0.25_f32, -1.0, 8.0].iter().flat_map(|x| x.to_le_bytes()).collect();
+        let coded =
+            |codes: Vec<u8>| file(&[("w_q", Dtype::U8, &[2, 2], codes), ("w_table", Dtype::F32, &[3], table.clone())]);
+        let found = parse(&coded(vec![2, 0, 1, 1]), Path::new("w")).unwrap();
+        assert_eq!(found, [("w".to_string(), (vec![2, 2], vec![8.0, 0.25, -1.0, -1.0]))].into());
+        let fault = parse(&coded(vec![2, 0, 3, 1]), Path::new("w")).unwrap_err().to_string();
+        assert!(fault.contains("w_q") && fault.contains("table of 3"), "{fault}");
+        let alone = file(&[("w_q", Dtype::U8, &[1], vec![0])]);
+        assert!(parse(&alone, Path::new("w")).unwrap_err().to_string().contains("w_table"));
+    }
+}
