@@ -119,7 +119,8 @@ impl<'a> Target<'a> {
         let v = v.unwrap_or(&equal);
         points.check_count(v)?;
         let sum: f64 = v.iter().sum();
-        if !((sum - 1.0).abs() < 1e-9) {
+        let is_one = (sum - 1.0).abs() < 1e-9;
+        if !is_one {
             return Err(Error::value("sum of the weights", sum, "1"));
         }
         let within = sums::within_minus(self.kernel, points, Some(v), Some(self.origin), Precision::F64)?;
