@@ -103,7 +103,7 @@ fn bad_input_is_told_clearly() {
         ("embed x.npy --weights negative.csv -o out.kme", &["-1", "≥ 0"]),
         // Values.
         ("eval a a", &["--features", "a holds pictures", "pixels, fashion-classifier"]),
-        ("eval a a --features identity", &["identity", "pixels or a classifier"]),
+        ("eval a a --features identity", &["identity", "pixels, a network or a classifier"]),
         ("eval a a --features nothing", &["nothing", "fashion-classifier"]),
         ("eval x.npy y.npy --features pixels", &["--features = pixels", "identity", "x.npy"]),
         ("eval a a --features fashion-classifier --size 8x8", &["--size", "1x28x28"]),
