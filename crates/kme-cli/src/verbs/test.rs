@@ -1,13 +1,18 @@
 //! `kme test`
 
+mod manual;
+mod report;
+
 use crate::arguments::Global;
 use crate::output::{self, fields, with_error};
 use crate::sources::{Sample, SourceFlags, Sources};
 use clap::{Args, ValueEnum};
 use kme::discrepancy::{Estimator, median_distance};
-use kme::inference::{self, Marginals, Null, Outcome, Permutations};
+use kme::inference::{self, Marginals, Outcome, Permutations};
 use kme::sums::Precision;
 use kme::{Error, Kernel, KernelSpec, Points, Result};
+use manual::MANUAL;
+use report::{report, short};
 use serde_json::{Map, Value, json};
 use std::time::Instant;
 
@@ -67,55 +72,6 @@ pub struct Arguments {
     #[command(flatten)]
     flags: SourceFlags,
 }
-
-const MANUAL: &str = "\
-Examples:
-  kme test x.npy y.npy
-  kme test fashion-mnist:test samples/ --features fashion-classifier --assert same
-  kme test x.npy y.npy --kernel gaussian:sigma=median --permutations 9999 --json
-  kme test x.npy y.npy --method aggregated --kernel energy --kernel gaussian:sigma=1
-  kme test huge-x.npy huge-y.npy --method block --block-size 500
-  kme test data.kme new-model.kme old-model.kme --assert nearer
-  kme test fashion fashion-mnist:train fashion-mnist:test --memorisation --assert not-copied
-
-Methods for two samples:
-  aggregated   unbiased MMD^2 of many kernels with the same permutations, corrected for their number:
-               finds differences at any scale. Without --kernel eight Gaussians and eight Laplacians
-               whose widths go from half the 1 % quantile of the distances of all points to twice
-               the 95 % quantile. Says which kernels reject. The default without --kernel, up to
-               8000 points together, since it does not ask for a scale.
-  permutation  MMD^2 of one kernel (default: that of an embedding among the sources, otherwise
-               gaussian:sigma=median). The default with one --kernel, and up to 40000 points
-               together.
-  block        mean of the MMD^2 of blocks of points, which is nearly normal: time grows with the
-               number of points alone. The default above 40000 points.
-  linear       the same with pairs in the place of blocks: sees least, takes least.
-  The first two are exact: a true hypothesis is rejected with a probability of at most ALPHA, for
-  any kernel, distribution and number of points. p = (b + 1)/(N + 1), where b of N permutations
-  of all points give at least the observed value; it is never 0.
-
-Three samples:
-  The relative test of Bounliphone et al. with the variance of the difference MMD^2(A,B) -
-  MMD^2(A,C), normal for many points. Default kernel: that of the kernel inception distance,
-  poly:degree=3,gamma=1/d,coef=1, or of an embedding among the sources.
-
-Memorisation:
-  Labels of training and held-out points are permuted, which is exact. Each sample counts the more
-  the closer its nearest point is, compared with the next four. The number of copies is estimated,
-  and the most suspicious samples are named (places from 0). Training and held-out points must
-  come from one distribution: a split by time or source is found as well.
-
-Findings for --assert:
-  two samples    differ (the hypothesis is rejected), same (it is not)
-  three samples  nearer (B is nearer to A than C: rejected), not-nearer
-  memorisation   copied (rejected), not-copied
-  A test can show a difference but never its absence: same, not-nearer and not-copied hold
-  whenever nothing is found, also because there are too few points to find it.
-
-JSON:
-  One object with metric, value, standard_error, statistic, p_value, permutations (null for a
-  normal law), reject, alpha, method, kernel or kernels, n, m, features, protocol, seed, version
-  and seconds. For memorisation also expected, copies, copies_standard_error and suspects.";
 
 fn precision(text: &str) -> Result<Precision> {
     match text {
@@ -514,72 +470,4 @@ fn table(components: &[&inference::Component]) -> String {
         vec![c.kernel.to_string(), with_error(c.mmd2, None), z, own, corrected]
     }));
     output::aligned(&rows)
-}
-
-/// Prints what was found. False when the claim does not hold.
-fn report(finding: &Finding, test: &Test, question: Question, global: &Global, seconds: f64) -> Result<bool> {
-    let Arguments { alpha, claim, precision, .. } = *test.arguments;
-    let Outcome { statistic, p_value, null } = finding.outcome;
-    let rejects = finding.outcome.rejects(alpha);
-    let permutations = match null {
-        Null::Permutations(count) => Some(count),
-        Null::Normal => None,
-    };
-    let comparison = if rejects { "<=" } else { ">" };
-    let verdict = &finding.verdicts[usize::from(!rejects)];
-    let mut text = format!("{verdict}: p = {} {comparison} {alpha}\n", short(p_value));
-    let counts: Vec<String> = test.samples.iter().map(|s| s.points.len().to_string()).collect();
-    let law = permutations.map_or("normal law".into(), |count| format!("{count} permutations"));
-    let mut lines = finding.lines.clone();
-    lines.push(line("method", format!("{}, {law}", finding.method)));
-    lines.push(line("statistic", short(statistic)));
-    lines.push(line("points", counts.join(", ")));
-    lines.push(line("features", &test.samples[0].features.name));
-    lines.push(line("seed", test.seed));
-    text.push_str(&output::aligned(&lines.into_iter().map(|l| l.to_vec()).collect::<Vec<_>>()));
-    if !finding.table.is_empty() {
-        text.push('\n');
-        text.push_str(&finding.table);
-    }
-    let side = |i: usize| test.samples[i].provenance(&test.texts[i]);
-    let mut object = finding.json.clone();
-    object.extend(fields(json!({
-        "statistic": statistic,
-        "p_value": p_value,
-        "permutations": permutations,
-        "reject": rejects,
-        "alpha": alpha,
-        "method": finding.method,
-        "n": test.points(0).len(),
-        "m": test.points(1).len(),
-        "features": test.samples[0].features,
-        "protocol": {
-            "precision": precision,
-            "samples": (0..test.samples.len()).map(side).collect::<Vec<_>>(),
-        },
-        "seconds": seconds,
-    })));
-    let (rejected, kept) = question.claims();
-    let holds = claim.is_none_or(|claim| claim == if rejects { rejected } else { kept });
-    if let Some(claim) = claim {
-        object.insert("assertions".into(), json!([{ "claim": name(claim), "holds": holds }]));
-    }
-    output::print(global, &text, object)?;
-    if !holds {
-        let claim = claim.map(name).unwrap_or_default();
-        eprintln!("kme: --assert {claim} does not hold: {verdict} (p = {})", short(p_value));
-    } else if !rejects {
-        output::remark(global, "Not found is not shown to be absent: fewer points find less.");
-    }
-    Ok(holds)
-}
-
-/// A number with four digits that count.
-fn short(x: f64) -> String {
-    if x == 0.0 || (1e-4..1e6).contains(&x.abs()) {
-        let digits = (3 - x.abs().max(1e-4).log10().floor() as i32).clamp(0, 7) as usize;
-        let text = format!("{x:.digits$}");
-        return if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text };
-    }
-    format!("{x:.3e}")
 }

@@ -69,7 +69,8 @@ const FEWEST: usize = 10;
 /// ln 10⁴, its closeness to the nearest one. The statistic is Σ c³ over samples whose nearest point is a training
 /// point, over Σ c³; points at the same distance share. The cube lets few copies speak louder than the many ordinary
 /// samples, whose c is small, the more so in high dimension; no scale of distances has to be chosen. It is a sum over
-/// pooled points, so that permutations are cheap.
+/// pooled points, so that permutations are cheap. It is made for copies: where all samples are a little nearer to the
+/// training points and a few are exact copies of anything, it hears these few.
 ///
 /// The number of copies is estimated among the samples that are closer to their nearest point than 95 % of those whose
 /// nearest point is held out: #(nearest is for training) − (n_train/n_held_out)·#(nearest is held out).

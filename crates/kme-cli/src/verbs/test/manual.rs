@@ -1,0 +1,50 @@
+//! What `kme test --help` says below the flags.
+
+pub(super) const MANUAL: &str = "\
+Examples:
+  kme test x.npy y.npy
+  kme test fashion-mnist:test samples/ --features fashion-classifier --assert same
+  kme test x.npy y.npy --kernel gaussian:sigma=median --permutations 9999 --json
+  kme test x.npy y.npy --method aggregated --kernel energy --kernel gaussian:sigma=1
+  kme test huge-x.npy huge-y.npy --method block --block-size 500
+  kme test data.kme new-model.kme old-model.kme --assert nearer
+  kme test fashion fashion-mnist:train fashion-mnist:test --memorisation --assert not-copied
+
+Methods for two samples:
+  aggregated   unbiased MMD^2 of many kernels with the same permutations, corrected for their number:
+               finds differences at any scale. Without --kernel eight Gaussians and eight Laplacians
+               whose widths go from half the 1 % quantile of the distances of all points to twice
+               the 95 % quantile. Says which kernels reject. The default without --kernel, up to
+               8000 points together, since it does not ask for a scale.
+  permutation  MMD^2 of one kernel (default: that of an embedding among the sources, otherwise
+               gaussian:sigma=median). The default with one --kernel, and up to 40000 points
+               together.
+  block        mean of the MMD^2 of blocks of points, which is nearly normal: time grows with the
+               number of points alone. The default above 40000 points.
+  linear       the same with pairs in the place of blocks: sees least, takes least.
+  The first two are exact: a true hypothesis is rejected with a probability of at most ALPHA, for
+  any kernel, distribution and number of points. p = (b + 1)/(N + 1), where b of N permutations
+  of all points give at least the observed value; it is never 0.
+
+Three samples:
+  The relative test of Bounliphone et al. with the variance of the difference MMD^2(A,B) -
+  MMD^2(A,C), normal for many points. Default kernel: that of the kernel inception distance,
+  poly:degree=3,gamma=1/d,coef=1, or of an embedding among the sources.
+
+Memorisation:
+  Labels of training and held-out points are permuted, which is exact. Each sample counts the more
+  the closer its nearest point is, compared with the next four. The number of copies is estimated,
+  and the most suspicious samples are named (places from 0). Training and held-out points must
+  come from one distribution: a split by time or source is found as well.
+
+Findings for --assert:
+  two samples    differ (the hypothesis is rejected), same (it is not)
+  three samples  nearer (B is nearer to A than C: rejected), not-nearer
+  memorisation   copied (rejected), not-copied
+  A test can show a difference but never its absence: same, not-nearer and not-copied hold
+  whenever nothing is found, also because there are too few points to find it.
+
+JSON:
+  One object with metric, value, standard_error, statistic, p_value, permutations (null for a
+  normal law), reject, alpha, method, kernel or kernels, n, m, features, protocol, seed, version
+  and seconds. For memorisation also expected, copies, copies_standard_error and suspects.";
