@@ -7,6 +7,7 @@ use crate::output;
 use clap::Args;
 use kme::embedding::{AnyEmbedding, Expression, FeatureIdentity, Kind, MeanEmbedding};
 use kme::evaluate::Statistics;
+use kme::sums::Precision;
 use kme::{Embedding, Error, Kernel, Points, Result};
 use kme_deep::cache::FeatureCache;
 use kme_deep::data::{Form, Skipped, Source};
@@ -88,6 +89,15 @@ fn colour(text: &str) -> Result<Colour> {
     Colour::from_channels(channels)
 }
 
+/// The arithmetic that `--precision` names.
+pub fn precision(text: &str) -> Result<Precision> {
+    match text {
+        "f64" => Ok(Precision::F64),
+        "f32" => Ok(Precision::F32),
+        _ => Err(Error::value("precision", text, "f64 or f32")),
+    }
+}
+
 /// A source whose kind is known.
 pub struct Opened {
     pub text: String,
@@ -135,6 +145,28 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// Whether the sample called `name` can be compared with `other`.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] when feature maps or dimensions differ.
+    pub fn check_same_space(&self, name: &str, other: &Self, other_name: &str) -> Result<()> {
+        let fault = match self.features.check_same(&other.features) {
+            Ok(()) => return check_same_dim((self.points.dim(), name), (other.points.dim(), other_name)),
+            Err(fault) => fault,
+        };
+        // A difference in the pixels' shape has a remedy at hand.
+        let fault = match fault {
+            Error::Mismatch { field, left, right, .. }
+                if left.contains("range 0 to 1") && field.contains("preproc") =>
+            {
+                let remedy = "--size HEIGHTxWIDTH and --channels 1 or 3 bring all pictures to one form";
+                Error::mismatch(field, left, right, remedy)
+            }
+            other => other,
+        };
+        Err(output::naming(fault, name, other_name))
+    }
+
     /// What a result records of where the sample named `text` comes from.
     pub fn provenance(&self, text: &str) -> Value {
         json!({
@@ -143,6 +175,20 @@ impl Sample {
             "fingerprint": self.fingerprint,
             "skipped": self.skipped,
         })
+    }
+}
+
+/// Whether points of two sources have one dimension; each with its name.
+///
+/// # Errors
+/// [`Error::Mismatch`] when they have not.
+pub fn check_same_dim((d, name): (usize, &str), (other, other_name): (usize, &str)) -> Result<()> {
+    match d == other {
+        true => Ok(()),
+        false => {
+            let (left, right) = (format!("{d} ({name})"), format!("{other} ({other_name})"));
+            Err(Error::mismatch("dimension d of the points", left, right, "compare points of one space"))
+        }
     }
 }
 

@@ -5,34 +5,76 @@
 //! computed again from x − y. So an open ball leaves out exactly the points on its sphere.
 
 use crate::points::{Data, Points};
-use crate::sums::{Distances, for_each_distance, mean};
+use crate::sums::{Distances, Precision, Real, for_each_distance, mean};
 use crate::{Error, Result};
+use rayon::prelude::*;
 
 /// Distances whose squares differ by less than this part of ‖x‖² + ‖y‖² are compared exactly.
 const DOUBTFUL: f64 = 1e-12;
 
-/// A point and the squared distance to it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Neighbour {
-    pub index: usize,
-    /// ‖x − y‖², from the differences of the coordinates.
-    pub squared_distance: f64,
+/// For each of n points its k nearest neighbours among others, nearest first: shapes (n, k), row after row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Nearest {
+    /// How many neighbours each point has.
+    pub k: usize,
+    /// Places of the neighbours.
+    pub indices: Vec<usize>,
+    /// Their Euclidean distances.
+    pub distances: Vec<f64>,
 }
 
-/// The nearest yⱼ of each xᵢ, the first of those that are equally near; shape (n).
+impl Nearest {
+    /// The neighbours of point `i`: place and distance, nearest first.
+    pub fn of(&self, i: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
+        let range = i * self.k..(i + 1) * self.k;
+        self.indices[range.clone()].iter().copied().zip(self.distances[range].iter().copied())
+    }
+}
+
+/// The k nearest of each xᵢ among y, by Euclidean distance; of equal distances the lower place comes first.
 ///
-/// *Shapes*: x (n, d), y (m, d).
+/// Candidates are found by tiles in the given precision, as r² = ‖x‖² + ‖y‖² − 2⟨x,y⟩; distances and the order of what is
+/// returned are then taken from the differences x − y in double precision. Of points that are equally near within the rounding
+/// error of the tiles, those beyond the k + 4 first are not looked at. Time is O(nmd), memory O(nk) beside the points.
+///
+/// *Shapes*: x (n, d), y (m, d), 1 ≤ k ≤ m.
 ///
 /// # Errors
-/// When dimensions differ.
-pub fn nearest(x: &Points, y: &Points) -> Result<Vec<Neighbour>> {
+/// When dimensions differ, k is out of range, or a squared distance overflows.
+pub fn nearest(x: &Points, y: &Points, k: usize, precision: Precision) -> Result<Nearest> {
+    /// Candidates beyond k, among which exact distances decide.
+    const SPARE: usize = 4;
     x.check_same_dim(y)?;
-    let mut found = vec![Ranked::new(1); x.len()];
-    for_each_distance(
+    if !(1..=y.len()).contains(&k) {
+        return Err(Error::value("number of neighbours", k, format!("1 to {}, the number of points", y.len())));
+    }
+    let wide = (k + SPARE).min(y.len());
+    let candidates = match precision {
+        Precision::F64 => search::<f64>(x, y, wide),
+        Precision::F32 => search::<f32>(x, y, wide),
+    };
+    let refined = |(i, candidates): (usize, Ranked)| {
+        let exact = candidates.0.into_iter().map(|(_, j)| (squared_distance(x, i, y, j), j));
+        let mut exact: Vec<(f64, usize)> = exact.collect();
+        exact.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        exact.truncate(k);
+        exact
+    };
+    let found: Vec<Vec<(f64, usize)>> = candidates.into_par_iter().enumerate().map(refined).collect();
+    let distances: Vec<f64> = found.iter().flatten().map(|(squared, _)| squared.sqrt()).collect();
+    if let Some(r) = distances.iter().find(|r| !r.is_finite()) {
+        return Err(Error::value("distance of two points", r, "a finite number; rescale the points"));
+    }
+    Ok(Nearest { k, indices: found.iter().flatten().map(|(_, j)| *j).collect(), distances })
+}
+
+fn search<T: Real>(x: &Points, y: &Points, k: usize) -> Vec<Ranked> {
+    let mut found = vec![Ranked::new(k); x.len()];
+    for_each_distance::<T, _>(
         x,
         Some(y),
         &mean(y),
-        |rows, _| vec![Ranked::new(1); rows],
+        |rows, _| vec![Ranked::new(k); rows],
         |nearest, tile| {
             let width = tile.columns.len();
             for (row, nearest) in tile.squared.chunks_exact(width).zip(&mut nearest[tile.rows_in_task]) {
@@ -41,16 +83,17 @@ pub fn nearest(x: &Points, y: &Points) -> Result<Vec<Neighbour>> {
         },
         |rows, _, part: Vec<Ranked>| merge(&mut found[rows], &part),
     );
-    Ok(found.iter().enumerate().map(|(i, ranked)| neighbour(x, i, y, ranked.0[0].1)).collect())
+    found
 }
 
-/// The k-th nearest other point of each point of one sample; shape (n). Copies of a point are others.
+/// The squared distance of each point of one sample to its k-th nearest other point, from the differences of their coordinates;
+/// shape (n). Copies of a point are others.
 ///
 /// *Shapes*: x (n, d).
 ///
 /// # Errors
 /// When k is 0, or there are no k other points.
-pub fn kth_nearest(x: &Points, k: usize) -> Result<Vec<Neighbour>> {
+pub fn kth_nearest(x: &Points, k: usize) -> Result<Vec<f64>> {
     let n = x.len();
     if k == 0 || k >= n {
         let allowed = format!("1 to {}, since there are {n} points: give more points, or a smaller k", n - 1);
@@ -87,7 +130,7 @@ pub fn kth_nearest(x: &Points, k: usize) -> Result<Vec<Neighbour>> {
             merge(&mut found[columns], &of_columns);
         },
     );
-    Ok(found.iter().enumerate().map(|(i, ranked)| neighbour(x, i, x, ranked.0[k - 1].1)).collect())
+    Ok(found.iter().enumerate().map(|(i, ranked)| squared_distance(x, i, x, ranked.0[k - 1].1)).collect())
 }
 
 /// Which balls around one sample's points hold which points of another.
@@ -160,7 +203,7 @@ pub fn mutual(x: &Points, x_radii: &[f64], y: &Points, y_radii: &[f64]) -> Resul
         Mutual { open_around_x: balls(m, n), closed_around_x: balls(m, n), closed_around_y: balls(n, m) }
     };
     let mut all = empty(x.len(), y.len());
-    let visit = |found: &mut Mutual, tile: Distances| {
+    let visit = |found: &mut Mutual, tile: Distances<f64>| {
         let width = tile.columns.len();
         for (i, row) in tile.squared.chunks_exact(width).enumerate() {
             let (row_index, in_task) = (tile.rows.start + i, tile.rows_in_task.start + i);
@@ -225,9 +268,9 @@ impl Ranked {
     }
 
     /// Takes in points with the indices from `first` on.
-    fn extend(&mut self, squared: &[f64], first: usize) {
+    fn extend<T: Real>(&mut self, squared: &[T], first: usize) {
         for (j, &r) in squared.iter().enumerate() {
-            self.push(r, first + j);
+            self.push(r.widen(), first + j);
         }
     }
 }
@@ -238,10 +281,6 @@ fn merge(all: &mut [Ranked], parts: &[Ranked]) {
             all.push(r, index);
         }
     }
-}
-
-fn neighbour(x: &Points, i: usize, y: &Points, index: usize) -> Neighbour {
-    Neighbour { index, squared_distance: squared_distance(x, i, y, index) }
 }
 
 /// ‖xᵢ − yⱼ‖² from the differences.

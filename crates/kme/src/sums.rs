@@ -34,10 +34,7 @@ pub(crate) use gram::Gram;
 pub(crate) use labels::{Labels, labelled};
 pub(crate) use panel::{Panel, add_product, mean, product};
 use rayon::prelude::*;
-pub(crate) use sides::Sides;
-pub(crate) use simd::{Real, vectorised};
-pub(crate) use sweep::{WAVE, sweep, tasks};
-pub(crate) use tile::{SquaredDistances, Tile};
+pub(crate) use simd::Real;
 
 /// The arithmetic in which kernels are evaluated. Sums are in double precision always.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -317,14 +314,6 @@ pub fn pairs(kernel: &Kernel, x: &Points, y: &Points, pairs: &[(usize, usize)]) 
     let values: Vec<f64> = pairs.par_iter().with_min_len(64).map(value).collect();
     all_finite(kernel, Precision::F64, &values)?;
     Ok(values)
-}
-
-/// ‖xᵢ−yⱼ‖² for single pairs (i, j), from the differences in double precision; not finite where it overflows. The
-/// points must have one dimension, and the pairs must be among them.
-pub(crate) fn squared_distances(x: &Points, y: &Points, pairs: &[(usize, usize)]) -> Vec<f64> {
-    let row = |p: &Points, i: usize| Panel::<f64>::new(p, i..i + 1, None).data;
-    let squares = |(i, j): &(usize, usize)| row(x, *i).iter().zip(row(y, *j)).map(|(x, y)| (x - y).powi(2)).sum();
-    pairs.iter().map(squares).collect()
 }
 
 /// ‖xᵢ−xⱼ‖ for all i < j, in double precision, in no particular order. This is the one function whose memory grows as n².

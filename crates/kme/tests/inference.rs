@@ -288,7 +288,7 @@ fn with_copies(samples: Points, train: &Points, copies: usize, noise: f64, rng: 
         return samples;
     }
     let d = samples.dim();
-    let mut usual = kme::inference::nearest(&samples, train, 1, Precision::F32).unwrap().distances;
+    let mut usual = kme::neighbours::nearest(&samples, train, 1, Precision::F32).unwrap().distances;
     usual.sort_by(f64::total_cmp);
     let scale = noise * usual[usual.len() / 2] / (d as f64).sqrt();
     let mut numbers = samples.into_data().into_f64();

@@ -175,7 +175,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         }
     }
     let (real, fake) = (sources.read(0, None)?, sources.read(1, None)?);
-    real.features.check_same(&fake.features).map_err(|fault| output::naming(fault, texts[0], texts[1]))?;
+    real.check_same_space(texts[0], &fake, texts[1])?;
     for (sample, text) in [(&real, texts[0]), (&fake, texts[1])] {
         if sample.points.len() < 2 {
             return Err(Error::value(format!("number of points of {text}"), 1, "at least 2, as each is left out once"));

@@ -5,7 +5,7 @@ mod report;
 
 use crate::arguments::Global;
 use crate::output::{self, fields, with_error};
-use crate::sources::{Sample, SourceFlags, Sources};
+use crate::sources::{self, Sample, SourceFlags, Sources};
 use clap::{Args, ValueEnum};
 use kme::discrepancy::{Estimator, median_distance};
 use kme::inference::{self, Marginals, Outcome, Permutations};
@@ -63,7 +63,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N")]
     block_size: Option<usize>,
     /// Arithmetic of kernels and distances: f64, or f32 for speed; sums are f64 in both
-    #[arg(long, value_name = "PRECISION", value_parser = precision, default_value = "f64")]
+    #[arg(long, value_name = "PRECISION", value_parser = sources::precision, default_value = "f64")]
     precision: Precision,
     /// Fail with exit code 1 unless the test finds this
     #[arg(long = "assert", value_name = "FINDING", value_enum)]
@@ -71,14 +71,6 @@ pub struct Arguments {
     // Last, since its heading holds for what follows.
     #[command(flatten)]
     flags: SourceFlags,
-}
-
-fn precision(text: &str) -> Result<Precision> {
-    match text {
-        "f64" => Ok(Precision::F64),
-        "f32" => Ok(Precision::F32),
-        _ => Err(Error::value("precision", text, "f64 or f32")),
-    }
 }
 
 /// How two samples are compared.
@@ -220,26 +212,9 @@ fn check_samples(texts: &[&String], samples: &[Sample]) -> Result<()> {
                            gives the distance of weighted samples";
             return Err(Error::value("weights", text, allowed));
         }
-        let first = &samples[0];
-        first.features.check_same(&sample.features).map_err(|fault| output::naming(sized(fault), texts[0], text))?;
-        let (d, other) = (first.points.dim(), sample.points.dim());
-        if d != other {
-            let (left, right) = (format!("{d} ({})", texts[0]), format!("{other} ({text})"));
-            return Err(Error::mismatch("dimension d of the points", left, right, "test points of one space"));
-        }
+        samples[0].check_same_space(texts[0], sample, text)?;
     }
     Ok(())
-}
-
-/// A difference in the pixels' shape has a remedy at hand.
-fn sized(fault: Error) -> Error {
-    match fault {
-        Error::Mismatch { field, left, right, .. } if left.contains("range 0 to 1") && field.contains("preproc") => {
-            let remedy = "--size HEIGHTxWIDTH and --channels 1 or 3 bring all pictures to one form";
-            Error::mismatch(field, left, right, remedy)
-        }
-        other => other,
-    }
 }
 
 /// A test that is about to be made.

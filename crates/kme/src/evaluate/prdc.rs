@@ -64,7 +64,7 @@ impl<'a> Manifold<'a> {
     /// # Errors
     /// When there are no more than k points, or k is 0.
     pub fn new(points: &'a Points, k: usize) -> Result<Self> {
-        let squared_radii = kth_nearest(points, k)?.iter().map(|neighbour| neighbour.squared_distance).collect();
+        let squared_radii = kth_nearest(points, k)?;
         Ok(Self { points, squared_radii, k })
     }
 

@@ -1,7 +1,7 @@
 //! The memorisation test: are samples nearer to the training points than to held-out ones?
 
-use super::nearest::{Nearest, nearest};
 use super::{Outcome, Permutations};
+use crate::neighbours::{Nearest, nearest};
 use crate::points::Points;
 use crate::{Error, Result};
 

@@ -21,7 +21,6 @@ mod aggregated;
 mod block;
 mod linear;
 mod memorisation;
-mod nearest;
 mod permuted;
 #[cfg(test)]
 mod tests;
@@ -32,7 +31,6 @@ pub use aggregated::{Aggregated, Component, aggregated, collection};
 pub use block::{Block, block, block_size};
 pub use linear::{Linear, linear};
 pub use memorisation::{Memorisation, Suspect, memorisation};
-pub use nearest::{Nearest, nearest};
 pub use permuted::Permutations;
 pub use three_sample::{DEFAULT_FLOOR, Marginals, ThreeSample, three_sample};
 pub use two_sample::{TwoSample, two_sample};

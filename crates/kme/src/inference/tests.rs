@@ -4,6 +4,7 @@ use super::permuted::mmd2_of_labellings;
 use super::*;
 use crate::discrepancy::{Estimator, mmd2};
 use crate::kernel::{Kernel, Pair};
+use crate::neighbours::nearest;
 use crate::points::{Data, Points};
 use crate::rng::{Rng, stream};
 use crate::sums::Precision;

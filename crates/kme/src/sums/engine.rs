@@ -181,35 +181,35 @@ pub(super) fn distances(x: &Points) -> Vec<f64> {
 }
 
 /// Squared distances of a tile, with where it lies and the squared norms they were computed from.
-pub(crate) struct Distances<'a> {
+pub(crate) struct Distances<'a, T> {
     pub rows: Range<usize>,
     pub columns: Range<usize>,
     pub rows_in_task: Range<usize>,
     pub columns_in_task: Range<usize>,
     /// ‖xᵢ−yⱼ‖², shape (rows, columns); with an error of a few ε·(‖xᵢ−c‖² + ‖yⱼ−c‖²).
-    pub squared: &'a [f64],
+    pub squared: &'a [T],
     /// ‖xᵢ−c‖² for the centre c
-    pub xx: &'a [f64],
+    pub xx: &'a [T],
     /// ‖yⱼ−c‖²
-    pub yy: &'a [f64],
+    pub yy: &'a [T],
 }
 
 /// Calls `visit` with all squared distances, tile by tile, and `add` with what came of each task, in their order; of
 /// one sample (`y` none) only tiles on and above the diagonal.
 ///
 /// The state of a task starts as `start(rows, columns)` of the numbers of its points.
-pub(crate) fn for_each_distance<R: Send>(
+pub(crate) fn for_each_distance<T: Real, R: Send>(
     x: &Points,
     y: Option<&Points>,
     centre: &[f64],
     start: impl Fn(usize, usize) -> R + Sync,
-    visit: impl Fn(&mut R, Distances) + Sync,
+    visit: impl Fn(&mut R, Distances<T>) + Sync,
     mut add: impl FnMut(Range<usize>, Range<usize>, R),
 ) {
     let triangle = y.is_none();
     let y = y.unwrap_or(x);
     let (n, m) = (x.len(), y.len());
-    let sides = Sides::<f64>::new(x, y, Some(centre.to_vec()));
+    let sides = Sides::<T>::new(x, y, Some(centre.to_vec()));
     let work = |task: &Task| {
         let mut state = start(task.rows(n).len(), task.columns(m).len());
         sides.for_each_tile(task, |place, Tile { dots, xx, yy }, _, _| {

@@ -13,7 +13,7 @@ use std::ops::Range;
 const WHOLE_SIDE: usize = 128 << 20;
 
 /// The points whose inner products are the tiles.
-pub(crate) struct Sides<'a, T> {
+pub(super) struct Sides<'a, T> {
     x: &'a Points,
     y: &'a Points,
     centre: Option<Vec<f64>>,
@@ -24,7 +24,7 @@ pub(crate) struct Sides<'a, T> {
 }
 
 /// Where a tile lies.
-pub(crate) struct Place {
+pub(super) struct Place {
     pub rows: Range<usize>,
     pub columns: Range<usize>,
     pub rows_in_task: Range<usize>,
@@ -33,7 +33,7 @@ pub(crate) struct Place {
 
 impl<'a, T: Real> Sides<'a, T> {
     /// Rows `x` and columns `y`, both moved by −centre.
-    pub(crate) fn new(x: &'a Points, y: &'a Points, centre: Option<Vec<f64>>) -> Self {
+    pub(super) fn new(x: &'a Points, y: &'a Points, centre: Option<Vec<f64>>) -> Self {
         Self::limited(x, y, centre, WHOLE_SIDE)
     }
 
@@ -55,7 +55,7 @@ impl<'a, T: Real> Sides<'a, T> {
     }
 
     /// Calls `f` with every tile of the task: where it is, its inner products, and the panels of its rows and columns.
-    pub(crate) fn for_each_tile(&self, task: &Task, mut f: impl FnMut(Place, Tile<'_, T>, &Panel<T>, &ColumnPanel<T>)) {
+    pub(super) fn for_each_tile(&self, task: &Task, mut f: impl FnMut(Place, Tile<'_, T>, &Panel<T>, &ColumnPanel<T>)) {
         let (n, m) = (self.x.len(), self.y.len());
         let (task_rows, task_columns) = (task.rows(n), task.columns(m));
         let from = self.centre.as_deref();

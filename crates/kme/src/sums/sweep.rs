@@ -9,14 +9,14 @@ use rayon::prelude::*;
 use std::ops::Range;
 
 /// Rows and columns of a tile: a tile and its two panels stay in the second-level cache.
-pub(crate) const BLOCK: usize = 256;
+pub(super) const BLOCK: usize = 256;
 
 /// Tasks of one wave, unless their results are large.
-pub(crate) const WAVE: usize = 256;
+pub(super) const WAVE: usize = 256;
 
 /// The tiles between some blocks of rows and some blocks of columns.
 #[derive(Clone)]
-pub(crate) struct Task {
+pub(super) struct Task {
     pub row_blocks: Range<usize>,
     pub column_blocks: Range<usize>,
     /// Whether tiles below the diagonal are left out.
@@ -25,29 +25,29 @@ pub(crate) struct Task {
 
 impl Task {
     /// The rows of this task out of `n`.
-    pub(crate) fn rows(&self, n: usize) -> Range<usize> {
+    pub(super) fn rows(&self, n: usize) -> Range<usize> {
         self.row_blocks.start * BLOCK..(self.row_blocks.end * BLOCK).min(n)
     }
 
     /// The columns of this task out of `m`.
-    pub(crate) fn columns(&self, m: usize) -> Range<usize> {
+    pub(super) fn columns(&self, m: usize) -> Range<usize> {
         self.column_blocks.start * BLOCK..(self.column_blocks.end * BLOCK).min(m)
     }
 
     /// The blocks of rows that have a tile in the block `column` of columns.
-    pub(crate) fn row_blocks_at(&self, column: usize) -> Range<usize> {
+    pub(super) fn row_blocks_at(&self, column: usize) -> Range<usize> {
         let end = if self.triangle { self.row_blocks.end.min(column + 1) } else { self.row_blocks.end };
         self.row_blocks.start..end
     }
 
     /// Whether this is the first task of its rows.
-    pub(crate) fn is_first(&self) -> bool {
+    pub(super) fn is_first(&self) -> bool {
         self.column_blocks.start == if self.triangle { self.row_blocks.start } else { 0 }
     }
 }
 
 /// The points of block `index` out of `n`.
-pub(crate) fn block(index: usize, n: usize) -> Range<usize> {
+pub(super) fn block(index: usize, n: usize) -> Range<usize> {
     index * BLOCK..((index + 1) * BLOCK).min(n)
 }
 
@@ -56,7 +56,7 @@ pub(crate) fn block(index: usize, n: usize) -> Range<usize> {
 ///
 /// A panel of columns is converted once for all rows of a task and the other way round, so tasks are as large as leaves
 /// about 64 of them.
-pub(crate) fn tasks(n: usize, m: usize, triangle: bool, tallest: usize) -> Vec<Task> {
+pub(super) fn tasks(n: usize, m: usize, triangle: bool, tallest: usize) -> Vec<Task> {
     let (rows, columns) = (n.div_ceil(BLOCK), m.div_ceil(BLOCK));
     let height = (rows / 8).clamp(1, tallest);
     let span = (rows.div_ceil(height) * columns).div_ceil(64).clamp(1, 16);
@@ -73,7 +73,7 @@ pub(crate) fn tasks(n: usize, m: usize, triangle: bool, tallest: usize) -> Vec<T
 
 /// Runs `work` on every task on the threads of the current pool, `wave` at a time, and gives the results to `add` in
 /// order.
-pub(crate) fn sweep<K: Sync, R: Send>(
+pub(super) fn sweep<K: Sync, R: Send>(
     tasks: &[K],
     wave: usize,
     work: impl Fn(&K) -> R + Sync,

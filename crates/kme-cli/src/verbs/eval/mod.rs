@@ -10,7 +10,7 @@ pub use metrics::Metric;
 
 use crate::arguments::Global;
 use crate::claim::Claim;
-use crate::sources::{SourceFlags, Sources};
+use crate::sources::{self, SourceFlags, Sources};
 use clap::Args;
 use kme::discrepancy::Estimator;
 use kme::evaluate::{Protocol, prdc};
@@ -65,7 +65,7 @@ pub struct Arguments {
     #[arg(long, value_name = "ESTIMATOR")]
     estimator: Option<Estimator>,
     /// Arithmetic of the kernels: f64, or f32 for speed; sums are f64 in both
-    #[arg(long, value_name = "PRECISION", value_parser = precision, default_value = "f64")]
+    #[arg(long, value_name = "PRECISION", value_parser = sources::precision, default_value = "f64")]
     precision: Precision,
     /// Fail with exit code 1 unless this holds at 95 %, such as 'kid<0.01' or 'mmd>0'; may be repeated
     #[arg(long = "assert", value_name = "CLAIM")]
@@ -108,14 +108,6 @@ JSON:
   One object with metric, value, standard_error, estimator, kernel, n, m, features, protocol, seed,
   version and seconds; for several candidates or metrics, an object whose results are such objects. fid has a bias,
   kid by subsets and is have a spread. --compare refuses results whose features, preprocessing, reference or protocol differ.";
-
-fn precision(text: &str) -> Result<Precision> {
-    match text {
-        "f64" => Ok(Precision::F64),
-        "f32" => Ok(Precision::F32),
-        _ => Err(Error::value("precision", text, "f64 or f32")),
-    }
-}
 
 pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let begin = Instant::now();

@@ -3,8 +3,8 @@
 use super::Arguments;
 use super::metrics::{Metric, Score};
 use crate::arguments::Global;
-use crate::output::{self, fields};
-use crate::sources::{Sample, Sources};
+use crate::output::fields;
+use crate::sources::{Sample, Sources, check_same_dim};
 use kme::discrepancy::{self, Estimator, median_distance};
 use kme::evaluate::{self, Fitted, Manifold, Measured, Prdc, Protocol, Statistics, Subsets};
 use kme::points::Data;
@@ -22,7 +22,7 @@ struct Side {
 }
 
 enum Content {
-    Sample(Sample),
+    Sample(Box<Sample>),
     Statistics(Statistics),
 }
 
@@ -108,7 +108,7 @@ fn read(sources: &mut Sources, i: usize) -> Result<Side> {
     let sample = sources.read(i, None)?;
     let mut origin = sample.provenance(&text);
     origin["sha256"] = digest(&sample).into();
-    Ok(Side { text, content: Content::Sample(sample), origin })
+    Ok(Side { text, content: Content::Sample(Box::new(sample)), origin })
 }
 
 /// SHA-256 over shape, numbers and weights of a sample: what a score depends on.
@@ -139,15 +139,10 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn check_same_space(reference: &Side, candidate: &Side) -> Result<()> {
-    if let (Some(a), Some(b)) = (reference.sample(), candidate.sample()) {
-        a.features.check_same(&b.features).map_err(|f| output::naming(sized(f), &reference.text, &candidate.text))?;
+    match (reference.sample(), candidate.sample()) {
+        (Some(a), Some(b)) => a.check_same_space(&reference.text, b, &candidate.text),
+        _ => check_same_dim((reference.dim(), &reference.text), (candidate.dim(), &candidate.text)),
     }
-    let (d, other) = (reference.dim(), candidate.dim());
-    if d != other {
-        let (left, right) = (format!("{d} ({})", reference.text), format!("{other} ({})", candidate.text));
-        return Err(Error::mismatch("dimension d of the points", left, right, "compare points of one space"));
-    }
-    Ok(())
 }
 
 /// The reference, and what is computed of it once for all candidates.
@@ -328,17 +323,6 @@ fn fit(side: &Side) -> Result<Fitted<'_>> {
 
 fn weighted(sample: &Sample) -> discrepancy::Sample<'_> {
     discrepancy::Sample { points: &sample.points, weights: sample.weights.as_deref() }
-}
-
-/// A difference in the pixels' shape has a remedy at hand.
-fn sized(fault: Error) -> Error {
-    match fault {
-        Error::Mismatch { field, left, right, .. } if left.contains("range 0 to 1") && field.contains("preproc") => {
-            let remedy = "--size HEIGHTxWIDTH and --channels 1 or 3 bring all pictures to one form";
-            Error::mismatch(field, left, right, remedy)
-        }
-        other => other,
-    }
 }
 
 /// Says which sample is too small.

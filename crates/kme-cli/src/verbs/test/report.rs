@@ -38,7 +38,7 @@ pub(super) fn report(
         text.push('\n');
         text.push_str(&finding.table);
     }
-    let side = |i: usize| test.samples[i].provenance(&test.texts[i]);
+    let side = |i: usize| test.samples[i].provenance(test.texts[i]);
     let mut object = finding.json.clone();
     object.extend(fields(json!({
         "statistic": statistic,
