@@ -181,12 +181,7 @@ mod tests {
             for source in &sketch.part.sources {
                 assert_eq!(source.len(), card.conventions.len(), "{}", card.name);
             }
-            assert_eq!(
-                card.resize.parse::<crate::image::Protocol>().unwrap().to_string(),
-                card.resize,
-                "{}",
-                card.name
-            );
+            assert!(card.resize.parse::<crate::image::Protocol>().is_ok(), "{}", card.name);
             let digits = |s: &str| s.len() >= 8 && s.bytes().all(|b| b.is_ascii_hexdigit());
             assert!(card.known.iter().all(|known| digits(known.sha256)), "{}", card.name);
         }
