@@ -8,6 +8,7 @@ mod made_up;
 
 use kme_deep::feature::{Extractor, FeatureMap, Positions};
 use kme_deep::image::Images;
+use kme_deep::image::Protocol;
 use kme_deep::networks::card;
 use made_up::{Golden, network, uniform};
 use std::time::Instant;
@@ -36,7 +37,8 @@ fn main() {
         let [c, h, w] = network.net.input();
         let layer = card(&name).expect("a known network").features;
         let map = Extractor::of_network(&network, layer, Positions::Mean).expect("its feature layer");
-        let map = FeatureMap::Network(Box::new(map));
+        // Pictures have the right size, and are not rounded to 8 bits: PyTorch does not round them either.
+        let map = FeatureMap::Network(Box::new(map)).with_resize(Protocol::default());
         let pixels = uniform(&format!("{name} pictures"), PICTURES * c * h * w).map(|u| u as f32).collect();
         let images = Images::new(PICTURES, c, h, w, pixels).expect("pixels in [0, 1]");
         let run = || match map.features(&images).expect("finite features").into_data() {
