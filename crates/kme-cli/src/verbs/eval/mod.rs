@@ -24,9 +24,10 @@ use std::time::Instant;
 ///
 /// kid is the kernel inception distance: the squared maximum mean discrepancy (MMD^2) with the kernel (<x,y>/d + 1)^3 on all
 /// points of both samples, not on subsets of them, and not multiplied by 100. fid is the Frechet inception distance of the
-/// normal laws fitted to the points. is is the inception score of candidates whose points are class logits. prdc is
-/// precision, recall, density and coverage, which can also be named one by one. mmd is MMD^2 with the kernel of your choice:
-/// the square itself, neither its root nor its half. Every value comes with its standard error.
+/// normal laws fitted to the points. is is the inception score, from the class logits of the network that --features names,
+/// or of candidates that are files of logits. prdc is precision, recall, density and coverage, which can also be named one
+/// by one. mmd is MMD^2 with the kernel of your choice: the square itself, neither its root nor its half. Every value comes
+/// with its standard error.
 ///
 /// The default estimator is unbiased: it is right on average, hence negative about half of the time when the two
 /// distributions are the same. Nothing is clipped. FID has a bias that no estimator avoids; its size is told.
@@ -80,6 +81,7 @@ pub struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
+  kme eval real/ fake/ other.zip --features inception --metrics kid,fid,is,prdc
   kme eval fashion-mnist:test samples/ --features fashion-classifier
   kme eval test.kme runs/a runs/b runs/c --metrics kid,fid,prdc
   kme eval x.npy y.npy --metrics kid,fid --protocol torch-fidelity
@@ -91,23 +93,26 @@ Examples:
 
 Protocols:
   full            all points of both samples; needs no subsets and scatters least
-  torch-fidelity  kid: 100 subsets of 1000 points drawn as torch-fidelity 0.4 draws them, seed 2020 unless --seed is
-                  given; is: the images in its order. With equal features the numbers are its numbers.
-  clean-fid       kid: as clean-fid 0.1.35 after numpy.random.seed(SEED); small samples shrink the subsets
+  torch-fidelity  kid: 100 subsets of 1000 points drawn as torch-fidelity 0.4 draws them, seed 2020
+                  unless --seed is given; is: the images in its order. With equal features the
+                  numbers are its numbers.
+  clean-fid       kid: as clean-fid 0.1.35 after numpy.random.seed(SEED); small samples shrink the
+                  subsets
   paper           kid: 100 subsets of 1000 points; is: the images in the order given
-  fid, precision and recall are the same in all. What tools print as +- is the standard deviation over subsets or splits,
-  which is told as well; the +- here is a standard error.
+  fid, precision and recall are the same in all. What tools print as +- is the standard deviation
+  over subsets or splits, which is told as well; the +- here is a standard error.
 
 Claims:
   'kid<0.01' holds at 95 % when value + 1.645 standard errors < 0.01, 'kid>0.01' when value - 1.645
   standard errors > 0.01, for every candidate. Where there is no standard error (weights, fewer
-  than 4 points, random features, statistics on both sides) the value alone decides. The bias of fid is not
-  taken off: 'fid<10' is the safe way to ask.
+  than 4 points, random features, statistics on both sides) the value alone decides. The bias of
+  fid is not taken off: 'fid<10' is the safe way to ask.
 
 JSON:
   One object with metric, value, standard_error, estimator, kernel, n, m, features, protocol, seed,
-  version and seconds; for several candidates or metrics, an object whose results are such objects. fid has a bias,
-  kid by subsets and is have a spread. --compare refuses results whose features, preprocessing, reference or protocol differ.";
+  version and seconds; for several candidates or metrics, an object whose results are such objects.
+  fid has a bias, kid by subsets and is have a spread. --compare refuses results whose features,
+  preprocessing, reference or protocol differ.";
 
 pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let begin = Instant::now();
