@@ -78,14 +78,6 @@ fn tensors_are_those_that_torch_itself_loads() {
     }
 }
 
-#[test]
-fn a_common_beginning_of_names_is_noted() {
-    assert_eq!(weights::read(&golden("parallel.pth")).unwrap().prefix(), "module.");
-    assert_eq!(weights::read(&golden("zip.pth")).unwrap().prefix(), "");
-    assert_eq!(weights::read(&golden("script.pt")).unwrap().prefix(), "0.");
-    assert_eq!(weights::read(&golden("tensor.pth")).unwrap().prefix(), "");
-}
-
 /// A zip archive as torch.save writes it, with this pickle and one storage of two numbers.
 fn zip_with(pickle: &[u8]) -> Vec<u8> {
     zip_of(&[("a/data.pkl", pickle), ("a/data/0", &[0; 8])])

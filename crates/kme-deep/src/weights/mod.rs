@@ -26,20 +26,6 @@ pub struct Weights {
     pub container: &'static str,
 }
 
-impl Weights {
-    /// The longest beginning, up to a dot, that all names have in common: empty, or such as `module.` (what
-    /// `torch.nn.DataParallel` puts before names) or `state_dict.` (of a checkpoint).
-    pub fn prefix(&self) -> &str {
-        let mut names = self.tensors.keys();
-        let Some(first) = names.next() else { return "" };
-        let common = |a: &str, b: &str| a.bytes().zip(b.bytes()).take_while(|(x, y)| x == y).count();
-        let length = names.map(|name| common(first, name)).min().unwrap_or(first.len());
-        // A dot is one byte, so the cut is between characters.
-        let dot = first.as_bytes()[..length].iter().rposition(|b| *b == b'.');
-        dot.map_or("", |dot| &first[..=dot])
-    }
-}
-
 /// The tensors in the file at `path`: `.safetensors`; a state dict or checkpoint of `torch.save`, in the zip form of torch
 /// ≥ 1.6 or the form before it; a TorchScript archive; or a manifest of face-api's weights, whose parts lie beside it.
 /// Containers in containers give names with dots: `{"model": {"a": …}}` holds `model.a`.
