@@ -2,7 +2,7 @@
 
 use kme::{Error, Result};
 use plotters::coord::Shift;
-use plotters::coord::combinators::IntoLogRange;
+use plotters::coord::combinators::{BindKeyPoints, IntoLogRange};
 use plotters::prelude::*;
 use std::path::Path;
 
@@ -19,8 +19,8 @@ pub struct Panel {
     pub y: &'static str,
     pub range: (f64, f64),
     pub curves: Vec<Curve>,
-    /// A horizontal line with its meaning, such as a level or the truth.
-    pub line: Option<(f64, &'static str)>,
+    /// Horizontal lines with their meaning, such as a level or the truth.
+    pub lines: Vec<(f64, &'static str)>,
 }
 
 /// Colours that people with any colour vision can tell apart (Okabe and Ito, 2008).
@@ -53,7 +53,9 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 fn draw(area: &Area, panel: &Panel) -> std::result::Result<(), Box<dyn std::error::Error>> {
     let xs: Vec<f64> = panel.curves.iter().flat_map(|c| c.points.iter().map(|p| p.0)).collect();
     let (least, most) = xs.iter().fold((f64::MAX, f64::MIN), |(a, b), &x| (a.min(x), b.max(x)));
-    let x_range = (least / 1.15..most * 1.15).log_scale();
+    // Ticks where there are points, since numbers of points are what one looks up.
+    let ticks: Vec<f64> = panel.curves.first().map_or(vec![], |c| c.points.iter().map(|p| p.0).collect());
+    let x_range = (least / 1.15..most * 1.15).log_scale().with_key_points(ticks);
     let mut chart = ChartBuilder::on(area)
         .caption(panel.title, ("sans-serif", 17))
         .margin(10)
@@ -70,8 +72,8 @@ fn draw(area: &Area, panel: &Panel) -> std::result::Result<(), Box<dyn std::erro
         .light_line_style(TRANSPARENT)
         .bold_line_style(BLACK.mix(0.08))
         .draw()?;
-    if let Some((y, name)) = panel.line {
-        let style = BLACK.mix(0.5).stroke_width(1);
+    for (&(y, name), grey) in panel.lines.iter().zip([0.7, 0.35]) {
+        let style = BLACK.mix(grey).stroke_width(1);
         chart
             .draw_series(LineSeries::new([(least / 1.15, y), (most * 1.15, y)], style))?
             .label(name)

@@ -18,7 +18,14 @@ fn main() -> Result<()> {
     let folder = std::env::args().nth(1).unwrap_or_else(|| "docs/figures".into());
     let folder = Path::new(&folder);
     std::fs::create_dir_all(folder).map_err(|e| Error::file(folder, e))?;
-    power::run(&folder.join("power.svg"))?;
-    metrics::run(&folder.join("fid-kid.svg"))?;
-    spread::run(&folder.join("plus-minus.svg"))
+    let only = std::env::args().nth(2);
+    let is_wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
+    for (name, run) in
+        [("power", power::run as fn(&Path) -> Result<()>), ("metrics", metrics::run), ("spread", spread::run)]
+    {
+        if is_wanted(name) {
+            run(&folder.join(format!("{name}.svg")))?;
+        }
+    }
+    Ok(())
 }

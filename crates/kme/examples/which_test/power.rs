@@ -97,7 +97,7 @@ pub fn run(path: &Path) -> Result<()> {
             y: "share of rejections",
             range: if ratio == 1.0 { (0.0, 0.3) } else { (0.0, 1.02) },
             curves,
-            line: (ratio == 1.0).then_some((LEVEL, "level")),
+            lines: (ratio == 1.0).then_some((LEVEL, "level")).into_iter().collect(),
         });
     }
     figure::write(path, &panels)

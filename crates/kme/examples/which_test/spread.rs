@@ -11,7 +11,7 @@ use std::path::Path;
 
 const D: usize = 64;
 const SIZES: [usize; 4] = [1250, 2500, 5000, 10_000];
-const REPEATS: u64 = 12;
+const REPEATS: u64 = 60;
 
 fn normal(n: usize, mean: f64, seed: u64, which: &str) -> Result<Points> {
     let mut rng = rng::stream(seed, which, n as u64);
@@ -56,7 +56,7 @@ pub fn run(path: &Path) -> Result<()> {
             y: "±",
             range: (0.0, 1.5 * top),
             curves,
-            line: None,
+            lines: Vec::new(),
         }],
     )
 }
