@@ -21,7 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "crates/kme
 from networks import NETWORKS, made_up, uniform  # noqa: E402
 
 PICTURES = 16
-BATCH = 8
+BATCH = 16
 
 # Side of the pictures and the module that gives the features; convolutional ones are averaged over positions.
 FEATURES = {
