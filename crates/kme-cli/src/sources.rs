@@ -5,10 +5,11 @@ use crate::extract::{Extraction, batch_size};
 use crate::gallery::Gallery;
 use crate::output;
 use clap::Args;
+use kme::discrepancy::median_distance;
 use kme::embedding::{AnyEmbedding, Expression, FeatureIdentity, Kind, MeanEmbedding};
 use kme::evaluate::Statistics;
 use kme::sums::Precision;
-use kme::{Embedding, Error, Kernel, Points, Result};
+use kme::{Embedding, Error, Kernel, KernelSpec, Points, Result};
 use kme_deep::cache::FeatureCache;
 use kme_deep::data::{Form, Skipped, Source};
 use kme_deep::feature::FeatureMap;
@@ -176,6 +177,28 @@ impl Sample {
             "skipped": self.skipped,
         })
     }
+}
+
+/// The kernel that samples, each with its name, are compared by: the one that was asked for, else that of the embeddings among
+/// them, else the one of this text. A median is that of all their points.
+///
+/// # Errors
+/// When embeddings have different kernels and none was asked for, or a median cannot be taken.
+pub fn kernel(asked: Option<&KernelSpec>, samples: &[(&str, &Sample)], otherwise: &str) -> Result<Kernel> {
+    let mut own = samples.iter().filter_map(|(name, sample)| Some((sample.kernel.as_ref()?, name)));
+    let spec = match (asked, own.next()) {
+        (Some(spec), _) => spec.clone(),
+        (None, None) => otherwise.parse()?,
+        (None, Some((first, name))) => match own.find(|(kernel, _)| *kernel != first) {
+            None => return Ok(first.clone()),
+            Some((other, other_name)) => {
+                let (left, right) = (format!("{first} ({name})"), format!("{other} ({other_name})"));
+                return Err(Error::mismatch("kernel", left, right, "name the one to use with --kernel"));
+            }
+        },
+    };
+    let points: Vec<&Points> = samples.iter().map(|(_, sample)| &sample.points).collect();
+    spec.resolve(points[0].dim(), || median_distance(&points))
 }
 
 /// Whether points of two sources have one dimension; each with its name.

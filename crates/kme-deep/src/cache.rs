@@ -4,7 +4,7 @@
 //! machine's arithmetic. A file is named by the SHA-256 of all of these ([`Key`]), so that it never has to be brought up to
 //! date. It is a safetensors file whose metadata say what it holds; a damaged one is never believed.
 
-use crate::data::{Skipped, user_cache_folder};
+use crate::data::{Skipped, hex, user_cache_folder};
 use kme::embedding::FeatureIdentity;
 use kme::points::Data;
 use kme::{Error, Points, Result, io};
@@ -63,7 +63,7 @@ impl Key {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }
-        Self(hash.finalize().iter().map(|b| format!("{b:02x}")).collect())
+        Self(hex(&hash.finalize()))
     }
 }
 
@@ -169,7 +169,7 @@ impl FeatureCache {
         for block in numbers.chunks(BLOCK) {
             hash.update(little_endian(block));
         }
-        label.sha256 = hex(hash);
+        label.sha256 = hex(&hash.finalize());
         io::write_atomically(self.path(key), |out| {
             let shape = vec![entry.points.len(), entry.points.dim()];
             let info = TensorInfo { dtype: Dtype::F32, shape, data_offsets: (0, 4 * numbers.len()) };
@@ -253,10 +253,6 @@ fn little_endian(numbers: &[f32]) -> Vec<u8> {
     numbers.iter().flat_map(|x| x.to_le_bytes()).collect()
 }
 
-fn hex(hash: Sha256) -> String {
-    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
-}
-
 /// Reads a file and checks that it is what was written for `key`. Only its numbers are held in memory.
 fn read(path: &Path, key: &Key) -> Result<Entry> {
     let damaged = |what: &str| Error::file(path, format!("is no whole file of features: {what}"));
@@ -293,7 +289,7 @@ fn read(path: &Path, key: &Key) -> Result<Entry> {
         hash.update(&*bytes);
         numbers.extend(bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)));
     }
-    if hex(hash) != sha256 {
+    if hex(&hash.finalize()) != sha256 {
         return Err(damaged("its checksum is wrong"));
     }
     let points = Points::new(n, d, Data::F32(numbers)).map_err(|e| Error::file(path, e))?;

@@ -3,12 +3,12 @@
 use crate::arguments::Global;
 use crate::gallery::Gallery;
 use crate::output::{self, fields};
-use crate::sources::{Sample, SourceFlags, Sources};
+use crate::sources::{self, Sample, SourceFlags, Sources};
 use clap::Args;
-use kme::discrepancy::{self, LeftOut, left_out, median_distance};
+use kme::discrepancy::{self, LeftOut, left_out};
 use kme::io::write_atomically;
 use kme::sums::Precision;
-use kme::{Error, Kernel, KernelSpec, Result};
+use kme::{Error, KernelSpec, Result};
 use kme_deep::image::{Grid, Part, sheet};
 use serde_json::{Value, json};
 use std::fmt;
@@ -181,7 +181,8 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
             return Err(Error::value(format!("number of points of {text}"), 1, "at least 2, as each is left out once"));
         }
     }
-    let kernel = kernel(arguments, &real, &fake)?;
+    let pair = [(texts[0].as_str(), &real), (texts[1].as_str(), &fake)];
+    let kernel = sources::kernel(arguments.kernel.as_ref(), &pair, "gaussian:sigma=median")?;
     let (x, y) = (weighted(&real), weighted(&fake));
     let (of_real, of_fake) = left_out(&kernel, x, y, Precision::F64)?;
     let fakes = Side::new("fake", &fake, of_fake, arguments.by);
@@ -226,20 +227,6 @@ fn check_usage(arguments: &Arguments) -> Result<()> {
         output::check_place(path)?;
     }
     Ok(())
-}
-
-fn kernel(arguments: &Arguments, real: &Sample, fake: &Sample) -> Result<Kernel> {
-    let spec: KernelSpec = match (&arguments.kernel, real.kernel.as_ref(), fake.kernel.as_ref()) {
-        (Some(spec), ..) => spec.clone(),
-        (None, Some(a), Some(b)) if a != b => {
-            let side = |kernel: &Kernel, text: &str| format!("{kernel} ({text})");
-            let (left, right) = (side(a, &arguments.reference), side(b, &arguments.candidate));
-            return Err(Error::mismatch("kernel", left, right, "name the one to use with --kernel"));
-        }
-        (None, Some(kernel), _) | (None, None, Some(kernel)) => return Ok(kernel.clone()),
-        (None, None, None) => "gaussian:sigma=median".parse()?,
-    };
-    spec.resolve(real.points.dim(), || median_distance(&[&real.points, &fake.points]))
 }
 
 /// The whole table.

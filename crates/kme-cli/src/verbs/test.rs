@@ -241,22 +241,10 @@ impl Test<'_> {
         spec.resolve(self.points(0).dim(), || median_distance(&points))
     }
 
-    /// The one kernel: that of the flag, or of the embeddings, or else `default`.
-    fn kernel(&self, default: impl FnOnce() -> Result<Kernel>) -> Result<Kernel> {
-        if let [spec] = self.arguments.kernels.as_slice() {
-            return self.resolved(spec);
-        }
-        let mut own = self.samples.iter().zip(self.texts).filter_map(|(s, text)| Some((s.kernel.as_ref()?, text)));
-        let Some((first, text)) = own.next() else { return default() };
-        match own.find(|(kernel, _)| *kernel != first) {
-            None => Ok(first.clone()),
-            Some((other, other_text)) => Err(Error::mismatch(
-                "kernel",
-                format!("{first} ({text})"),
-                format!("{other} ({other_text})"),
-                "name the one to use with --kernel",
-            )),
-        }
+    /// The one kernel: that of the flag, or of the embeddings, or else the one of this text.
+    fn kernel(&self, otherwise: &str) -> Result<Kernel> {
+        let named: Vec<(&str, &Sample)> = self.texts.iter().map(|t| t.as_str()).zip(self.samples).collect();
+        sources::kernel(self.arguments.kernels.first(), &named, otherwise)
     }
 
     fn two_samples(&self) -> Result<Finding> {
@@ -273,7 +261,7 @@ impl Test<'_> {
         if matches!(method, Method::Aggregated | Method::Permutation) {
             permutations.check(arguments.alpha, x.len(), y.len(), true)?;
         }
-        let kernel = || self.kernel(|| self.resolved(&"gaussian:sigma=median".parse()?));
+        let kernel = || self.kernel("gaussian:sigma=median");
         let (a, b) = (self.texts[0], self.texts[1]);
         let verdicts = [format!("{a} and {b} differ"), format!("no difference found between {a} and {b}")];
         let finding = |outcome, method, value: f64, error: Option<f64>, estimator: &str, kernel: &Kernel| Finding {
@@ -349,7 +337,8 @@ impl Test<'_> {
 
     fn three_samples(&self) -> Result<Finding> {
         let reference = self.points(0);
-        let kernel = self.kernel(|| Kernel::kid(reference.dim()))?;
+        // That of KID.
+        let kernel = self.kernel("poly:degree=3,gamma=1/d,coef=1")?;
         let marginals = |i: usize| Marginals::new(&kernel, reference, self.points(i), self.arguments.precision);
         let found = inference::three_sample(&marginals(1)?, &marginals(2)?, inference::DEFAULT_FLOOR)?;
         let [a, b, c] = [0, 1, 2].map(|i| self.texts[i]);

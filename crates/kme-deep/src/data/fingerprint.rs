@@ -31,7 +31,7 @@ pub(super) fn digest(bytes: &[u8]) -> [u8; 32] {
 }
 
 /// Lower-case hexadecimal digits of `bytes`.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 

@@ -21,6 +21,7 @@ mod source;
 
 pub use batches::{Batch, Batches, Form, Skipped};
 pub use dataset::Dataset;
+pub use fingerprint::hex;
 pub use names::{Info, Split, info, list};
 pub use places::{Places, user_cache_folder, user_data_folder};
 pub use source::Source;

@@ -1,6 +1,7 @@
 //! Network files: one safetensors file holds the weights and, in its metadata, everything needed to rebuild the network.
 
 use super::{Layer, Net, Place, layer::Shape, param::Spec};
+use crate::data::hex;
 use kme::{Error, Result};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -77,7 +78,7 @@ impl<C: Serialize + DeserializeOwned> ModelFile<C> {
 
 /// The lower-case hexadecimal SHA-256 of bytes.
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+    hex(&Sha256::digest(bytes))
 }
 
 /// Named tensors with their shapes.

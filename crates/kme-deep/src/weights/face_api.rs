@@ -1,6 +1,7 @@
 //! The weights of face-api (TensorFlow.js): a manifest in JSON, and files of numbers beside it.
 
 use super::Weights;
+use crate::data::hex;
 use crate::net::file::Tensors;
 use kme::{Error, Result};
 use serde::Deserialize;
@@ -68,7 +69,7 @@ pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Weights> {
             return Err(Error::file(path, format!("accounts for all but {} bytes of {names}", rest.len())));
         }
     }
-    let sha256 = digest.finalize().iter().map(|b| format!("{b:02x}")).collect();
+    let sha256 = hex(&digest.finalize());
     Ok(Weights { tensors, sha256, container: "face-api" })
 }
 

@@ -4,11 +4,12 @@ use super::Arguments;
 use super::metrics::{Metric, Score};
 use crate::arguments::Global;
 use crate::output::fields;
-use crate::sources::{Sample, Sources, check_same_dim};
-use kme::discrepancy::{self, Estimator, median_distance};
+use crate::sources::{self, Sample, Sources, check_same_dim};
+use kme::discrepancy::{self, Estimator};
 use kme::evaluate::{self, Fitted, Manifold, Measured, Prdc, Protocol, Statistics, Subsets};
 use kme::points::Data;
 use kme::{Error, Kernel, Points, Result};
+use kme_deep::data::hex;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::time::Instant;
@@ -134,10 +135,6 @@ fn digest(sample: &Sample) -> String {
     hex(&hash.finalize())
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
-
 fn check_same_space(reference: &Side, candidate: &Side) -> Result<()> {
     match (reference.sample(), candidate.sample()) {
         (Some(a), Some(b)) => a.check_same_space(&reference.text, b, &candidate.text),
@@ -165,16 +162,12 @@ impl<'a> Judge<'a> {
         metrics: &[Metric],
         global: &Global,
     ) -> Result<Self> {
-        let needs_kernel = metrics.contains(&Metric::Mmd);
-        let all: Vec<&Side> = std::iter::once(reference).chain(candidates).collect();
-        let own = kernel_of_embeddings(&all, arguments, needs_kernel)?;
-        let kernel = match (needs_kernel, &arguments.kernel, own) {
-            (false, ..) => None,
-            (true, None, Some(kernel)) => Some(kernel),
-            (true, asked, _) => {
-                let points: Vec<_> = all.iter().filter_map(|side| Some(&side.sample()?.points)).collect();
-                let spec = asked.clone().map_or_else(|| "gaussian:sigma=median".parse(), Ok)?;
-                Some(spec.resolve(reference.dim(), || median_distance(&points))?)
+        let kernel = match metrics.contains(&Metric::Mmd) {
+            false => None,
+            true => {
+                let sides = std::iter::once(reference).chain(candidates);
+                let named: Vec<_> = sides.filter_map(|side| Some((side.text.as_str(), side.sample()?))).collect();
+                Some(sources::kernel(arguments.kernel.as_ref(), &named, "gaussian:sigma=median")?)
             }
         };
         let at = |fault| naming(fault, reference, reference);
@@ -338,22 +331,4 @@ fn naming(fault: Error, reference: &Side, candidate: &Side) -> Error {
     };
     let name = if name == "number of images" { name } else { "number of points".into() };
     Error::value(format!("{name} of {}", of.text), value, allowed)
-}
-
-/// The kernel that the embeddings among the sources have, when it is needed.
-fn kernel_of_embeddings(sides: &[&Side], arguments: &Arguments, needed: bool) -> Result<Option<Kernel>> {
-    if arguments.kernel.is_some() {
-        return Ok(None);
-    }
-    let mut kernels = sides.iter().filter_map(|side| Some((side.sample()?.kernel.as_ref()?, &side.text)));
-    let Some((first, text)) = kernels.next() else { return Ok(None) };
-    match kernels.find(|(kernel, _)| *kernel != first) {
-        Some((other, other_text)) if needed => Err(Error::mismatch(
-            "kernel",
-            format!("{first} ({text})"),
-            format!("{other} ({other_text})"),
-            "name the one to use with --kernel",
-        )),
-        _ => Ok(Some(first.clone())),
-    }
 }
