@@ -295,3 +295,24 @@ fn layers_do_not_see_the_extras() {
     assert_eq!(place::numbers(whole), place::numbers(same));
     assert!(!net.truncated(0).unwrap().is_spectral());
 }
+
+/// Power iterations and gradients have the same bits for any number of threads, long vectors included.
+#[test]
+fn threads_do_not_change_the_bits() {
+    let place = Place::cpu();
+    for (inputs, outputs) in [(40_000, 24), (2304, 512)] {
+        let layer = Linear { inputs, outputs, bias: false };
+        let run = || {
+            let net = Net::new(vec![layer.clone().into()], [inputs, 1, 1], Init::He, 1, &place).unwrap();
+            let net = net.with_spectral(true, 3).unwrap();
+            let tracked = net.tracked();
+            let w = tracked.effective().params()[0].value.clone();
+            let gradients = tracked.gradients((w.clone() * w.clone().detach().sin()).slice(0..1000).sum().backward());
+            let tensors = gradients.into_iter().chain([w.inner(), net.params()[2].value.clone()]);
+            tensors.flat_map(|t| place::numbers(t).into_iter().map(f64::to_bits)).collect::<Vec<_>>()
+        };
+        let with = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(run);
+        let (one, three) = (with(1), with(3));
+        assert!(one == three, "{inputs} by {outputs}");
+    }
+}

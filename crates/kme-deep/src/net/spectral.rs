@@ -156,3 +156,25 @@ fn unit(x: Tensor<2>) -> Tensor<2> {
     let norm = x.clone().transpose().matmul(x.clone()).sqrt().clamp_min(LEAST);
     x / norm
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::net::layer::{Conv, Relu};
+    use crate::net::{Init, Mode, ModelFile, Net, Place, place};
+
+    /// A network file has no room for the parametrisation: it holds the network that it gives.
+    #[test]
+    fn a_file_holds_the_effective_weights() {
+        let (place, folder) = (Place::cpu(), tempfile::tempdir().unwrap());
+        let layers = vec![Conv::new(1, 3, 3).into(), Relu {}.into(), Conv::new(3, 2, 2).into()];
+        let net = Net::new(layers, [1, 5, 5], Init::He, 2, &place).unwrap().with_spectral(true, 4).unwrap();
+        let path = folder.path().join("critic.safetensors");
+        ModelFile::write(&path, &net, String::from("card")).unwrap();
+        let (read, card, _) = ModelFile::<String>::parse(&std::fs::read(&path).unwrap(), &path, &place).unwrap();
+        assert!(!read.is_spectral() && card == "card");
+        let x = place.tensor((0..25).map(|i| i as f32 / 25.0).collect(), [1, 1, 5, 5]);
+        let output = |net: &Net| place::numbers(net.forward(x.clone(), Mode::Evaluate).unwrap());
+        assert_eq!(output(&read), output(&net.effective()));
+        assert_ne!(output(&read), output(&net));
+    }
+}
