@@ -1,4 +1,5 @@
-//! Generators and critics of the papers: published numbers of parameters, sizes, what is refused, and how weights start.
+//! Generators and critics of the papers: published numbers of parameters, sizes, what is refused, and how weights
+//! start.
 
 use kme_deep::net::architecture::autoencoder;
 use kme_deep::net::{CriticNet, GeneratorNet, Init, Layer, Mode, Net, Place, place};
@@ -29,7 +30,8 @@ fn critic_size(json: &str, input: [usize; 3], top: usize) -> usize {
     net.size()
 }
 
-/// The published or derived numbers: FACTS of Arbel et al., Li et al. and dos Santos et al.; Bińkowski et al. stand beside the code.
+/// Of the networks of Arbel et al., Li et al. and dos Santos et al.; those of Bińkowski et al. stand beside the code.
+/// beside the code.
 #[test]
 fn published_numbers_of_parameters() {
     assert_eq!(generator_size(r#"{"kind": "sngan", "width": 64}"#, 128, [3, 32, 32]), 5_361_667);
@@ -40,7 +42,8 @@ fn published_numbers_of_parameters() {
     assert_eq!(critic_size(r#"{"kind": "dcgan", "width": 16}"#, [3, 32, 32], 16), 278_448);
 }
 
-/// The others against sums over their printed layers: (inputs·k² + 1)·outputs for each convolution, 2·channels for batch norm.
+/// The others against sums over their printed layers: (inputs·k² + 1)·outputs for each convolution, 2·channels for
+/// batch norm.
 #[test]
 fn numbers_of_parameters_by_hand() {
     let conv = |inputs: usize, outputs: usize, kernel: usize| (inputs * kernel * kernel + 1) * outputs;
@@ -56,7 +59,8 @@ fn numbers_of_parameters_by_hand() {
     // The toy critic: four layers of 64 units.
     let toy = r#"{"kind": "mlp", "hidden": [64, 64, 64, 64]}"#;
     assert_eq!(critic_size(toy, [2, 1, 1], 16), 3 * 64 + 3 * 65 * 64 + 65 * 16);
-    // g-resnet5: dense to 16·64 maps of 5×5, four blocks, 5×5 to the picture; two batch norms in each block and one at the end.
+    // g-resnet5: dense to 16·64 maps of 5×5, four blocks, 5×5 to the picture; two batch norms in each block and one
+    // at the end.
     let maps = [1024, 512, 256, 128, 64];
     let dense = 129 * 1024 * 25;
     let blocks =
@@ -242,8 +246,9 @@ fn weights_start_by_their_laws() {
     assert_eq!(moments(Init::Glorot, 2), (1.0, 0.0, 1.0));
 }
 
-/// The numbers that the shipped presets start from, bit for bit: drawn one after another from the stream of the parameter's name, those
-/// beyond two deviations skipped where the normal is truncated. A change here changes what every preset trains.
+/// The numbers that the shipped presets start from, bit for bit: drawn one after another from the stream of the
+/// parameter's name, those beyond two deviations skipped where the normal is truncated. A change here changes what
+/// every preset trains.
 #[test]
 fn the_shipped_presets_start_where_they_did() {
     let generator = kme_deep::net::dcgan_generator(28, 1, 32, 64).unwrap();

@@ -247,7 +247,8 @@ fn inception_block() {
     check("inception block", layers, [3, 13, 11], Mode::Train);
 }
 
-/// The pullback of several taps is the gradient of the sum of their inner products, and so is automatic differentiation.
+/// The pullback of several taps is the gradient of the sum of their inner products, and so is automatic
+/// differentiation.
 #[test]
 fn taps_have_one_common_pullback() {
     let place = Place::cpu_f64();
@@ -351,7 +352,8 @@ fn random_features_are_their_kernel_on_average() {
         }
         for (k, sum) in sums.iter().enumerate() {
             let (mean, expected) = (sum / draws as f64, exact(distance2(k / n, k % n)));
-            // One draw errs by at most √(2(1 + 0.5²)/features) in the root mean square, the mean by that over √draws; four of these.
+            // One draw errs by at most √(2(1 + 0.5²)/features) in the root mean square, the mean by that over √draws;
+            // four of these.
             assert!(
                 (mean - expected).abs() < 4.0 * (2.5 / (features as f64 * draws as f64)).sqrt(),
                 "{mean} {expected}"

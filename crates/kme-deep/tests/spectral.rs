@@ -1,4 +1,5 @@
-//! Spectral parametrisation: the estimate against singular values, gradients against central differences in double precision.
+//! Spectral parametrisation: the estimate against singular values, gradients against central differences in double
+//! precision.
 
 use burn::tensor::Tensor;
 use kme::rng;
@@ -130,8 +131,9 @@ fn the_estimate_is_the_singular_value_and_the_effective_one_is_the_scale() {
     }
 }
 
-/// The slow convergence from a random start on a Gaussian matrix of 2304 × 512: σ̂/σ after 1, 2, 5, 10, 20, 40, 60 iterations of the
-/// published code, which takes ‖W̄v‖ with the v that the last iteration used; ours, ‖W̄ᵀu‖ with the u that it gave, is half an iteration on.
+/// The slow convergence from a random start on a Gaussian matrix of 2304 × 512: σ̂/σ after 1, 2, 5, 10, 20, 40, 60
+/// iterations of the published code, which takes ‖W̄v‖ with the v that the last iteration used; ours, ‖W̄ᵀu‖ with the
+/// u that it gave, is half an iteration on.
 #[test]
 fn convergence_from_a_random_start() {
     let (rows, columns, starts) = (512, 2304, 6);

@@ -114,8 +114,8 @@ impl Net {
         net
     }
 
-    /// A copy whose constants (the frequencies and phases of random features) are drawn anew: draw number `index` of `purpose`
-    /// under `seed`. Every other parameter is shared. Call it before [`tracked`](Self::tracked).
+    /// A copy whose constants (the frequencies and phases of random features) are drawn anew: draw number `index` of
+    /// `purpose` under `seed`. Every other parameter is shared. Call it before [`tracked`](Self::tracked).
     pub fn redrawn(&self, seed: u64, purpose: &str, index: u64) -> Self {
         self.map_values(|p| match p.role {
             param::Role::Constant(law) => {
@@ -157,8 +157,8 @@ impl Net {
         net
     }
 
-    /// The gradients of a [`tracked`](Self::tracked) network's trained parameters, in order; zero where the loss does not
-    /// depend on one.
+    /// The gradients of a [`tracked`](Self::tracked) network's trained parameters, in order; zero where the loss does
+    /// not depend on one.
     pub fn gradients(&self, mut gradients: Gradients) -> Vec<Tensor<1>> {
         self.params
             .iter()
@@ -175,7 +175,8 @@ impl Net {
         Ok(self.run(x, mode, false, false)?.0)
     }
 
-    /// The forward pass with all that its pullback needs; `activations` keeps the outputs of linear and convolution layers.
+    /// The forward pass with all that its pullback needs; `activations` keeps the outputs of linear and convolution
+    /// layers.
     ///
     /// # Errors
     /// When the input's shape is not the network's.
@@ -207,8 +208,8 @@ impl Net {
 
     /// Jᵀ · cotangent: the gradient of ⟨cotangent, f(x)⟩ in x, at the input of `pass`.
     ///
-    /// Shapes: cotangent (n, c', h', w') like the output → (n, c, h, w) like the input. The result is an ordinary tensor
-    /// expression in the parameters: differentiating it once gives exact second derivatives.
+    /// Shapes: cotangent (n, c', h', w') like the output → (n, c, h, w) like the input. The result is an ordinary
+    /// tensor expression in the parameters: differentiating it once gives exact second derivatives.
     pub fn pullback(&self, pass: &Pass, cotangent: Tensor<4>) -> Tensor<4> {
         layer::pullback_all(&self.layers, &self.params[..self.own()], &pass.saved, pass.mode, cotangent)
     }

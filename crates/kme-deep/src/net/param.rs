@@ -92,11 +92,12 @@ impl Param {
     }
 }
 
-/// How weights start. Biases and running means start at 0, gains and running variances at 1, constants by their own law.
+/// How weights start. Biases and running means start at 0, gains and running variances at 1, constants by their own
+/// law.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Init {
-    /// DCGAN as in the MMD GAN code: convolutions from a normal of deviation 0.02 truncated at two deviations, transposed
-    /// convolutions from a normal of 0.02, dense layers from a normal of 0.01.
+    /// DCGAN as in the MMD GAN code: convolutions from a normal of deviation 0.02 truncated at two deviations,
+    /// transposed convolutions from a normal of 0.02, dense layers from a normal of 0.01.
     Dcgan,
     /// DCGAN as its authors have it (Radford et al. 2016): every weight from a normal of 0.02, gains from N(1, 0.02²).
     Radford,

@@ -1,29 +1,32 @@
 //! Spectral parametrisation: every convolution and dense layer W = s · W̄ / σ(W̄), σ its largest singular value.
 //!
-//! A network with it carries, for each weight NAME, two parameters more, behind all others: `NAME.scale` (s, one number) and
-//! `NAME.direction` (u, an estimate of the first left singular vector). σ is estimated by uᵀ W̄ v, v = W̄ᵀu / ‖W̄ᵀu‖, with u and v
-//! constants of differentiation, where W̄ is seen as the matrix (outputs) × (inputs · kernel sides). The layers know nothing of
-//! this: [`Net::effective`] gives an ordinary network whose weights are that expression, so that forward passes, pullbacks
-//! and penalties of it reach W̄ and s. Only [`Net::power_iterate`] moves u.
+//! A network with it carries, for each weight NAME, two parameters more, behind all others: `NAME.scale` (s, one
+//! number) and `NAME.direction` (u, an estimate of the first left singular vector). σ is estimated by uᵀ W̄ v, v =
+//! W̄ᵀu / ‖W̄ᵀu‖, with u and v constants of differentiation, where W̄ is seen as the matrix (outputs) × (inputs ·
+//! kernel sides). The layers know nothing of this: [`Net::effective`] gives an ordinary network whose weights are
+//! that expression, so that forward passes, pullbacks and penalties of it reach W̄ and s. Only [`Net::power_iterate`]
+//! moves u.
 //!
-//! References: Miyato, Kataoka, Koyama, Yoshida, "Spectral normalization for generative adversarial networks", ICLR 2018 (s = 1);
-//! Arbel, Sutherland, Bińkowski, Gretton, "On gradient regularizers for MMD GANs", NeurIPS 2018, §3 (s learned).
+//! References: Miyato, Kataoka, Koyama, Yoshida, "Spectral normalization for generative adversarial networks", ICLR
+//! 2018 (s = 1); Arbel, Sutherland, Bińkowski, Gretton, "On gradient regularizers for MMD GANs", NeurIPS 2018, §3 (s
+//! learned).
 
 use super::param::{Init, Kind, Param, Role, Spec};
 use super::{Net, layer};
 use burn::tensor::Tensor;
 use kme::{Error, Result};
 
-/// Power iterations before the first estimate is used. Convergence from a random start is slow: a Gaussian matrix of 2304
-/// by 512 is at 0.93 of σ after 5, at 0.998 after 60.
+/// Power iterations before the first estimate is used. Convergence from a random start is slow: a Gaussian matrix of
+/// 2304 by 512 is at 0.93 of σ after 5, at 0.998 after 60.
 const WARM_UP: usize = 60;
 
 /// Below this a norm counts as zero.
 const LEAST: f64 = 1e-12;
 
 impl Net {
-    /// The same network in spectral parametrisation: its weights become W̄, s starts at 1, u is warmed up from a truncated normal
-    /// drawn from `seed`. `learned` says whether s is trained; otherwise this is spectral normalisation.
+    /// The same network in spectral parametrisation: its weights become W̄, s starts at 1, u is warmed up from a
+    /// truncated normal drawn from `seed`. `learned` says whether s is trained; otherwise this is spectral
+    /// normalisation.
     ///
     /// # Errors
     /// When the network has it already, has no convolution or dense layer, or has a transposed convolution, for which
@@ -70,7 +73,8 @@ impl Net {
 
     /// The ordinary network of the weights s · W̄ / σ(W̄); the network itself, if it is one.
     ///
-    /// Of a [`tracked`](Self::tracked) network the weights are expressions of W̄ and s, through which gradients reach them.
+    /// Of a [`tracked`](Self::tracked) network the weights are expressions of W̄ and s, through which gradients reach
+    /// them.
     pub fn effective(&self) -> Self {
         if !self.is_spectral() {
             return self.clone();
@@ -90,8 +94,8 @@ impl Net {
         net
     }
 
-    /// Moves u of every weight by `count` power iterations u ← W̄v / ‖W̄v‖, v = W̄ᵀu / ‖W̄ᵀu‖. Training calls it with 1 before the
-    /// critic sees real samples; nothing else should. Does nothing without spectral parametrisation.
+    /// Moves u of every weight by `count` power iterations u ← W̄v / ‖W̄v‖, v = W̄ᵀu / ‖W̄ᵀu‖. Training calls it with
+    /// 1 before the critic sees real samples; nothing else should. Does nothing without spectral parametrisation.
     pub fn power_iterate(&mut self, count: usize) {
         let own = self.own();
         let (weights, extras) = self.params.split_at_mut(own);

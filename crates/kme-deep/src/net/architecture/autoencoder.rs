@@ -8,7 +8,8 @@ use kme::{Error, Result};
 
 /// Pictures (c, h, w) → codes in (0, 1), the last of `units`; dense with a sigmoid after each layer.
 ///
-/// GMMN+AE has units (1024, 32) on 784 pixels: Li, Swersky, Zemel, ICML 2015. Starts by [`Init::Glorot`](crate::net::Init::Glorot).
+/// GMMN+AE has units (1024, 32) on 784 pixels: Li, Swersky, Zemel, ICML 2015. Starts by
+/// [`Init::Glorot`](crate::net::Init::Glorot).
 ///
 /// # Errors
 /// When `units` is empty or a size is 0 or too large.
@@ -32,9 +33,11 @@ pub fn decoder(units: &[usize], output: Shape) -> Result<Vec<Layer>> {
     Ok(layers)
 }
 
-/// Critic features (n, top, 1, 1) → pictures, to weigh how much of a picture the features keep: a DCGAN generator of 4×4 filters.
+/// Critic features (n, top, 1, 1) → pictures, to weigh how much of a picture the features keep: a DCGAN generator of
+/// 4×4 filters.
 ///
-/// Reference: Li, Chang, Cheng, Yang, Póczos, "MMD GAN", NeurIPS 2017. Starts by [`Init::Radford`](crate::net::Init::Radford).
+/// Reference: Li, Chang, Cheng, Yang, Póczos, "MMD GAN", NeurIPS 2017. Starts by
+/// [`Init::Radford`](crate::net::Init::Radford).
 ///
 /// # Errors
 /// When a size is 0 or too large, or pictures are not square, of 16 pixels or more.

@@ -35,8 +35,8 @@ pub(super) fn normalised_relu(channels: usize, batch_norm: bool) -> Vec<Layer> {
     norm.into_iter().chain([Relu {}.into()]).collect()
 }
 
-/// A transposed convolution of stride 2 from side `from` to side `to`, which is about twice as large: kernel 5 with padding 2 gives
-/// 2·from − 1 or 2·from, kernel 4 with padding 1 gives 2·from or 2·from + 1.
+/// A transposed convolution of stride 2 from side `from` to side `to`, which is about twice as large: kernel 5 with
+/// padding 2 gives 2·from − 1 or 2·from, kernel 4 with padding 1 gives 2·from or 2·from + 1.
 pub(super) fn doubling(kernel: usize, maps: [usize; 2], from: usize, to: usize, bias: bool) -> Layer {
     let padding = kernel.div_ceil(2) - 1;
     let output_padding = to + 2 * padding + 2 - 2 * from - kernel;
@@ -44,8 +44,8 @@ pub(super) fn doubling(kernel: usize, maps: [usize; 2], from: usize, to: usize, 
     TransposedConv { inputs, outputs, kernel, stride: 2, padding, output_padding, bias }.into()
 }
 
-/// A residual block that doubles the sides: batch norm, ReLU, nearest, 3×3, batch norm, ReLU, 3×3, beside a shortcut of nearest and 1×1
-/// (1×1 and nearest are the same in either order; this one does the 1×1 on the smaller picture).
+/// A residual block that doubles the sides: batch norm, ReLU, nearest, 3×3, batch norm, ReLU, 3×3, beside a shortcut
+/// of nearest and 1×1 (1×1 and nearest are the same in either order; this one does the 1×1 on the smaller picture).
 pub(super) fn up_block(inputs: usize, outputs: usize, batch_norm: bool) -> Layer {
     let twice = || Layer::from(Upsample { factor: 2 });
     let branch = [
@@ -63,8 +63,9 @@ fn halving(side: usize) -> Layer {
     AveragePool::new(2).windows(2, side % 2).into()
 }
 
-/// A residual block that halves the sides: rectifier, 3×3, rectifier, 3×3, means of 2×2, beside a shortcut of 1×1 and means. The first block
-/// of a critic sees pixels, so it has no rectifier before its first convolution, and takes the means before the 1×1.
+/// A residual block that halves the sides: rectifier, 3×3, rectifier, 3×3, means of 2×2, beside a shortcut of 1×1 and
+/// means. The first block of a critic sees pixels, so it has no rectifier before its first convolution, and takes the
+/// means before the 1×1.
 pub(super) fn down_block(inputs: usize, outputs: usize, side: usize, slope: f64, first: bool) -> Layer {
     let act = || rectifier(slope);
     let (branch, shortcut) = if first {

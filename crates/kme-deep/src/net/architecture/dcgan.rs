@@ -1,4 +1,5 @@
-//! The DCGAN generator and critic of the MMD GAN paper (Bińkowski et al. 2018; sizes and constants: docs/mathematics.md).
+//! The DCGAN generator and critic of the MMD GAN paper (Bińkowski et al. 2018; sizes and constants:
+//! docs/mathematics.md).
 
 use super::blocks::{doubling, flatten, halves_down, halves_up, normalised_relu};
 use super::{positive, square};
@@ -32,7 +33,8 @@ pub struct DcganCritic {
     /// As in [`DcganGenerator`].
     #[serde(default = "five")]
     pub kernel: usize,
-    /// After each convolution but the first. Under a gradient penalty it would mix the gradients of the batch's pictures.
+    /// After each convolution but the first. Under a gradient penalty it would mix the gradients of the batch's
+    /// pictures.
     #[serde(default)]
     pub batch_norm: bool,
 }
@@ -63,7 +65,8 @@ fn sides(size: usize, stages: usize, kernel: usize) -> Result<Vec<usize>> {
 }
 
 impl DcganGenerator {
-    /// Dense to 2^(stages−1)·width maps, batch norm, ReLU; transposed convolutions with batch norm and ReLU between, sigmoid.
+    /// Dense to 2^(stages−1)·width maps, batch norm, ReLU; transposed convolutions with batch norm and ReLU between,
+    /// sigmoid.
     pub(super) fn layers(&self, inputs: usize, output: Shape) -> Result<Vec<Layer>> {
         positive("width of net kind `dcgan`", self.width)?;
         let size = square("dcgan", output, 16)?;
@@ -120,7 +123,8 @@ pub fn dcgan_generator(size: usize, channels: usize, width: usize, latent: usize
 
 /// Pictures (n, channels, size, size) → features (n, top, 1, 1), without batch norm and without a last nonlinearity.
 ///
-/// Four 5×5 stride-2 convolutions with width, 2·width, 4·width and 8·width maps, leaky ReLU of slope 0.2 after each, dense to `top`.
+/// Four 5×5 stride-2 convolutions with width, 2·width, 4·width and 8·width maps, leaky ReLU of slope 0.2 after each,
+/// dense to `top`.
 ///
 /// # Errors
 /// When the size is not between 16 and 1024.

@@ -1,7 +1,8 @@
 //! The generators of generative feature matching networks.
 //!
-//! Reference: dos Santos, Mroueh, Padhi, Dognin, "Learning implicit generative models by matching perceptual features", ICCV
-//! 2019, and its code. Theirs give pixels in (−1, 1) by tanh; here the same pixels are brought to (0, 1).
+//! Reference: dos Santos, Mroueh, Padhi, Dognin, "Learning implicit generative models by matching perceptual
+//! features", ICCV 2019, and its code. Theirs give pixels in (−1, 1) by tanh; here the same pixels are brought to (0,
+//! 1).
 
 use super::blocks::{conv3, normalised_relu, up_block};
 use super::{positive, square};
@@ -9,10 +10,11 @@ use crate::net::layer::{Conv, Layer, Normalise, Shape, Tanh, TransposedConv};
 use kme::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Transposed convolutions of 4×4 without biases, batch norm and ReLU after each; two further 3×3 convolutions before the last.
+/// Transposed convolutions of 4×4 without biases, batch norm and ReLU after each; two further 3×3 convolutions before
+/// the last.
 ///
-/// The maps are halved at each doubling down to width: 4·width at first for 32² pixels, 8·width for larger ones, which keep it until
-/// halving begins.
+/// The maps are halved at each doubling down to width: 4·width at first for 32² pixels, 8·width for larger ones,
+/// which keep it until halving begins.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GfmnDcgan {
@@ -20,7 +22,8 @@ pub struct GfmnDcgan {
     pub width: usize,
 }
 
-/// A transposed convolution of 4×4 and residual blocks that double the sides and halve the maps down to width; batch norm, ReLU, 3×3.
+/// A transposed convolution of 4×4 and residual blocks that double the sides and halve the maps down to width; batch
+/// norm, ReLU, 3×3.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GfmnResnet {

@@ -18,8 +18,8 @@ pub enum Output {
 
 /// Dense layers with ReLU between.
 ///
-/// GMMN's is `hidden = [64, 256, 256, 1024]` from 10 latents to 784 pixels: Li, Swersky, Zemel, "Generative moment matching
-/// networks", ICML 2015.
+/// GMMN's is `hidden = [64, 256, 256, 1024]` from 10 latents to 784 pixels: Li, Swersky, Zemel, "Generative moment
+/// matching networks", ICML 2015.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MlpGenerator {

@@ -1,8 +1,8 @@
 //! The generators and critics of the papers, as values that stand in configurations.
 //!
-//! Each file has one family with its generator, its critic and their sizes. A generator takes a vector (latents, with the
-//! one-hot label appended where it is conditional), a critic a picture (with the label's planes appended to its channels where
-//! it is conditional) or a point, which is a picture of one pixel with d channels.
+//! Each file has one family with its generator, its critic and their sizes. A generator takes a vector (latents, with
+//! the one-hot label appended where it is conditional), a critic a picture (with the label's planes appended to its
+//! channels where it is conditional) or a point, which is a picture of one pixel with d channels.
 
 pub mod autoencoder;
 mod blocks;
@@ -127,7 +127,8 @@ impl CriticNet {
     }
 }
 
-/// Most units or maps that a layer of an architecture may have: what a configuration names is multiplied up to 16 times.
+/// Most units or maps that a layer of an architecture may have: what a configuration names is multiplied up to 16
+/// times.
 const MOST: usize = 1 << 16;
 
 fn positive(name: &str, value: usize) -> Result<()> {

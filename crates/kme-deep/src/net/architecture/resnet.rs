@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 const MOST_UP: usize = 4;
 const MOST_DOWN: usize = 5;
 
-/// Dense to 2^blocks·width maps of side size/2^(blocks+1); `blocks` residual blocks that double the sides and halve the maps; batch
-/// norm, ReLU, a 5×5 stride-2 transposed convolution to the picture, sigmoid.
+/// Dense to 2^blocks·width maps of side size/2^(blocks+1); `blocks` residual blocks that double the sides and halve
+/// the maps; batch norm, ReLU, a 5×5 stride-2 transposed convolution to the picture, sigmoid.
 ///
-/// Reference: Bińkowski et al., ICLR 2018 (CelebA 160², four blocks, batch norm); Arbel et al., NeurIPS 2018 (the same without
-/// batch norm on CelebA, with it on ImageNet 64²).
+/// Reference: Bińkowski et al., ICLR 2018 (CelebA 160², four blocks, batch norm); Arbel et al., NeurIPS 2018 (the
+/// same without batch norm on CelebA, with it on ImageNet 64²).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ResnetGenerator {
@@ -22,16 +22,17 @@ pub struct ResnetGenerator {
     pub width: usize,
     #[serde(default = "yes")]
     pub batch_norm: bool,
-    /// 1 to 4, such that 2^(blocks+1) divides the size; left out: the most of them (4 for 32, 64, 128 and 160, 1 for 28).
+    /// 1 to 4, such that 2^(blocks+1) divides the size; left out: the most of them (4 for 32, 64, 128 and 160, 1 for
+    /// 28).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocks: Option<usize>,
 }
 
-/// `blocks` residual blocks that halve the sides (rounded up) and double the maps, the first to width maps; leaky ReLU, the sum of each map,
-/// dense to the top. No batch norm.
+/// `blocks` residual blocks that halve the sides (rounded up) and double the maps, the first to width maps; leaky
+/// ReLU, the sum of each map, dense to the top. No batch norm.
 ///
-/// Reference: Miyato et al., ICLR 2018, table 6 (the critic for 64² of their code, five blocks); with leaky ReLU as in Arbel et al.,
-/// NeurIPS 2018.
+/// Reference: Miyato et al., ICLR 2018, table 6 (the critic for 64² of their code, five blocks); with leaky ReLU as
+/// in Arbel et al., NeurIPS 2018.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ResnetCritic {

@@ -1,7 +1,8 @@
 //! The convolutional generator and critic of SN-GAN, as Scaled MMD GAN uses them on CIFAR-10.
 //!
-//! References: Miyato, Kataoka, Koyama, Yoshida, "Spectral normalization for generative adversarial networks", ICLR 2018,
-//! table 3; the 5×5 filters of the generator follow the code of Arbel et al., "On gradient regularizers for MMD GANs", 2018.
+//! References: Miyato, Kataoka, Koyama, Yoshida, "Spectral normalization for generative adversarial networks", ICLR
+//! 2018, table 3; the 5×5 filters of the generator follow the code of Arbel et al., "On gradient regularizers for MMD
+//! GANs", 2018.
 
 use super::blocks::{conv3, doubling, flatten, halves_down, halves_up, normalised_relu};
 use super::{positive, square};
@@ -11,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 const STAGES: usize = 3;
 
-/// Dense to 8·width maps of side size/8 (halves rounded up); three 5×5 stride-2 transposed convolutions with 4·width, 2·width and
-/// width maps, batch norm and ReLU after each of the four; 3×3 to the picture, sigmoid.
+/// Dense to 8·width maps of side size/8 (halves rounded up); three 5×5 stride-2 transposed convolutions with 4·width,
+/// 2·width and width maps, batch norm and ReLU after each of the four; 3×3 to the picture, sigmoid.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SnganGenerator {
@@ -20,8 +21,8 @@ pub struct SnganGenerator {
     pub width: usize,
 }
 
-/// 3×3 to width maps; three times a 4×4 stride-2 convolution that doubles the maps and a 3×3 that keeps them; dense to the top.
-/// Leaky ReLU of slope 0.2 after each convolution. Sides go by halves rounded down.
+/// 3×3 to width maps; three times a 4×4 stride-2 convolution that doubles the maps and a 3×3 that keeps them; dense
+/// to the top. Leaky ReLU of slope 0.2 after each convolution. Sides go by halves rounded down.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SnganCritic {

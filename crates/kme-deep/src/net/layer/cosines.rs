@@ -102,11 +102,12 @@ impl Differentiable for Cosines {
     }
 }
 
-/// The layer after which `kernel` is, on average, the inner product: [`Cosines`] for a Gaussian, one for each term of a sum
-/// of Gaussians joined along channels. `inputs` is the dimension of the points; every term gets `features` of them.
+/// The layer after which `kernel` is, on average, the inner product: [`Cosines`] for a Gaussian, one for each term of
+/// a sum of Gaussians joined along channels. `inputs` is the dimension of the points; every term gets `features` of
+/// them.
 ///
-/// A critic that ends in it under the linear kernel is one under `kernel`, with an error of about 1/√features. Its constants
-/// are drawn with the network; to draw others, [`Net::redrawn`](crate::net::Net::redrawn).
+/// A critic that ends in it under the linear kernel is one under `kernel`, with an error of about 1/√features. Its
+/// constants are drawn with the network; to draw others, [`Net::redrawn`](crate::net::Net::redrawn).
 ///
 /// # Errors
 /// When a term of the kernel is not Gaussian.

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 /// Nearest-neighbour enlargement: `y[i,j] = x[⌊i/factor⌋, ⌊j/factor⌋]`.
 ///
-/// Shapes: (n, c, h, w) → (n, c, factor·h, factor·w), factor from 1 to 16. The pullback sums each square of factor² numbers.
+/// Shapes: (n, c, h, w) → (n, c, factor·h, factor·w), factor from 1 to 16. The pullback sums each square of factor²
+/// numbers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Upsample {
@@ -38,7 +39,8 @@ impl Differentiable for Upsample {
         }
     }
 
-    // The sum over windows is factor² times their mean, and repetition is its adjoint; for powers of two both are exact.
+    // The sum over windows is factor² times their mean, and repetition is its adjoint; for powers of two both are
+    // exact.
     fn forward(&self, _: &[Param], input: Tensor<4>, _: &mut Run) -> (Tensor<4>, Saved) {
         let [_, _, h, w] = input.dims();
         let sides = [h * self.factor, w * self.factor];
