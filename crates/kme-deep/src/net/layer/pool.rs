@@ -1,4 +1,4 @@
-//! Pooling: the largest number or the mean of windows, or the mean of whole maps.
+//! Pooling: the largest number or the mean of windows, or the mean or sum of whole maps.
 
 use super::{Differentiable, Mode, Run, Saved, Shape, Sides, check_geometry, misfit};
 use crate::net::param::{Param, Spec};
@@ -41,6 +41,11 @@ pub struct AveragePool {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GlobalAveragePool {}
+
+/// The sum of each map. Shapes: (n, c, h, w) → (n, c, 1, 1). The top of SN-GAN's residual critic (Miyato et al., ICLR 2018).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GlobalSumPool {}
 
 fn none() -> Sides {
     Sides::from(0)
@@ -170,5 +175,26 @@ impl Differentiable for GlobalAveragePool {
     fn pullback(&self, _: &[Param], saved: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
         let &Saved::Shape(shape) = saved else { unreachable!("average pooling saves its input's shape") };
         cotangent.expand(shape) / (shape[2] * shape[3]) as f64
+    }
+}
+
+impl Differentiable for GlobalSumPool {
+    fn specs(&self, _: &str) -> Vec<Spec> {
+        Vec::new()
+    }
+
+    fn output_shape(&self, [c, _, _]: Shape) -> Result<Shape> {
+        Ok([c, 1, 1])
+    }
+
+    fn forward(&self, _: &[Param], input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
+        let shape = input.dims();
+        let saved = run.kept(|| Saved::Shape(shape));
+        (spatial_mean(input) * (shape[2] * shape[3]) as f64, saved)
+    }
+
+    fn pullback(&self, _: &[Param], saved: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
+        let &Saved::Shape(shape) = saved else { unreachable!("sum pooling saves its input's shape") };
+        cotangent.expand(shape)
     }
 }
