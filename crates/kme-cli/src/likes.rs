@@ -98,7 +98,7 @@ fn weighted(text: &str) -> Result<(f64, &str)> {
 /// All pictures of a source in the generator's form.
 fn pictures(name: &str, [c, h, w]: [usize; 3], global: &Global) -> Result<Images> {
     let decoder = Decoder::new(Channels::Convert(Colour::from_channels(c)?));
-    let form = Form { decoder, resize: Some(Resize::new(h, w)?) };
+    let form = Form { decoder, resize: Some(Resize::new(h, w)?), ..Form::default() };
     Source::parse(name, &global.places())?.load(&form)?.images()
 }
 

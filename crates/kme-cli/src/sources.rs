@@ -562,7 +562,7 @@ fn form(map: Option<&FeatureMap>, flags: &SourceFlags) -> Result<Form> {
                 let why = format!("nothing here: this feature map itself brings pictures to {c}x{h}x{w}");
                 return Err(Error::value("--size and --channels", "given", why));
             }
-            Ok(Form { decoder: convert(Colour::from_channels(c)?), resize })
+            Ok(Form { decoder: convert(Colour::from_channels(c)?), resize, ..Form::default() })
         }
         None => {
             let decoder = flags.channels.map_or_else(Decoder::default, convert);
@@ -574,7 +574,7 @@ fn form(map: Option<&FeatureMap>, flags: &SourceFlags) -> Result<Form> {
                 }
                 (size, None) => size,
             };
-            Ok(Form { decoder, resize })
+            Ok(Form { decoder, resize, ..Form::default() })
         }
     }
 }

@@ -248,7 +248,7 @@ fn a_changed_configuration_or_data_is_refused() {
 fn threads_do_not_change_the_bits_of_large_tensors() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = config("mmd-gan", &pictures(folder.path()));
-    (config.steps, config.batch, config.data.size) = (1, 24, 32);
+    (config.steps, config.batch, config.data.size) = (1, 24, Some(32));
     if let train::config::Objective::MmdGan(gan) = &mut config.objective {
         (gan.generator_width, gan.critic_width, gan.critic_steps) = (32, 48, 1);
     }

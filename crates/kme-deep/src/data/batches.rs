@@ -12,13 +12,16 @@ use super::MAX_FILE_BYTES;
 use super::archive::Archive;
 use super::fingerprint::{Fingerprint, digest};
 use super::raw::RawPictures;
-use crate::image::{Channels, Decoder, Images, Resize};
+use crate::image::{Channels, Crop, Decoder, Images, Resize};
 
-/// The common form that pictures of a source are brought to: first their channels, then their size.
+/// The common form that pictures of a source are brought to: first their channels, then what is cut out of them, then
+/// their size.
 #[derive(Clone, Copy, Debug, PartialEq, Default)]
 pub struct Form {
     /// Decoding, with what happens to channels and transparency.
     pub decoder: Decoder,
+    /// What is cut out.
+    pub crop: Crop,
     /// The size; without it, all pictures must have one size already.
     pub resize: Option<Resize>,
 }
@@ -30,7 +33,7 @@ impl Form {
             Channels::Keep => c,
             Channels::Convert(colour) | Channels::Require(colour) => colour.channels(),
         };
-        channels == c && self.resize.is_none_or(|r| (r.height(), r.width()) == (h, w))
+        channels == c && self.crop.is_none() && self.resize.is_none_or(|r| (r.height(), r.width()) == (h, w))
     }
 
     /// `images`, which did not come through the decoder, in this form.
@@ -47,10 +50,16 @@ impl Form {
             }
             _ => images,
         };
-        self.resize(images)
+        self.cut(images)
     }
 
-    fn resize(&self, images: Images) -> Result<Images> {
+    /// The picture in `bytes`, in this form; `path` is for messages.
+    fn decode(&self, bytes: &[u8], path: &Path) -> Result<Images> {
+        self.cut(self.decoder.decode(bytes, path)?).map_err(|fault| Error::file(path, fault))
+    }
+
+    fn cut(&self, images: Images) -> Result<Images> {
+        let images = self.crop.apply(images)?;
         match self.resize {
             Some(resize) => resize.bring(images),
             None => Ok(images),
@@ -123,8 +132,7 @@ impl Encoded {
                 .zip(pictures)
                 .map(|(file, picture)| {
                     let file = file?;
-                    let image = form.resize(form.decoder.decode(&file, &picture.path)?)?;
-                    Ok((image, digest(&file)))
+                    Ok((form.decode(&file, &picture.path)?, digest(&file)))
                 })
                 .collect();
             // In order, so that of several faults always the first is reported.
@@ -181,12 +189,46 @@ impl Encoded {
         (first..range.start, files)
     }
 
+    /// See [`Batches::pick`]. Files are read by the threads that decode them, entries of an archive one after the other.
+    fn pick(&mut self, indices: &[usize], form: &Form, change: &Change) -> Result<Vec<Images>> {
+        let pictures = &self.pictures;
+        let decoded = |at: usize, bytes: Result<Vec<u8>>| {
+            let path = &pictures[indices[at]].path;
+            change(at, form.decode(&bytes?, path)?).map_err(|fault| Error::file(path, fault))
+        };
+        let Store::Archive(archive) = &mut self.store else {
+            return in_order(
+                (0..indices.len()).into_par_iter().map(|at| decoded(at, read_file(&pictures[indices[at]].path))),
+            );
+        };
+        let (mut picked, mut held, mut files) = (Vec::with_capacity(indices.len()), 0, Vec::new());
+        for (at, &i) in indices.iter().enumerate() {
+            let file = archive.read(i);
+            held += file.as_ref().map_or(0, Vec::len);
+            files.push((at, file));
+            if held >= HELD || at + 1 == indices.len() {
+                let some = std::mem::take(&mut files);
+                picked.extend(in_order(some.into_par_iter().map(|(at, file)| decoded(at, file)))?);
+                held = 0;
+            }
+        }
+        Ok(picked)
+    }
+
     fn bytes(&mut self, i: usize) -> Result<Vec<u8>> {
         match &mut self.store {
             Store::Files => read_file(&self.pictures[i].path),
             Store::Archive(archive) => archive.read(i),
         }
     }
+}
+
+/// What is done to a picture that was picked, given its place among those that were asked for.
+pub(super) type Change<'a> = dyn Fn(usize, Images) -> Result<Images> + Sync + 'a;
+
+/// All pictures, or the fault of the first that has one, whichever thread found its fault first.
+fn in_order(pictures: impl IndexedParallelIterator<Item = Result<Images>>) -> Result<Vec<Images>> {
+    pictures.collect::<Vec<_>>().into_iter().collect()
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>> {
@@ -344,9 +386,43 @@ impl Batches {
         match &mut self.content {
             Content::Encoded(encoded) => {
                 let bytes = encoded.bytes(i)?;
-                self.form.resize(self.form.decoder.decode(&bytes, &encoded.pictures[i].path)?)
+                self.form.decode(&bytes, &encoded.pictures[i].path)
             }
             Content::Raw { raw, name, .. } => self.form.bring(raw.images(i..i + 1)?, name),
+        }
+    }
+
+    /// Pictures `indices` of the source in that order, whatever has been read, each of them changed by `change`; decoded
+    /// in parallel. An index may come more than once. Held are the pictures that are given back, besides one of them
+    /// undone for each thread and, of an archive, some 16 MB of files.
+    ///
+    /// # Errors
+    /// When there is no such picture, or it cannot be read or changed: the first of `indices` that has a fault.
+    pub(crate) fn pick(&mut self, indices: &[usize], change: &Change) -> Result<Vec<Images>> {
+        let total = self.total();
+        if let Some(i) = indices.iter().find(|i| **i >= total) {
+            return Err(Error::value("number of a picture", i, format!("below {total}")));
+        }
+        let form = self.form;
+        match &mut self.content {
+            Content::Encoded(encoded) => encoded.pick(indices, &form, change),
+            Content::Raw { raw, name, .. } => in_order(indices.par_iter().enumerate().map(|(at, &i)| {
+                change(at, form.bring(raw.images(i..i + 1)?, name)?)
+                    .map_err(|fault| Error::file(format!("{name}[{i}]"), fault))
+            })),
+        }
+    }
+
+    /// Whether the pictures are in memory, as bytes, rather than read when they are asked for.
+    pub(crate) fn is_in_memory(&self) -> bool {
+        matches!(self.content, Content::Raw { .. })
+    }
+
+    /// One label for each picture of the source, where it has labels.
+    pub fn labels(&self) -> Option<&[u32]> {
+        match &self.content {
+            Content::Encoded(encoded) => encoded.labels.as_ref().map(|(labels, _)| &labels[..]),
+            Content::Raw { raw, .. } => raw.labels.as_deref(),
         }
     }
 

@@ -18,6 +18,7 @@ mod names;
 mod places;
 mod raw;
 mod source;
+mod toys;
 
 pub use batches::{Batch, Batches, Form, Skipped};
 pub use dataset::Dataset;
@@ -25,6 +26,8 @@ pub use fingerprint::hex;
 pub use names::{Info, Split, info, list};
 pub use places::{Places, user_cache_folder, user_data_folder};
 pub use source::Source;
+pub(crate) use toys::Toy;
+pub use toys::toys;
 
 use std::path::Path;
 

@@ -284,7 +284,11 @@ fn idx_files_come_with_the_labels_beside_them() {
     assert_eq!((same.images().unwrap(), same.fingerprint()), (data.images().unwrap(), data.fingerprint()));
     assert!(data.gather(&[3]).is_err() && data.gather(&[]).is_err());
 
-    let rgb = Form { decoder: Decoder::new(Channels::Convert(Colour::Rgb)), resize: Some(Resize::new(4, 4).unwrap()) };
+    let rgb = Form {
+        decoder: Decoder::new(Channels::Convert(Colour::Rgb)),
+        resize: Some(Resize::new(4, 4).unwrap()),
+        ..Form::default()
+    };
     let converted = source(&plain.path().join("my-images-idx3-ubyte")).unwrap().load(&rgb).unwrap();
     assert_eq!((converted.shape(), converted.fingerprint()), ([3, 3, 4, 4], data.fingerprint()));
     let strict = Form { decoder: Decoder::new(Channels::Require(Colour::Rgb)), ..Form::default() };
@@ -433,8 +437,11 @@ fn mnist_and_real_photographs_are_read() {
     let sum: f64 = train.images().unwrap().data().iter().map(|x| f64::from(*x)).sum();
     assert!((sum / (60_000.0 * 784.0) - 0.1307).abs() < 1e-4);
 
-    let form =
-        Form { decoder: Decoder::new(Channels::Convert(Colour::Rgb)), resize: Some(Resize::new(64, 64).unwrap()) };
+    let form = Form {
+        decoder: Decoder::new(Channels::Convert(Colour::Rgb)),
+        resize: Some(Resize::new(64, 64).unwrap()),
+        ..Form::default()
+    };
     let photographs = source(&fixtures.join("imagenet_sample")).unwrap();
     let mut count = 0;
     for batch in photographs.batches(&form, 16).unwrap() {

@@ -5,6 +5,7 @@
 //! colour conversion are done in `f32`; 8 bits appear only in files.
 
 mod bilinear;
+mod crop;
 mod decode;
 mod font;
 mod grid;
@@ -12,6 +13,8 @@ mod png;
 mod protocol;
 mod resize;
 
+pub use crop::Crop;
+pub(crate) use crop::{mirror, square};
 pub use decode::{Channels, Colour, DEFAULT_MAX_PIXELS, Decoder};
 pub use grid::{Grid, Part, Scale, sheet};
 pub use protocol::{Method, PROTOCOLS, Protocol};

@@ -95,7 +95,7 @@ impl Trainer {
         if let Some(held_out) = &held_out {
             check_held_out(config, data, held_out, classes.len())?;
         }
-        let (size, channels) = (config.data.size, config.data.channels);
+        let (size, channels) = config.data.picture()?;
         let (layers, features_after) = layers(size, channels, objective, classes.len());
         let net = Net::new(layers, [channels, size, size], Init::He, config.seed, place)?;
         let trained = net.params().iter().filter(|p| p.is_trained()).count();

@@ -1,5 +1,6 @@
 //! The configuration of a training run: what is typed, and what it means.
 
+pub use super::data::Data;
 use crate::model::Latent;
 use kme::kernel::KernelSpec;
 use kme::{Error, Result};
@@ -23,20 +24,6 @@ pub struct Config {
     pub optimiser: Adam,
     #[serde(default)]
     pub log: Log,
-}
-
-/// Which pictures are learned from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Data {
-    /// A source of pictures, as on the command line.
-    pub source: String,
-    /// Pictures that are never learned from, for scores.
-    pub held_out: Option<String>,
-    /// Height and width to which pictures are brought.
-    pub size: usize,
-    /// 1 (grey) or 3 (red, green, blue).
-    pub channels: usize,
 }
 
 /// What is learned.
@@ -215,10 +202,7 @@ impl Config {
         count("log.every", self.log.every, 1..=MANY)?;
         count("log.samples", self.log.samples, 1..=MANY)?;
         count("log.checkpoint", self.log.checkpoint, 1..=MANY)?;
-        count("data.size", self.data.size as u64, 4..=1024)?;
-        if !matches!(self.data.channels, 1 | 3) {
-            return Err(Error::value("data.channels", self.data.channels, "1 (grey) or 3 (colour)"));
-        }
+        self.data.check()?;
         within("optimiser.learning_rate", self.optimiser.learning_rate, 1e-9..=10.0)?;
         within("optimiser.beta1", self.optimiser.beta1, 0.0..=0.9999)?;
         within("optimiser.beta2", self.optimiser.beta2, 0.0..=0.999999)?;
@@ -228,6 +212,7 @@ impl Config {
         }
         match &self.objective {
             Objective::MmdGan(gan) => {
+                self.data.picture()?;
                 for (key, value) in [
                     ("latent.dim", gan.latent.dim),
                     ("generator_width", gan.generator_width),
@@ -242,12 +227,13 @@ impl Config {
                 within("objective.ema_decay", gan.ema_decay, 0.0..=0.999999)
             }
             Objective::Classifier(classifier) => {
-                if !self.data.size.is_multiple_of(4) {
-                    return Err(Error::value("data.size", self.data.size, "a multiple of 4 for the classifier"));
+                let (size, _) = self.data.picture()?;
+                if !size.is_multiple_of(4) {
+                    return Err(Error::value("data.size", size, "a multiple of 4 for the classifier"));
                 }
                 count("objective.width", classifier.width as u64, 1..=8192)?;
                 count("objective.features", classifier.features as u64, 1..=8192)?;
-                within("objective.shift", classifier.shift as f64, 0.0..=(self.data.size as f64 / 4.0))
+                within("objective.shift", classifier.shift as f64, 0.0..=(size as f64 / 4.0))
             }
         }
     }

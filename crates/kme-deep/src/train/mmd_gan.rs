@@ -48,7 +48,7 @@ impl Trainer {
         made: Made,
         place: &Place,
     ) -> Result<Self> {
-        let (size, channels) = (config.data.size, config.data.channels);
+        let (size, channels) = config.data.picture()?;
         let layers = dcgan_generator(size, channels, gan.generator_width, gan.latent.dim)?;
         let generator = Net::new(layers, [gan.latent.dim, 1, 1], Init::Dcgan, config.seed, place)?;
         let layers = dcgan_critic(size, channels, gan.critic_width, gan.top)?;

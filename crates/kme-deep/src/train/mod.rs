@@ -3,21 +3,26 @@
 //! A step is a function of the state before it, the seed and the step's number. A run that was cut off therefore continues
 //! from its last checkpoint to the same bits (on the processor) as one that never stopped.
 
+mod ahead;
 mod batches;
 mod classifier;
 pub mod config;
+mod data;
+#[cfg_attr(not(test), expect(dead_code, reason = "the loop asks it for batches next"))]
+mod feed;
 mod folder;
 mod mmd_gan;
 mod optimiser;
+mod stock;
 mod task;
 
 pub use config::Config;
 pub use task::Numbers;
 
-use crate::data::{Dataset, Form, Places, Source};
+use crate::data::{Dataset, Places, Source};
 use crate::evaluate::Reference;
 use crate::feature::FeatureMap;
-use crate::image::{Channels, Colour, Decoder, Grid, Resize};
+use crate::image::Grid;
 use crate::model::Made;
 use crate::models::Models;
 use crate::net::Place;
@@ -124,12 +129,7 @@ pub fn resume(path: &Path, context: &Context, observer: &mut Observer) -> Result
 
 /// The pictures of a source in the configuration's form.
 fn load(source: &str, config: &Config, context: &Context) -> Result<Dataset> {
-    let colour = Colour::from_channels(config.data.channels)?;
-    let form = Form {
-        decoder: Decoder::new(Channels::Convert(colour)),
-        resize: Some(Resize::new(config.data.size, config.data.size)?),
-    };
-    Source::parse(source, &context.data)?.load(&form)
+    Source::parse(source, &context.data)?.load(&config.data.form()?)
 }
 
 fn task(config: &Config, data: &Dataset, context: &Context) -> Result<Box<dyn Task>> {

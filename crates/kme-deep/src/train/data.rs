@@ -1,0 +1,91 @@
+//! What a run learns from, as its configuration says it.
+
+use crate::data::Form;
+use crate::image::{Channels, Colour, Crop, Decoder, Resize};
+use kme::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::ops::Not;
+
+/// Which pictures or points are learned from.
+///
+/// Pictures are decoded, brought to `channels`, cut by `crop`, brought to `size`, and perhaps mirrored; pixels are in
+/// [0, 1]. Everything that chance decides is drawn anew for every batch, from the run's seed and the batch's number.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Data {
+    /// A source of pictures, as on the command line; a file of points; or a toy: `25-gaussians`, `8-gaussians`,
+    /// `swiss-roll`, with `:N` for N points.
+    pub source: String,
+    /// Pictures or points that are never learned from, for scores. A toy is drawn anew for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_out: Option<String>,
+    /// Height and width to which pictures are brought. Without it and `channels`, the source is points.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<usize>,
+    /// 1 (grey) or 3 (red, green, blue).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channels: Option<usize>,
+    /// What is cut out of pictures first. Of held-out pictures, `random:N` takes the middle.
+    #[serde(default, skip_serializing_if = "Crop::is_none")]
+    pub crop: Crop,
+    /// Whether half of the pictures of a batch, by chance, have left and right exchanged. Held-out ones never.
+    #[serde(default, skip_serializing_if = "Not::not")]
+    pub flip: bool,
+    /// Whether pictures of folders and archives are read when their batch comes, for more than memory holds.
+    #[serde(default, skip_serializing_if = "Not::not")]
+    pub stream: bool,
+}
+
+impl Data {
+    /// Size and channels of the pictures.
+    ///
+    /// # Errors
+    /// When the configuration is of points.
+    pub fn picture(&self) -> Result<(usize, usize)> {
+        match (self.size, self.channels) {
+            (Some(size), Some(channels)) => Ok((size, channels)),
+            (None, _) => Err(Error::value("data.size", "(nothing)", "height and width of pictures, 4 to 1024")),
+            (_, None) => Err(Error::value("data.channels", "(nothing)", "1 (grey) or 3 (colour)")),
+        }
+    }
+
+    /// Whether points are learned from rather than pictures.
+    pub fn is_points(&self) -> bool {
+        self.size.is_none() && self.channels.is_none()
+    }
+
+    /// The form of pictures that chance has no part in: that of held-out ones.
+    pub(crate) fn form(&self) -> Result<Form> {
+        let (size, channels) = self.picture()?;
+        let decoder = Decoder::new(Channels::Convert(Colour::from_channels(channels)?));
+        Ok(Form { decoder, crop: self.crop, resize: Some(Resize::new(size, size)?) })
+    }
+
+    /// Refuses values that cannot be trained with.
+    ///
+    /// # Errors
+    /// Names the key, the value and what is allowed.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.is_points() {
+            let of_pictures = [("crop", !self.crop.is_none()), ("flip", self.flip), ("stream", self.stream)]
+                .into_iter()
+                .find(|k| k.1);
+            return match of_pictures {
+                Some((key, _)) => Err(Error::value(
+                    format!("data.{key}"),
+                    if key == "crop" { self.crop.to_string() } else { "true".into() },
+                    "only of pictures, which have data.size and data.channels",
+                )),
+                None => Ok(()),
+            };
+        }
+        let (size, channels) = self.picture()?;
+        if !(4..=1024).contains(&size) {
+            return Err(Error::value("data.size", size, "4 to 1024"));
+        }
+        if !matches!(channels, 1 | 3) {
+            return Err(Error::value("data.channels", channels, "1 (grey) or 3 (colour)"));
+        }
+        Ok(())
+    }
+}
