@@ -118,13 +118,16 @@ fn info(models: &Models, name: &str, global: &Global) -> Result<bool> {
         format!("  output      {}", shape(found.output)),
     ];
     match &found.card {
-        Card::Generator { latent, features, .. } => {
+        Card::Generator { latent, classes, points, features, .. } => {
             lines.push(format!(
                 "  latents     {} numbers, {}",
                 latent.dim,
                 json!(latent.prior).as_str().unwrap_or_default()
             ));
-            lines.push("  pixels      range 0 to 1".into());
+            if !classes.is_empty() {
+                lines.push(format!("  classes     {}", classes.join(", ")));
+            }
+            lines.push(if *points { "  makes       points" } else { "  pixels      range 0 to 1" }.into());
             lines.push(format!("  features    {features}"));
         }
         Card::Classifier { classes, features_after, .. } => {

@@ -146,6 +146,8 @@ impl Trainer {
         Generator {
             net: self.average.clone(),
             latent: self.gan.latent,
+            classes: Vec::new(),
+            points: false,
             features: self.gan.features.clone(),
             made: Made { steps: step, ..self.made.clone() },
             sha256: String::new(),
