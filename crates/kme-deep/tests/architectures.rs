@@ -31,7 +31,6 @@ fn critic_size(json: &str, input: [usize; 3], top: usize) -> usize {
 }
 
 /// Of the networks of Arbel et al., Li et al. and dos Santos et al.; those of Bińkowski et al. stand beside the code.
-/// beside the code.
 #[test]
 fn published_numbers_of_parameters() {
     assert_eq!(generator_size(r#"{"kind": "sngan", "width": 64}"#, 128, [3, 32, 32]), 5_361_667);
