@@ -75,6 +75,12 @@ pub enum Card {
         features: String,
         made: Made,
     },
+    /// Pictures (n, c, h, w) with pixels in [0, 1] → the same shape, through a code.
+    Autoencoder {
+        /// The output of the first `code_after` layers is the code, (n, code, 1, 1).
+        code_after: usize,
+        made: Made,
+    },
     /// Pictures with pixels in [0, 1] → one logit per class.
     Classifier {
         classes: Vec<String>,
@@ -85,9 +91,10 @@ pub enum Card {
 }
 
 impl Card {
-    /// `generator` or `classifier`.
+    /// `generator`, `autoencoder` or `classifier`.
     pub fn role(&self) -> &'static str {
         match self {
+            Self::Autoencoder { .. } => "autoencoder",
             Self::Generator { .. } => "generator",
             Self::Classifier { .. } => "classifier",
         }
@@ -96,7 +103,7 @@ impl Card {
     /// How the network was made.
     pub fn made(&self) -> &Made {
         match self {
-            Self::Generator { made, .. } | Self::Classifier { made, .. } => made,
+            Self::Generator { made, .. } | Self::Autoencoder { made, .. } | Self::Classifier { made, .. } => made,
         }
     }
 }
@@ -422,6 +429,64 @@ impl Classifier {
             made: self.made.clone(),
         };
         ModelFile::write(path, &self.net, card)
+    }
+}
+
+/// An autoencoder: pictures → codes → pictures.
+#[derive(Clone, Debug)]
+pub struct Autoencoder {
+    /// Encoder and decoder, one behind the other.
+    pub net: Net,
+    /// The output of the first `code_after` layers is the code.
+    pub code_after: usize,
+    pub made: Made,
+    /// SHA-256 of the file that it was read from.
+    pub sha256: String,
+}
+
+impl Autoencoder {
+    /// An autoencoder from the bytes of a file that `kme train` wrote; `path` is for messages.
+    ///
+    /// # Errors
+    /// When the file is damaged, or no autoencoder.
+    pub fn parse(bytes: &[u8], path: &Path, place: &Place) -> Result<Self> {
+        match ModelFile::<Card>::parse(bytes, path, place)? {
+            (net, Card::Autoencoder { code_after, made }, sha256) => {
+                let is_code = net.truncated(code_after).is_ok_and(|encoder| encoder.output()[1..] == [1, 1]);
+                if net.output() != net.input() || !is_code {
+                    return Err(Error::file(
+                        path,
+                        "is no autoencoder: it does not lead through a vector back to pictures",
+                    ));
+                }
+                Ok(Self { net, code_after, made, sha256 })
+            }
+            (_, card, _) => Err(Error::file(path, format!("holds a {}, not an autoencoder", card.role()))),
+        }
+    }
+
+    /// Writes it beside `path` and renames it there.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        ModelFile::write(path, &self.net, Card::Autoencoder { code_after: self.code_after, made: self.made.clone() })
+    }
+
+    /// Pictures → codes (n, code, 1, 1).
+    ///
+    /// # Errors
+    /// When the autoencoder is not one of these pictures.
+    pub fn encoder(&self) -> Result<Net> {
+        self.net.truncated(self.code_after)
+    }
+
+    /// Codes (n, code, 1, 1) → pictures.
+    ///
+    /// # Errors
+    /// Never for one that was [parsed](Self::parse).
+    pub fn decoder(&self) -> Result<Net> {
+        self.net.after(self.code_after)
     }
 }
 

@@ -130,6 +130,10 @@ fn info(models: &Models, name: &str, global: &Global) -> Result<bool> {
             lines.push(if *points { "  makes       points" } else { "  pixels      range 0 to 1" }.into());
             lines.push(format!("  features    {features}"));
         }
+        Card::Autoencoder { code_after, .. } => {
+            lines.push("  pixels      range 0 to 1".into());
+            lines.push(format!("  code        the output of the first {code_after} layers"));
+        }
         Card::Classifier { classes, features_after, .. } => {
             lines.push("  pixels      range 0 to 1".into());
             lines.push(format!("  classes     {}", classes.join(", ")));

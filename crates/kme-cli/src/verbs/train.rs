@@ -46,8 +46,9 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     if arguments.list {
-        let lines: Vec<String> = Config::presets().map(|(name, line)| format!("{name:<20} {line}")).collect();
-        let presets: Vec<_> = Config::presets().map(|(name, line)| json!({"name": name, "line": line})).collect();
+        let lines: Vec<String> = Config::presets().map(|p| format!("{:<20} {}", p.name, p.line)).collect();
+        let presets: Vec<_> =
+            Config::presets().map(|p| json!({"name": p.name, "line": p.line, "paper": p.paper})).collect();
         output::print(global, &lines.join("\n"), fields(json!({ "presets": presets })))?;
         return Ok(true);
     }

@@ -1,6 +1,7 @@
 //! Networks as plain data: a list of layers, a list of parameters, and for every layer an exact pullback.
 
 pub mod architecture;
+mod compose;
 pub(crate) mod file;
 pub mod layer;
 mod param;

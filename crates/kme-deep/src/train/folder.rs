@@ -27,6 +27,9 @@ pub(crate) struct Checkpoint {
     pub config: Config,
     /// Fingerprint of the data that it was trained on.
     pub data_fingerprint: String,
+    /// What the schedule remembers.
+    #[serde(default)]
+    pub schedule: Option<serde_json::Value>,
 }
 
 impl Checkpoint {
