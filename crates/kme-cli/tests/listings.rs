@@ -118,7 +118,10 @@ fn known_networks_are_described_and_their_files_checked() {
 fn data_sets_are_listed_and_described() {
     let place = Place::new();
     let list = place.kme("data list").out;
-    assert!(["fashion-mnist", "mnist", "cifar10"].iter().all(|name| list.contains(name)), "{list}");
+    let names = ["fashion-mnist", "mnist", "cifar10", "25-gaussians", "8-gaussians", "swiss-roll"];
+    assert!(names.iter().all(|name| list.contains(name)), "{list}");
+    let json = place.kme("data list --json").json();
+    assert_eq!((json["data"].as_array().unwrap().len(), &json["toys"][2]["name"]), (3, &"swiss-roll".into()));
     let info = place.kme("data info cifar10 --data-dir nowhere").out;
     assert!(info.contains("get it") && info.contains("nowhere") && info.contains("found     nothing"), "{info}");
     assert_eq!(place.kme("data info cifar10 --json").json()["name"], "cifar10");

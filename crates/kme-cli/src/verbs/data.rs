@@ -27,7 +27,7 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Action {
-    /// List the data sets that are known by name
+    /// List the data sets that are known by name, and the toys that training draws from the seed
     List,
     /// Tell what a data set is, where it is to be had, and which of its files are here and unchanged
     Info {
@@ -54,9 +54,13 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     match &arguments.action {
         Action::List => {
             let mut rows = vec![["name", "what"].map(String::from).to_vec()];
-            rows.extend(data::list().iter().map(|(name, what)| vec![name.to_string(), what.to_string()]));
-            let sets: Vec<_> = data::list().iter().map(|(name, what)| json!({ "name": name, "what": what })).collect();
-            output::print(global, &output::aligned(&rows), fields(json!({ "data": sets })))?;
+            let (sets, toys) = (data::list(), data::toys());
+            rows.extend(sets.iter().chain(&toys).map(|(name, what)| vec![name.to_string(), what.to_string()]));
+            let named = |all: &[(&str, &str)]| -> Vec<_> {
+                all.iter().map(|(name, what)| json!({ "name": name, "what": what })).collect()
+            };
+            let json = json!({ "data": named(&sets), "toys": named(&toys) });
+            output::print(global, &output::aligned(&rows), fields(json))?;
         }
         Action::Info { name } => {
             let info = data::info(name, &global.places())?;

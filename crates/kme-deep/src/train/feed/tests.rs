@@ -330,3 +330,35 @@ fn what_does_not_fit_together_is_refused() {
         assert!(text.contains(said), "{keys}: {text}");
     }
 }
+
+/// Resident memory of this process in bytes, and the most that it ever was.
+fn memory() -> (u64, u64) {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let of = |key: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
+        line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
+    };
+    (of("VmRSS:"), of("VmHWM:"))
+}
+
+/// Twenty thousand pictures, which take 983 MB when they are held: an epoch of them in a few batches' memory.
+#[test]
+#[ignore = "measures the memory of the whole process (Linux), so nothing else may run in it"]
+fn streaming_holds_batches_and_names() {
+    let place = tempfile::tempdir().unwrap();
+    let (n, side) = (20_000, 64);
+    for i in 0..n {
+        let data = (0..3 * side * side).map(|p| ((p + i) % 256) as f32 / 255.0).collect();
+        Images::new(1, 3, side, side, data).unwrap().write_png(0, &place.path().join(format!("{i:05}.png"))).unwrap();
+    }
+    let (before, _) = memory();
+    let data = data(place.path(), "size = 64\nchannels = 3\ncrop = 'random:64'\nflip = true\nstream = true");
+    let mut feed = Feed::open(&data, 64, 0, &nowhere()).unwrap();
+    for i in 0..n as u64 / 64 {
+        feed.batch(i).unwrap();
+    }
+    let (_, most) = memory();
+    let (held, batch) = ((n * 3 * side * side * 4) as u64, (64 * 3 * side * side * 4) as u64);
+    println!("{n} pictures, {held} bytes when held; {} more than before, a batch is {batch}", most - before);
+    assert!(most - before < held / 20);
+}
