@@ -11,11 +11,13 @@ mod grid;
 mod png;
 mod protocol;
 mod resize;
+mod scatter;
 
 pub use decode::{Channels, Colour, DEFAULT_MAX_PIXELS, Decoder};
 pub use grid::{Grid, Part, Scale, sheet};
 pub use protocol::{Method, PROTOCOLS, Protocol};
 pub use resize::{Aspect, Filter, Resize};
+pub use scatter::scatter;
 
 use kme::{Error, Result};
 

@@ -1,5 +1,6 @@
 //! The configuration of a training run: what is typed, and what it means.
 
+use super::presets::PRESETS;
 use crate::model::Latent;
 use kme::kernel::KernelSpec;
 use kme::{Error, Result};
@@ -110,11 +111,13 @@ pub struct Log {
     pub samples: u64,
     /// Steps between checkpoints.
     pub checkpoint: u64,
+    /// Whether event files for TensorBoard are written, to RUN/tensorboard/.
+    pub tensorboard: bool,
 }
 
 impl Default for Log {
     fn default() -> Self {
-        Self { every: 10, samples: 250, checkpoint: 250 }
+        Self { every: 10, samples: 250, checkpoint: 250, tensorboard: false }
     }
 }
 
@@ -136,24 +139,10 @@ mod text {
     }
 }
 
-/// The presets that are part of the program: name, one line, configuration.
-const PRESETS: [(&str, &str, &str); 2] = [
-    (
-        "fashion-mmd-gan",
-        "MMD GAN on Fashion-MNIST, rational quadratic kernel with a linear term (Bińkowski et al. 2018); makes the shipped generator",
-        include_str!("../../presets/fashion-mmd-gan.toml"),
-    ),
-    (
-        "fashion-classifier",
-        "classifier of Fashion-MNIST whose features judge and steer; makes the shipped classifier",
-        include_str!("../../presets/fashion-classifier.toml"),
-    ),
-];
-
 impl Config {
-    /// The presets: name and one line each.
-    pub fn presets() -> impl Iterator<Item = (&'static str, &'static str)> {
-        PRESETS.iter().map(|(name, line, _)| (*name, *line))
+    /// The presets.
+    pub fn presets() -> impl Iterator<Item = &'static super::Preset> {
+        PRESETS.iter()
     }
 
     /// The configuration that `text` names: a preset, or a TOML file.
@@ -161,16 +150,21 @@ impl Config {
     /// # Errors
     /// When it is neither, or the file is not a configuration; a wrong key or value is named with its place.
     pub fn load(text: &str) -> Result<Self> {
-        if let Some((_, _, toml)) = PRESETS.iter().find(|(name, ..)| *name == text) {
-            return Self::parse(toml, Path::new(text));
+        let (toml, path) = Self::text(text)?;
+        Self::parse(&toml, Path::new(&path))
+    }
+
+    /// The TOML text that `text` names, and its name for messages.
+    pub(super) fn text(text: &str) -> Result<(String, String)> {
+        if let Some(preset) = PRESETS.iter().find(|preset| preset.name == text) {
+            return Ok((preset.toml.into(), text.into()));
         }
         let path = Path::new(text);
         if !path.exists() {
-            let names: Vec<_> = Self::presets().map(|(name, _)| name).collect();
+            let names: Vec<_> = Self::presets().map(|preset| preset.name).collect();
             return Err(Error::value("preset", text, format!("{}, or a TOML file that exists", names.join(", "))));
         }
-        let toml = std::fs::read_to_string(path).map_err(|e| kme::io::read_error(path, &e))?;
-        Self::parse(&toml, path)
+        Ok((std::fs::read_to_string(path).map_err(|e| kme::io::read_error(path, &e))?, text.into()))
     }
 
     /// A configuration from TOML text; `path` is for messages.
@@ -259,9 +253,9 @@ mod tests {
 
     #[test]
     fn presets_parse_and_print() {
-        for (name, _) in Config::presets() {
-            let config = Config::load(name).unwrap();
-            assert_eq!(Config::parse(&config.to_toml(), Path::new("printed")).unwrap(), config);
+        for preset in Config::presets() {
+            let config = Config::load(preset.name).unwrap();
+            assert_eq!(Config::parse(&config.to_toml(), Path::new("printed")).unwrap(), config, "{}", preset.name);
         }
     }
 

@@ -9,9 +9,15 @@ pub mod config;
 mod folder;
 mod mmd_gan;
 mod optimiser;
+mod presets;
+pub mod report;
+mod set;
 mod task;
+mod tensorboard;
+mod views;
 
 pub use config::Config;
+pub use presets::Preset;
 pub use task::Numbers;
 
 use crate::data::{Dataset, Form, Places, Source};
@@ -182,6 +188,7 @@ impl Run {
             stopped |= self.score(observer)?.is_break();
             self.checkpoint(&self.folder.last_checkpoint())?;
         }
+        let mut views = views::Views::open(self.folder.path(), log.tensorboard)?;
         if self.step == steps {
             // A run that was cut off between its last checkpoint and its model.
             self.task.write_model(&self.folder.model(), self.step)?;
@@ -207,11 +214,15 @@ impl Run {
                 self.task.write_model(&self.folder.model(), self.step)?;
                 self.checkpoint(&self.folder.last_checkpoint())?;
             }
+            if log_due || score_due {
+                views.update(score_due)?;
+            }
             if log_due {
                 // Scores and checkpoints are no part of the speed.
                 (since, done) = (Instant::now(), 0);
             }
         }
+        views.update(true)?;
         let step = self.step;
         Ok(if step < steps { Outcome::Stopped { step } } else { Outcome::Finished { steps } })
     }
