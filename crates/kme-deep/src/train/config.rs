@@ -334,11 +334,13 @@ pub struct Log {
     pub samples: u64,
     /// Steps between checkpoints.
     pub checkpoint: u64,
+    /// Whether event files for TensorBoard are written, to RUN/tensorboard/.
+    pub tensorboard: bool,
 }
 
 impl Default for Log {
     fn default() -> Self {
-        Self { every: 10, samples: 250, checkpoint: 250 }
+        Self { every: 10, samples: 250, checkpoint: 250, tensorboard: false }
     }
 }
 

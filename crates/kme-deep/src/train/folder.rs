@@ -1,4 +1,5 @@
-//! The run folder: config.toml, events.jsonl, samples/, checkpoints/, model.safetensors, best.safetensors.
+//! The run folder: config.toml, events.jsonl, samples/, checkpoints/, model.safetensors, best.safetensors;
+//! beside them what is watched: report.html, tensorboard/.
 
 use super::config::Config;
 use super::task::Numbers;
@@ -63,6 +64,10 @@ impl Folder {
             return Err(Error::file(path, "is no run folder: it has no config.toml; start a run without --resume"));
         }
         Ok(Self { path: path.into() })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     pub fn model(&self) -> PathBuf {

@@ -15,9 +15,13 @@ mod generative;
 mod judge;
 mod optimiser;
 mod presets;
+pub mod report;
 mod schedule;
+mod set;
 mod stock;
 mod task;
+mod tensorboard;
+mod views;
 
 pub use config::Config;
 pub use presets::Preset;
@@ -199,6 +203,7 @@ impl Run {
             stopped |= self.score(observer)?.is_break();
             self.checkpoint(&self.folder.model(), &self.folder.last_checkpoint())?;
         }
+        let mut views = views::Views::open(self.folder.path(), log.tensorboard)?;
         if self.step == steps {
             // A run that was cut off between its last checkpoint and its model.
             self.task.write_model(&self.folder.model(), self.step)?;
@@ -229,11 +234,15 @@ impl Run {
             if checkpoint_due || stopped {
                 self.checkpoint(&self.folder.model(), &self.folder.last_checkpoint())?;
             }
+            if log_due || score_due {
+                views.update(score_due)?;
+            }
             if log_due {
                 // Scores and checkpoints are no part of the speed.
                 (since, done) = (Instant::now(), 0);
             }
         }
+        views.update(true)?;
         let step = self.step;
         Ok(if step < steps { Outcome::Stopped { step } } else { Outcome::Finished { steps } })
     }
