@@ -5,7 +5,7 @@ use crate::sources::Sample;
 use crate::{output, progress};
 use kme::embedding::FeatureIdentity;
 use kme::points::Data;
-use kme::{Points, Result, rng};
+use kme::{Points, Result};
 use kme_deep::cache::{Entry, FeatureCache, Key};
 use kme_deep::data::{Form, Skipped, Source};
 use kme_deep::feature::{FeatureMap, Outputs};
@@ -88,12 +88,12 @@ impl Extraction<'_> {
         let seed = self.global.seed();
         let origin = format!("generator {} seed {seed}, {range:?} of {n}", generator.sha256);
         let extracted = self.kept(self.cache.map(|_| &origin[..]), || {
-            let dim = generator.latent.dim;
+            let width = generator.width();
             // As `kme sample` draws them.
-            let latents = generator.latent.draw(n, &mut rng::stream(seed, "sample", 0));
-            let latents = &latents[range.start * dim..range.end * dim];
+            let inputs = generator.draw(n, seed);
+            let inputs = &inputs[range.start * width..range.end * width];
             let mut rows = Rows::new(self, range.len());
-            for chunk in latents.chunks(BATCH * dim) {
+            for chunk in inputs.chunks(BATCH * width) {
                 let images = draw(generator, chunk)?;
                 let numbers: Vec<usize> = (0..images.len()).collect();
                 // What is drawn may be much smaller than what the feature map wants.
@@ -199,15 +199,15 @@ impl Extraction<'_> {
     }
 }
 
-/// The pictures of some latents.
-fn draw(generator: &Generator, latents: &[f32]) -> Result<Images> {
-    let dim = generator.latent.dim;
+/// The pictures of some inputs of the generator's network.
+fn draw(generator: &Generator, inputs: &[f32]) -> Result<Images> {
+    let width = generator.width();
     // Filled up, since networks may round differently in batches of other sizes: so a shard has the same bits.
-    let mut filled = latents.to_vec();
-    filled.resize(BATCH * dim, 0.0);
-    let images = generator.pictures(&filled)?;
-    match latents.len() < filled.len() {
-        true => images.select(&(0..latents.len() / dim).collect::<Vec<_>>()),
+    let mut filled = inputs.to_vec();
+    filled.resize(BATCH * width, 0.0);
+    let images = generator.pictures_from(&filled)?;
+    match inputs.len() < filled.len() {
+        true => images.select(&(0..inputs.len() / width).collect::<Vec<_>>()),
         false => Ok(images),
     }
 }

@@ -1,6 +1,6 @@
 //! The pictures of a source, a few of which are looked at again after all have become points.
 
-use kme::{Error, Result, rng};
+use kme::{Error, Result};
 use kme_deep::data::{Form, Source};
 use kme_deep::image::{Colour, Images, Resize};
 use kme_deep::model::Generator;
@@ -44,10 +44,10 @@ impl Gallery {
         match &self.0 {
             Origin::Source(source) => from_source(source, places, names, look),
             Origin::Generator { generator, n, seed } => {
-                let dim = generator.latent.dim;
-                let latents = generator.latent.draw(*n, &mut rng::stream(*seed, "sample", 0));
-                let chosen: Vec<f32> = places.iter().flat_map(|i| &latents[i * dim..][..dim]).copied().collect();
-                let all = generator.pictures(&chosen)?;
+                let width = generator.width();
+                let inputs = generator.draw(*n, *seed);
+                let chosen: Vec<f32> = places.iter().flat_map(|i| &inputs[i * width..][..width]).copied().collect();
+                let all = generator.pictures_from(&chosen)?;
                 (0..places.len()).map(|i| all.select(&[i])).collect()
             }
         }

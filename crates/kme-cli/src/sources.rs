@@ -32,8 +32,9 @@ Sources:
   FILE.npz                     with arrays mu and sigma: mean and covariance, for FID alone
   FILE.kme                     an embedding: its points, weights, kernel and features; also an
                                expression such as '0.7*a.kme + 0.3*b.kme'
-  RUN, MODEL                   pictures drawn from a generator: a run folder, a weights file, or a
-                               shipped model (see kme models list); --samples says how many
+  RUN, MODEL                   pictures or points drawn from a generator: a run folder, a weights
+                               file, or a shipped model (see kme models list); --samples says how
+                               many; a conditional one draws all its classes equally often
 
 Pictures become points by a feature map that must be named: --features pixels, a classifier such as \
 fashion-classifier, or a known network: inception, vgg19:relu4_1, vgg19:relu4_1:flat, resnet18=FILE (see kme \
@@ -71,7 +72,7 @@ pub struct SourceFlags {
     /// Bring pictures to 1 (grey) or 3 (colour) channels, for --features pixels
     #[arg(long, value_name = "1|3", value_parser = colour)]
     pub channels: Option<Colour>,
-    /// Pictures to draw from each source that is a generator
+    /// Pictures or points to draw from each source that is a generator
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub samples: usize,
     /// Leave out pictures that cannot be read, and name them, instead of stopping
@@ -103,6 +104,8 @@ pub fn precision(text: &str) -> Result<Precision> {
 pub struct Opened {
     pub text: String,
     content: Content,
+    /// Whether the content was drawn from a generator of points.
+    drawn: bool,
 }
 
 enum Content {
@@ -258,7 +261,7 @@ impl Opened {
     /// Finds out what `text` names, and reads it unless it is pictures.
     fn open(text: &str, global: &Global) -> Result<Self> {
         let content = Self::content(text, global)?;
-        Ok(Self { text: text.into(), content })
+        Ok(Self { text: text.into(), content, drawn: false })
     }
 
     fn content(text: &str, global: &Global) -> Result<Content> {
@@ -310,7 +313,18 @@ impl Opened {
 
     /// Whether random draws decide about the points.
     pub fn is_random(&self) -> bool {
-        matches!(self.content, Content::Generator(_))
+        self.drawn || matches!(self.content, Content::Generator(_))
+    }
+
+    /// Draws the points of a generator of points: from here on it is a source like a file of them.
+    fn with_points(mut self, n: usize, seed: u64) -> Result<Self> {
+        if let Content::Generator(generator) = &self.content
+            && generator.points
+        {
+            self.content = Content::Points(generator.sample_points(n, seed)?);
+            self.drawn = true;
+        }
+        Ok(self)
     }
 
     fn features(&self) -> Option<&FeatureIdentity> {
@@ -345,7 +359,8 @@ impl<'a> Sources<'a> {
         if !(1..=10_000_000).contains(&flags.samples) {
             return Err(Error::value("--samples", flags.samples, "1 to 10000000"));
         }
-        let all = texts.map(|text| Opened::open(text, global)).collect::<Result<Vec<_>>>()?;
+        let open = |text: &String| Opened::open(text, global)?.with_points(flags.samples, global.seed());
+        let all = texts.map(open).collect::<Result<Vec<_>>>()?;
         let map = map(&all, flags, global)?;
         let form = form(map.as_ref(), flags)?;
         let cache = cache(map.as_ref(), flags)?;

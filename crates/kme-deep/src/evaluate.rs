@@ -6,7 +6,7 @@ use kme::discrepancy::{self, Estimate};
 use kme::sums::Precision;
 use kme::{Points, Result};
 
-/// A fixed set of reference pictures, as features.
+/// A fixed set of reference pictures, as features; or of points, which are their own.
 pub struct Reference {
     map: FeatureMap,
     points: Points,
@@ -20,6 +20,24 @@ impl Reference {
     pub fn new(map: FeatureMap, images: &Images) -> Result<Self> {
         let points = map.features(images)?;
         Ok(Self { map, points })
+    }
+
+    /// A reference of points.
+    pub fn of_points(points: Points) -> Self {
+        Self { map: FeatureMap::Pixels, points }
+    }
+
+    /// The features of the reference, (n, d).
+    pub fn points(&self) -> &Points {
+        &self.points
+    }
+
+    /// The features of other pictures in the same map.
+    ///
+    /// # Errors
+    /// When a feature is not finite.
+    pub fn features(&self, images: &Images) -> Result<Points> {
+        self.map.features(images)
     }
 
     /// Number of reference pictures.

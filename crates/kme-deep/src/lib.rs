@@ -13,4 +13,5 @@ pub mod net;
 pub mod networks;
 pub mod steer;
 pub mod train;
+pub mod walk;
 pub mod weights;

@@ -1,6 +1,6 @@
 //! Where networks are found by name: in the program itself, in the models folder, or in a file.
 
-use crate::model::{Card, Classifier, Generator};
+use crate::model::{Autoencoder, Card, Classifier, Generator};
 use crate::net::file::sha256;
 use crate::net::{Layer, ModelFile, Place};
 use crate::networks::{self, Card as NetworkCard, Network};
@@ -236,6 +236,7 @@ impl Description {
         let (net, card, sha256) = ModelFile::<Card>::parse(bytes, path, &place)?;
         match card {
             Card::Generator { .. } => Generator::parse(bytes, path, &place).map(drop)?,
+            Card::Autoencoder { .. } => Autoencoder::parse(bytes, path, &place).map(drop)?,
             Card::Classifier { .. } => Classifier::parse(bytes, path, &place).map(drop)?,
         }
         Ok(Self {

@@ -3,7 +3,10 @@
 use burn::tensor::Tensor;
 use kme::kernel::{Kernel, Pair};
 use kme::rng;
-use kme_deep::loss::{Target, activation_penalty, gradient_penalty, mmd2_biased, mmd2_unbiased, witness_gradient};
+use kme_deep::loss::{
+    Divergence, Estimator, Features, Target, activation_penalty, gradient_penalty, mmd2_biased, mmd2_unbiased,
+    witness_gradient,
+};
 use kme_deep::net::layer::{Conv, Layer, LeakyRelu, Linear, Reshape};
 use kme_deep::net::{Init, Mode, Net, Place, place};
 use rand::RngExt;
@@ -21,6 +24,10 @@ const KERNELS: [&str; 10] = [
     "energy:a=0.1",
     "distance",
 ];
+
+fn mmd(kernel: &Kernel) -> Divergence {
+    Divergence::Mmd { kernel: kernel.clone(), estimator: Estimator::Unbiased, lift: None }
+}
 
 fn normals(count: usize, purpose: &str) -> Vec<f64> {
     let mut rng = rng::stream(11, purpose, 0);
@@ -176,7 +183,8 @@ fn critic_loss_gradient() {
             let pass = net.pass(Tensor::cat(vec![lift(&real), lift(&fake)], 0), Mode::Train, true).unwrap();
             let features: Tensor<2> = pass.output.reshape([12, 4]);
             let (x, y) = (features.clone().slice(0..6), features.slice(6..12));
-            let penalty = gradient_penalty(&kernel, net, lift(&between), &x, &y).unwrap();
+            let features = Features { real: x.clone(), fake: y.clone(), second: None };
+            let penalty = gradient_penalty(&mmd(&kernel), net, lift(&between), 1, &features).unwrap();
             penalty + activation_penalty(&pass.activations).unwrap() - mmd2_unbiased(&kernel, &x, &y).unwrap()
         };
         let tracked = critic.tracked();
@@ -243,7 +251,8 @@ fn penalties_are_their_definitions() {
         }
         expected += (norm2.sqrt() - 1.0).powi(2) / n as f64;
     }
-    let penalty = gradient_penalty(&kernel, &critic, tensor(&between), &matrix(&x, 3), &matrix(&y, 3)).unwrap();
+    let features = Features { real: matrix(&x, 3), fake: matrix(&y, 3), second: None };
+    let penalty = gradient_penalty(&mmd(&kernel), &critic, tensor(&between), 2, &features).unwrap();
     close("gradient penalty", place::scalar(penalty), expected, 1e-7);
 
     let both = critic.pass(tensor(&[real.clone(), fake.clone()].concat()), Mode::Train, true).unwrap();

@@ -12,10 +12,16 @@ use std::ops::ControlFlow;
 
 /// A picture of one row with two pixels ½ + z/8.
 fn generator() -> Generator {
+    linear(&[], vec![0.125, 0.0, 0.0, 0.125])
+}
+
+/// A picture of one row with two pixels ½ + W (z, label), W of shape (2, 2 + classes).
+fn linear(classes: &[&str], weight: Vec<f32>) -> Generator {
     let place = Place::cpu();
-    let layers = vec![Linear { inputs: 2, outputs: 2, bias: true }.into(), Reshape { to: [1, 1, 2] }.into()];
-    let net = Net::new(layers, [2, 1, 1], Init::He, 0, &place).unwrap().map_values(|p| match p.name.as_str() {
-        "0.weight" => place.tensor(vec![0.125, 0.0, 0.0, 0.125], [4]),
+    let inputs = 2 + classes.len();
+    let layers = vec![Linear { inputs, outputs: 2, bias: true }.into(), Reshape { to: [1, 1, 2] }.into()];
+    let net = Net::new(layers, [inputs, 1, 1], Init::He, 0, &place).unwrap().map_values(|p| match p.name.as_str() {
+        "0.weight" => place.tensor(weight.clone(), [weight.len()]),
         _ => place.tensor(vec![0.5, 0.5], [2]),
     });
     let made = Made {
@@ -27,7 +33,8 @@ fn generator() -> Generator {
         data_fingerprint: String::new(),
     };
     let latent = Latent { dim: 2, prior: Prior::Normal };
-    Generator { net, latent, features: "pixels".into(), made, sha256: String::new() }
+    let classes = classes.iter().map(|name| name.to_string()).collect();
+    Generator { net, latent, classes, points: false, features: "pixels".into(), made, sha256: String::new() }
 }
 
 fn target(points: &[f32], weights: &[f64], kernel: &str) -> Embedding {
@@ -98,6 +105,31 @@ fn the_clamp_holds_and_seeds_repeat() {
     assert!(found.iter().flatten().all(|p| (0.375 - 1e-6..=0.625 + 1e-6).contains(p)), "{found:?}");
     assert_eq!(found, outputs(&settings, &target));
     assert_ne!(found, outputs(&Match { seed: 5, clamp: None, steps: 0, ..settings }, &target));
+}
+
+/// Class "left" moves the first pixel to ¼, "right" to ¾, latents by 1/16 at most: the class of the best draw decides.
+#[test]
+fn a_match_takes_the_class_that_fits_or_the_one_that_is_named() {
+    let generator = linear(&["left", "right"], vec![0.0625, 0.0, -0.25, 0.25, 0.0, 0.0625, 0.0, 0.0]);
+    let target = target(&[0.78, 0.53], &[1.0], "energy:a=0.01");
+    let run = |class: Option<usize>| {
+        let settings = Match { n: 3, steps: 200, clamp: Some(1.0), class, ..Match::default() };
+        let mut on = |_: usize, _: f64| ControlFlow::Continue(());
+        settings.run(&generator, &FeatureMap::Pixels, &target, &mut on)
+    };
+    let free = run(None).unwrap();
+    assert_eq!(free.classes, [1, 1, 1]);
+    assert!(free.after < free.before && free.before < free.random);
+    assert_eq!(free.pictures, generator.pictures_of(&free.latents, &free.classes).unwrap());
+    let named = run(Some(0)).unwrap();
+    assert_eq!(named.classes, [0, 0, 0]);
+    // As near as that class comes.
+    assert!(named.pictures.data().chunks(2).all(|p| (p[0] - 0.3125).abs() < 0.01), "{:?}", named.pictures);
+    assert!(run(Some(2)).unwrap_err().to_string().contains("0 to 1"));
+    let points = Generator { points: true, ..generator.clone() };
+    let mut on = |_: usize, _: f64| ControlFlow::Continue(());
+    let fault = Match::default().run(&points, &FeatureMap::Pixels, &target, &mut on).unwrap_err().to_string();
+    assert!(fault.contains("generator of pictures"), "{fault}");
 }
 
 #[test]

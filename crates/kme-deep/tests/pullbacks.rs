@@ -2,10 +2,13 @@
 //! the pullback is the derivative, and a penalty on the pullback has the gradient of central differences.
 
 use burn::tensor::Tensor;
+use kme::features::Waves;
+use kme::kernel::{Kernel, KernelSpec};
 use kme::rng;
 use kme_deep::net::layer::{
-    AveragePool, BatchNorm, Clamp, Concat, Conv, GlobalAveragePool, Layer, LeakyRelu, Linear, MaxPool, Normalise,
-    ReflectionPad, Relu, Reshape, Residual, Sigmoid, Tanh, TransposedConv, ZeroPad,
+    AveragePool, BatchNorm, Clamp, Concat, Conv, Cosines, GlobalAveragePool, GlobalSumPool, Layer, LeakyRelu, Linear,
+    MaxPool, Normalise, ReflectionPad, Relu, Reshape, Residual, Sigmoid, Tanh, TransposedConv, Upsample, ZeroPad,
+    random_features,
 };
 use kme_deep::net::{Init, Mode, Net, Place, dcgan_critic, place};
 use rand::RngExt;
@@ -189,7 +192,7 @@ fn rectangles_and_groups() {
 /// Layers without parameters that act on maps, between convolutions that give the penalty something to differentiate.
 #[test]
 fn pools_pads_and_pixels() {
-    let all: [Layer; 12] = [
+    let all: [Layer; 15] = [
         MaxPool::new(2, 2).into(),
         MaxPool::new(3, 2).ceil().into(),
         MaxPool::new(3, 1).padding(1).into(),
@@ -197,6 +200,9 @@ fn pools_pads_and_pixels() {
         AveragePool::new(3).windows(1, 1).into(),
         AveragePool::new([2, 3]).windows([2, 1], [0, 1]).into(),
         GlobalAveragePool {}.into(),
+        GlobalSumPool {}.into(),
+        Upsample { factor: 2 }.into(),
+        Upsample { factor: 3 }.into(),
         ReflectionPad { padding: 1 }.into(),
         ReflectionPad { padding: 3 }.into(),
         ZeroPad { rows: [0, 1], columns: [2, 0], channels: 1 }.into(),
@@ -241,7 +247,8 @@ fn inception_block() {
     check("inception block", layers, [3, 13, 11], Mode::Train);
 }
 
-/// The pullback of several taps is the gradient of the sum of their inner products, and so is automatic differentiation.
+/// The pullback of several taps is the gradient of the sum of their inner products, and so is automatic
+/// differentiation.
 #[test]
 fn taps_have_one_common_pullback() {
     let place = Place::cpu_f64();
@@ -286,6 +293,119 @@ fn residual_sum() {
     check("residual", vec![identity.into(), projected.into()], [2, 5, 5], Mode::Train);
 }
 
+/// Random features after a dense layer, whose weights the penalty moves; their own constants are not trained.
+#[test]
+fn cosines() {
+    for waves in [Waves::Phase, Waves::Paired] {
+        let layer = Cosines { inputs: 3, outputs: 8, sigma: 0.8, weight: 1.5, waves };
+        let linear = |inputs, outputs| Layer::from(Linear { inputs, outputs, bias: true });
+        check(&format!("{layer:?}"), vec![linear(4, 3), layer.clone().into(), linear(8, 2)], [4, 1, 1], Mode::Train);
+        check(&format!("bare {layer:?}"), vec![linear(4, 3), layer.into()], [4, 1, 1], Mode::Train);
+    }
+    let kernel: Kernel = "gaussian:sigma=1,3".parse::<KernelSpec>().unwrap().resolve(3, || unreachable!()).unwrap();
+    let mixed = random_features(&kernel, 3, 6, Waves::Paired).unwrap();
+    check("mixed cosines", vec![Linear { inputs: 4, outputs: 3, bias: true }.into(), mixed], [4, 1, 1], Mode::Train);
+}
+
+/// Random features against their formula, their inner products against the kernel, and what a new draw changes.
+#[test]
+fn random_features_are_their_kernel_on_average() {
+    let place = Place::cpu_f64();
+    let (n, d, s) = (4, 3, 6);
+    let x = normals(n * d, "points");
+    let input = || place.tensor_f64::<4>(x.clone(), [n, d, 1, 1]);
+    let distance2 = |i: usize, j: usize| (0..d).map(|a| (x[i * d + a] - x[j * d + a]).powi(2)).sum::<f64>();
+    for waves in [Waves::Phase, Waves::Paired] {
+        let layer = Cosines { inputs: d, outputs: s, sigma: 0.7, weight: 2.0, waves };
+        let net = Net::new(vec![layer.into()], [d, 1, 1], Init::He, 3, &place).unwrap();
+        assert_eq!(net.size(), 0);
+        let p = values(&net);
+        let found = place::numbers(net.forward(input(), Mode::Train).unwrap());
+        for i in 0..n {
+            for f in 0..s {
+                let (row, shift) = match waves {
+                    Waves::Phase => (f, p[1][f]),
+                    // sin t = cos(t − π/2)
+                    Waves::Paired => (f % (s / 2), if f < s / 2 { 0.0 } else { -std::f64::consts::FRAC_PI_2 }),
+                };
+                let angle: f64 = (0..d).map(|a| p[0][row * d + a] * x[i * d + a]).sum();
+                let expected = (2.0 * 2.0 / s as f64).sqrt() * (angle + shift).cos();
+                assert!((found[i * s + f] - expected).abs() < 1e-12, "{waves:?}");
+            }
+        }
+    }
+
+    let kernel: Kernel =
+        "gaussian:sigma=0.9+0.5*gaussian:sigma=3".parse::<KernelSpec>().unwrap().resolve(d, || unreachable!()).unwrap();
+    let exact = |r2: f64| (-r2 / (2.0 * 0.81)).exp() + 0.5 * (-r2 / 18.0).exp();
+    for waves in [Waves::Phase, Waves::Paired] {
+        let (features, draws) = (100, 200);
+        let layer = random_features(&kernel, d, features, waves).unwrap();
+        let net = Net::new(vec![layer], [d, 1, 1], Init::He, 3, &place).unwrap();
+        let mut sums = vec![0.0; n * n];
+        for draw in 0..draws {
+            let z = place::numbers(net.redrawn(5, "features", draw).forward(input(), Mode::Train).unwrap());
+            for (k, sum) in sums.iter_mut().enumerate() {
+                let (i, j) = (k / n, k % n);
+                *sum += (0..2 * features).map(|f| z[i * 2 * features + f] * z[j * 2 * features + f]).sum::<f64>();
+            }
+        }
+        for (k, sum) in sums.iter().enumerate() {
+            let (mean, expected) = (sum / draws as f64, exact(distance2(k / n, k % n)));
+            // One draw errs by at most √(2(1 + 0.5²)/features) in the root mean square, the mean by that over √draws;
+            // four of these.
+            assert!(
+                (mean - expected).abs() < 4.0 * (2.5 / (features as f64 * draws as f64)).sqrt(),
+                "{mean} {expected}"
+            );
+        }
+    }
+    let other: Kernel = "rq:alpha=1".parse::<KernelSpec>().unwrap().resolve(d, || unreachable!()).unwrap();
+    assert!(random_features(&other, d, 10, Waves::Phase).unwrap_err().to_string().contains("gaussian"));
+}
+
+/// A new draw is a function of its three arguments, and leaves what is trained as it is.
+#[test]
+fn a_new_draw_changes_constants_alone() {
+    let features = Cosines { inputs: 3, outputs: 6, sigma: 1.0, weight: 1.0, waves: Waves::Phase };
+    let layers = vec![Linear { inputs: 2, outputs: 3, bias: true }.into(), features.into()];
+    let net = Net::new(layers, [2, 1, 1], Init::He, 3, &Place::cpu_f64()).unwrap();
+    let drawn = |seed, purpose, index| values(&net.redrawn(seed, purpose, index));
+    let first = drawn(1, "a", 0);
+    assert_eq!(first, drawn(1, "a", 0));
+    assert_eq!(first[..2], values(&net)[..2]);
+    for other in [drawn(2, "a", 0), drawn(1, "b", 0), drawn(1, "a", 1), values(&net)] {
+        assert!(first[2] != other[2] && first[3] != other[3]);
+    }
+    assert!(first[3].iter().all(|b| (0.0..std::f64::consts::TAU).contains(b)));
+    assert_eq!(net.size(), 9);
+}
+
+/// Nearest enlargement and sums of maps against their formulas.
+#[test]
+fn upsampling_repeats_and_the_sum_pool_sums() {
+    let place = Place::cpu_f64();
+    let (n, c, h, w) = (2, 3, 4, 5);
+    let x = normals(n * c * h * w, "x");
+    let run = |layer: Layer| {
+        let net = net(vec![layer], [c, h, w]);
+        (net.output(), place::numbers(net.forward(place.tensor_f64(x.clone(), [n, c, h, w]), Mode::Train).unwrap()))
+    };
+    for factor in 1..5 {
+        let (shape, y) = run(Upsample { factor }.into());
+        assert_eq!(shape, [c, factor * h, factor * w]);
+        for (k, y) in y.iter().enumerate() {
+            let (j, i, map) = (k % (factor * w), k / (factor * w) % (factor * h), k / (factor * factor * w * h));
+            assert!((y - x[(map * h + i / factor) * w + j / factor]).abs() < 1e-14);
+        }
+    }
+    let (shape, sums) = run(GlobalSumPool {}.into());
+    assert_eq!(shape, [c, 1, 1]);
+    for (sum, map) in sums.iter().zip(x.chunks(h * w)) {
+        assert!((sum - map.iter().sum::<f64>()).abs() < 1e-12);
+    }
+}
+
 /// The issue of the house: a whole convolutional critic, its penalty's gradient exact to 1e-5.
 #[test]
 fn dcgan_critic_penalty() {
@@ -313,14 +433,20 @@ fn layers_that_cannot_be_are_refused() {
         Concat { branches: vec![] }.into(),
         Clamp { least: 6.0, most: 0.0 }.into(),
     ];
-    let more: [Layer; 3] = [
+    let cosines = |outputs, sigma, weight| Cosines { inputs: 4, outputs, sigma, weight, waves: Waves::Paired };
+    let more: [Layer; 5] = [
         ReflectionPad { padding: 5 }.into(),
         ZeroPad { rows: [0, usize::MAX], columns: [0, 0], channels: 0 }.into(),
+        Upsample { factor: 0 }.into(),
+        Upsample { factor: usize::MAX }.into(),
         Normalise { from: vec![0, 0, 1, 2], scale: vec![1.0; 4], shift: vec![0.0; 4] }.into(),
     ];
     for layer in refused.into_iter().chain(more) {
         let refused = Net::new(vec![layer.clone()], [4, 5, 5], Init::He, 0, &Place::cpu());
         assert!(refused.is_err(), "{layer:?}");
+    }
+    for layer in [cosines(3, 1.0, 1.0), cosines(0, 1.0, 1.0), cosines(4, 0.0, 1.0), cosines(4, 1.0, f64::NAN)] {
+        assert!(Net::new(vec![layer.clone().into()], [4, 1, 1], Init::He, 0, &Place::cpu()).is_err(), "{layer:?}");
     }
 }
 

@@ -40,22 +40,91 @@ fn pictures(folder: &Path) -> PathBuf {
     folder.join("pictures")
 }
 
-fn config(objective: &str, pictures: &Path) -> Config {
-    let objective = match objective {
-        "mmd-gan" => {
-            "kind = 'mmd-gan'\nkernel = 'rq:alpha=0.2,1,5+linear'\nlatent = { dim = 4, prior = 'uniform' }\n\
-             generator_width = 4\ncritic_width = 4\ntop = 5\ncritic_steps = 2\ngradient_penalty = 1.0\n\
-             activation_penalty = 1.0\nema_decay = 0.9\nfeatures = 'pixels'"
-        }
-        _ => "kind = 'classifier'\nwidth = 4\nfeatures = 6\nshift = 1",
+/// Everything that can be trained: a name, and its tables beside seed, steps, batch, data and log.
+const OBJECTIVES: [(&str, &str); 19] = [
+    ("classifier", "[objective]\nkind = 'classifier'\nwidth = 4\nfeatures = 6\nshift = 1\n"),
+    ("autoencoder", "[objective]\nkind = 'autoencoder'\nunits = [20, 5]\ninput_dropout = 0.2\n"),
+    ("mmd-gan", "MMD GP [regulariser]\ngradient_penalty = 1.0\nactivation_penalty = 1.0\n"),
+    (
+        "gmmn",
+        "[objective]\nkind = 'mmd'\nkernel = 'gaussian:sigma=2,5,10'\nestimator = 'root'\nfeatures = 'identity'\n",
+    ),
+    ("kernelized-gan", "GAUSS CRITIC [regulariser]\nasymmetric = 16.0\n"),
+    (
+        "random-features",
+        "[objective]\nkind = 'mmd'\nkernel = 'gaussian:gamma=1'\nrandom_features = { count = 30, redraw = true }\nCRITIC [regulariser]\nasymmetric = 16.0\n",
+    ),
+    ("wgan", "[objective]\nkind = 'wasserstein'\nCRITIC1 clip_weights = 0.05\n"),
+    ("wgan-gp", "[objective]\nkind = 'wasserstein'\nCRITIC1 [regulariser]\ngradient_penalty = 10.0\n"),
+    (
+        "li",
+        "[objective]\nkind = 'mmd'\nkernel = 'gaussian:sigma=1,2,4,8,16'\nestimator = 'root'\nCRITIC clip_weights = 0.1\n\
+         decoder = { kind = 'dcgan', width = 2 }\n[regulariser]\norder = 16.0\nreconstruction = 8.0\n",
+    ),
+    ("cramer", "[objective]\nkind = 'cramer'\nCRITIC [regulariser]\ngradient_penalty = 10.0\n"),
+    ("mean-covariance", "[objective]\nkind = 'mean-covariance'\ncomponents = 3\nCRITIC clip_weights = 0.1\n"),
+    ("smmd", "SMMD CRITIC SCALE"),
+    ("sn-smmd", "SMMD CRITIC spectral = 'learned'\nSCALE"),
+    ("swgan", "[objective]\nkind = 'wasserstein'\nCRITIC1 SCALE values = true\n"),
+    ("sn-gan", "[objective]\nkind = 'logistic'\nCRITIC1 spectral = 'normalised'\n"),
+    ("conditional", "GAUSS CRITIC CONDITIONAL [regulariser]\nasymmetric = 16.0\ngradient_penalty = 1.0\n"),
+    ("frozen", "[objective]\nkind = 'mmd'\nkernel = 'linear'\nfeatures = 'pixels'\n"),
+    ("three-sample", "GAUSS CRITIC [regulariser]\nasymmetric = 1.0\nSCHEDULE"),
+    ("sgd-drop", "GAUSS CRITIC SGD"),
+];
+
+/// The tables of an objective, with its abbreviations written out.
+fn tables(name: &str) -> String {
+    let (_, text) = OBJECTIVES.iter().find(|(n, _)| *n == name).unwrap();
+    let mut text = text.to_string();
+    let critic = |top: usize| {
+        format!(
+            "[critic]\nnet = {{ kind = 'dcgan', width = 4 }}\ntop = {top}\nsteps = 2\nburst = {{ until = 1, every = 4, steps = 3 }}\n"
+        )
     };
+    let mmd = |kernel: &str| format!("[objective]\nkind = 'mmd'\nkernel = '{kernel}'\n");
+    let conditional = text.contains("CONDITIONAL");
+    let sgd = text.contains("SGD");
+    for (short, long) in [
+        ("CONDITIONAL ", String::new()),
+        ("SGD", "[schedule]\nkind = 'drop'\nat = 4\nfactor = 0.1\nmomentum = 0.5\n".into()),
+        ("SCHEDULE", "[schedule]\nkind = 'three-sample'\nevery = 1\nfactor = 0.5\nsamples = 12\nqueue = 2\nkept = 1\npatience = 1\n".into()),
+        ("SMMD ", mmd("gaussian:sigma=1")),
+        ("GAUSS ", mmd("gaussian:gamma=1")),
+        ("MMD GP ", mmd("rq:alpha=0.2,1,5+linear") + &critic(5)),
+        ("SCALE", "[regulariser.scale]\nweight = 10.0\noffset = 1.0\n".into()),
+        ("CRITIC1 ", critic(1)),
+        ("CRITIC ", critic(5)),
+    ] {
+        text = text.replace(short, &long);
+    }
+    if !matches!(name, "classifier" | "autoencoder") {
+        text += &format!(
+            "[generator]\nnet = {{ kind = 'dcgan', width = 4 }}\nlatent = {{ dim = 4, prior = 'uniform' }}\nema_decay = 0.9\nconditional = {conditional}\n"
+        );
+    }
+    text + if sgd {
+        "[optimiser]\nkind = 'sgd'\nlearning_rate = 1e-2\nmomentum = 0.9\n"
+    } else if name == "li" {
+        "[optimiser]\nkind = 'rmsprop'\nlearning_rate = 1e-3\n"
+    } else {
+        "[optimiser]\nkind = 'adam'\nlearning_rate = 1e-3\nbeta1 = 0.5\nbeta2 = 0.9\nclip = 1.0\n"
+    }
+}
+
+fn config(objective: &str, pictures: &Path) -> Config {
     let source = pictures.display();
     let toml = format!(
         "seed = 5\nsteps = 7\nbatch = 6\n[data]\nsource = '{source}'\nheld_out = '{source}'\nsize = 16\nchannels = 1\n\
-         [objective]\n{objective}\n[optimiser]\nlearning_rate = 1e-3\nbeta1 = 0.5\nbeta2 = 0.9\nclip = 1.0\n\
-         [log]\nevery = 1\nsamples = 3\ncheckpoint = 2\n"
+         {}[log]\nevery = 1\nsamples = 3\ncheckpoint = 2\n",
+        tables(objective)
     );
-    Config::parse(&toml, Path::new("test.toml")).unwrap()
+    Config::parse(&toml, Path::new("test.toml")).unwrap_or_else(|e| panic!("{objective}: {e}\n{toml}"))
+}
+
+fn learning_rate(config: &mut Config, rate: f64, clip: Option<f64>) {
+    let train::config::Optimiser::Adam(adam) = &mut config.optimiser else { panic!("a configuration with Adam") };
+    (adam.learning_rate, adam.clip) = (rate, clip);
 }
 
 fn go_on(_: Event) -> ControlFlow<()> {
@@ -79,7 +148,9 @@ fn result(run: &Path) -> (Vec<u8>, Vec<serde_json::Value>) {
     let events = fs::read_to_string(run.join("events.jsonl")).unwrap();
     let events = events.lines().map(|line| {
         let mut event: serde_json::Value = serde_json::from_str(line).unwrap();
-        event.as_object_mut().unwrap().remove("images_per_second");
+        for timing in ["images_per_second", "check_seconds", "check_fraction"] {
+            event.as_object_mut().unwrap().remove(timing);
+        }
         event
     });
     (fs::read(run.join("model.safetensors")).unwrap(), events.collect())
@@ -87,7 +158,7 @@ fn result(run: &Path) -> (Vec<u8>, Vec<serde_json::Value>) {
 
 #[test]
 fn resuming_gives_the_bits_of_never_stopping() {
-    for objective in ["mmd-gan", "classifier"] {
+    for (objective, _) in OBJECTIVES {
         let folder = tempfile::tempdir().unwrap();
         let config = config(objective, &pictures(folder.path()));
         let whole = folder.path().join("whole");
@@ -124,6 +195,13 @@ fn resuming_gives_the_bits_of_never_stopping() {
     }
 }
 
+/// Other widths of generator and critic.
+fn widen(config: &mut Config, generator: usize, critic: usize) {
+    let net = |width: usize| serde_json::json!({ "kind": "dcgan", "width": width });
+    config.generator.as_mut().unwrap().net = serde_json::from_value(net(generator)).unwrap();
+    config.critic.as_mut().unwrap().net = serde_json::from_value(net(critic)).unwrap();
+}
+
 /// The objectives point the right way: what a run minimises on held-out pictures falls.
 #[test]
 fn training_trains() {
@@ -133,10 +211,11 @@ fn training_trains() {
         config.steps = steps;
         config.batch = 16;
         config.log.samples = steps;
-        config.optimiser.learning_rate = 2e-3;
-        if let train::config::Objective::MmdGan(gan) = &mut config.objective {
+        learning_rate(&mut config, 2e-3, Some(1.0));
+        if objective == "mmd-gan" {
+            widen(&mut config, 8, 8);
             // In so narrow a critic the activation penalty would hold all features at zero.
-            (gan.generator_width, gan.critic_width, gan.activation_penalty) = (8, 8, 0.0);
+            config.regulariser.activation_penalty = 0.0;
         }
         let mut scores = Vec::new();
         let mut observer = |event: Event| {
@@ -178,10 +257,8 @@ fn what_a_kill_can_leave_behind() {
 fn configurations_are_compared_exactly() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = config("mmd-gan", &pictures(folder.path()));
-    config.optimiser.learning_rate = 0.00042044820762685725;
-    if let train::config::Objective::MmdGan(gan) = &mut config.objective {
-        gan.ema_decay = 0.9864864864864865;
-    }
+    learning_rate(&mut config, 0.00042044820762685725, None);
+    config.generator.as_mut().unwrap().ema_decay = 0.9864864864864865;
     let run = folder.path().join("run");
     let mut stop = |_: Event| ControlFlow::Break(());
     assert_eq!(train::start("test", &config, &run, &context(), &mut stop).unwrap(), Outcome::Stopped { step: 0 });
@@ -202,7 +279,7 @@ fn held_out_labels_must_mean_the_same() {
 
 #[test]
 fn threads_do_not_change_the_bits() {
-    for objective in ["mmd-gan", "classifier"] {
+    for (objective, _) in OBJECTIVES {
         let folder = tempfile::tempdir().unwrap();
         let config = config(objective, &pictures(folder.path()));
         let results: Vec<_> = [1, 2, 3]
@@ -249,9 +326,9 @@ fn threads_do_not_change_the_bits_of_large_tensors() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = config("mmd-gan", &pictures(folder.path()));
     (config.steps, config.batch, config.data.size) = (1, 24, Some(32));
-    if let train::config::Objective::MmdGan(gan) = &mut config.objective {
-        (gan.generator_width, gan.critic_width, gan.critic_steps) = (32, 48, 1);
-    }
+    widen(&mut config, 32, 48);
+    let critic = config.critic.as_mut().unwrap();
+    (critic.steps, critic.burst) = (1, None);
     let results: Vec<_> = [1, 2, 3]
         .map(|threads| {
             let run = folder.path().join(format!("threads-{threads}"));
@@ -263,21 +340,37 @@ fn threads_do_not_change_the_bits_of_large_tensors() {
     assert!(results[0] == results[1] && results[1] == results[2]);
 }
 
-/// A step so long that the features overflow: the run stops, and names the step, the number and the last good state.
+/// Steps so long that the kernel overflows at finite features, and that the features do themselves: the run stops, and names
+/// the step, the number, the first tensor that is not finite and the last good state.
 #[test]
 fn a_loss_that_is_not_finite_stops_the_run() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut config = config("mmd-gan", &pictures(folder.path()));
-    config.optimiser.learning_rate = 10.0;
-    config.optimiser.clip = None;
-    config.steps = 200;
-    if let train::config::Objective::MmdGan(gan) = &mut config.objective {
-        gan.kernel = "poly:degree=16,gamma=1,coef=1".parse().unwrap();
-        gan.activation_penalty = 0.0;
+    for (objective, rate, parts) in [
+        ("mmd-gan", 10.0, ["critic_mmd2 at step", "before it are finite"]),
+        ("wgan", 1e4, ["_wasserstein at step", "the first tensor with one that is not is"]),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = config(objective, &pictures(folder.path()));
+        learning_rate(&mut config, rate, None);
+        if objective == "wgan" {
+            let sgd = train::config::Sgd { learning_rate: rate, momentum: 0.0, clip: None };
+            config.optimiser = train::config::Optimiser::Sgd(sgd);
+        }
+        config.steps = 2000;
+        if let train::config::Objective::Mmd(mmd) = &mut config.objective {
+            mmd.kernel = "poly:degree=16,gamma=1,coef=1".parse().unwrap();
+        }
+        config.critic.as_mut().unwrap().clip_weights = None;
+        config.regulariser = Default::default();
+        let run = folder.path().join("run");
+        let message = train::start("test", &config, &run, &context(), &mut go_on).unwrap_err().to_string();
+        println!("{message}");
+        for part in parts.into_iter().chain(["last.safetensors"]) {
+            assert!(message.contains(part), "{part}: {message}");
+        }
+        // What is on disk is good: the run goes on from there, to the same end.
+        let again = train::resume(&run, &context(), &mut go_on).unwrap_err().to_string();
+        assert_eq!(again, message);
     }
-    let run = folder.path().join("run");
-    let message = train::start("test", &config, &run, &context(), &mut go_on).unwrap_err().to_string();
-    assert!(message.contains("at step") && message.contains("last.safetensors"), "{message}");
 }
 
 /// The features of a picture depend on that picture alone, whatever comes with it.

@@ -16,6 +16,7 @@ pub mod statistics;
 pub use frechet::{Fid, Fitted, fid};
 pub use inception_score::{InceptionScore, inception_score};
 pub use kid::{Draw, Kid, Subsets, kid, kid_on_draws};
+pub use matrix::symmetric_eigen;
 pub use prdc::{Manifold, Prdc, prdc};
 pub use protocol::Protocol;
 pub use statistics::Statistics;

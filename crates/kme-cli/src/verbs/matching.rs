@@ -6,9 +6,9 @@ use crate::output::{self, fields};
 use crate::progress;
 use clap::Args;
 use kme::kernel::Form;
-use kme::{Kernel, KernelSpec, Result};
+use kme::{Error, Kernel, KernelSpec, Result};
 use kme_deep::feature::FeatureMap;
-use kme_deep::image::{Grid, Part, sheet};
+use kme_deep::image::{Grid, Images, Part, sheet};
 use kme_deep::model::Generator;
 use kme_deep::steer::{Match, bandwidth};
 use serde_json::json;
@@ -30,6 +30,12 @@ use std::time::Instant;
   kme match fashion 0.8*boot.png 0.2*bag.png -n 8 -o out.png --seed 3
   kme match fashion -o out.png -- '1*boot.png' '-0.2*bag.png'
   kme match runs/mine liked/ -n 16 -o out.png --kernel gaussian:sigma=median
+
+  kme match runs/digits liked/ -o out.png --class 7
+
+A conditional generator (one with classes) makes pictures of the class that --class names. Without it
+every one of the --best-of draws has a class at random; a picture keeps the class of its best draw,
+and only the latent is moved.
 
 The kernel's bandwidth decides between mixing and choosing. For two inputs at feature distance D the default kernel
 (c^2 + r^2)^(-1/2) is greatest in the middle only if c >= D/sqrt(2); with a smaller c each output snaps to one input. The
@@ -65,6 +71,9 @@ pub struct Arguments {
     /// Keep latents in [-X, X]
     #[arg(long, value_name = "X")]
     clamp: Option<f64>,
+    /// Make pictures of this class, of a conditional generator [default: for each the class of its best draw]
+    #[arg(long, value_name = "NAME|NUMBER")]
+    class: Option<String>,
 }
 
 pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
@@ -75,12 +84,17 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let (bytes, path) = context.models.bytes(&arguments.generator)?;
     let generator = Generator::parse(&bytes, &path, &context.place)?;
     let shape = generator.net.output();
+    if generator.points {
+        let allowed = "a generator of pictures: a match is one of pictures";
+        return Err(Error::value("GENERATOR", format!("{} (makes points)", arguments.generator), allowed));
+    }
+    let class = arguments.class.as_deref().map(|name| generator.class(name)).transpose()?;
     let features = arguments.features.as_deref().unwrap_or(&generator.features);
     let map = FeatureMap::named(features, &context.models, &context.place)?;
     let likes = Likes::read(&arguments.likes, &map, shape, global)?;
     let shown = likes.shown.clone();
     let default = |inputs: &kme::Points| {
-        let c = bandwidth(inputs, &map.features(&generator.sample(200, global.seed())?)?)?;
+        let c = bandwidth(inputs, &map.features(&sample(&generator, class, global.seed())?)?)?;
         Kernel::try_from(Form::InverseMultiquadric { c: rounded(c) })
     };
     let target = likes.embedding(arguments.kernel.as_ref(), default, &map, shape, global.seed())?;
@@ -92,6 +106,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         learning_rate: arguments.learning_rate,
         best_of: arguments.best_of,
         clamp: arguments.clamp,
+        class,
         seed: global.seed(),
     };
     progress::catch_interrupt();
@@ -131,10 +146,19 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         "steps": arguments.steps,
         "output": arguments.output,
         "latents": matched.latents.chunks(generator.latent.dim).collect::<Vec<_>>(),
+        "classes": matched.classes.iter().map(|&class| &generator.classes[class]).collect::<Vec<_>>(),
         "seconds": begin.elapsed().as_secs_f64(),
     });
     output::print(global, &text, fields(json))?;
     Ok(true)
+}
+
+/// Pictures of the generator, of the class that was asked for, for the distances of the default kernel.
+fn sample(generator: &Generator, class: Option<usize>, seed: u64) -> Result<Images> {
+    match class {
+        Some(class) => generator.sample_class(200, class, seed),
+        None => generator.sample(200, seed),
+    }
 }
 
 /// Three digits, since a bandwidth is a scale, not a measurement; rounded up, so that it stays above what mixing needs.

@@ -118,14 +118,21 @@ fn info(models: &Models, name: &str, global: &Global) -> Result<bool> {
         format!("  output      {}", shape(found.output)),
     ];
     match &found.card {
-        Card::Generator { latent, features, .. } => {
+        Card::Generator { latent, classes, points, features, .. } => {
             lines.push(format!(
                 "  latents     {} numbers, {}",
                 latent.dim,
                 json!(latent.prior).as_str().unwrap_or_default()
             ));
-            lines.push("  pixels      range 0 to 1".into());
+            if !classes.is_empty() {
+                lines.push(format!("  classes     {}", classes.join(", ")));
+            }
+            lines.push(if *points { "  makes       points" } else { "  pixels      range 0 to 1" }.into());
             lines.push(format!("  features    {features}"));
+        }
+        Card::Autoencoder { code_after, .. } => {
+            lines.push("  pixels      range 0 to 1".into());
+            lines.push(format!("  code        the output of the first {code_after} layers"));
         }
         Card::Classifier { classes, features_after, .. } => {
             lines.push("  pixels      range 0 to 1".into());

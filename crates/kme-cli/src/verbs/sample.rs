@@ -3,50 +3,241 @@
 use crate::arguments::Global;
 use crate::output::{self, fields};
 use clap::Args;
-use kme::{Error, Result};
-use kme_deep::image::Grid;
+use kme::{Error, Points, Result, rng};
+use kme_deep::image::{Grid, Images, scatter};
 use kme_deep::model::Generator;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// Draw pictures from a generator
+/// Draw pictures or points from a generator
 ///
-/// GENERATOR is a run folder, a weights file, or the name of a shipped model (`kme models list`). The output is one sheet
-/// when it ends in .png, else a folder with one PNG for each picture.
+/// GENERATOR is a run folder, a weights file, or the name of a shipped model (`kme models list`). The output of a generator
+/// of pictures is one sheet when it ends in .png, else a folder with one PNG for each picture. A generator of points writes
+/// them to .npy, .csv or .tsv, a point a row, or draws their first two coordinates when the output ends in .png.
 #[derive(Args)]
 #[command(after_help = "Examples:
   kme sample fashion -n 64 -o sheet.png
-  kme sample runs/mine -n 10000 -o samples/ --seed 1")]
+  kme sample runs/mine -n 10000 -o samples/ --seed 1
+  kme sample runs/digits --class 7 -o sevens.png
+  kme sample runs/digits --class all -n 10 -o digits.png    a row of 10 for each class
+  kme sample fashion --interpolate -n 6 --steps 10 -o ways.png
+  kme sample runs/vae --manifold -n 20 -o plane.png         20 x 20 pictures
+  kme sample runs/toy -n 5000 -o points.npy
+
+What -n counts (and its default):
+  pictures or points (64); with --class all those of each class (8); with --interpolate rows (8);
+  with --manifold rows and columns alike (16).
+
+Classes, of a generator trained with labels: without --class every picture has one at random, all
+equally likely. With --class all every row is a class and every column a latent, so that a column
+shows what the class alone changes; a folder gets a folder inside for each class.
+
+--interpolate shows in each row the way from one latent to another in equal steps, both ends
+included. For a uniform prior the way is straight. For a normal prior it is an arc (spherical
+interpolation): normal vectors of many numbers lie near a sphere, and a straight way would leave it.
+A conditional generator keeps one class in a row, a class at random where none is named.
+
+--manifold shows the plane of two latent numbers, all others being 0: the first grows from left to
+right, the second from top to bottom, over the quantiles (i - 1/2)/N of the prior, so that every
+picture stands for the same share of the plane. This is the whole latent space where latents have
+two numbers. It draws nothing, so the seed has no part in it.")]
 pub struct Arguments {
     #[arg(value_name = "GENERATOR")]
     generator: String,
-    /// Number of pictures
-    #[arg(short, default_value_t = 64, value_name = "N")]
-    n: usize,
-    /// Sheet (.png), or folder for single pictures
+    /// Number of pictures or points; of other things with the flags below [default: 64, 8 or 16; see below]
+    #[arg(short, value_name = "N")]
+    n: Option<usize>,
+    /// Sheet (.png) or folder for single pictures; of points .npy, .csv, .tsv, or .png
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
+    /// Class of all pictures, by name or by number from 0 on; all: a row of each
+    #[arg(long, value_name = "NAME|NUMBER|all")]
+    class: Option<String>,
+    /// Show the ways between pairs of latents, one a row
+    #[arg(long, conflicts_with = "manifold")]
+    interpolate: bool,
+    /// Pictures on each way, for --interpolate
+    #[arg(long, value_name = "K", default_value_t = 8, requires = "interpolate")]
+    steps: usize,
+    /// Show the plane of two latent numbers
+    #[arg(long)]
+    manifold: bool,
+    /// The two latent numbers of --manifold, counted from 0
+    #[arg(long, value_name = "I,J", default_value = "0,1", requires = "manifold", value_parser = pair)]
+    coordinates: [usize; 2],
+}
+
+fn pair(text: &str) -> Result<[usize; 2]> {
+    let fault = || Error::value("--coordinates", text, "two numbers from 0 on, such as 0,1");
+    let (first, second) = text.split_once(',').ok_or_else(fault)?;
+    let number = |text: &str| text.trim().parse().map_err(|_| fault());
+    Ok([number(first)?, number(second)?])
+}
+
+/// Pictures or points drawn at most.
+const MOST: usize = 1_000_000;
+
+/// What is asked of the network, and how it is shown.
+struct Plan {
+    latents: Vec<f32>,
+    /// Of a conditional generator, one for each latent.
+    classes: Vec<usize>,
+    /// Of a sheet that has an order.
+    columns: Option<usize>,
+    /// Whether every row is a class.
+    by_class: bool,
+}
+
+impl Plan {
+    fn new(arguments: &Arguments, generator: &Generator, seed: u64) -> Result<Self> {
+        let by_class = arguments.class.as_deref() == Some("all") && generator.class("all").is_err();
+        if by_class && !generator.is_conditional() {
+            let allowed = "left out: this generator was trained without classes";
+            return Err(Error::value("--class", "all", allowed));
+        }
+        let class = match arguments.class.as_deref().filter(|_| !by_class) {
+            Some(name) => Some(generator.class(name)?),
+            None => None,
+        };
+        let default = if arguments.manifold {
+            16
+        } else if by_class || arguments.interpolate {
+            8
+        } else {
+            64
+        };
+        let n = arguments.n.unwrap_or(default);
+        let classes = generator.classes.len();
+        let of_each = if arguments.manifold {
+            n
+        } else if arguments.interpolate {
+            arguments.steps
+        } else if by_class {
+            classes
+        } else {
+            1
+        };
+        if n == 0 || n.checked_mul(of_each).is_none_or(|all| all > MOST) {
+            let given = if of_each == 1 || n == 0 { n.to_string() } else { format!("{n} times {of_each}") };
+            return Err(Error::value("number of pictures (-n)", given, format!("1 to {MOST}")));
+        }
+        let latent = generator.latent;
+        // A class for each row or picture, where there are classes.
+        let labels = |rows: usize| match class {
+            Some(class) => vec![class; rows],
+            None => generator.draw_classes(rows, &mut rng::stream(seed, "sample class", 0)),
+        };
+        let draw = |n: usize| latent.draw(n, &mut rng::stream(seed, "sample", 0));
+        if arguments.manifold {
+            if class.is_none() && generator.is_conditional() {
+                let given = arguments.class.as_deref().unwrap_or("(nothing)");
+                return Err(Error::value(
+                    "--class",
+                    given,
+                    "one class for --manifold, whose grid has no room for more",
+                ));
+            }
+            let latents = latent.manifold(n, arguments.coordinates)?;
+            return Ok(Self { latents, classes: labels(n * n), columns: Some(n), by_class });
+        }
+        if arguments.interpolate {
+            let steps = arguments.steps;
+            if by_class && n != classes && arguments.n.is_some() {
+                let allowed = format!("{classes}, a row for each class, or left out");
+                return Err(Error::value("-n with --interpolate --class all", n, allowed));
+            }
+            // One way through all classes, or a way of its own for each row.
+            let (rows, row_classes) = if by_class { (classes, (0..classes).collect()) } else { (n, labels(n)) };
+            let ends = draw(if by_class { 2 } else { 2 * rows });
+            let mut latents = Vec::new();
+            for row in 0..rows {
+                let ends = &ends[if by_class { 0 } else { 2 * row * latent.dim }..][..2 * latent.dim];
+                latents.extend(latent.walk(&ends[..latent.dim], &ends[latent.dim..], steps)?);
+            }
+            let classes = row_classes.into_iter().flat_map(|class: usize| vec![class; steps]).collect();
+            return Ok(Self { latents, classes, columns: Some(steps), by_class });
+        }
+        if by_class {
+            let row = draw(n);
+            let latents = row.repeat(classes);
+            let classes = (0..classes).flat_map(|class| vec![class; n]).collect();
+            return Ok(Self { latents, classes, columns: Some(n), by_class });
+        }
+        Ok(Self { latents: draw(n), classes: labels(n), columns: None, by_class })
+    }
+
+    /// Where each picture goes in a folder.
+    fn names(&self, n: usize, generator: &Generator) -> Vec<PathBuf> {
+        let numbered = |i: usize, n: usize| format!("{i:0digits$}.png", digits = (n - 1).to_string().len());
+        let Some(columns) = self.columns.filter(|_| self.by_class) else {
+            return (0..n).map(|i| numbered(i, n).into()).collect();
+        };
+        let folder = |class: usize| file_name(class, &generator.classes[class], generator.classes.len());
+        (0..n).map(|i| Path::new(&folder(self.classes[i])).join(numbered(i % columns, columns))).collect()
+    }
+}
+
+/// A class as the name of a folder: its number, so that no two are alike and the order stays, and of its name what every
+/// file system takes.
+fn file_name(class: usize, name: &str, classes: usize) -> String {
+    let plain: String = name.chars().map(|c| if c.is_alphanumeric() || c == '-' { c } else { '_' }).take(60).collect();
+    format!("{class:0digits$}-{plain}", digits = (classes - 1).to_string().len())
 }
 
 pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let context = global.context()?;
-    if !(1..=1_000_000).contains(&arguments.n) {
-        return Err(Error::value("number of pictures (-n)", arguments.n, "1 to 1000000"));
-    }
     let (bytes, path) = context.models.bytes(&arguments.generator)?;
     let generator = Generator::parse(&bytes, &path, &context.place)?;
-    let pictures = generator.sample(arguments.n, global.seed())?;
+    let plan = Plan::new(arguments, &generator, global.seed())?;
     let out = &arguments.output;
-    if out.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")) {
-        Grid::default().lay_out(&pictures)?.write_png(0, out)?;
-    } else {
-        std::fs::create_dir_all(out).map_err(|e| Error::file(out, format!("cannot be made: {e}")))?;
-        let digits = (arguments.n - 1).to_string().len();
-        for i in 0..arguments.n {
-            pictures.write_png(i, &out.join(format!("{i:0digits$}.png")))?;
-        }
+    if generator.points {
+        // Before anything is computed.
+        check_points_output(out)?;
     }
-    let text = format!("{}: {} pictures (seed {})", out.display(), arguments.n, global.seed());
-    output::print(global, &text, fields(json!({ "output": out, "n": arguments.n, "generator": arguments.generator })))?;
+    let inputs = generator.inputs(&plan.latents, &plan.classes)?;
+    let n = plan.latents.len() / generator.latent.dim;
+    if generator.points {
+        write_points(&generator.points_from(&inputs)?, out)?;
+    } else {
+        write_pictures(&generator.pictures_from(&inputs)?, &plan, &generator, out)?;
+    }
+    let what = if generator.points { "points" } else { "pictures" };
+    let text = format!("{}: {n} {what} (seed {})", out.display(), global.seed());
+    let names: Vec<&String> = plan.classes.iter().map(|&class| &generator.classes[class]).collect();
+    let mut json = json!({ "output": out, "n": n, "generator": arguments.generator });
+    if generator.is_conditional() {
+        json["classes"] = json!(names);
+    }
+    output::print(global, &text, fields(json))?;
     Ok(true)
+}
+
+fn is_png(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png"))
+}
+
+fn check_points_output(out: &Path) -> Result<()> {
+    let known = |e: &std::ffi::OsStr| ["npy", "csv", "tsv", "png"].iter().any(|known| e.eq_ignore_ascii_case(known));
+    if out.extension().is_some_and(known) {
+        return output::check_place(out);
+    }
+    let allowed = "a name that ends in .npy, .csv, .tsv or .png: this generator makes points, not pictures";
+    Err(Error::value("output (-o)", out.display(), allowed))
+}
+
+fn write_points(points: &Points, out: &Path) -> Result<()> {
+    if is_png(out) { scatter(points, None)?.write_png(0, out) } else { points.write(out) }
+}
+
+fn write_pictures(pictures: &Images, plan: &Plan, generator: &Generator, out: &Path) -> Result<()> {
+    if is_png(out) {
+        return Grid { columns: plan.columns, ..Grid::default() }.lay_out(pictures)?.write_png(0, out);
+    }
+    for (i, name) in plan.names(pictures.len(), generator).into_iter().enumerate() {
+        let file = out.join(name);
+        let folder = file.parent().unwrap_or(out);
+        std::fs::create_dir_all(folder).map_err(|e| Error::file(folder, format!("cannot be made: {e}")))?;
+        pictures.write_png(i, &file)?;
+    }
+    Ok(())
 }

@@ -13,7 +13,8 @@ use std::path::PathBuf;
 ///
 /// The run folder holds config.toml (everything needed to repeat the run), events.jsonl (one object per logged step),
 /// samples/step-NNNNNN.png, checkpoints/ (last and best), model.safetensors, which `kme sample` and `kme match` take, and
-/// best.safetensors, the model as it was when its score on held-out pictures was best.
+/// best.safetensors, the model as it was when its score on held-out pictures was best; report.html, a page with the curves,
+/// the sample sheets and the settings, renewed with every sheet; and with --tensorboard, event files in tensorboard/.
 ///
 /// On the processor, a run that was cut off and continued with --resume ends with the same bits as one that never stopped.
 #[derive(Args)]
@@ -22,7 +23,12 @@ use std::path::PathBuf;
   kme train fashion-mmd-gan -o runs/fashion
   kme train fashion-mmd-gan -o runs/mine --data ~/pictures --steps 2000
   kme train my-config.toml -o runs/mine
-  kme train -o runs/fashion --resume")]
+  kme train fashion-mmd-gan -o runs/mine --set batch=128 --set data.size=32 --set optimiser.clip=
+  kme train -o runs/fashion --resume
+
+--set changes one setting of the configuration. KEY is written with dots, as in optimiser.beta1; VALUE is
+TOML, and text that is no TOML is a string, so that quotes can be left out. KEY= with nothing behind it
+removes a setting that may be missing.")]
 pub struct Arguments {
     /// A preset's name, or a TOML file like a run's config.toml
     #[arg(value_name = "PRESET|CONFIG.toml", required_unless_present_any = ["list", "resume"])]
@@ -36,20 +42,23 @@ pub struct Arguments {
     /// Steps to train, instead of the configuration's
     #[arg(long, value_name = "N", conflicts_with = "resume")]
     steps: Option<u64>,
+    /// Change a setting of the configuration, such as optimiser.learning_rate=1e-4; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", conflicts_with = "resume", value_parser = setting)]
+    set: Vec<(String, String)>,
+    /// Write event files for TensorBoard to RUN/tensorboard/; of a run that is resumed: log.tensorboard in its config.toml
+    #[arg(long, conflicts_with = "resume")]
+    tensorboard: bool,
     /// Continue the run in RUN from its last checkpoint
     #[arg(long, conflicts_with = "preset")]
     resume: bool,
-    /// List the presets
+    /// List the presets, by the papers that they follow
     #[arg(long)]
     list: bool,
 }
 
 pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     if arguments.list {
-        let lines: Vec<String> = Config::presets().map(|(name, line)| format!("{name:<20} {line}")).collect();
-        let presets: Vec<_> = Config::presets().map(|(name, line)| json!({"name": name, "line": line})).collect();
-        output::print(global, &lines.join("\n"), fields(json!({ "presets": presets })))?;
-        return Ok(true);
+        return list(global);
     }
     let Some(path) = &arguments.output else {
         return Err(Error::value("-o", "(nothing)", "the folder of the run"));
@@ -82,13 +91,14 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         train::resume(path, &context, &mut observer)
     } else {
         let preset = arguments.preset.as_deref().unwrap_or_default();
-        let mut config = Config::load(preset)?;
+        let mut config = Config::load_with(preset, &arguments.set)?;
         if let Some(data) = &arguments.data {
             // The preset's held-out pictures say nothing about other ones: such a run is not scored.
             config.data.source = data.clone();
             config.data.held_out = None;
         }
         config.steps = arguments.steps.unwrap_or(config.steps);
+        config.log.tensorboard |= arguments.tensorboard;
         config.seed = global.asked_seed().unwrap_or(config.seed);
         train::start(preset, &config, path, &context, &mut observer)
     };
@@ -108,8 +118,56 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
             path.display()
         )
     };
-    output::print(global, &text, fields(json!({ "run": path, "step": step, "finished": finished, "seed": seed })))?;
+    let report = path.join("report.html");
+    let json = json!({ "run": path, "step": step, "finished": finished, "seed": seed, "report": report });
+    output::print(global, &text, fields(json))?;
     Ok(true)
+}
+
+fn setting(text: &str) -> Result<(String, String)> {
+    let allowed = "KEY=VALUE, such as optimiser.learning_rate=1e-4";
+    let (key, value) = text.split_once('=').ok_or_else(|| Error::value("--set", text, allowed))?;
+    Ok((key.trim().into(), value.into()))
+}
+
+/// Columns of the list of presets.
+const WIDTH: usize = 100;
+
+/// The presets under the papers that they follow.
+fn list(global: &Global) -> Result<bool> {
+    let presets: Vec<_> = Config::presets().collect();
+    let names = presets.iter().map(|preset| preset.name.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for (i, preset) in presets.iter().enumerate() {
+        if i == 0 || presets[i - 1].paper != preset.paper {
+            let gap = if i == 0 { "" } else { "\n" };
+            text.push_str(&format!("{gap}{}\n", preset.paper));
+        }
+        let mut head = format!("  {:<names$}  ", preset.name);
+        for line in folded(preset.line, WIDTH - names - 4) {
+            text.push_str(&format!("{head}{line}\n"));
+            head = " ".repeat(names + 4);
+        }
+    }
+    let json: Vec<_> =
+        presets.iter().map(|p| json!({ "name": p.name, "line": p.line, "paper": p.paper, "config": p.toml })).collect();
+    output::print(global, &text, fields(json!({ "presets": json })))?;
+    Ok(true)
+}
+
+/// Words in lines of at most `width` signs, as far as they fit.
+fn folded(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let line = lines.last_mut().expect("there is always a line");
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
+            lines.push(word.into());
+        } else {
+            line.push_str(if line.is_empty() { "" } else { " " });
+            line.push_str(word);
+        }
+    }
+    lines
 }
 
 /// Losses or scores on one line, each with its standard error where it has one.

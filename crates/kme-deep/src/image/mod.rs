@@ -12,6 +12,7 @@ mod grid;
 mod png;
 mod protocol;
 mod resize;
+mod scatter;
 
 pub use crop::Crop;
 pub(crate) use crop::{mirror, square};
@@ -19,6 +20,7 @@ pub use decode::{Channels, Colour, DEFAULT_MAX_PIXELS, Decoder};
 pub use grid::{Grid, Part, Scale, sheet};
 pub use protocol::{Method, PROTOCOLS, Protocol};
 pub use resize::{Aspect, Filter, Resize};
+pub use scatter::scatter;
 
 use kme::{Error, Result};
 

@@ -2,7 +2,7 @@
 
 use super::arithmetic::Entries;
 use burn::tensor::{Bool, Tensor};
-use kme::kernel::{Kernel, Pair, Slope};
+use kme::kernel::{Form, Kernel, Pair, Slope};
 use kme::{Error, Result};
 
 fn squared_norms(x: &Tensor<2>) -> Tensor<2> {
@@ -17,8 +17,16 @@ fn pair(x: &Tensor<2>, y: &Tensor<2>) -> Pair<Entries> {
     }
 }
 
-/// Σᵢⱼ k(xᵢ, yⱼ).
+/// The weight of a kernel that is linear, whose sums need no pairs.
+fn linear(kernel: &Kernel) -> Option<f64> {
+    kernel.terms().iter().map(|&(weight, form)| (form == Form::Linear).then_some(weight)).sum()
+}
+
+/// Σᵢⱼ k(xᵢ, yⱼ); for the linear kernel ⟨Σxᵢ, Σyⱼ⟩, in linear time.
 fn cross_sum(kernel: &Kernel, x: &Tensor<2>, y: &Tensor<2>) -> Tensor<1> {
+    if let Some(weight) = linear(kernel) {
+        return (x.clone().sum_dim(0) * y.clone().sum_dim(0)).sum() * weight;
+    }
     kernel.value(&pair(x, y)).0.sum()
 }
 
@@ -26,6 +34,9 @@ fn cross_sum(kernel: &Kernel, x: &Tensor<2>, y: &Tensor<2>) -> Tensor<1> {
 /// reach the gradient of kernels with a root.
 fn off_diagonal_sum(kernel: &Kernel, x: &Tensor<2>) -> Tensor<1> {
     let [n, _] = x.dims();
+    if linear(kernel).is_some() {
+        return cross_sum(kernel, x, x) - diagonal_sum(kernel, x);
+    }
     let diagonal = Tensor::<2, Bool>::diag_mask([n, n], 0, &x.device()).bool_not();
     kernel.value(&pair(x, x)).0.mask_fill(diagonal, 0.0).sum()
 }

@@ -3,9 +3,17 @@
 //! The kernels' formulas are those of [`kme::kernel`], evaluated in tensor arithmetic: nothing about a kernel is written here.
 
 mod arithmetic;
+mod covariance;
+mod divergence;
 mod mmd;
+mod objective;
 mod penalty;
+mod scale;
 
+pub use covariance::mean_covariance;
+pub use divergence::{Divergence, Estimator, Features, linear_kernel};
 pub use mmd::{Target, mmd2_biased, mmd2_unbiased, witness_gradient};
+pub use objective::{Objective, Pictures, Regulariser, Terms};
 pub(crate) use penalty::flat;
-pub use penalty::{activation_penalty, gradient_penalty};
+pub use penalty::{activation_penalty, asymmetric_penalty, gradient_penalty, order_term, reconstruction_penalty};
+pub use scale::Scale;

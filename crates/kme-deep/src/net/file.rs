@@ -36,7 +36,9 @@ impl<C: Serialize + DeserializeOwned> ModelFile<C> {
     /// When the file cannot be written.
     pub fn write(path: &Path, net: &Net, card: C) -> Result<()> {
         let header = Self { format: Self::FORMAT, input: net.input(), layers: net.layers().to_vec(), card };
+        // A file holds layers and their weights, so a spectral parametrisation is written as the weights that it gives.
         let tensors = net
+            .effective()
             .params()
             .iter()
             .map(|p| (p.name.clone(), p.shape.clone(), super::place::numbers_f32(p.value.clone().inner())))

@@ -1,13 +1,15 @@
 //! Networks as plain data: a list of layers, a list of parameters, and for every layer an exact pullback.
 
-mod dcgan;
+pub mod architecture;
+mod compose;
 pub(crate) mod file;
 pub mod layer;
 mod param;
 pub mod place;
+mod spectral;
 mod taps;
 
-pub use dcgan::{dcgan_critic, dcgan_generator};
+pub use architecture::{CriticNet, GeneratorNet, dcgan_critic, dcgan_generator};
 pub(crate) use file::ModelFile;
 pub use layer::{Layer, Mode};
 pub use param::{Init, Param};
@@ -95,7 +97,12 @@ impl Net {
         }
         let layers = self.layers[..count].to_vec();
         let output = layer::output_shape_all(&layers, self.input)?;
-        let params = self.params[..layer::specs_all(&layers, "").len()].to_vec();
+        let (own, extras) = self.params.split_at(self.own());
+        let mut params = own[..layer::specs_all(&layers, "").len()].to_vec();
+        // What belongs to the spectral parametrisation of a weight that stays, stays.
+        let stays = |p: &&Param| p.name.rsplit_once('.').is_some_and(|(name, _)| params.iter().any(|q| q.name == name));
+        let extras: Vec<Param> = extras.iter().filter(stays).cloned().collect();
+        params.extend(extras);
         Ok(Self { layers, params, input: self.input, output, place: self.place.clone() })
     }
 
@@ -106,6 +113,19 @@ impl Net {
             param.value = value(param);
         }
         net
+    }
+
+    /// A copy whose constants (the frequencies and phases of random features) are drawn anew: draw number `index` of
+    /// `purpose` under `seed`. Every other parameter is shared. Call it before [`tracked`](Self::tracked).
+    pub fn redrawn(&self, seed: u64, purpose: &str, index: u64) -> Self {
+        self.map_values(|p| match p.role {
+            param::Role::Constant(law) => {
+                let len = p.shape.iter().product();
+                let mut rng = kme::rng::stream(seed, &format!("{purpose} {}", p.name), index);
+                self.place.tensor_f64(law.numbers(len, &mut rng), [len])
+            }
+            _ => p.value.clone(),
+        })
     }
 
     /// Shape of one input: channels, height, width.
@@ -138,8 +158,8 @@ impl Net {
         net
     }
 
-    /// The gradients of a [`tracked`](Self::tracked) network's trained parameters, in order; zero where the loss does not
-    /// depend on one.
+    /// The gradients of a [`tracked`](Self::tracked) network's trained parameters, in order; zero where the loss does
+    /// not depend on one.
     pub fn gradients(&self, mut gradients: Gradients) -> Vec<Tensor<1>> {
         self.params
             .iter()
@@ -156,7 +176,8 @@ impl Net {
         Ok(self.run(x, mode, false, false)?.0)
     }
 
-    /// The forward pass with all that its pullback needs; `activations` keeps the outputs of linear and convolution layers.
+    /// The forward pass with all that its pullback needs; `activations` keeps the outputs of linear and convolution
+    /// layers.
     ///
     /// # Errors
     /// When the input's shape is not the network's.
@@ -188,10 +209,10 @@ impl Net {
 
     /// Jᵀ · cotangent: the gradient of ⟨cotangent, f(x)⟩ in x, at the input of `pass`.
     ///
-    /// Shapes: cotangent (n, c', h', w') like the output → (n, c, h, w) like the input. The result is an ordinary tensor
-    /// expression in the parameters: differentiating it once gives exact second derivatives.
+    /// Shapes: cotangent (n, c', h', w') like the output → (n, c, h, w) like the input. The result is an ordinary
+    /// tensor expression in the parameters: differentiating it once gives exact second derivatives.
     pub fn pullback(&self, pass: &Pass, cotangent: Tensor<4>) -> Tensor<4> {
-        layer::pullback_all(&self.layers, &self.params, &pass.saved, pass.mode, cotangent)
+        layer::pullback_all(&self.layers, &self.params[..self.own()], &pass.saved, pass.mode, cotangent)
     }
 
     /// Takes over the running statistics of batch normalisation that a training pass moved.

@@ -7,7 +7,7 @@
 use crate::feature::FeatureMap;
 use crate::image::Images;
 use crate::loss::Target;
-use crate::model::Generator;
+use crate::model::{Generator, labelled};
 use crate::net::{Mode, place};
 use burn::optim::{AdamConfig, Optimizer};
 use burn::tensor::Tensor;
@@ -30,12 +30,15 @@ pub struct Match {
     pub best_of: usize,
     /// Keeps every latent coordinate in [−clamp, clamp].
     pub clamp: Option<f64>,
+    /// The class of all pictures, of a conditional generator. Without one, every draw comes with a class at random, and a
+    /// start keeps the class of the draw that was best: it is not moved by the descent.
+    pub class: Option<usize>,
     pub seed: u64,
 }
 
 impl Default for Match {
     fn default() -> Self {
-        Self { n: 4, steps: 200, learning_rate: 0.05, best_of: 64, clamp: None, seed: 0 }
+        Self { n: 4, steps: 200, learning_rate: 0.05, best_of: 64, clamp: None, class: None, seed: 0 }
     }
 }
 
@@ -46,6 +49,8 @@ pub struct Matched {
     pub pictures: Images,
     /// Their latents, row after row.
     pub latents: Vec<f32>,
+    /// Their classes; none of a generator without classes.
+    pub classes: Vec<usize>,
     /// MMD² to the target of n latents drawn without any choice.
     pub random: f64,
     /// MMD² to the target of the starting latents.
@@ -118,6 +123,17 @@ impl Match {
     ) -> Result<Matched> {
         self.check()?;
         let shape = generator.net.output();
+        if generator.points {
+            let given = format!("one of points of dimension {}", shape[0]);
+            return Err(Error::value("generator", given, "a generator of pictures: a match is one of pictures"));
+        }
+        if let Some(class) = self.class.filter(|&class| class >= generator.classes.len()) {
+            let allowed = match generator.classes.len() {
+                0 => "none: this generator was trained without classes".to_string(),
+                count => format!("0 to {}", count - 1),
+            };
+            return Err(Error::value("class", class, allowed));
+        }
         map.identity(shape).check_same(target.features())?;
         if map.input().is_some_and(|input| input != shape) {
             return Err(Error::value(
@@ -146,13 +162,18 @@ impl Match {
             norm2,
         );
         let dim = generator.latent.dim;
-        let mmd2 = |z: &[f32]| {
-            let points = map.features(&generator.pictures(z)?)?;
+        let mmd2 = |z: &[f32], classes: &[usize]| {
+            let points = map.features(&generator.pictures_of(z, classes)?)?;
             Embedding::of_sample(points, None, kernel.clone(), target.features().clone(), None)?
                 .mmd2(target, Precision::F64)
         };
-        let (first, start) = self.starting_latents(generator, map, target)?;
-        let (random, before) = (mmd2(&first)?, mmd2(&start)?);
+        let [first, start] = self.starts(generator, map, target)?;
+        let classes = start.classes;
+        let (random, before) = (mmd2(&first.latents, &first.classes)?, mmd2(&start.latents, &classes)?);
+        let start = start.latents;
+        // What stands behind the latents in the network's input, and is not moved.
+        let labels = labelled(&[], 0, &classes, generator.classes.len())?;
+        let labels = generator.is_conditional().then(|| place.tensor(labels, [self.n, generator.classes.len(), 1, 1]));
 
         let adam = AdamConfig::new().with_beta_1(0.9).with_beta_2(0.999).with_epsilon(1e-8).build();
         let mut state = None;
@@ -160,7 +181,12 @@ impl Match {
         let mut best = (f64::INFINITY, z.clone());
         for step in 0..=self.steps {
             let leaf = z.clone().autodiff().require_grad();
-            let pictures = generator.net.forward(leaf.clone().reshape([self.n, dim, 1, 1]), Mode::Evaluate)?;
+            let input: Tensor<4> = leaf.clone().reshape([self.n, dim, 1, 1]);
+            let input = match &labels {
+                Some(labels) => Tensor::cat(vec![input, labels.clone()], 1),
+                None => input,
+            };
+            let pictures = generator.net.forward(input, Mode::Evaluate)?;
             let loss = goal.mmd2(&map.tensor(pictures)?);
             let value = place::scalar(loss.clone().inner());
             if value < best.0 {
@@ -180,14 +206,14 @@ impl Match {
             };
         }
         let latents = place::numbers_f32(best.1);
-        let mut after = mmd2(&latents)?;
+        let mut after = mmd2(&latents, &classes)?;
         let mut latents = latents;
         if after > before {
             // The descent's single precision saw an improvement that is none.
             (after, latents) = (before, start);
         }
-        let pictures = generator.pictures(&latents)?;
-        Ok(Matched { pictures, latents, random, before, after })
+        let pictures = generator.pictures_of(&latents, &classes)?;
+        Ok(Matched { pictures, latents, classes, random, before, after })
     }
 
     fn clamped(&self, mut z: Vec<f32>) -> Vec<f32> {
@@ -198,21 +224,21 @@ impl Match {
     }
 
     /// The first n draws, and for each output the best of `best_of` draws given the outputs chosen before it.
-    fn starting_latents(
-        &self,
-        generator: &Generator,
-        map: &FeatureMap,
-        target: &Embedding,
-    ) -> Result<(Vec<f32>, Vec<f32>)> {
+    fn starts(&self, generator: &Generator, map: &FeatureMap, target: &Embedding) -> Result<[Draws; 2]> {
         let kernel = target.kernel();
         let dim = generator.latent.dim;
-        let mut rng = rng::stream(self.seed, "match", 0);
-        let (mut first, mut start) = (Vec::new(), Vec::new());
+        let (mut rng, mut class_rng) = (rng::stream(self.seed, "match", 0), rng::stream(self.seed, "match class", 0));
+        let (mut first, mut start) = (Draws::default(), Draws::default());
         let mut chosen: Vec<f64> = Vec::new();
         for j in 0..self.n {
-            let draws = self.clamped(generator.latent.draw(self.best_of, &mut rng));
-            first.extend_from_slice(&draws[..dim]);
-            let points = map.features(&generator.pictures(&draws)?)?;
+            let latents = self.clamped(generator.latent.draw(self.best_of, &mut rng));
+            let classes = match self.class {
+                Some(class) => vec![class; self.best_of],
+                None => generator.draw_classes(self.best_of, &mut class_rng),
+            };
+            let draws = Draws { latents, classes };
+            first.take(&draws, 0, dim);
+            let points = map.features(&generator.pictures_of(&draws.latents, &draws.classes)?)?;
             let d = points.dim();
             let pull = sums::rows(kernel, &points, target.points(), Some(target.weights()), Precision::F64)?;
             let push = if j == 0 {
@@ -229,9 +255,24 @@ impl Match {
             };
             let best = (0..self.best_of).min_by(|&a, &b| cost(a).total_cmp(&cost(b))).unwrap_or(0);
             chosen.extend_from_slice(&rows[best * d..(best + 1) * d]);
-            start.extend_from_slice(&draws[best * dim..(best + 1) * dim]);
+            start.take(&draws, best, dim);
         }
-        Ok((first, start))
+        Ok([first, start])
+    }
+}
+
+/// Latents, and for a conditional generator their classes.
+#[derive(Default)]
+struct Draws {
+    latents: Vec<f32>,
+    classes: Vec<usize>,
+}
+
+impl Draws {
+    /// Appends draw number `i` of `others`.
+    fn take(&mut self, others: &Draws, i: usize, dim: usize) {
+        self.latents.extend_from_slice(&others.latents[i * dim..(i + 1) * dim]);
+        self.classes.extend(others.classes.get(i));
     }
 }
 

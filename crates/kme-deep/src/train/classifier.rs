@@ -1,9 +1,9 @@
 //! A convolutional classifier, trained by cross-entropy; its last hidden layer is a feature map for pictures.
 
-use super::batches::Batches;
 use super::config::{ClassifierObjective, Config};
-use super::optimiser::Optimiser;
-use super::task::{Numbers, Task, net_state, prefixed, restored_net};
+use super::feed::{Batch, Feed};
+use super::optimiser::{Optimiser, Pace};
+use super::task::{Finding, Numbers, Task, first_fault, named_parameters, net_state, prefixed, restored_net};
 use crate::data::Dataset;
 use crate::image::Images;
 use crate::loss::flat;
@@ -12,6 +12,7 @@ use crate::net::file::Tensors;
 use crate::net::layer::{AveragePool, BatchNorm, Conv, Layer, Linear, Relu, Reshape};
 use crate::net::{Init, Mode, Net, Place, place};
 use burn::tensor::{Int, Tensor, TensorData, activation};
+use kme::inference::Marginals;
 use kme::{Error, Result, rng};
 use rand::RngExt;
 use std::path::Path;
@@ -23,8 +24,8 @@ pub(super) struct Trainer {
     features_after: usize,
     made: Made,
     net: Net,
-    adam: Optimiser,
-    batches: Batches,
+    optimiser: Optimiser,
+    feed: Feed,
     held_out: Option<Dataset>,
     place: Place,
 }
@@ -52,17 +53,17 @@ fn layers(size: usize, channels: usize, objective: &ClassifierObjective, classes
 }
 
 /// Refuses held-out pictures whose labels do not mean what the training pictures' labels mean.
-fn check_held_out(config: &Config, data: &Dataset, held_out: &Dataset, classes: usize) -> Result<()> {
+fn check_held_out(config: &Config, data: &Feed, held_out: &Dataset, classes: usize) -> Result<()> {
     let source = config.data.held_out.as_deref().unwrap_or_default();
     let Some(labels) = held_out.labels() else {
         return Err(Error::value("data.held_out", source, "pictures with labels, like data.source"));
     };
     if held_out.class_names() != data.class_names() {
-        let names = |d: &Dataset| d.class_names().map_or("no names".into(), |names| names.join(", "));
+        let text = |names: Option<&[String]>| names.map_or("no names".into(), |names| names.join(", "));
         return Err(Error::mismatch(
             "classes of data.source and data.held_out",
-            names(data),
-            names(held_out),
+            text(data.class_names()),
+            text(held_out.class_names()),
             "give both the same classes",
         ));
     }
@@ -76,32 +77,28 @@ impl Trainer {
     pub fn new(
         config: &Config,
         objective: &ClassifierObjective,
-        data: &Dataset,
+        feed: Feed,
         held_out: Option<Dataset>,
         made: Made,
         place: &Place,
     ) -> Result<Self> {
-        let classes = match (data.labels(), data.class_names()) {
-            (Some(_), Some(names)) => names.to_vec(),
-            (Some(labels), None) => (0..=labels.iter().copied().max().unwrap_or(0)).map(|l| l.to_string()).collect(),
-            (None, _) => {
-                return Err(Error::value(
-                    "data.source",
-                    &config.data.source,
-                    "pictures with labels: a data set with labels, or a folder with one folder for each class",
-                ));
-            }
-        };
+        let classes = feed.classes();
+        if classes.is_empty() {
+            return Err(Error::value(
+                "data.source",
+                &config.data.source,
+                "pictures with labels: a data set with labels, or a folder with one folder for each class",
+            ));
+        }
         if let Some(held_out) = &held_out {
-            check_held_out(config, data, held_out, classes.len())?;
+            check_held_out(config, &feed, held_out, classes.len())?;
         }
         let (size, channels) = config.data.picture()?;
         let (layers, features_after) = layers(size, channels, objective, classes.len());
         let net = Net::new(layers, [channels, size, size], Init::He, config.seed, place)?;
-        let trained = net.params().iter().filter(|p| p.is_trained()).count();
         Ok(Self {
-            adam: Optimiser::new(&config.optimiser, trained, config.steps),
-            batches: Batches::new(data.len(), config.batch, config.seed),
+            optimiser: Optimiser::new(&config.optimiser, &net),
+            feed,
             config: config.clone(),
             objective: objective.clone(),
             classes,
@@ -113,24 +110,22 @@ impl Trainer {
         })
     }
 
-    fn labels(&self, data: &Dataset, indices: &[usize]) -> Result<Vec<u32>> {
-        let labels = data.labels().ok_or_else(|| Error::value("data", "no labels", "pictures with labels"))?;
-        let labels: Vec<u32> = indices.iter().map(|&i| labels[i]).collect();
-        match labels.iter().find(|&&l| l as usize >= self.classes.len()) {
+    fn check_labels(&self, labels: &[u32]) -> Result<()> {
+        match labels.iter().find(|&&label| label as usize >= self.classes.len()) {
             Some(label) => Err(Error::value("label", label, format!("0 to {}", self.classes.len() - 1))),
-            None => Ok(labels),
+            None => Ok(()),
         }
     }
 
     /// Pictures moved by up to `shift` pixels each way; what moves in is black.
-    fn augmented(&self, images: &Images, step: u64) -> Tensor<4> {
-        let [n, c, h, w] = images.shape();
+    fn augmented(&self, batch: &Batch, step: u64) -> Tensor<4> {
+        let [n, c, h, w] = batch.shape;
         let reach = self.objective.shift as i64;
         let mut rng = rng::stream(self.config.seed, "augment", step);
         let mut moved = vec![0.0; n * c * h * w];
         for i in 0..n {
             let (dy, dx) = (rng.random_range(-reach..=reach), rng.random_range(-reach..=reach));
-            for (channel, plane) in images.picture(i).chunks_exact(h * w).enumerate() {
+            for (channel, plane) in batch.values[i * c * h * w..][..c * h * w].chunks_exact(h * w).enumerate() {
                 let out = &mut moved[(i * c + channel) * h * w..][..h * w];
                 for y in 0..h {
                     for x in 0..w {
@@ -157,22 +152,28 @@ impl Trainer {
 }
 
 impl Task for Trainer {
-    fn step(&mut self, step: u64, data: &Dataset) -> Result<Numbers> {
-        let indices = self.batches.get(step);
-        let labels = self.labels(data, &indices)?;
+    fn step(&mut self, step: u64, pace: Pace) -> Result<Numbers> {
+        let batch = self.feed.batch(step)?;
+        let labels = batch.labels.as_deref().unwrap_or_default();
+        self.check_labels(labels)?;
         let n = labels.len();
-        let x = self.augmented(&data.gather(&indices)?, step);
+        let x = self.augmented(&batch, step);
         let net = self.net.tracked();
         let pass = net.pass(x, Mode::Train, false)?;
         let log_probabilities = activation::log_softmax(flat(pass.output.clone()), 1);
-        let labels: Vec<i32> = labels.into_iter().map(|l| l as i32).collect();
+        let labels: Vec<i32> = labels.iter().map(|&l| l as i32).collect();
         let labels: Tensor<2, Int> = Tensor::from_data(TensorData::new(labels, [n, 1]), self.place.device());
         let loss = log_probabilities.gather(1, labels).mean().neg();
         let value = place::scalar(loss.clone().inner());
+        let rate = self.config.optimiser.learning_rate();
+        let numbers = vec![("cross_entropy", value), ("learning_rate", rate * pace.factor)];
+        if !value.is_finite() {
+            return Ok(numbers);
+        }
         let gradients = net.gradients(loss.backward());
-        self.net = self.adam.step(&self.net, gradients, step);
+        self.net = self.optimiser.step(&self.net, gradients, rate, pace);
         self.net.update_running_statistics(&pass);
-        Ok(vec![("cross_entropy", value), ("learning_rate", self.adam.learning_rate(step))])
+        Ok(numbers)
     }
 
     fn score(&self) -> Result<Numbers> {
@@ -183,10 +184,14 @@ impl Task for Trainer {
         // In parts, so that 8-bit pictures are not all widened at once.
         for indices in all.chunks(1000) {
             let found = model.classify(&held_out.gather(indices)?)?;
-            let labels = self.labels(held_out, indices)?;
-            wrong += found.iter().zip(labels).filter(|&(&class, label)| class != label as usize).count();
+            let labels = held_out.labels().unwrap_or_default();
+            wrong += found.iter().zip(indices).filter(|&(&class, &i)| class != labels[i] as usize).count();
         }
         Ok(vec![("error_rate", wrong as f64 / held_out.len() as f64)])
+    }
+
+    fn sums(&mut self, _: usize, _: u64) -> Result<Option<Marginals>> {
+        Ok(None)
     }
 
     fn samples(&self) -> Result<Option<Images>> {
@@ -199,12 +204,24 @@ impl Task for Trainer {
 
     fn state(&self) -> Vec<(String, Vec<usize>, Vec<f32>)> {
         let mut state = net_state("net", &self.net);
-        state.extend(prefixed("adam", self.adam.tensors(&self.net)));
+        state.extend(prefixed("optimiser", self.optimiser.tensors(&self.net)));
         state
     }
 
     fn restore(&mut self, step: u64, tensors: &Tensors) -> Result<()> {
         self.net = restored_net("net", &self.net, tensors)?;
-        self.adam.restore(&self.net, step, |name| tensors.get(&format!("adam.{name}")).map(|(_, v)| v.clone()))
+        self.optimiser
+            .restore(&self.net, step, |name| tensors.get(&format!("optimiser.{name}")).map(|(_, v)| v.clone()))
+    }
+
+    fn fault(&mut self, step: u64) -> Result<Option<Finding>> {
+        if let Some(fault) = first_fault(&named_parameters("classifier", &self.net)) {
+            return Ok(Some(fault));
+        }
+        let batch = self.feed.batch(step)?;
+        let x = self.augmented(&batch, step);
+        let logits = flat(self.net.forward(x.clone(), Mode::Train)?);
+        let tensors = [("pictures".into(), place::numbers_f32(x)), ("logits".into(), place::numbers_f32(logits))];
+        Ok(first_fault(&tensors))
     }
 }

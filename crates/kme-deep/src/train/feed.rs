@@ -68,6 +68,7 @@ impl Feed {
     }
 
     /// Number of pictures or points n ≥ 1.
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.facts.n
     }
@@ -82,6 +83,15 @@ impl Feed {
         self.facts.labels.as_deref()
     }
 
+    /// The classes that labels stand for: their names, or numbers where they have none; nothing where there are no labels.
+    pub fn classes(&self) -> Vec<String> {
+        match (self.labels(), self.class_names()) {
+            (Some(_), Some(names)) => names.to_vec(),
+            (Some(labels), None) => (0..=labels.iter().copied().max().unwrap_or(0)).map(|l| l.to_string()).collect(),
+            (None, _) => Vec::new(),
+        }
+    }
+
     /// Names of the classes that labels stand for, where they are known.
     pub fn class_names(&self) -> Option<&[String]> {
         self.facts.class_names.as_deref()
@@ -93,8 +103,8 @@ impl Feed {
 pub(crate) enum HeldOut {
     /// In the form of the training pictures; of `random:N`, the middle; never mirrored.
     Pictures(Dataset),
-    /// In single precision, with their labels where they have some.
-    Points(Points, Option<Vec<u32>>),
+    /// In single precision.
+    Points(Points),
 }
 
 /// What `data` holds out, in memory. A toy's points are another draw than those that are learned from.
@@ -104,8 +114,8 @@ pub(crate) enum HeldOut {
 pub(crate) fn held_out(data: &Data, seed: u64, places: &Places) -> Result<Option<HeldOut>> {
     let Some(source) = &data.held_out else { return Ok(None) };
     Ok(Some(if data.is_points() {
-        let (points, labels, ..) = points(source, seed, Purpose::HeldOut)?;
-        HeldOut::Points(points, labels)
+        let (points, ..) = points(source, seed, Purpose::HeldOut)?;
+        HeldOut::Points(points)
     } else {
         HeldOut::Pictures(pictures(source, places)?.load(&data.form()?)?)
     }))

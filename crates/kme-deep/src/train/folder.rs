@@ -1,4 +1,5 @@
-//! The run folder: config.toml, events.jsonl, samples/, checkpoints/, model.safetensors, best.safetensors.
+//! The run folder: config.toml, events.jsonl, samples/, checkpoints/, model.safetensors, best.safetensors;
+//! beside them what is watched: report.html, tensorboard/.
 
 use super::config::Config;
 use super::task::Numbers;
@@ -27,6 +28,9 @@ pub(crate) struct Checkpoint {
     pub config: Config,
     /// Fingerprint of the data that it was trained on.
     pub data_fingerprint: String,
+    /// What the schedule remembers.
+    #[serde(default)]
+    pub schedule: Option<serde_json::Value>,
 }
 
 impl Checkpoint {
@@ -60,6 +64,10 @@ impl Folder {
             return Err(Error::file(path, "is no run folder: it has no config.toml; start a run without --resume"));
         }
         Ok(Self { path: path.into() })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     pub fn model(&self) -> PathBuf {

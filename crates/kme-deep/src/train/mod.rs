@@ -4,38 +4,45 @@
 //! from its last checkpoint to the same bits (on the processor) as one that never stopped.
 
 mod ahead;
+mod autoencoder;
 mod batches;
 mod classifier;
 pub mod config;
 mod data;
-#[cfg_attr(not(test), expect(dead_code, reason = "the loop asks it for batches next"))]
 mod feed;
 mod folder;
-mod mmd_gan;
+mod generative;
+mod judge;
 mod optimiser;
+mod presets;
+pub mod report;
+mod schedule;
+mod set;
 mod stock;
 mod task;
+mod tensorboard;
+mod views;
 
 pub use config::Config;
+pub use presets::Preset;
 pub use task::Numbers;
 
-use crate::data::{Dataset, Places, Source};
-use crate::evaluate::Reference;
+use crate::data::Places;
 use crate::feature::FeatureMap;
 use crate::image::Grid;
-use crate::model::Made;
+use crate::model::{Autoencoder, Made};
 use crate::models::Models;
 use crate::net::Place;
 use config::Objective;
+use feed::{Feed, HeldOut};
 use folder::{Checkpoint, Folder};
+use judge::Judge;
 use kme::{Error, Result};
+use schedule::Schedule;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 use task::Task;
-
-/// Pictures on which scores are computed during training.
-const SCORED: usize = 2000;
 
 /// Where things are looked for.
 #[derive(Clone, Debug)]
@@ -85,12 +92,12 @@ pub fn start(
     config.check()?;
     let config = &Config { preset: Some(preset.into()), ..config.clone() };
     // Everything that can be wrong with the configuration or the data is found before the folder is made.
-    let data = load(&config.data.source, config, context)?;
-    let task = task(config, &data, context)?;
+    let (task, data_fingerprint) = task(config, context)?;
+    let schedule = Schedule::new(&config.schedule, config.optimiser.learning_rate(), config.steps)?;
     let folder = Folder::create(path)?;
-    let facts = [("kme", env!("CARGO_PKG_VERSION").to_string()), ("data fingerprint", data.fingerprint().to_string())];
+    let facts = [("kme", env!("CARGO_PKG_VERSION").to_string()), ("data fingerprint", data_fingerprint.clone())];
     folder.write_config(config, &facts)?;
-    Run { config: config.clone(), data, task, folder, step: 0, best: None }.go(observer)
+    Run { config: config.clone(), data_fingerprint, task, schedule, folder, step: 0, best: None }.go(observer)
 }
 
 /// Continues the run in `path` from its last checkpoint.
@@ -100,8 +107,8 @@ pub fn start(
 pub fn resume(path: &Path, context: &Context, observer: &mut Observer) -> Result<Outcome> {
     let folder = Folder::open(path)?;
     let config = folder.read_config()?;
-    let data = load(&config.data.source, &config, context)?;
-    let mut task = task(&config, &data, context)?;
+    let (mut task, data_fingerprint) = task(&config, context)?;
+    let mut schedule = Schedule::new(&config.schedule, config.optimiser.learning_rate(), config.steps)?;
     let (mut step, mut best) = (None, None);
     if let Some((checkpoint, tensors)) = folder.read_checkpoint()? {
         let file = folder.last_checkpoint();
@@ -112,62 +119,76 @@ pub fn resume(path: &Path, context: &Context, observer: &mut Observer) -> Result
                 "belongs to another configuration than config.toml; undo the change there, or start a new run",
             ));
         }
-        if checkpoint.data_fingerprint != data.fingerprint() {
+        if checkpoint.data_fingerprint != data_fingerprint {
             return Err(Error::mismatch(
                 "data fingerprint",
-                data.fingerprint(),
+                &data_fingerprint,
                 &checkpoint.data_fingerprint,
                 format!("the pictures of {} have changed since the run began; start a new run", config.data.source),
             ));
         }
         task.restore(checkpoint.step, &tensors).map_err(|e| Error::file(&file, e))?;
+        schedule.restore(checkpoint.schedule.as_ref()).map_err(|e| Error::file(&file, e))?;
         (step, best) = (Some(checkpoint.step), checkpoint.best);
     }
     folder.forget_events_after(step)?;
-    Run { config, data, task, folder, step: step.unwrap_or(0), best }.go(observer)
+    Run { config, data_fingerprint, task, schedule, folder, step: step.unwrap_or(0), best }.go(observer)
 }
 
-/// The pictures of a source in the configuration's form.
-fn load(source: &str, config: &Config, context: &Context) -> Result<Dataset> {
-    Source::parse(source, &context.data)?.load(&config.data.form()?)
-}
-
-fn task(config: &Config, data: &Dataset, context: &Context) -> Result<Box<dyn Task>> {
+/// The objective that a configuration names, and the fingerprint of its data.
+fn task(config: &Config, context: &Context) -> Result<(Box<dyn Task>, String)> {
+    let feed = Feed::open(&config.data, config.batch, config.seed, &context.data)?;
+    let data_fingerprint = feed.fingerprint().to_string();
     let made = Made {
         version: env!("CARGO_PKG_VERSION").into(),
         preset: config.preset.clone().unwrap_or_default(),
         seed: config.seed,
         steps: 0,
         data: config.data.source.clone(),
-        data_fingerprint: data.fingerprint().into(),
+        data_fingerprint: data_fingerprint.clone(),
     };
-    let held_out = config.data.held_out.as_deref().map(|source| load(source, config, context)).transpose()?;
-    Ok(match &config.objective {
-        Objective::MmdGan(gan) => {
-            // Also without scores: the name goes into the generator's card.
-            let map = FeatureMap::named(&gan.features, &context.models, &context.place)?;
-            let reference = match held_out {
+    let place = &context.place;
+    let pictures = || match feed::held_out(&config.data, config.seed, &context.data)? {
+        Some(HeldOut::Pictures(pictures)) => Ok(Some(pictures)),
+        Some(HeldOut::Points(_)) => Err(Error::value("data", "points", "pictures, for this objective")),
+        None => Ok(None),
+    };
+    let task: Box<dyn Task> = match (&config.objective, &config.generator) {
+        (Objective::Classifier(objective), _) => {
+            Box::new(classifier::Trainer::new(config, objective, feed, pictures()?, made, place)?)
+        }
+        (Objective::Autoencoder(objective), _) => {
+            Box::new(autoencoder::Trainer::new(config, objective, feed, pictures()?, made, place)?)
+        }
+        (objective, Some(generator)) => {
+            let autoencoder = match &generator.decoder {
                 None => None,
-                Some(pictures) => {
-                    // Evenly from all of them: folders are in the order of their classes.
-                    let n = pictures.len();
-                    let some: Vec<usize> = (0..n.min(SCORED)).map(|i| i * n / n.min(SCORED)).collect();
-                    Some(Reference::new(map, &pictures.gather(&some)?)?)
+                Some(name) => {
+                    let (bytes, path) = context.models.bytes(name)?;
+                    Some(Autoencoder::parse(&bytes, &path, place)?)
                 }
             };
-            Box::new(mmd_gan::Trainer::new(config, gan, data, reference, made, &context.place)?)
+            let frozen = match objective {
+                Objective::Mmd(mmd) if !matches!(mmd.features.as_str(), "critic" | "identity") => {
+                    Some(FeatureMap::named(&mmd.features, &context.models, place)?)
+                }
+                _ => None,
+            };
+            let judge = Judge::new(config, context)?;
+            let parts = generative::Parts { feed, autoencoder, frozen, judge, made };
+            Box::new(generative::Trainer::new(config, generator, parts, place)?)
         }
-        Objective::Classifier(objective) => {
-            Box::new(classifier::Trainer::new(config, objective, data, held_out, made, &context.place)?)
-        }
-    })
+        (_, None) => return Err(Error::value("generator", "(missing)", "a table [generator] for this objective")),
+    };
+    Ok((task, data_fingerprint))
 }
 
 /// A run under way: `step` steps are done, `best` is the least score so far with its step.
 struct Run {
     config: Config,
-    data: Dataset,
+    data_fingerprint: String,
     task: Box<dyn Task>,
+    schedule: Schedule,
     folder: Folder,
     step: u64,
     best: Option<(f64, u64)>,
@@ -180,21 +201,29 @@ impl Run {
         let mut stopped = observer(Event::Begin { step: self.step, steps, batch }).is_break();
         if self.step == 0 {
             stopped |= self.score(observer)?.is_break();
-            self.checkpoint(&self.folder.last_checkpoint())?;
+            self.checkpoint(&self.folder.model(), &self.folder.last_checkpoint())?;
         }
+        let mut views = views::Views::open(self.folder.path(), log.tensorboard)?;
         if self.step == steps {
             // A run that was cut off between its last checkpoint and its model.
             self.task.write_model(&self.folder.model(), self.step)?;
         }
         let (mut since, mut done) = (Instant::now(), 0);
+        // Seconds in steps since the last check of progress.
+        let mut interval = 0.0;
         while self.step < steps && !stopped {
-            let mut numbers = self.task.step(self.step, &self.data)?;
+            let begun = Instant::now();
+            let mut numbers = self.task.step(self.step, self.schedule.pace(self.step))?;
+            self.check_finite(&numbers)?;
             self.step += 1;
             done += 1;
-            self.check_finite(&numbers)?;
             stopped |= observer(Event::Step { step: self.step, numbers: &numbers }).is_break();
             let due = |every: u64| self.step.is_multiple_of(every) || self.step == steps;
             let (log_due, score_due, checkpoint_due) = (due(log.every), due(log.samples), due(log.checkpoint));
+            interval += begun.elapsed().as_secs_f64();
+            if self.schedule.due(self.step).is_some() {
+                self.check_progress(std::mem::take(&mut interval))?;
+            }
             if log_due {
                 numbers.push(("images_per_second", (done * batch) as f64 / since.elapsed().as_secs_f64()));
                 self.folder.log(self.step, "step", &numbers)?;
@@ -203,54 +232,93 @@ impl Run {
                 stopped |= self.score(observer)?.is_break();
             }
             if checkpoint_due || stopped {
-                // The model first: where there is a checkpoint of a step, there is its model.
-                self.task.write_model(&self.folder.model(), self.step)?;
-                self.checkpoint(&self.folder.last_checkpoint())?;
+                self.checkpoint(&self.folder.model(), &self.folder.last_checkpoint())?;
+            }
+            if log_due || score_due {
+                views.update(score_due)?;
             }
             if log_due {
                 // Scores and checkpoints are no part of the speed.
                 (since, done) = (Instant::now(), 0);
             }
         }
+        views.update(true)?;
         let step = self.step;
         Ok(if step < steps { Outcome::Stopped { step } } else { Outcome::Finished { steps } })
     }
 
-    fn check_finite(&self, numbers: &Numbers) -> Result<()> {
+    /// Stops at a number that is not finite: its name, the step, the first tensor on its way that is not finite, and the
+    /// last good state.
+    fn check_finite(&mut self, numbers: &Numbers) -> Result<()> {
         let Some((name, value)) = numbers.iter().find(|(_, value)| !value.is_finite()) else { return Ok(()) };
+        let step = self.step + 1;
+        let first = match self.task.fault(self.step)? {
+            Some(found) => format!(
+                "the first tensor with one that is not is {}: {} at position {}",
+                found.tensor, found.value, found.position
+            ),
+            None => "parameters, samples and features before it are finite".into(),
+        };
+        let last = self.folder.last_checkpoint();
         Err(Error::value(
-            format!("{name} at step {}", self.step),
+            format!("{name} at step {step}"),
             value,
             format!(
-                "a finite number; lower the learning rate in a new run (last good state: {})",
-                self.folder.last_checkpoint().display()
+                "finite numbers ({first}); lower the learning rate in a new run (last good state: {})",
+                last.display()
             ),
         ))
     }
 
-    fn checkpoint(&self, path: &Path) -> Result<()> {
+    /// The check that the schedule asks for, after `interval` seconds of steps.
+    fn check_progress(&mut self, interval: f64) -> Result<()> {
+        let begun = Instant::now();
+        let Some(samples) = self.schedule.due(self.step).map(|rule| rule.samples) else { return Ok(()) };
+        let Some(sums) = self.task.sums(samples, self.step)? else { return Ok(()) };
+        let mut numbers = self.schedule.observe(sums)?;
+        let seconds = begun.elapsed().as_secs_f64();
+        numbers.push(("check_seconds", seconds));
+        numbers.push(("check_fraction", seconds / interval.max(1e-9)));
+        self.folder.log(self.step, "progress", &numbers)
+    }
+
+    /// Writes the model and then the checkpoint: where there is a checkpoint of a step, there is its model.
+    fn checkpoint(&self, model: &Path, path: &Path) -> Result<()> {
         let header = Checkpoint {
             format: Checkpoint::FORMAT,
             step: self.step,
             best: self.best,
             config: self.config.clone(),
-            data_fingerprint: self.data.fingerprint().into(),
+            data_fingerprint: self.data_fingerprint.clone(),
+            schedule: self.schedule.state(),
         };
-        self.folder.write_checkpoint(path, &header, self.task.state())
+        let state = self.task.state();
+        if let Some(found) = task::first_fault_of(&state) {
+            let last = self.folder.last_checkpoint();
+            return Err(Error::value(
+                format!("{} at step {}", found.tensor, self.step),
+                format!("{} at position {}", found.value, found.position),
+                format!("finite numbers; lower the learning rate in a new run (last good state: {})", last.display()),
+            ));
+        }
+        if self.step > 0 || model == self.folder.best_model() {
+            self.task.write_model(model, self.step)?;
+        }
+        self.folder.write_checkpoint(path, &header, state)
     }
 
     /// Draws the sample sheet, scores held-out pictures, and keeps the state when the score is the best so far.
     fn score(&mut self, observer: &mut Observer) -> Result<ControlFlow<()>> {
         if let Some(images) = self.task.samples()? {
-            Grid::default().lay_out(&images)?.write_png(0, &self.folder.sample(self.step))?;
+            let sheet = if images.len() == 1 { images } else { Grid::default().lay_out(&images)? };
+            sheet.write_png(0, &self.folder.sample(self.step))?;
         }
         let numbers = self.task.score()?;
         let Some(&(_, value)) = numbers.first() else { return Ok(ControlFlow::Continue(())) };
         self.folder.log(self.step, "score", &numbers)?;
         if self.best.is_none_or(|(least, _)| value < least) {
             self.best = Some((value, self.step));
-            self.task.write_model(&self.folder.best_model(), self.step)?;
-            self.checkpoint(&self.folder.best_checkpoint())?;
+            self.checkpoint(&self.folder.best_model(), &self.folder.best_checkpoint())?;
         }
         Ok(observer(Event::Score { step: self.step, numbers: &numbers }))
     }

@@ -1,64 +1,127 @@
-//! Adam over a network's flat parameters, with per-tensor gradient clipping and a state that can be stored.
+//! Optimisers over a network's flat parameters, with per-tensor gradient clipping and a state that can be stored.
 
-use super::config::Adam as Settings;
-use crate::net::{Net, place};
+use super::config::Optimiser as Settings;
+use crate::net::{Net, Param, place};
 use burn::optim::{Adam, AdamConfig, AdamState, AdaptiveMomentumState, Optimizer};
 use burn::tensor::Tensor;
 use kme::{Error, Result};
 
-/// Adam (Kingma and Ba 2015) with bias correction and ε = 1e-8.
+/// One rule for all trained tensors of a network, and what it remembers of each.
 pub(crate) struct Optimiser {
-    adam: Adam,
-    settings: Settings,
-    steps: u64,
-    states: Vec<Option<AdamState<1>>>,
+    rule: Rule,
+    clip: Option<f64>,
+    states: Vec<Option<State>>,
+}
+
+/// How a tensor moves. Adam is the engine's; it keeps the state of its other optimisers to itself, where a checkpoint cannot
+/// reach it, so those two lines are written here.
+enum Rule {
+    Adam(Adam),
+    Sgd { momentum: f64 },
+    Rmsprop { decay: f64 },
+}
+
+/// What is remembered of one tensor.
+#[derive(Clone)]
+#[expect(clippy::large_enum_variant, reason = "there is one for a whole tensor")]
+enum State {
+    Adam(AdamState<1>),
+    /// The velocity of gradient descent with momentum, or the mean square of RMSprop.
+    One(Tensor<1>),
+}
+
+/// What a schedule says about one step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Pace {
+    /// The factor of all learning rates.
+    pub factor: f64,
+    /// Another momentum than the configuration's.
+    pub momentum: Option<f64>,
+}
+
+impl Pace {
+    #[cfg(test)]
+    pub const PLAIN: Self = Self { factor: 1.0, momentum: None };
 }
 
 impl Optimiser {
-    /// For a network of `count` trained tensors, over `steps` steps.
-    pub fn new(settings: &Settings, count: usize, steps: u64) -> Self {
-        let adam = AdamConfig::new()
-            .with_beta_1(settings.beta1 as f32)
-            .with_beta_2(settings.beta2 as f32)
-            .with_epsilon(1e-8)
-            .build();
-        Self { adam, settings: settings.clone(), steps, states: vec![None; count] }
-    }
-
-    /// The learning rate at a step: half a cosine from `learning_rate` down to its `final_fraction`.
-    pub fn learning_rate(&self, step: u64) -> f64 {
-        let progress = (step as f64 / self.steps as f64).min(1.0);
-        let cosine = 0.5 * (1.0 + (std::f64::consts::PI * progress).cos());
-        let last = self.settings.final_fraction;
-        self.settings.learning_rate * (last + (1.0 - last) * cosine)
+    /// For a network with these parameters.
+    pub fn new(settings: &Settings, net: &Net) -> Self {
+        let rule = match settings {
+            Settings::Adam(adam) => Rule::Adam(
+                AdamConfig::new()
+                    .with_beta_1(adam.beta1 as f32)
+                    .with_beta_2(adam.beta2 as f32)
+                    .with_epsilon(1e-8)
+                    .build(),
+            ),
+            Settings::Sgd(sgd) => Rule::Sgd { momentum: sgd.momentum },
+            Settings::Rmsprop(rmsprop) => Rule::Rmsprop { decay: rmsprop.decay },
+        };
+        Self { rule, clip: settings.clip(), states: vec![None; net.params().iter().filter(|p| p.is_trained()).count()] }
     }
 
     /// The network after one step down these gradients, in the order of its trained parameters.
-    pub fn step(&mut self, net: &Net, gradients: Vec<Tensor<1>>, step: u64) -> Net {
-        let rate = self.learning_rate(step);
+    pub fn step(&mut self, net: &Net, gradients: Vec<Tensor<1>>, rate: f64, pace: Pace) -> Net {
+        let rate = rate * pace.factor;
         let mut work = gradients.into_iter().zip(&mut self.states);
-        let clip = self.settings.clip;
-        let adam = &self.adam;
+        let (rule, clip) = (&self.rule, self.clip);
         net.map_values(|param| {
+            let value = param.value.clone().inner();
             if !param.is_trained() {
-                return param.value.clone().inner();
+                return value;
             }
             let (gradient, state) = work.next().expect("one gradient for each trained parameter");
-            let (value, next) = adam.step(rate, param.value.clone().inner(), clipped(gradient, clip), state.take());
+            let gradient = clipped(gradient, clip);
+            let (value, next) = match (rule, state.take()) {
+                (Rule::Adam(adam), state) => {
+                    let state = state.and_then(|state| match state {
+                        State::Adam(state) => Some(state),
+                        State::One(_) => None,
+                    });
+                    let (value, next) = adam.step(rate, value, gradient, state);
+                    (value, next.map(State::Adam))
+                }
+                (Rule::Sgd { momentum }, state) => {
+                    let momentum = pace.momentum.unwrap_or(*momentum);
+                    let velocity = match state {
+                        Some(State::One(velocity)) => velocity * momentum + gradient,
+                        _ => gradient,
+                    };
+                    (value - velocity.clone() * rate, Some(State::One(velocity)))
+                }
+                (Rule::Rmsprop { decay }, state) => {
+                    let square = gradient.clone() * gradient.clone() * (1.0 - decay);
+                    let square = match state {
+                        Some(State::One(mean)) => mean * *decay + square,
+                        _ => square,
+                    };
+                    (value - gradient / (square.clone().sqrt() + 1e-8) * rate, Some(State::One(square)))
+                }
+            };
             *state = next;
             value
         })
     }
 
-    /// The state as named tensors: `first.NAME`, `second.NAME` and, in `first`'s shape (1), `time.NAME`.
+    /// The state as named tensors: for Adam `first.NAME`, `second.NAME` and, in `first`'s shape (1), `time.NAME`; else `one.NAME`.
     pub fn tensors(&self, net: &Net) -> Vec<(String, Vec<usize>, Vec<f32>)> {
         let mut tensors = Vec::new();
         for (param, state) in net.params().iter().filter(|p| p.is_trained()).zip(&self.states) {
-            let Some(AdamState { momentum }) = state else { continue };
             let len = vec![param.shape.iter().product()];
-            tensors.push((format!("first.{}", param.name), len.clone(), place::numbers_f32(momentum.moment_1.clone())));
-            tensors.push((format!("second.{}", param.name), len, place::numbers_f32(momentum.moment_2.clone())));
-            tensors.push((format!("time.{}", param.name), vec![1], vec![momentum.time as f32]));
+            let mut keep = |part: &str, values: Tensor<1>| {
+                tensors.push((format!("{part}.{}", param.name), len.clone(), place::numbers_f32(values)));
+            };
+            match state {
+                None => {}
+                Some(State::One(values)) => keep("one", values.clone()),
+                Some(State::Adam(state)) => {
+                    let momentum = &state.momentum;
+                    keep("first", momentum.moment_1.clone());
+                    keep("second", momentum.moment_2.clone());
+                    tensors.push((format!("time.{}", param.name), vec![1], vec![momentum.time as f32]));
+                }
+            }
         }
         tensors
     }
@@ -69,31 +132,47 @@ impl Optimiser {
     /// When a tensor is missing or has another size.
     pub fn restore(&mut self, net: &Net, step: u64, stored: impl Fn(&str) -> Option<Vec<f32>>) -> Result<()> {
         for (param, state) in net.params().iter().filter(|p| p.is_trained()).zip(&mut self.states) {
-            let len = param.shape.iter().product::<usize>();
-            let tensor = |part: &str| -> Result<Option<Tensor<1>>> {
-                let Some(values) = stored(&format!("{part}.{}", param.name)) else { return Ok(None) };
-                if values.len() != len {
-                    return Err(Error::value(format!("{part}.{}", param.name), values.len(), format!("{len} numbers")));
-                }
-                Ok(Some(net.place().tensor(values, [len])))
+            let incomplete = || {
+                let found = format!("incomplete for {}", param.name);
+                Err(Error::value("state of the optimiser", found, "a whole checkpoint"))
             };
-            let time = stored(&format!("time.{}", param.name)).and_then(|t| t.first().copied());
-            *state = match (tensor("first")?, tensor("second")?, time) {
-                (Some(first), Some(second), Some(time)) => {
-                    Some(AdamState::new(AdaptiveMomentumState::new(time as usize, first, second)))
+            *state = match self.rule {
+                Rule::Adam(_) => {
+                    let time = stored(&format!("time.{}", param.name)).and_then(|t| t.first().copied());
+                    let parts =
+                        [stored_tensor(net, param, "first", &stored)?, stored_tensor(net, param, "second", &stored)?];
+                    match (parts, time) {
+                        ([Some(first), Some(second)], Some(time)) => {
+                            let momentum = AdaptiveMomentumState::new(time as usize, first, second);
+                            Some(State::Adam(AdamState::new(momentum)))
+                        }
+                        ([None, None], None) if step == 0 => None,
+                        _ => return incomplete(),
+                    }
                 }
-                (None, None, None) if step == 0 => None,
-                _ => {
-                    return Err(Error::value(
-                        "state of Adam",
-                        format!("incomplete for {}", param.name),
-                        "a whole checkpoint",
-                    ));
-                }
+                _ => match stored_tensor(net, param, "one", &stored)? {
+                    Some(values) => Some(State::One(values)),
+                    None if step == 0 => None,
+                    None => return incomplete(),
+                },
             };
         }
         Ok(())
     }
+}
+
+fn stored_tensor(
+    net: &Net,
+    param: &Param,
+    part: &str,
+    stored: impl Fn(&str) -> Option<Vec<f32>>,
+) -> Result<Option<Tensor<1>>> {
+    let len = param.shape.iter().product::<usize>();
+    let Some(values) = stored(&format!("{part}.{}", param.name)) else { return Ok(None) };
+    if values.len() != len {
+        return Err(Error::value(format!("{part}.{}", param.name), values.len(), format!("{len} numbers")));
+    }
+    Ok(Some(net.place().tensor(values, [len])))
 }
 
 /// The gradient scaled down to a norm of at most `clip`.
@@ -122,30 +201,46 @@ mod tests {
     use super::*;
     use crate::net::Place;
 
-    /// Kingma and Ba, algorithm 1, with scalars in double precision, and the schedule's ends.
+    use super::super::config::{Adam, Rmsprop, Sgd};
+
+    /// Ten steps of each rule for one number, against its definition with scalars in double precision.
     #[test]
-    fn steps_are_adams() {
-        let settings = Settings { learning_rate: 0.01, beta1: 0.5, beta2: 0.9, clip: None, final_fraction: 0.1 };
+    fn steps_are_those_of_the_definitions() {
+        let (rate, clip) = (0.01, None);
+        let adam = Settings::Adam(Adam { learning_rate: rate, beta1: 0.5, beta2: 0.9, clip });
+        let sgd = Settings::Sgd(Sgd { learning_rate: rate, momentum: 0.9, clip });
+        let rmsprop = Settings::Rmsprop(Rmsprop { learning_rate: rate, decay: 0.95, clip });
         let place = Place::cpu_f64();
-        let layers = vec![crate::net::layer::Linear { inputs: 1, outputs: 1, bias: false }.into()];
-        let mut net = Net::new(layers, [1, 1, 1], crate::net::Init::He, 0, &place).unwrap();
-        let steps = 10;
-        let mut adam = Optimiser::new(&settings, 1, steps);
-        assert_eq!(adam.learning_rate(0), 0.01);
-        assert!((adam.learning_rate(steps) - 0.001).abs() < 1e-15);
-        assert!((adam.learning_rate(5) - 0.0055).abs() < 1e-15);
-        let mut x = place::scalar(net.params()[0].value.clone());
-        let (mut m, mut v) = (0.0, 0.0);
-        for step in 0..steps {
-            let g = (step as f64 - 3.0) * 0.7;
-            (m, v) = (0.5 * m + 0.5 * g, 0.9 * v + 0.1 * g * g);
-            let t = step as i32 + 1;
-            let (m_hat, v_hat) = (m / (1.0 - 0.5_f64.powi(t)), v / (1.0 - 0.9_f64.powi(t)));
-            x -= adam.learning_rate(step) * m_hat / (v_hat.sqrt() + 1e-8);
-            net = adam.step(&net, vec![place.tensor_f64(vec![g], [1])], step);
-            let found = place::scalar(net.params()[0].value.clone());
-            // The engine keeps the coefficients in single precision.
-            assert!((found - x).abs() < 1e-6 * x.abs(), "step {step}: {found} and {x}");
+        for settings in [adam, sgd, rmsprop] {
+            let layers = vec![crate::net::layer::Linear { inputs: 1, outputs: 1, bias: false }.into()];
+            let mut net = Net::new(layers, [1, 1, 1], crate::net::Init::He, 0, &place).unwrap();
+            let mut optimiser = Optimiser::new(&settings, &net);
+            let mut x = place::scalar(net.params()[0].value.clone());
+            let (mut m, mut v) = (0.0, 0.0);
+            for step in 0..10 {
+                let g = (step as f64 - 3.0) * 0.7;
+                let t = step + 1;
+                match &settings {
+                    // Kingma and Ba, algorithm 1.
+                    Settings::Adam(_) => {
+                        (m, v) = (0.5 * m + 0.5 * g, 0.9 * v + 0.1 * g * g);
+                        let (m_hat, v_hat) = (m / (1.0 - 0.5_f64.powi(t)), v / (1.0 - 0.9_f64.powi(t)));
+                        x -= rate * m_hat / (v_hat.sqrt() + 1e-8);
+                    }
+                    Settings::Sgd(_) => {
+                        m = 0.9 * m + g;
+                        x -= rate * m;
+                    }
+                    Settings::Rmsprop(_) => {
+                        v = 0.95 * v + 0.05 * g * g;
+                        x -= rate * g / (v.sqrt() + 1e-8);
+                    }
+                }
+                net = optimiser.step(&net, vec![place.tensor_f64(vec![g], [1])], rate, Pace::PLAIN);
+                let found = place::scalar(net.params()[0].value.clone());
+                // The engine keeps Adam's coefficients in single precision.
+                assert!((found - x).abs() < 1e-6 * x.abs(), "{settings:?}, step {step}: {found} and {x}");
+            }
         }
     }
 

@@ -1,8 +1,9 @@
 //! What a trainer must be able to do; the loop, the run folder and resuming are the same for all.
 
-use crate::data::Dataset;
+use super::optimiser::Pace;
 use crate::image::Images;
 use crate::net::{Net, file::Tensors, place};
+use kme::inference::Marginals;
 use kme::{Error, Result};
 use std::path::Path;
 
@@ -11,11 +12,16 @@ pub type Numbers = Vec<(&'static str, f64)>;
 
 /// One family of objectives.
 pub(crate) trait Task {
-    /// Does step number `step` (from 0) and returns its losses. Randomness comes from the seed and the step alone.
-    fn step(&mut self, step: u64, data: &Dataset) -> Result<Numbers>;
+    /// Does step number `step` (from 0) and returns its losses. Randomness comes from the seed and the step alone. When a number
+    /// is not finite, the parameters are those from before it was computed.
+    fn step(&mut self, step: u64, pace: Pace) -> Result<Numbers>;
 
-    /// Scores on held-out pictures; the first is the one that is minimised over checkpoints.
+    /// Scores on held-out samples; the first is the one that is minimised over checkpoints.
     fn score(&self) -> Result<Numbers>;
+
+    /// What a three-sample test needs of `samples` new samples beside as many training samples; nothing where no samples
+    /// are made.
+    fn sums(&mut self, samples: usize, step: u64) -> Result<Option<Marginals>>;
 
     /// Pictures for people to look at, always from the same latents.
     fn samples(&self) -> Result<Option<Images>>;
@@ -28,6 +34,39 @@ pub(crate) trait Task {
 
     /// Takes over the state after `step` steps.
     fn restore(&mut self, step: u64, tensors: &Tensors) -> Result<()>;
+
+    /// After a step whose numbers were not finite: the first tensor on their way that was not.
+    fn fault(&mut self, step: u64) -> Result<Option<Finding>>;
+}
+
+/// A tensor with a number that is not finite.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Finding {
+    pub tensor: String,
+    pub position: usize,
+    pub value: f32,
+}
+
+/// The first of these tensors that has a number which is not finite.
+pub(super) fn first_fault(tensors: &[(String, Vec<f32>)]) -> Option<Finding> {
+    tensors.iter().find_map(|(tensor, values)| {
+        let position = values.iter().position(|v| !v.is_finite())?;
+        Some(Finding { tensor: tensor.clone(), position, value: values[position] })
+    })
+}
+
+/// The same for what [`Task::state`] gives.
+pub(super) fn first_fault_of(state: &[(String, Vec<usize>, Vec<f32>)]) -> Option<Finding> {
+    state.iter().find_map(|(name, _, values)| {
+        let position = values.iter().position(|v| !v.is_finite())?;
+        Some(Finding { tensor: format!("state {name}"), position, value: values[position] })
+    })
+}
+
+/// The parameters of a network by their names, for [`first_fault`].
+pub(super) fn named_parameters(name: &str, net: &Net) -> Vec<(String, Vec<f32>)> {
+    let values = |p: &crate::net::Param| place::numbers_f32(p.value.clone().inner());
+    net.params().iter().map(|p| (format!("parameter {} of the {name}", p.name), values(p))).collect()
 }
 
 /// A network's parameters as named tensors under `prefix`.

@@ -6,6 +6,8 @@
 //!
 //! Three experiments, each a file: what they draw is given by their seeds, so the figures are the same on every run.
 
+#[path = "../figure/mod.rs"]
+#[allow(dead_code, reason = "shared by examples, each of which draws a part of what it can draw")]
 mod figure;
 mod metrics;
 mod power;

@@ -1,6 +1,6 @@
 //! Which metric: FID and KID of two candidates against one reference, by number of points.
 
-use crate::figure::{self, Curve, Panel};
+use crate::figure::curves::{self, Curve, Panel};
 use kme::evaluate::{Fitted, Statistics};
 use kme::points::Data;
 use kme::sums::Precision;
@@ -94,7 +94,7 @@ pub fn run(path: &Path) -> Result<()> {
         let (a, b) = (least(metric), top(metric));
         (a - 0.1 * (b - a), b + 0.3 * (b - a))
     };
-    figure::write(
+    curves::write(
         path,
         &[
             panel(0, "FID: the order turns with n", "FID (mean, ± sd)", range(0), TRUTH.to_vec()),

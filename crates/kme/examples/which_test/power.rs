@@ -1,6 +1,6 @@
 //! Which test: the share of pairs of samples that differ in a detail and are told apart, by number of points.
 
-use crate::figure::{self, Curve, Panel};
+use crate::figure::curves::{self, Curve, Panel};
 use kme::discrepancy::{Estimator, median_distance};
 use kme::inference::{self, Permutations};
 use kme::points::Data;
@@ -100,5 +100,5 @@ pub fn run(path: &Path) -> Result<()> {
             lines: (ratio == 1.0).then_some((LEVEL, "level")).into_iter().collect(),
         });
     }
-    figure::write(path, &panels)
+    curves::write(path, &panels)
 }

@@ -1,6 +1,6 @@
 //! Which n: what stands behind the ± of a KID.
 
-use crate::figure::{self, Curve, Panel};
+use crate::figure::curves::{self, Curve, Panel};
 use kme::evaluate::{Protocol, Subsets, kid};
 use kme::points::Data;
 use kme::sums::Precision;
@@ -48,7 +48,7 @@ pub fn run(path: &Path) -> Result<()> {
         }
     }
     let top = curves.iter().flat_map(|c| c.points.iter().map(|p| p.1)).fold(0.0, f64::max);
-    figure::write(
+    curves::write(
         path,
         &[Panel {
             title: "Which ± tells how far a KID is from the truth?",

@@ -102,6 +102,16 @@ impl Matrix {
     }
 }
 
+/// The eigenvalues of a symmetric n × n matrix (row after row), ascending, and an orthonormal basis of eigenvectors, one a
+/// row. None when it has an entry that is not finite.
+///
+/// # Panics
+/// When `matrix` does not have n² entries.
+pub fn symmetric_eigen(n: usize, matrix: &[f64]) -> Option<(Vec<f64>, Vec<f64>)> {
+    let (values, vectors) = Matrix::new(n, n, matrix.to_vec()).eigen()?;
+    values.iter().all(|v| v.is_finite()).then_some((values, vectors.data))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,6 +12,9 @@
 //! | [`three_sample`] | MMD(P,Q) ≥ MMD(P,R) | asymptotically normal | n² |
 //! | [`memorisation`] | training and held-out points are exchangeable given the samples | permutations, exact | n·N |
 //!
+//! [`Progress`] applies the three-sample test to the samples of a model in training, and tells when its learning rate is
+//! to fall.
+//!
 //! A test by permutations with B permutations has p = (b + 1)/(B + 1), where b counts the permuted statistics that are
 //! at least the observed one (ties count): under H₀ the observed labelling and the B random ones are exchangeable, so
 //! P(p ≤ α) ≤ α for every sample size, kernel and distribution, and p is never 0. Reference: Phipson, Smyth,
@@ -22,6 +25,7 @@ mod block;
 mod linear;
 mod memorisation;
 mod permuted;
+mod progress;
 #[cfg(test)]
 mod tests;
 mod three_sample;
@@ -32,6 +36,7 @@ pub use block::{Block, block, block_size};
 pub use linear::{Linear, linear};
 pub use memorisation::{Memorisation, Suspect, memorisation};
 pub use permuted::Permutations;
+pub use progress::{Progress, ProgressRule, Verdict};
 pub use three_sample::{DEFAULT_FLOOR, Marginals, ThreeSample, three_sample};
 pub use two_sample::{TwoSample, two_sample};
 

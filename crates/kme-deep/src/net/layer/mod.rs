@@ -11,6 +11,7 @@ mod activation;
 mod batch_norm;
 mod concat;
 mod conv;
+mod cosines;
 mod linear;
 mod normalise;
 mod pool;
@@ -19,21 +20,24 @@ mod reshape;
 mod residual;
 mod sides;
 mod transposed_conv;
+mod upsample;
 mod zero_pad;
 
 pub use activation::{Clamp, LeakyRelu, Relu, Sigmoid, Tanh};
 pub use batch_norm::BatchNorm;
 pub use concat::Concat;
 pub use conv::Conv;
+pub use cosines::{Cosines, random_features};
 pub use linear::Linear;
 pub use normalise::Normalise;
 pub(crate) use pool::spatial_mean;
-pub use pool::{AveragePool, GlobalAveragePool, MaxPool};
+pub use pool::{AveragePool, GlobalAveragePool, GlobalSumPool, MaxPool};
 pub use reflection_pad::ReflectionPad;
 pub use reshape::Reshape;
 pub use residual::Residual;
 pub use sides::Sides;
 pub use transposed_conv::TransposedConv;
+pub use upsample::Upsample;
 pub use zero_pad::ZeroPad;
 
 use super::param::{Param, Spec};
@@ -81,6 +85,8 @@ pub(crate) enum Saved {
     Input(Tensor<4>),
     /// The output itself; differentiable.
     Output(Tensor<4>),
+    /// The arguments of sines and cosines, (n, frequencies); differentiable.
+    Angles(Tensor<2>),
     /// Those of the inner layers: of the branch, then of the shortcut.
     Nested(Vec<Saved>, Vec<Saved>),
     /// The channels that each branch gave, and those of its layers.
@@ -134,6 +140,9 @@ layers! {
     MaxPool,
     AveragePool,
     GlobalAveragePool,
+    GlobalSumPool,
+    /// Enlarging by repetition.
+    Upsample,
     ReflectionPad,
     ZeroPad,
     Reshape,
@@ -142,6 +151,8 @@ layers! {
     Concat,
     /// Pixels as a network was trained on them.
     Normalise,
+    /// Random Fourier features.
+    Cosines,
 }
 
 impl Layer {

@@ -1,4 +1,4 @@
-//! Pooling: the largest number or the mean of windows, or the mean of whole maps.
+//! Pooling: the largest number or the mean of windows, or the mean or sum of whole maps.
 
 use super::{Differentiable, Mode, Run, Saved, Shape, Sides, check_geometry, misfit};
 use crate::net::param::{Param, Spec};
@@ -7,11 +7,12 @@ use kme::Result;
 use kme_conv::pool::{Window, average, average_back, max_pool, put};
 use serde::{Deserialize, Serialize};
 
-/// The largest number of each window, `y[i,j] = max x[i·stride₀−padding₀+u, j·stride₁−padding₁+v]` over u, v below the kernel that
-/// stay in the image.
+/// The largest number of each window, `y[i,j] = max x[i·stride₀−padding₀+u, j·stride₁−padding₁+v]` over u, v below
+/// the kernel that stay in the image.
 ///
-/// Shapes: (n, c, h, w) → (n, c, ⌊(h + 2·padding₀ − kernel₀)/stride₀⌋ + 1, ...); with `ceil` the quotient is rounded up, as long as
-/// the last window begins inside the image. The pullback brings the cotangent to the first largest number of its window.
+/// Shapes: (n, c, h, w) → (n, c, ⌊(h + 2·padding₀ − kernel₀)/stride₀⌋ + 1, ...); with `ceil` the quotient is rounded
+/// up, as long as the last window begins inside the image. The pullback brings the cotangent to the first largest
+/// number of its window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MaxPool {
@@ -25,8 +26,8 @@ pub struct MaxPool {
 
 /// The mean of each window over its pixels in the image (padding is not counted).
 ///
-/// Windows and shapes as for [`MaxPool`]; without a stride they are side by side, and the image's sides must be multiples of the
-/// kernel's.
+/// Windows and shapes as for [`MaxPool`]; without a stride they are side by side, and the image's sides must be
+/// multiples of the kernel's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AveragePool {
@@ -41,6 +42,12 @@ pub struct AveragePool {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GlobalAveragePool {}
+
+/// The sum of each map. Shapes: (n, c, h, w) → (n, c, 1, 1). The top of SN-GAN's residual critic (Miyato et al., ICLR
+/// 2018).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GlobalSumPool {}
 
 fn none() -> Sides {
     Sides::from(0)
@@ -170,5 +177,26 @@ impl Differentiable for GlobalAveragePool {
     fn pullback(&self, _: &[Param], saved: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
         let &Saved::Shape(shape) = saved else { unreachable!("average pooling saves its input's shape") };
         cotangent.expand(shape) / (shape[2] * shape[3]) as f64
+    }
+}
+
+impl Differentiable for GlobalSumPool {
+    fn specs(&self, _: &str) -> Vec<Spec> {
+        Vec::new()
+    }
+
+    fn output_shape(&self, [c, _, _]: Shape) -> Result<Shape> {
+        Ok([c, 1, 1])
+    }
+
+    fn forward(&self, _: &[Param], input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
+        let shape = input.dims();
+        let saved = run.kept(|| Saved::Shape(shape));
+        (spatial_mean(input) * (shape[2] * shape[3]) as f64, saved)
+    }
+
+    fn pullback(&self, _: &[Param], saved: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
+        let &Saved::Shape(shape) = saved else { unreachable!("sum pooling saves its input's shape") };
+        cotangent.expand(shape)
     }
 }

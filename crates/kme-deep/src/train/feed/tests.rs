@@ -228,7 +228,8 @@ fn what_is_cut_is_then_resized_and_held_out_pictures_are_cut_in_the_middle() {
     assert_eq!(held.shape(), [23, 3, 8, 8]);
     // Training pictures: one of the 25 squares, resized, perhaps mirrored.
     let batch = feed(&data).batch(0).unwrap();
-    let order: Vec<usize> = (0..23).filter(|i| i % 4 == 0).chain((0..23).filter(|i| i % 4 != 0)).collect();
+    let order: Vec<usize> =
+        (0..23).filter(|i: &usize| i.is_multiple_of(4)).chain((0..23).filter(|i| i % 4 != 0)).collect();
     for (picture, i) in batch.values.chunks_exact(192).zip(Batches::new(23, 5, 9).get(0)) {
         let square = "centre:14".parse::<crate::image::Crop>().unwrap().apply(read(order[i])).unwrap();
         let all = (0..25).map(|k| {
@@ -300,7 +301,7 @@ fn points_come_from_files_and_toys() {
     let rows: Vec<[f32; 3]> = vec![[1., 2., 3.], [4., 5., 6.], [7., 8., 9.5]];
     let expected: Vec<f32> = Batches::new(3, 5, 9).get(2).into_iter().flat_map(|i| rows[i]).collect();
     assert_eq!(batch.values, expected);
-    let Some(HeldOut::Points(held, None)) = held_out(&of_file, 9, &nowhere()).unwrap() else { panic!("points") };
+    let Some(HeldOut::Points(held)) = held_out(&of_file, 9, &nowhere()).unwrap() else { panic!("points") };
     assert_eq!(held.into_data().into_f64(), rows.concat().iter().map(|&x| f64::from(x)).collect::<Vec<_>>());
     let fingerprint = feed.fingerprint().to_string();
     fs::write(&path, "1,2,3\n4,5,6\n7,8,9\n").unwrap();
@@ -323,7 +324,7 @@ fn points_come_from_files_and_toys() {
     assert!(fingerprints[0] != fingerprints[1] && fingerprints[0] != fingerprints[2]);
     assert_eq!(open(&toy, 1).fingerprint(), fingerprints[0]);
     // Held out is another draw: no point of it is learned from.
-    let Some(HeldOut::Points(held, Some(_))) = held_out(&toy, 1, &nowhere()).unwrap() else { panic!("points") };
+    let Some(HeldOut::Points(held)) = held_out(&toy, 1, &nowhere()).unwrap() else { panic!("points") };
     let learned: Vec<f64> = batch.values.iter().map(|&x| f64::from(x)).collect();
     assert!(held.into_data().into_f64().iter().all(|x| !learned.contains(x)));
 }

@@ -1,5 +1,6 @@
 //! Line figures as SVG: some panels side by side, each with curves that carry error bars and their names.
 
+use super::COLOURS;
 use kme::{Error, Result};
 use plotters::coord::Shift;
 use plotters::coord::combinators::{BindKeyPoints, IntoLogRange};
@@ -22,16 +23,6 @@ pub struct Panel {
     /// Horizontal lines with their meaning, such as a level or the truth.
     pub lines: Vec<(f64, &'static str)>,
 }
-
-/// Colours that people with any colour vision can tell apart (Okabe and Ito, 2008).
-const COLOURS: [RGBColor; 6] = [
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(86, 180, 233),
-    RGBColor(120, 120, 120),
-];
 
 /// Writes the panels side by side.
 pub fn write(path: &Path, panels: &[Panel]) -> Result<()> {

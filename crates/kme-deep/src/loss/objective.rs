@@ -1,0 +1,202 @@
+//! An objective: a divergence of critic features and what regularises the critic, as one loss for either side.
+
+use super::divergence::{Divergence, Features};
+use super::penalty::{
+    activation_penalty, asymmetric_penalty, flat, gradient_penalty, order_term, reconstruction_penalty,
+};
+use super::scale::Scale;
+use crate::net::{Mode, Net, Pass};
+use burn::tensor::Tensor;
+use kme::{Error, Result};
+
+/// The weights of the regularisers; 0 or nothing leaves one out.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Regulariser {
+    /// Of [`gradient_penalty`], in the critic's loss.
+    pub gradient_penalty: f64,
+    /// Of [`activation_penalty`], in the critic's loss.
+    pub activation_penalty: f64,
+    /// Of [`asymmetric_penalty`], in the critic's loss.
+    pub asymmetric: f64,
+    /// Of [`order_term`], in both.
+    pub order: f64,
+    /// Of [`reconstruction_penalty`], real plus generated pictures, in the critic's loss; needs a decoder.
+    pub reconstruction: f64,
+    /// The factor σ² or σ of the Scaled MMD, in both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scale: Option<Scale>,
+}
+
+/// A divergence and its regularisers.
+///
+/// With D the divergence's value for the critic, D_g its value for the generator:
+///
+/// critic's loss = −(σ·D + order·T) + gradient_penalty·GP + activation_penalty·A + asymmetric·P + reconstruction·R,
+///
+/// generator's loss = σ·D_g + order·T.
+#[derive(Clone, Debug)]
+pub struct Objective {
+    pub divergence: Divergence,
+    pub regulariser: Regulariser,
+}
+
+/// The pictures of one step, all of shape (n, c, h, w).
+pub struct Pictures {
+    pub real: Tensor<4>,
+    pub fake: Tensor<4>,
+    /// A second generated batch, where the divergence [needs one](Divergence::needs_second).
+    pub second: Option<Tensor<4>>,
+    /// What is appended to the channels of all of them: labels as planes.
+    pub labels: Option<Tensor<4>>,
+    /// Where between real and generated the gradient penalty looks: 0 is real, 1 generated; shape (n, 1, 1, 1).
+    pub mix: Option<Tensor<4>>,
+}
+
+/// A loss and the numbers that it is made of.
+pub struct Terms {
+    /// What is minimised.
+    pub loss: Tensor<1>,
+    /// The divergence, the penalties without their weights, σ², by name.
+    pub parts: Vec<(&'static str, Tensor<1>)>,
+}
+
+/// What the critic made of a step's pictures.
+struct Seen {
+    features: Features,
+    activations: Vec<Tensor<4>>,
+    /// The pass over the real pictures alone, kept where the scale is asked for.
+    real: Option<Pass>,
+}
+
+impl Pictures {
+    fn input(&self, pictures: &Tensor<4>) -> Tensor<4> {
+        match &self.labels {
+            None => pictures.clone(),
+            Some(labels) => Tensor::cat(vec![pictures.clone(), labels.clone()], 1),
+        }
+    }
+
+    fn channels(&self) -> usize {
+        self.real.dims()[1]
+    }
+}
+
+impl Objective {
+    /// The critic's loss. `critic` is [tracked](Net::tracked), and so is `decoder`.
+    ///
+    /// # Errors
+    /// When shapes do not fit, or a regulariser is not defined for the divergence.
+    pub fn critic(&self, critic: &Net, decoder: Option<&Net>, pictures: &Pictures) -> Result<Terms> {
+        let regulariser = &self.regulariser;
+        let Seen { features, activations, real } = self.see(critic, pictures)?;
+        let value = self.divergence.critic(&features)?;
+        let mut parts = vec![(self.divergence.critic_name(), value.clone())];
+        let mut gain = value;
+        if let (Some(scale), Some(pass)) = (&regulariser.scale, &real) {
+            let square = scale.square(&self.divergence, critic, pass, pictures.channels())?;
+            parts.push(("scale", square.clone()));
+            gain = gain * Scale::factor(&self.divergence, square);
+        }
+        if regulariser.order > 0.0 {
+            let order = order_term(&features);
+            gain = gain + order.clone() * regulariser.order;
+            parts.push(("order", order));
+        }
+        let mut loss = gain.neg();
+        let mut penalise = |name: &'static str, weight: f64, penalty: Tensor<1>| {
+            loss = loss.clone() + penalty.clone() * weight;
+            parts.push((name, penalty));
+        };
+        if regulariser.gradient_penalty > 0.0 {
+            let mix = pictures
+                .mix
+                .clone()
+                .ok_or_else(|| Error::value("mix", "nothing", "numbers for the gradient penalty"))?;
+            let between = pictures.real.clone() + (pictures.fake.clone() - pictures.real.clone()) * mix;
+            let channels = pictures.channels();
+            let penalty = gradient_penalty(&self.divergence, critic, pictures.input(&between), channels, &features)?;
+            penalise("gradient_penalty", regulariser.gradient_penalty, penalty);
+        }
+        if let Some(penalty) = activation_penalty(&activations) {
+            penalise("activation_penalty", regulariser.activation_penalty, penalty);
+        }
+        if regulariser.asymmetric > 0.0 {
+            penalise("asymmetric_penalty", regulariser.asymmetric, asymmetric_penalty(&features));
+        }
+        if regulariser.reconstruction > 0.0 {
+            let decoder = decoder
+                .ok_or_else(|| Error::value("critic.decoder", "nothing", "a network, for the reconstruction"))?;
+            let real = reconstruction_penalty(decoder, &features.real, &pictures.real)?;
+            let fake = reconstruction_penalty(decoder, &features.fake, &pictures.fake)?;
+            penalise("reconstruction", regulariser.reconstruction, real + fake);
+        }
+        parts.push(("real_features", features.real.mean()));
+        parts.push(("generated_features", features.fake.mean()));
+        Ok(Terms { loss, parts })
+    }
+
+    /// The generator's loss: `critic` is constant, `pictures.fake` (and `second`) depend on the generator.
+    ///
+    /// # Errors
+    /// When shapes do not fit, or the scale is not defined for the divergence.
+    pub fn generator(&self, critic: &Net, pictures: &Pictures) -> Result<Terms> {
+        let forward = |x: &Tensor<4>| Ok::<_, Error>(flat(critic.forward(pictures.input(x), Mode::Train)?));
+        // The scale looks at real pictures and the critic alone, both constant here.
+        let scale = match &self.regulariser.scale {
+            None => None,
+            Some(scale) => {
+                let pass = critic.pass(pictures.input(&pictures.real), Mode::Train, false)?;
+                let square = scale.square(&self.divergence, critic, &pass, pictures.channels())?;
+                Some((square, flat(pass.output)))
+            }
+        };
+        let (square, real) = match scale {
+            None => (None, forward(&pictures.real)?),
+            Some((square, real)) => (Some(square), real),
+        };
+        let second = pictures.second.as_ref().map(forward).transpose()?;
+        self.generator_of(&Features { real, fake: forward(&pictures.fake)?, second }, square)
+    }
+
+    /// The generator's loss from features, with σ² where there is a scale.
+    ///
+    /// # Errors
+    /// When the features do not fit the divergence.
+    pub fn generator_of(&self, features: &Features, square: Option<Tensor<1>>) -> Result<Terms> {
+        let value = self.divergence.generator(features)?;
+        let mut parts = vec![(self.divergence.generator_name(), value.clone())];
+        let mut loss = value;
+        if let Some(square) = square {
+            loss = loss * Scale::factor(&self.divergence, square.detach());
+        }
+        if self.regulariser.order > 0.0 {
+            loss = loss + order_term(features) * self.regulariser.order;
+        }
+        parts.push(("generator_loss", loss.clone()));
+        Ok(Terms { loss, parts })
+    }
+
+    /// One pass over all pictures together, or one over the real ones alone where the scale needs it.
+    fn see(&self, critic: &Net, pictures: &Pictures) -> Result<Seen> {
+        let keep = self.regulariser.activation_penalty > 0.0;
+        let n = pictures.real.dims()[0];
+        let m = pictures.fake.dims()[0];
+        let (real, fake) = (pictures.input(&pictures.real), pictures.input(&pictures.fake));
+        let second =
+            pictures.second.as_ref().map(|x| Ok::<_, Error>(flat(critic.forward(pictures.input(x), Mode::Train)?)));
+        let second = second.transpose()?;
+        if self.regulariser.scale.is_some() {
+            let (real, fake) = (critic.pass(real, Mode::Train, keep)?, critic.pass(fake, Mode::Train, keep)?);
+            // Either batch is half of what the penalty averages over.
+            let both = real.activations.iter().zip(&fake.activations);
+            let activations = both.map(|(a, b)| Tensor::cat(vec![a.clone(), b.clone()], 0)).collect();
+            let features = Features { real: flat(real.output.clone()), fake: flat(fake.output), second };
+            return Ok(Seen { features, activations, real: Some(real) });
+        }
+        let pass = critic.pass(Tensor::cat(vec![real, fake], 0), Mode::Train, keep)?;
+        let all = flat(pass.output);
+        let features = Features { real: all.clone().slice(0..n), fake: all.slice(n..n + m), second };
+        Ok(Seen { features, activations: pass.activations, real: None })
+    }
+}

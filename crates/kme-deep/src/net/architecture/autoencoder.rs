@@ -1,0 +1,63 @@
+//! Encoders and decoders: the code space in which GMMN+AE matches moments, and the decoder beside Li et al.'s critic.
+
+use super::blocks::flatten;
+use super::mlp::dense;
+use super::{DcganGenerator, positive};
+use crate::net::layer::{Layer, Reshape, Shape, Sigmoid};
+use kme::{Error, Result};
+
+/// Pictures (c, h, w) → codes in (0, 1), the last of `units`; dense with a sigmoid after each layer.
+///
+/// GMMN+AE has units (1024, 32) on 784 pixels: Li, Swersky, Zemel, ICML 2015. Starts by
+/// [`Init::Glorot`](crate::net::Init::Glorot).
+///
+/// # Errors
+/// When `units` is empty or a size is 0 or too large.
+pub fn encoder(input: Shape, units: &[usize]) -> Result<Vec<Layer>> {
+    let (&code, hidden) = split(units)?;
+    let mut layers = vec![flatten(input)];
+    layers.extend(dense(count(input)?, hidden, code, &Sigmoid {}.into())?);
+    layers.push(Sigmoid {}.into());
+    Ok(layers)
+}
+
+/// Codes, as many as the last of `units`, → pictures with pixels in (0, 1): the encoder's layers mirrored.
+///
+/// # Errors
+/// As [`encoder`].
+pub fn decoder(units: &[usize], output: Shape) -> Result<Vec<Layer>> {
+    let (&code, hidden) = split(units)?;
+    let hidden: Vec<usize> = hidden.iter().rev().copied().collect();
+    let mut layers = dense(code, &hidden, count(output)?, &Sigmoid {}.into())?;
+    layers.extend([Sigmoid {}.into(), Reshape { to: output }.into()]);
+    Ok(layers)
+}
+
+/// Critic features (n, top, 1, 1) → pictures, to weigh how much of a picture the features keep: a DCGAN generator of
+/// 4×4 filters.
+///
+/// Reference: Li, Chang, Cheng, Yang, Póczos, "MMD GAN", NeurIPS 2017. Starts by
+/// [`Init::Radford`](crate::net::Init::Radford).
+///
+/// # Errors
+/// When a size is 0 or too large, or pictures are not square, of 16 pixels or more.
+pub fn feature_decoder(top: usize, width: usize, output: Shape) -> Result<Vec<Layer>> {
+    positive("top of the critic", top)?;
+    positive("channels of the decoder", output[0])?;
+    DcganGenerator { width, stages: 4, kernel: 4 }.layers(top, output)
+}
+
+fn split(units: &[usize]) -> Result<(&usize, &[usize])> {
+    let (code, hidden) = units.split_last().ok_or_else(|| {
+        Error::value("units of the autoencoder", "none", "those of the hidden layers and of the code")
+    })?;
+    positive("units of the code", *code)?;
+    Ok((code, hidden))
+}
+
+fn count(shape: Shape) -> Result<usize> {
+    let count = shape.iter().try_fold(1usize, |product, &side| product.checked_mul(side));
+    count
+        .filter(|count| (1..=1 << 20).contains(count))
+        .ok_or_else(|| Error::value("picture for the autoencoder", format!("{shape:?}"), "1 to 2^20 numbers"))
+}

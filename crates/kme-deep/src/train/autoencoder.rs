@@ -1,0 +1,171 @@
+//! An autoencoder of dense layers, whose codes a generator can be trained in (GMMN+AE of Li, Swersky and Zemel, ICML 2015).
+//!
+//! It is trained from the start as a whole by Adam or another optimiser; the layers are not trained one by one before.
+
+use super::config::{AutoencoderObjective, Config};
+use super::feed::{Batch, Feed};
+use super::optimiser::{Optimiser, Pace};
+use super::task::{Finding, Numbers, Task, first_fault, named_parameters, net_state, prefixed, restored_net};
+use crate::data::Dataset;
+use crate::image::Images;
+use crate::model::{Autoencoder, Made, images_of, tensor_of};
+use crate::net::architecture::autoencoder;
+use crate::net::file::Tensors;
+use crate::net::{Init, Mode, Net, Place, place};
+use burn::tensor::Tensor;
+use kme::inference::Marginals;
+use kme::{Error, Result, rng};
+use rand::RngExt;
+use std::path::Path;
+
+/// Pictures on a sheet, each above what is made of its code.
+const SHEET: usize = 10;
+
+pub(super) struct Trainer {
+    config: Config,
+    objective: AutoencoderObjective,
+    made: Made,
+    net: Net,
+    /// Layers of the encoder.
+    code_after: usize,
+    optimiser: Optimiser,
+    feed: Feed,
+    held_out: Option<Dataset>,
+    place: Place,
+}
+
+impl Trainer {
+    pub fn new(
+        config: &Config,
+        objective: &AutoencoderObjective,
+        feed: Feed,
+        held_out: Option<Dataset>,
+        made: Made,
+        place: &Place,
+    ) -> Result<Self> {
+        if config.data.is_points() {
+            return Err(Error::value(
+                "data.source",
+                &config.data.source,
+                "pictures: the decoder's numbers are in [0, 1]",
+            ));
+        }
+        let shape = feed.shape();
+        let encoder = autoencoder::encoder(shape, &objective.units)?;
+        let decoder = autoencoder::decoder(&objective.units, shape)?;
+        let code_after = encoder.len();
+        let layers = encoder.into_iter().chain(decoder).collect();
+        let net = Net::new(layers, shape, Init::Glorot, config.seed, place)?;
+        Ok(Self {
+            optimiser: Optimiser::new(&config.optimiser, &net),
+            config: config.clone(),
+            objective: objective.clone(),
+            made,
+            net,
+            code_after,
+            feed,
+            held_out,
+            place: place.clone(),
+        })
+    }
+
+    /// The pictures with some of their pixels set to 0, and as they are.
+    fn seen(&self, batch: Batch, step: u64) -> (Tensor<4>, Tensor<4>) {
+        let whole: Tensor<4> = self.place.tensor(batch.values.clone(), batch.shape);
+        let dropout = self.objective.input_dropout as f32;
+        if dropout == 0.0 {
+            return (whole.clone(), whole);
+        }
+        let mut rng = rng::stream(self.config.seed, "dropout", step);
+        // What is left is made brighter, so that sums over pixels stay what they are on average.
+        let keep = 1.0 / (1.0 - dropout);
+        let masked = batch.values.into_iter().map(|v| if rng.random::<f32>() < dropout { 0.0 } else { v * keep });
+        (self.place.tensor(masked.collect(), batch.shape), whole)
+    }
+
+    fn model(&self, step: u64) -> Autoencoder {
+        let made = Made { steps: step, ..self.made.clone() };
+        Autoencoder { net: self.net.clone(), code_after: self.code_after, made, sha256: String::new() }
+    }
+}
+
+/// −mean over all pixels of x ln y + (1 − x) ln(1 − y), for pixels x and decoded pixels y.
+fn cross_entropy(x: &Tensor<4>, y: Tensor<4>) -> Tensor<1> {
+    let y = y.clamp(1e-7, 1.0 - 1e-7);
+    let inverse = |t: Tensor<4>| t.neg() + 1.0;
+    (x.clone() * y.clone().log() + inverse(x.clone()) * inverse(y).log()).mean().neg()
+}
+
+impl Task for Trainer {
+    fn step(&mut self, step: u64, pace: Pace) -> Result<Numbers> {
+        let batch = self.feed.batch(step)?;
+        let (seen, whole) = self.seen(batch, step);
+        let net = self.net.tracked();
+        let pass = net.pass(seen, Mode::Train, false)?;
+        let loss = cross_entropy(&whole, pass.output.clone());
+        let value = place::scalar(loss.clone().inner());
+        let rate = self.config.optimiser.learning_rate();
+        let numbers = vec![("cross_entropy", value), ("learning_rate", rate * pace.factor)];
+        if value.is_finite() {
+            let gradients = net.gradients(loss.backward());
+            self.net = self.optimiser.step(&self.net, gradients, rate, pace);
+        }
+        Ok(numbers)
+    }
+
+    fn score(&self) -> Result<Numbers> {
+        let Some(held_out) = &self.held_out else { return Ok(Vec::new()) };
+        let (mut entropy, mut squares) = (0.0, 0.0);
+        let all: Vec<usize> = (0..held_out.len().min(self.config.score.count)).collect();
+        for indices in all.chunks(500) {
+            let x = tensor_of(held_out.gather(indices)?, &self.place);
+            let y = self.net.forward(x.clone(), Mode::Evaluate)?;
+            let apart = x.clone() - y.clone();
+            squares += place::scalar((apart.clone() * apart).mean()) * indices.len() as f64;
+            entropy += place::scalar(cross_entropy(&x, y)) * indices.len() as f64;
+        }
+        let n = all.len() as f64;
+        Ok(vec![("held_out_cross_entropy", entropy / n), ("held_out_squared_error", squares / n)])
+    }
+
+    fn sums(&mut self, _: usize, _: u64) -> Result<Option<Marginals>> {
+        Ok(None)
+    }
+
+    fn samples(&self) -> Result<Option<Images>> {
+        let Some(held_out) = &self.held_out else { return Ok(None) };
+        let n = held_out.len();
+        let some: Vec<usize> = (0..SHEET.min(n)).map(|i| i * n / SHEET.min(n)).collect();
+        let x = held_out.gather(&some)?;
+        let y = images_of(self.net.forward(tensor_of(x.clone(), &self.place), Mode::Evaluate)?)?;
+        Images::concat(&[x, y]).map(Some)
+    }
+
+    fn write_model(&self, path: &Path, step: u64) -> Result<()> {
+        self.model(step).write(path)
+    }
+
+    fn state(&self) -> Vec<(String, Vec<usize>, Vec<f32>)> {
+        let mut state = net_state("net", &self.net);
+        state.extend(prefixed("optimiser", self.optimiser.tensors(&self.net)));
+        state
+    }
+
+    fn restore(&mut self, step: u64, tensors: &Tensors) -> Result<()> {
+        self.net = restored_net("net", &self.net, tensors)?;
+        self.optimiser
+            .restore(&self.net, step, |name| tensors.get(&format!("optimiser.{name}")).map(|(_, v)| v.clone()))
+    }
+
+    fn fault(&mut self, step: u64) -> Result<Option<Finding>> {
+        if let Some(fault) = first_fault(&named_parameters("autoencoder", &self.net)) {
+            return Ok(Some(fault));
+        }
+        let batch = self.feed.batch(step)?;
+        let (seen, _) = self.seen(batch, step);
+        let decoded = self.net.forward(seen.clone(), Mode::Train)?;
+        let tensors =
+            [("pictures".into(), place::numbers_f32(seen)), ("decoded pictures".into(), place::numbers_f32(decoded))];
+        Ok(first_fault(&tensors))
+    }
+}

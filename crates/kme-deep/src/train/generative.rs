@@ -1,0 +1,565 @@
+//! A generator against a discrepancy: of samples, of features, or of what a critic learns beside it.
+//!
+//! One step: `critic.steps` times, the critic goes down its loss on a batch of real and one of generated samples; then the
+//! generator goes down its own with the critic held fixed. What the losses are is said by [`Objective`]; without a critic only
+//! the second half remains. See [`crate::loss::Objective`] for the formulas.
+
+use super::config::{self, Burst, Config};
+use super::feed::Feed;
+use super::judge::Judge;
+use super::optimiser::{Optimiser, Pace};
+use super::task::{Finding, Numbers, Task, first_fault, named_parameters, net_state, prefixed, restored_net};
+use crate::feature::FeatureMap;
+use crate::image::Images;
+use crate::loss::{Divergence, Features, Objective, Pictures, Terms, flat, linear_kernel};
+use crate::model::{Autoencoder, Generator, Made, images_of};
+use crate::net::file::Tensors;
+use crate::net::layer::random_features;
+use crate::net::{Init, Mode, Net, Place, place};
+use burn::tensor::{Gradients, Tensor};
+use kme::inference::Marginals;
+use kme::kernel::Kernel;
+use kme::{Error, Result, rng};
+use rand::RngExt;
+use std::path::Path;
+
+/// Pictures on a sample sheet.
+const SHEET: usize = 100;
+/// Points on a scatter plot.
+const SCATTER: usize = 2000;
+
+pub(super) struct Trainer {
+    config: Config,
+    settings: config::Generator,
+    objective: Objective,
+    /// Features that are not learned, where there is no critic.
+    frozen: Option<FeatureMap>,
+    random: Option<(config::RandomFeatures, Kernel)>,
+    /// Encoder and decoder: real samples are encoded, and what the generator makes is decoded.
+    autoencoder: Option<(Net, Net)>,
+    made: Made,
+    generator: Net,
+    generator_optimiser: Optimiser,
+    average: Net,
+    critic: Option<Critic>,
+    feed: Feed,
+    judge: Judge,
+    place: Place,
+}
+
+/// What a trainer is given, ready to use.
+pub(super) struct Parts {
+    pub feed: Feed,
+    pub autoencoder: Option<Autoencoder>,
+    pub frozen: Option<FeatureMap>,
+    pub judge: Judge,
+    pub made: Made,
+}
+
+/// The critic with its decoder, and how they move.
+struct Critic {
+    settings: config::Critic,
+    net: Net,
+    optimiser: Optimiser,
+    decoder: Option<(Net, Optimiser)>,
+}
+
+/// A batch of real samples with the labels that all networks see, where they see any.
+struct Real {
+    samples: Tensor<4>,
+    /// One-hot labels, (n, classes, 1, 1).
+    labels: Option<Tensor<4>>,
+}
+
+impl Trainer {
+    pub fn new(config: &Config, settings: &config::Generator, parts: Parts, place: &Place) -> Result<Self> {
+        let Parts { feed, autoencoder, frozen, judge, made } = parts;
+        let autoencoder = autoencoder.map(|a| Ok::<_, Error>((a.encoder()?, a.decoder()?))).transpose()?;
+        let shape = match &autoencoder {
+            None => feed.shape(),
+            Some((encoder, _)) if encoder.input() == feed.shape() => encoder.output(),
+            Some((encoder, _)) => {
+                let [found, allowed] = [feed.shape(), encoder.input()].map(|shape| format!("{shape:?}"));
+                return Err(Error::mismatch("shape of data and autoencoder", found, allowed, "train one of such data"));
+            }
+        };
+        let classes = if settings.conditional { feed.classes().len() } else { 0 };
+        if settings.conditional && classes == 0 {
+            let allowed = "samples with labels, or generator.conditional = false";
+            return Err(Error::value("data.source", &config.data.source, allowed));
+        }
+        let layers = settings.net.layers(settings.latent.dim + classes, shape)?;
+        let inputs = [settings.latent.dim + classes, 1, 1];
+        let generator = Net::new(layers, inputs, settings.net.init(), config.seed, place)?;
+        if generator.output() != shape {
+            let found = format!("{:?}", generator.output());
+            return Err(Error::value("output of generator.net", found, format!("{shape:?} (channels, height, width)")));
+        }
+        let critic =
+            config.critic.as_ref().map(|critic| Critic::new(config, critic, shape, classes, place)).transpose()?;
+        let random = match &config.objective {
+            config::Objective::Mmd(mmd) => {
+                mmd.random_features.map(|random| Ok::<_, Error>((random, kernel(config, mmd)?)))
+            }
+            _ => None,
+        };
+        let mut trainer = Self {
+            objective: Objective { divergence: divergence(config)?, regulariser: config.regulariser.clone() },
+            random: random.transpose()?,
+            generator_optimiser: Optimiser::new(&config.optimiser, &generator),
+            average: generator.clone(),
+            generator,
+            critic,
+            frozen,
+            autoencoder,
+            config: config.clone(),
+            settings: settings.clone(),
+            made,
+            feed,
+            judge,
+            place: place.clone(),
+        };
+        trainer.check_features(shape)?;
+        trainer.draw_random_features(0)?;
+        Ok(trainer)
+    }
+
+    /// Tries the features once, so that what does not fit is said before the first step.
+    fn check_features(&self, [c, h, w]: [usize; 3]) -> Result<()> {
+        match &self.frozen {
+            None => Ok(()),
+            Some(map) => map.tensor(self.place.zeros([1, c, h, w])).map(|_| ()),
+        }
+    }
+
+    /// The random features of step `step`; the same in all steps unless they are to be redrawn.
+    fn draw_random_features(&mut self, step: u64) -> Result<()> {
+        let Some((random, kernel)) = &self.random else { return Ok(()) };
+        let Divergence::Mmd { lift, .. } = &mut self.objective.divergence else { return Ok(()) };
+        let seed = self.config.seed;
+        if let Some(net) = lift {
+            if random.redraw {
+                **net = net.redrawn(seed, "random features", step);
+            }
+            return Ok(());
+        }
+        let d = match (&self.critic, &self.frozen) {
+            (Some(critic), _) => critic.settings.top,
+            (None, Some(map)) => {
+                let [c, h, w] = self.generator.output();
+                map.tensor(self.place.zeros([1, c, h, w]))?.dims()[1]
+            }
+            (None, None) => self.generator.output().iter().product(),
+        };
+        let layer = random_features(kernel, d, random.count, random.waves)?;
+        let net = Net::new(vec![layer], [d, 1, 1], Init::He, seed, &self.place)?;
+        *lift = Some(Box::new(net.redrawn(seed, "random features", if random.redraw { step } else { 0 })));
+        Ok(())
+    }
+
+    /// Constant latents for draw number `index`, with the labels behind them.
+    fn latents(&self, n: usize, purpose: &str, index: u64, labels: Option<&Tensor<4>>) -> Tensor<4> {
+        let z = self.settings.latent.draw(n, &mut rng::stream(self.config.seed, purpose, index));
+        let z = self.place.tensor(z, [n, self.settings.latent.dim, 1, 1]);
+        match labels {
+            None => z,
+            Some(labels) => Tensor::cat(vec![z, labels.clone()], 1),
+        }
+    }
+
+    fn real(&mut self, draw: u64) -> Result<Real> {
+        let batch = self.feed.batch(draw)?;
+        let n = batch.shape[0];
+        let labels = match (self.settings.conditional, &batch.labels) {
+            (false, _) => None,
+            (true, Some(labels)) => Some(self.one_hot(labels)?),
+            (true, None) => return Err(Error::value("labels", "none", "one for each sample")),
+        };
+        debug_assert_eq!(n, self.config.batch);
+        let samples = self.place.tensor(batch.values, batch.shape);
+        let samples = match &self.autoencoder {
+            None => samples,
+            Some((encoder, _)) => encoder.forward(samples, Mode::Evaluate)?,
+        };
+        Ok(Real { samples, labels })
+    }
+
+    /// Labels as unit vectors, (n, classes, 1, 1).
+    fn one_hot(&self, labels: &[u32]) -> Result<Tensor<4>> {
+        let classes = self.classes();
+        if let Some(label) = labels.iter().find(|&&label| label as usize >= classes) {
+            return Err(Error::value("label", label, format!("0 to {}", classes - 1)));
+        }
+        let numbers =
+            labels.iter().flat_map(|&label| (0..classes).map(move |c| if c == label as usize { 1.0 } else { 0.0 }));
+        Ok(self.place.tensor(numbers.collect(), [labels.len(), classes, 1, 1]))
+    }
+
+    fn classes(&self) -> usize {
+        self.generator.input()[0] - self.settings.latent.dim
+    }
+
+    /// Labels as planes over the picture.
+    fn planes(&self, labels: &Option<Tensor<4>>) -> Option<Tensor<4>> {
+        let [_, h, w] = self.generator.output();
+        labels.as_ref().map(|labels| {
+            let [n, k, _, _] = labels.dims();
+            labels.clone().expand([n, k, h, w])
+        })
+    }
+
+    fn critic_step(&mut self, draw: u64, pace: Pace) -> Result<Numbers> {
+        let n = self.config.batch;
+        let Real { samples, labels } = self.real(draw)?;
+        let generate = |purpose| self.generator.forward(self.latents(n, purpose, draw, labels.as_ref()), Mode::Train);
+        let fake = generate("critic latents")?;
+        let second =
+            if self.objective.divergence.needs_second() { Some(generate("critic second latents")?) } else { None };
+        let mix = (self.objective.regulariser.gradient_penalty > 0.0).then(|| {
+            let mut rng = rng::stream(self.config.seed, "penalty", draw);
+            self.place.tensor((0..n).map(|_| rng.random()).collect(), [n, 1, 1, 1])
+        });
+        let pictures = Pictures { real: samples, fake, second, labels: self.planes(&labels), mix };
+        let Some(critic) = &mut self.critic else { return Ok(Numbers::new()) };
+        critic.net.power_iterate(1);
+        let tracked = critic.net.tracked();
+        let decoder = critic.decoder.as_ref().map(|(net, _)| net.tracked());
+        let effective = tracked.effective();
+        let Terms { loss, parts } = self.objective.critic(&effective, decoder.as_ref(), &pictures)?;
+        let mut numbers = numbers_of(parts);
+        let value = place::scalar(loss.clone().inner());
+        numbers.push(("critic_loss", value));
+        if !value.is_finite() {
+            // Nothing moves: the state stays the last good one.
+            return Ok(numbers);
+        }
+        let mut gradients = loss.backward();
+        let rate = critic.settings.learning_rate.unwrap_or(self.config.optimiser.learning_rate());
+        let own = gradients_of(&tracked, &mut gradients);
+        critic.net = critic.optimiser.step(&critic.net, own, rate, pace);
+        if let Some((net, optimiser)) = &mut critic.decoder {
+            let own = gradients_of(&decoder.expect("tracked above"), &mut gradients);
+            *net = optimiser.step(net, own, rate, pace);
+        }
+        critic.clip_weights();
+        Ok(numbers)
+    }
+
+    fn generator_step(&mut self, step: u64, draw: u64, pace: Pace) -> Result<Numbers> {
+        let n = self.config.batch;
+        let Real { samples, labels } = self.real(draw)?;
+        let generator = self.generator.tracked();
+        let pass = generator.pass(self.latents(n, "generator latents", step, labels.as_ref()), Mode::Train, false)?;
+        let fake = pass.output.clone();
+        let second = match self.objective.divergence.needs_second() {
+            false => None,
+            true => Some(
+                generator.forward(self.latents(n, "generator second latents", step, labels.as_ref()), Mode::Train)?,
+            ),
+        };
+        let terms = match (&mut self.critic, &self.frozen) {
+            (Some(critic), _) => {
+                critic.net.power_iterate(1);
+                let effective = critic.net.effective();
+                let labels = self.planes(&labels);
+                self.objective.generator(&effective, &Pictures { real: samples, fake, second, labels, mix: None })?
+            }
+            (None, frozen) => {
+                let features = |x: Tensor<4>| match frozen {
+                    Some(map) => map.tensor(x),
+                    None => Ok(flat(x)),
+                };
+                let second = second.map(features).transpose()?;
+                self.objective
+                    .generator_of(&Features { real: features(samples)?, fake: features(fake)?, second }, None)?
+            }
+        };
+        let numbers = numbers_of(terms.parts);
+        if numbers.iter().any(|(_, value)| !value.is_finite()) {
+            return Ok(numbers);
+        }
+        let gradients = gradients_of(&generator, &mut terms.loss.backward());
+        let rate = self.config.optimiser.learning_rate();
+        self.generator = self.generator_optimiser.step(&self.generator, gradients, rate, pace);
+        self.generator.update_running_statistics(&pass);
+        self.move_average(step);
+        Ok(numbers)
+    }
+
+    /// The average follows quickly at first: its decay is at most (1 + t)/(10 + t) at step t.
+    fn move_average(&mut self, step: u64) {
+        let decay = self.settings.ema_decay.min((1.0 + step as f64) / (10.0 + step as f64));
+        let mut latest = self.generator.params().iter();
+        self.average = self.average.map_values(|p| {
+            let new = latest.next().expect("average and generator have the same parameters").value.clone();
+            if self.settings.ema_decay == 0.0 { new } else { p.value.clone() * decay + new * (1.0 - decay) }
+        });
+    }
+
+    fn model(&self, step: u64) -> Result<Generator> {
+        let net = match &self.autoencoder {
+            None => self.average.clone(),
+            Some((_, decoder)) => self.average.followed_by(decoder)?,
+        };
+        Ok(Generator {
+            net,
+            latent: self.settings.latent,
+            classes: if self.settings.conditional { self.feed.classes() } else { Vec::new() },
+            points: self.config.data.is_points(),
+            features: self.config.score.features.clone(),
+            made: Made { steps: step, ..self.made.clone() },
+            sha256: String::new(),
+        })
+    }
+
+    /// Labels for `n` samples that people look at: all classes alike often, in order.
+    fn sheet_labels(&self, n: usize) -> Result<Option<Tensor<4>>> {
+        let classes = self.classes();
+        if classes == 0 {
+            return Ok(None);
+        }
+        let labels: Vec<u32> = (0..n).map(|i| (i * classes / n) as u32).collect();
+        self.one_hot(&labels).map(Some)
+    }
+}
+
+impl Critic {
+    fn new(
+        config: &Config,
+        settings: &config::Critic,
+        [c, h, w]: [usize; 3],
+        classes: usize,
+        place: &Place,
+    ) -> Result<Self> {
+        let input = [c + classes, h, w];
+        let layers = settings.net.layers(input, settings.top)?;
+        // Another seed than the generator's, so that no two layers start alike.
+        let seed = config.seed ^ 0xc717_1c00;
+        let mut net = Net::new(layers, input, settings.net.init(), seed, place)?;
+        if let Some(spectral) = settings.spectral {
+            net = net.with_spectral(spectral == config::Spectral::Learned, seed)?;
+        }
+        let decoder = match &settings.decoder {
+            None => None,
+            Some(decoder) => {
+                let layers = decoder.layers(settings.top, [c, h, w])?;
+                let net = Net::new(layers, [settings.top, 1, 1], decoder.init(), config.seed ^ 0xdec0_de00, place)?;
+                let optimiser = Optimiser::new(&config.optimiser, &net);
+                Some((net, optimiser))
+            }
+        };
+        Ok(Self { optimiser: Optimiser::new(&config.optimiser, &net), settings: settings.clone(), net, decoder })
+    }
+
+    /// Critic steps of generator step `step`.
+    fn steps(&self, step: u64) -> u64 {
+        match &self.settings.burst {
+            Some(burst) if burst.is_at(step) => burst.steps,
+            _ => self.settings.steps,
+        }
+    }
+
+    /// Critic steps of all generator steps before `step`.
+    fn steps_before(&self, step: u64) -> u64 {
+        let Some(burst) = &self.settings.burst else { return step * self.settings.steps };
+        let bursts = burst.before(step);
+        bursts * burst.steps + (step - bursts) * self.settings.steps
+    }
+
+    fn clip_weights(&mut self) {
+        let Some(clip) = self.settings.clip_weights else { return };
+        self.net =
+            self.net.map_values(|p| if p.is_trained() { p.value.clone().clamp(-clip, clip) } else { p.value.clone() });
+    }
+}
+
+impl Burst {
+    fn is_at(&self, step: u64) -> bool {
+        step < self.until || step.is_multiple_of(self.every)
+    }
+
+    /// How many of the steps 0, …, `step` − 1 are bursts.
+    fn before(&self, step: u64) -> u64 {
+        let early = step.min(self.until);
+        // Multiples of `every` from `early` on and below `step`.
+        early + step.div_ceil(self.every) - early.div_ceil(self.every)
+    }
+}
+
+/// The divergence that the configuration names; random features are drawn later.
+fn divergence(config: &Config) -> Result<Divergence> {
+    Ok(match &config.objective {
+        config::Objective::Mmd(mmd) => {
+            let kernel = if mmd.random_features.is_some() { linear_kernel() } else { kernel(config, mmd)? };
+            Divergence::Mmd { kernel, estimator: mmd.estimator, lift: None }
+        }
+        config::Objective::Wasserstein(_) => Divergence::Wasserstein,
+        config::Objective::Cramer(_) => Divergence::Cramer,
+        config::Objective::MeanCovariance(settings) => {
+            Divergence::MeanCovariance { norm: settings.norm, components: settings.components }
+        }
+        config::Objective::Logistic(_) => Divergence::Logistic,
+        config::Objective::Classifier(_) | config::Objective::Autoencoder(_) => {
+            return Err(Error::value("objective.kind", "classifier or autoencoder", "an objective for generators"));
+        }
+    })
+}
+
+/// The kernel with its numbers.
+fn kernel(config: &Config, mmd: &config::Mmd) -> Result<Kernel> {
+    let text = &mmd.kernel;
+    let d = config.critic.as_ref().map_or(1, |critic| critic.top);
+    let kernel = text.resolve(d, || {
+        let allowed = "a kernel with numbers for its bandwidths: what it compares moves, so there is no median to take";
+        Err(Error::value("objective.kernel", text, allowed))
+    })?;
+    if config.critic.is_none()
+        && text.resolve(d + 1, || Err(Error::value("objective.kernel", text, "numbers")))? != kernel
+    {
+        return Err(Error::value("objective.kernel", text, "a number instead of 1/d where there is no critic"));
+    }
+    Ok(kernel)
+}
+
+fn numbers_of(parts: Vec<(&'static str, Tensor<1>)>) -> Numbers {
+    parts.into_iter().map(|(name, value)| (name, place::scalar(value.inner()))).collect()
+}
+
+/// The gradients of a tracked network's trained parameters, in order; zero where the loss does not depend on one.
+fn gradients_of(net: &Net, gradients: &mut Gradients) -> Vec<Tensor<1>> {
+    let trained = net.params().iter().filter(|p| p.is_trained());
+    trained.map(|p| p.value.grad_remove(gradients).unwrap_or_else(|| p.value.clone().inner().zeros_like())).collect()
+}
+
+impl Task for Trainer {
+    fn step(&mut self, step: u64, pace: Pace) -> Result<Numbers> {
+        self.draw_random_features(step)?;
+        let (before, count) =
+            self.critic.as_ref().map_or((0, 0), |critic| (critic.steps_before(step), critic.steps(step)));
+        let first = before + step;
+        let mut numbers = Numbers::new();
+        for i in 0..count {
+            numbers = self.critic_step(first + i, pace)?;
+            if numbers.iter().any(|(_, value)| !value.is_finite()) {
+                return Ok(numbers);
+            }
+        }
+        numbers.extend(self.generator_step(step, first + count, pace)?);
+        numbers.push(("learning_rate", self.config.optimiser.learning_rate() * pace.factor));
+        Ok(numbers)
+    }
+
+    fn score(&self) -> Result<Numbers> {
+        self.judge.score(&self.model(0)?, self.config.seed)
+    }
+
+    fn sums(&mut self, samples: usize, step: u64) -> Result<Option<Marginals>> {
+        let model = self.model(0)?;
+        let seed = rng::stream(self.config.seed, "progress", step).random();
+        self.judge.sums(&model, samples, seed).map(Some)
+    }
+
+    fn samples(&self) -> Result<Option<Images>> {
+        let n = if self.config.data.is_points() { SCATTER } else { SHEET };
+        let labels = self.sheet_labels(n)?;
+        let made = self.average.forward(self.latents(n, "sheet", 0, labels.as_ref()), Mode::Evaluate)?;
+        let made = match &self.autoencoder {
+            None => made,
+            Some((_, decoder)) => decoder.forward(made, Mode::Evaluate)?,
+        };
+        if self.config.data.is_points() {
+            return self.judge.scatter(flat(made)).map(Some);
+        }
+        images_of(made).map(Some)
+    }
+
+    fn write_model(&self, path: &Path, step: u64) -> Result<()> {
+        self.model(step)?.write(path)
+    }
+
+    fn state(&self) -> Vec<(String, Vec<usize>, Vec<f32>)> {
+        let mut state = net_state("generator", &self.generator);
+        state.extend(net_state("average", &self.average));
+        state.extend(prefixed("generator-optimiser", self.generator_optimiser.tensors(&self.generator)));
+        if let Some(critic) = &self.critic {
+            state.extend(net_state("critic", &critic.net));
+            state.extend(prefixed("critic-optimiser", critic.optimiser.tensors(&critic.net)));
+            if let Some((net, optimiser)) = &critic.decoder {
+                state.extend(net_state("decoder", net));
+                state.extend(prefixed("decoder-optimiser", optimiser.tensors(net)));
+            }
+        }
+        state
+    }
+
+    fn restore(&mut self, step: u64, tensors: &Tensors) -> Result<()> {
+        let stored = |prefix: &str, name: &str| tensors.get(&format!("{prefix}.{name}")).map(|(_, v)| v.clone());
+        self.generator = restored_net("generator", &self.generator, tensors)?;
+        self.average = restored_net("average", &self.average, tensors)?;
+        self.generator_optimiser.restore(&self.generator, step, |name| stored("generator-optimiser", name))?;
+        if let Some(critic) = &mut self.critic {
+            critic.net = restored_net("critic", &critic.net, tensors)?;
+            critic.optimiser.restore(&critic.net, step, |name| stored("critic-optimiser", name))?;
+            if let Some((net, optimiser)) = &mut critic.decoder {
+                *net = restored_net("decoder", net, tensors)?;
+                optimiser.restore(net, step, |name| stored("decoder-optimiser", name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The tensors of the step that went wrong, again, in the order in which they are computed.
+    fn fault(&mut self, step: u64) -> Result<Option<Finding>> {
+        let mut tensors = named_parameters("generator", &self.generator);
+        tensors.extend(self.critic.iter().flat_map(|critic| named_parameters("critic", &critic.net)));
+        if let Some(fault) = first_fault(&tensors) {
+            return Ok(Some(fault));
+        }
+        let n = self.config.batch;
+        let first = self.critic.as_ref().map_or(0, |critic| critic.steps_before(step)) + step;
+        let Real { samples, labels } = self.real(first)?;
+        let fake = self.generator.forward(self.latents(n, "critic latents", first, labels.as_ref()), Mode::Train)?;
+        let mut tensors = vec![
+            ("real samples".to_string(), place::numbers_f32(samples.clone())),
+            ("generated samples".to_string(), place::numbers_f32(fake.clone())),
+        ];
+        let planes = self.planes(&labels);
+        for (name, pictures) in [("real", samples), ("generated", fake)] {
+            let features = match (&self.critic, &self.frozen) {
+                (Some(critic), _) => {
+                    let input = match &planes {
+                        None => pictures,
+                        Some(planes) => Tensor::cat(vec![pictures, planes.clone()], 1),
+                    };
+                    flat(critic.net.effective().forward(input, Mode::Train)?)
+                }
+                (None, Some(map)) => map.tensor(pictures)?,
+                (None, None) => flat(pictures),
+            };
+            tensors.push((format!("features of {name} samples"), place::numbers_f32(features)));
+        }
+        Ok(first_fault(&tensors))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bursts_are_counted() {
+        for burst in [
+            Burst { until: 3, every: 5, steps: 9 },
+            Burst { until: 0, every: 1, steps: 2 },
+            Burst { until: 7, every: 4, steps: 1 },
+        ] {
+            for step in 0..40 {
+                assert_eq!(
+                    burst.before(step),
+                    (0..step).filter(|&s| burst.is_at(s)).count() as u64,
+                    "{burst:?} at {step}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! How the samples of a generator are judged while it is trained.
+
+use super::Context;
+use super::config::Config;
+use super::feed::{Feed, HeldOut, held_out};
+use super::task::Numbers;
+use crate::evaluate::Reference;
+use crate::feature::FeatureMap;
+use crate::image::{Images, scatter};
+use crate::model::Generator;
+use crate::net::place;
+use burn::tensor::Tensor;
+use kme::discrepancy::{self, Estimator};
+use kme::inference::Marginals;
+use kme::kernel::{Form, Kernel};
+use kme::points::Data;
+use kme::sums::Precision;
+use kme::{Points, Result};
+
+/// The samples that generated ones are compared with.
+pub(super) struct Judge {
+    kind: Kind,
+    /// Held-out samples, as features.
+    held_out: Option<Reference>,
+    /// Training samples, as features, where a schedule asks for them.
+    training: Option<Reference>,
+}
+
+enum Kind {
+    Pictures,
+    /// Points, with those on which plots of samples are drawn.
+    Points(Points),
+}
+
+/// The number for which a check of progress takes another draw of the training data than any step does.
+const APART: u64 = 0x6a75_6467_e000_0000;
+
+impl Judge {
+    /// From the configuration's data.
+    ///
+    /// # Errors
+    /// When they, or the feature map of scores, cannot be had.
+    pub fn new(config: &Config, context: &Context) -> Result<Self> {
+        let sample = |n: usize| Feed::open(&config.data, n, config.seed ^ APART, &context.data)?.batch(0);
+        let training = match &config.schedule {
+            super::config::Schedule::ThreeSample(rule) => Some(sample(rule.samples)?),
+            _ => None,
+        };
+        let held_out = held_out(&config.data, config.seed, &context.data)?;
+        if config.data.is_points() {
+            let points = |batch: super::feed::Batch| {
+                let [n, d, _, _] = batch.shape;
+                Points::new(n, d, Data::F32(batch.values))
+            };
+            let reference = |points: Points| Reference::of_points(points);
+            let held_out = match held_out {
+                Some(HeldOut::Points(points)) => Some(reference(first(&points, config.score.count)?)),
+                _ => None,
+            };
+            let training = training.map(points).transpose()?.map(reference);
+            return Ok(Self { kind: Kind::Points(points(sample(SHOWN)?)?), held_out, training });
+        }
+        let map = FeatureMap::named(&config.score.features, &context.models, &context.place)?;
+        let held_out = match held_out {
+            Some(HeldOut::Pictures(pictures)) => {
+                // Evenly from all of them: folders are in the order of their classes.
+                let (n, most) = (pictures.len(), config.score.count);
+                let some: Vec<usize> = (0..n.min(most)).map(|i| i * n / n.min(most)).collect();
+                Some(Reference::new(map.clone(), &pictures.gather(&some)?)?)
+            }
+            _ => None,
+        };
+        let training = match training {
+            Some(batch) => {
+                let [n, c, h, w] = batch.shape;
+                Some(Reference::new(map, &Images::new(n, c, h, w, batch.values)?)?)
+            }
+            None => None,
+        };
+        Ok(Self { kind: Kind::Pictures, held_out, training })
+    }
+
+    /// KID of pictures in the map of scores, MMD² by the energy distance of points; with its standard error. Nothing without
+    /// held-out samples.
+    ///
+    /// # Errors
+    /// When a sample is not finite.
+    pub fn score(&self, model: &Generator, seed: u64) -> Result<Numbers> {
+        let Some(reference) = &self.held_out else { return Ok(Numbers::new()) };
+        let (name, error, estimate) = match &self.kind {
+            Kind::Pictures => ("kid", "kid_standard_error", reference.kid(&model.sample(reference.count(), seed)?)?),
+            Kind::Points(_) => {
+                let points = model.points_from(&model.draw(reference.count(), seed))?;
+                let found =
+                    discrepancy::mmd2(&energy()?, reference.points(), &points, Estimator::Unbiased, Precision::F64)?;
+                ("mmd2", "mmd2_standard_error", found)
+            }
+        };
+        Ok(vec![(name, estimate.value), (error, estimate.standard_error.unwrap_or(f64::NAN))])
+    }
+
+    /// What a three-sample test needs of `samples` new samples beside the training samples.
+    ///
+    /// # Errors
+    /// When a sample is not finite.
+    pub fn sums(&self, model: &Generator, samples: usize, seed: u64) -> Result<Marginals> {
+        let reference = self.training.as_ref().ok_or_else(|| {
+            kme::Error::value("schedule", "without training samples", "the three-sample schedule, which keeps some")
+        })?;
+        let (kernel, new) = match &self.kind {
+            Kind::Pictures => {
+                (Kernel::kid(reference.points().dim())?, reference.features(&model.sample(samples, seed)?)?)
+            }
+            Kind::Points(_) => (energy()?, model.points_from(&model.draw(samples, seed))?),
+        };
+        Marginals::new(&kernel, reference.points(), &new, Precision::F64)
+    }
+
+    /// Generated points of shape (n, d) over real ones, in the first two coordinates.
+    ///
+    /// # Errors
+    /// When the samples are pictures.
+    pub fn scatter(&self, generated: Tensor<2>) -> Result<Images> {
+        let [n, d] = generated.dims();
+        let generated = Points::new(n, d, Data::F32(place::numbers_f32(generated)))?;
+        match &self.kind {
+            Kind::Points(real) => scatter(&generated, Some(real)),
+            Kind::Pictures => scatter(&generated, None),
+        }
+    }
+}
+
+/// Real points that plots of samples are drawn on.
+const SHOWN: usize = 2000;
+
+fn energy() -> Result<Kernel> {
+    Kernel::try_from(Form::Energy { a: 0.0 })
+}
+
+fn first(points: &Points, most: usize) -> Result<Points> {
+    let indices: Vec<usize> = (0..points.len().min(most)).collect();
+    points.select(&indices)
+}

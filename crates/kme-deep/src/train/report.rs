@@ -1,0 +1,347 @@
+//! report.html of a run folder: one page that holds all it shows.
+//!
+//! It is written from config.toml, events.jsonl and samples/ alone, so it can be made of any run at any time. What is broken
+//! in them (a line cut short, a picture that cannot be read) is left out.
+
+mod chart;
+mod events;
+
+use crate::image::{Channels, Decoder, Resize};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chart::Chart;
+use events::{Events, Series};
+use kme::Result;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Sample sheets before the latest that are shown.
+const EARLIER: usize = 8;
+
+/// Longer side in pixels of an earlier sheet.
+const SMALL: usize = 480;
+
+/// Writes RUN/report.html of the run folder `run`.
+///
+/// # Errors
+/// When the file cannot be written. What cannot be read is not shown.
+pub fn write(run: &Path) -> Result<()> {
+    let page = page(run);
+    kme::io::write_atomically(run.join("report.html"), |file| file.write_all(page.as_bytes()))
+}
+
+/// The page.
+fn page(run: &Path) -> String {
+    let settings = Settings::read(run);
+    let events = Events::read(&run.join("events.jsonl"));
+    // The folder's name, also when the path is `.` or ends in `..`.
+    let whole = std::fs::canonicalize(run).unwrap_or_else(|_| run.into());
+    let name = whole.file_name().map_or("run".into(), |name| name.to_string_lossy().into_owned());
+    let mut body = format!(
+        "<header><h1>{}</h1><p class=\"preset\">{}</p></header>\n",
+        escaped(&name),
+        escaped(&settings.number("preset").unwrap_or_default())
+    );
+    body += &facts(&settings, &events);
+    body += &samples(&run.join("samples"));
+    body += &curves(&events);
+    let toml = escaped(settings.text.trim());
+    let _ = writeln!(body, "<section><h2>Settings</h2>\n<pre><code>{toml}</code></pre></section>");
+    let (title, style) = (escaped(&name), include_str!("report/style.css"));
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n<style>\n{style}</style>\n</head>\n\
+         <body>\n<main>\n{body}</main>\n</body>\n</html>\n"
+    )
+}
+
+/// config.toml, as text and as far as it can be parsed.
+struct Settings {
+    text: String,
+    table: toml::Table,
+}
+
+impl Settings {
+    fn read(run: &Path) -> Self {
+        let bytes = std::fs::read(run.join("config.toml")).unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let table = text.parse().unwrap_or_default();
+        Self { text, table }
+    }
+
+    /// A value at the top of the file, as text.
+    fn number(&self, key: &str) -> Option<String> {
+        self.table.get(key).map(plain)
+    }
+
+    /// A value in a table of the file, as text.
+    fn inside(&self, table: &str, key: &str) -> Option<String> {
+        self.table.get(table)?.as_table()?.get(key).map(plain)
+    }
+
+    /// What a comment at the top says: `# name: fact`.
+    fn fact(&self, name: &str) -> Option<String> {
+        let comments = self.text.lines().map_while(|line| line.strip_prefix("# "));
+        comments.filter_map(|line| line.split_once(": ")).find(|(other, _)| *other == name).map(|(_, f)| f.into())
+    }
+}
+
+/// A value of TOML without the quotes of a string.
+fn plain(value: &toml::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), String::from)
+}
+
+/// The table of what the run is and how far it came.
+fn facts(settings: &Settings, events: &Events) -> String {
+    let last = events.last_step();
+    let steps = settings.number("steps");
+    let mut rows = vec![
+        (
+            "Best score",
+            events.best().map(|(name, value, error, step)| {
+                let error = error.map_or(String::new(), |error| format!(" ± {}", chart::short(error)));
+                format!("{} {}{error} at step {step}", spoken(name), chart::short(value))
+            }),
+        ),
+        (
+            "Steps",
+            last.map(|last| match &steps {
+                Some(steps) => format!("{last} of {steps}"),
+                None => last.to_string(),
+            }),
+        ),
+        // The speed leaves scores, sheets and checkpoints out, and breaks between runs; so does this.
+        (
+            "Time in steps",
+            settings
+                .number("batch")
+                .and_then(|b| b.parse().ok())
+                .and_then(|batch: f64| events.seconds(batch).map(duration)),
+        ),
+        ("Seed", settings.number("seed")),
+        ("Data", settings.inside("data", "source")),
+        ("Data fingerprint", settings.fact("data fingerprint")),
+        ("Version", settings.fact("kme").map(|version| format!("kme {version}"))),
+    ];
+    rows.retain(|(_, value)| value.is_some());
+    let mut html = "<dl>\n".to_string();
+    for (name, value) in rows {
+        let value = escaped(&value.unwrap_or_default());
+        let _ = writeln!(html, "<div><dt>{name}</dt><dd>{value}</dd></div>");
+    }
+    html + "</dl>\n"
+}
+
+/// The latest sheet, and earlier ones evenly from all.
+fn samples(folder: &Path) -> String {
+    let mut sheets: Vec<(u64, PathBuf)> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let step = path.file_name()?.to_str()?.strip_prefix("step-")?.strip_suffix(".png")?.parse().ok()?;
+            Some((step, path))
+        })
+        .collect();
+    sheets.sort();
+    let decoder = Decoder::new(Channels::Keep);
+    // A sheet that is no picture is not shown, but the one before it.
+    let latest = loop {
+        let Some((step, path)) = sheets.pop() else { return String::new() };
+        if let (Ok(_), Ok(bytes)) = (decoder.read(&path), std::fs::read(&path)) {
+            break (step, bytes);
+        }
+    };
+    let mut html = format!(
+        "<section><h2>Samples</h2>\n<figure class=\"latest\">{}<figcaption>step {}</figcaption></figure>\n",
+        picture(&latest.1, latest.0),
+        latest.0
+    );
+    let n = sheets.len().min(EARLIER);
+    let chosen: Vec<&(u64, PathBuf)> = (0..n).map(|i| &sheets[i * sheets.len() / n]).collect();
+    let small: Vec<(u64, Vec<u8>)> = chosen
+        .into_iter()
+        .filter_map(|(step, path)| {
+            let sheet = decoder.read(path).ok()?;
+            let [_, _, h, w] = sheet.shape();
+            let scale = (SMALL as f64 / h.max(w) as f64).min(1.0);
+            let side = |side: usize| ((side as f64 * scale).round() as usize).max(1);
+            let small = Resize::new(side(h), side(w)).ok()?.bring(sheet).ok()?;
+            Some((*step, small.to_png(0).ok()?))
+        })
+        .collect();
+    if !small.is_empty() {
+        html += "<div class=\"earlier\">\n";
+        for (step, bytes) in small {
+            let _ = writeln!(html, "<figure>{}<figcaption>step {step}</figcaption></figure>", picture(&bytes, step));
+        }
+        html += "</div>\n";
+    }
+    html + "</section>\n"
+}
+
+fn picture(png: &[u8], step: u64) -> String {
+    format!("<img alt=\"Samples at step {step}\" src=\"data:image/png;base64,{}\">", STANDARD.encode(png))
+}
+
+/// The curves, in groups.
+fn curves(events: &Events) -> String {
+    let mut html = String::new();
+    for (title, series) in events.groups() {
+        let _ = write!(html, "<section><h2>{title}</h2>\n<div class=\"curves\">\n");
+        for Series { name, points } in series {
+            let Some(svg) = Chart::of(points).svg() else { continue };
+            let last = points.last().map_or(String::new(), |p| match p.error {
+                Some(error) => format!("{} ± {}", chart::short(p.value), chart::short(error)),
+                None => chart::short(p.value),
+            });
+            let name = escaped(&spoken(name));
+            let _ = writeln!(html, "<figure><figcaption><b>{name}</b><span>{last}</span></figcaption>{svg}</figure>");
+        }
+        html += "</div></section>\n";
+    }
+    html
+}
+
+/// A name of the log as words.
+fn spoken(name: &str) -> String {
+    name.split('_')
+        .map(|word| if matches!(word, "kid" | "fid" | "mmd2") { word.to_uppercase() } else { word.into() })
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Seconds for people.
+fn duration(seconds: f64) -> String {
+    let whole = seconds.round().clamp(0.0, 1e15) as u64;
+    match whole {
+        0..60 => format!("{seconds:.1} s"),
+        60..3600 => format!("{} min {} s", whole / 60, whole % 60),
+        _ => format!("{} h {} min", whole / 3600, whole / 60 % 60),
+    }
+}
+
+/// Text as it may stand in HTML, also in an attribute.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out += "&amp;",
+            '<' => out += "&lt;",
+            '>' => out += "&gt;",
+            '"' => out += "&quot;",
+            '\'' => out += "&#39;",
+            // Nothing else below a space may stand in a page.
+            c if c.is_control() && !matches!(c, '\n' | '\t') => out.push('\u{fffd}'),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::Images;
+
+    fn run(config: &str, events: &str, steps: &[u64]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("samples")).unwrap();
+        std::fs::write(folder.path().join("config.toml"), config).unwrap();
+        std::fs::write(folder.path().join("events.jsonl"), events).unwrap();
+        for step in steps {
+            let sheet = Images::clamped(1, 1, 600, 300, vec![*step as f32 / 100.0; 180_000]).unwrap();
+            sheet.write_png(0, &folder.path().join(format!("samples/step-{step:06}.png"))).unwrap();
+        }
+        folder
+    }
+
+    const CONFIG: &str = "# kme: 0.1.0\n# data fingerprint: abc123\n\npreset = \"toy\"\nseed = 7\nsteps = 40\nbatch = 50\n\
+        [data]\nsource = \"my <b>pictures</b>\"\n";
+
+    #[test]
+    fn a_page_holds_what_the_folder_holds() {
+        let mut events = String::new();
+        for step in (10..=40).step_by(10) {
+            events +=
+                &format!("{{\"step\":{step},\"event\":\"step\",\"loss\":{},\"images_per_second\":100}}\n", 50 - step);
+            let kid = if step == 20 { 0.25 } else { 0.5 };
+            events += &format!("{{\"step\":{step},\"event\":\"score\",\"kid\":{kid},\"kid_standard_error\":0.01}}\n");
+        }
+        let steps: Vec<u64> = (0..=20).map(|i| 2 * i).collect();
+        let folder = run(CONFIG, &events, &steps);
+        write(folder.path()).unwrap();
+        let page = std::fs::read_to_string(folder.path().join("report.html")).unwrap();
+        for part in [
+            "KID 0.25 ± 0.01 at step 20",
+            "40 of 40",
+            "abc123",
+            "kme 0.1.0",
+            "toy",
+            "my &lt;b&gt;pictures&lt;/b&gt;",
+            "Learning",
+            "20.0 s",
+        ] {
+            assert_eq!(page.contains(part), part != "Learning", "{part}");
+        }
+        // The latest sheet whole, eight earlier ones evenly; nothing from elsewhere and no script.
+        let shown: Vec<_> = page.match_indices("<figcaption>step ").map(|(i, _)| &page[i + 17..i + 19]).collect();
+        assert_eq!(shown, ["40", "0<", "4<", "10", "14", "20", "24", "30", "34"]);
+        let whole = STANDARD.encode(std::fs::read(folder.path().join("samples/step-000040.png")).unwrap());
+        assert!(page.contains(&whole));
+        assert!(!page.contains("<script") && !page.contains("href=") && !page.contains("url("));
+        assert!(page.matches("src=").count() == page.matches("src=\"data:image/png;base64,").count());
+        assert_eq!(page.matches("<svg").count(), 3);
+    }
+
+    /// Whatever stands in the files: a page, nothing that a browser would run, and no line that is no event.
+    #[test]
+    fn hostile_and_broken_files_are_shown_as_text_or_left_out() {
+        let evil = "</code></pre><script>alert(1)</script>";
+        let config = format!("# kme: {evil}\nseed = \"{evil}\"\nbatch = \"{evil}\"\n");
+        let events = format!(
+            "{{\"step\":1,\"event\":\"step\",\"{0}\":1}}\n{{\"step\":2,\"event\":\"step\",\"{0}\":2}}\nnot json\n[1]\n\
+             {{\"step\":-3,\"event\":\"step\",\"loss\":1}}\n{{\"step\":3,\"event\":[],\"loss\":1}}\n\
+             {{\"step\":4,\"event\":\"step\",\"loss\":1e999}}\n{{\"step\":5,\"event\":\"step\",\"loss\":null}}\n\
+             {{\"step\":18446744073709551615,\"event\":\"score\",\"kid\":1e308,\"kid_standard_error\":1e308}}\n\
+             {{\"step\":6,\"event\":\"score\",\"kid\":-1e308,\"kid_standard_error\":-1}}\n{{\"step\":7,\"ev",
+            evil.replace('/', "\\/")
+        );
+        let folder = run(&config, &events, &[3]);
+        std::fs::write(folder.path().join("samples/step-000009.png"), "no picture").unwrap();
+        std::fs::write(folder.path().join("samples/step-x.png"), "no picture").unwrap();
+        write(folder.path()).unwrap();
+        let page = std::fs::read_to_string(folder.path().join("report.html")).unwrap();
+        assert!(!page.contains("<script") && page.contains("&lt;script&gt;"));
+        assert!(page.contains("step 3</figcaption>") && !page.contains("step 9<"));
+        assert!(!page.contains("NaN") && !page.contains("inf\""));
+        // Bytes that are no text, and an empty folder.
+        std::fs::write(folder.path().join("events.jsonl"), [0xff, 0xfe, b'\n']).unwrap();
+        std::fs::write(folder.path().join("config.toml"), [0xff, 0x00, b'\n']).unwrap();
+        write(folder.path()).unwrap();
+        write(tempfile::tempdir().unwrap().path()).unwrap();
+    }
+
+    #[test]
+    fn long_runs_make_small_pages() {
+        let line = |i: u64| {
+            let x = (i as f64 * 0.37).sin();
+            format!("{{\"step\":{i},\"event\":\"step\",\"a\":{x},\"b\":{},\"images_per_second\":{}}}\n", x * x, 9.0 + x)
+        };
+        let events: String = (1..=20_000).map(line).collect();
+        let folder = run(CONFIG, &events, &[]);
+        write(folder.path()).unwrap();
+        let size = std::fs::metadata(folder.path().join("report.html")).unwrap().len();
+        assert!(size < 200_000 && events.len() > 1_000_000, "{size} bytes of {}", events.len());
+    }
+
+    #[test]
+    fn durations_are_readable() {
+        let expected = [(3.25, "3.2 s"), (61.0, "1 min 1 s"), (7384.0, "2 h 3 min")];
+        for (seconds, text) in expected {
+            assert_eq!(duration(seconds), text);
+        }
+    }
+}

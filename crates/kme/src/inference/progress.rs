@@ -1,0 +1,271 @@
+//! Does training still make progress? The rule by which MMD GANs lower their learning rate.
+
+use super::{DEFAULT_FLOOR, Marginals, check_level, three_sample};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// When a new sample counts as progress, and after how many that do not the learning rate is to fall.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProgressRule {
+    /// The new sample is compared with the oldest of this many past ones; until there are as many, with none.
+    pub queue: usize,
+    /// There is progress where p ≤ α.
+    pub alpha: f64,
+    /// Failures in a row that make a decay.
+    pub patience: usize,
+    /// Entries that the queue keeps after a decay, the sample that caused it among them.
+    pub kept: usize,
+    /// The least variance of the difference of two MMD² that counts: see [`DEFAULT_FLOOR`].
+    ///
+    /// With the published floor of 1e-5 no fall of MMD² below 1.28·√1e-5 = 0.0041 is ever progress at α = 0.1, so that
+    /// near convergence every third test is a decay.
+    pub floor: f64,
+}
+
+impl Default for ProgressRule {
+    /// The published rule, but for its floor.
+    fn default() -> Self {
+        Self { queue: 10, alpha: 0.1, patience: 3, kept: 3, floor: DEFAULT_FLOOR }
+    }
+}
+
+impl ProgressRule {
+    /// # Errors
+    /// When a number is outside what is allowed.
+    pub fn check(&self) -> Result<()> {
+        let Self { queue, alpha, patience, kept, floor } = *self;
+        if queue == 0 {
+            return Err(Error::value("queue of the three-sample rule", queue, "at least 1 past sample, such as 10"));
+        }
+        if patience == 0 {
+            return Err(Error::value("patience of the three-sample rule", patience, "at least 1 failure, such as 3"));
+        }
+        if !(1..=queue).contains(&kept) {
+            let allowed = format!("1 to {queue}, the length of the queue");
+            return Err(Error::value("entries kept by the three-sample rule", kept, allowed));
+        }
+        if !(floor.is_finite() && floor > 0.0) {
+            return Err(Error::value("floor of the variance", floor, "a number > 0, such as 1e-10"));
+        }
+        check_level(alpha)
+    }
+}
+
+/// What a new sample means for training.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Nothing was compared: the queue now has this many entries.
+    Filling { have: usize },
+    /// The new sample is nearer to the reference than the oldest in the queue.
+    Better { p_value: f64 },
+    /// It may not be, for this many times in a row.
+    NotBetter { p_value: f64, failures: usize },
+    /// It may not be, once too often: lower the learning rate.
+    Decay { p_value: f64 },
+}
+
+/// Watches the samples of a model in training and tells when the learning rate is to fall.
+///
+/// Let Y be the new sample, Z the oldest in the queue, X the reference, and p that of the three-sample test of
+/// H₀: MMD(X,Y) ≥ MMD(X,Z).
+///
+/// | state | then | the queue |
+/// |---|---|---|
+/// | fewer than `queue` entries | nothing is tested | Y is appended |
+/// | p ≤ α | training makes progress, failures = 0 | the oldest is dropped, Y is appended |
+/// | p > α | failures + 1 | stays: Z remains the one to beat, Y is forgotten |
+/// | p > α, `patience` times in a row | decay, failures = 0 | Y is appended, all but the last `kept` are dropped |
+///
+/// After a decay `queue − kept` samples are appended before the next test, so the smaller steps have time to show what
+/// they are good for. If nothing improves, decays are `queue − kept + patience` samples apart: with the published
+/// numbers at samples 13, 23, 33, …; where samples improve up to number 20 and no more, at 32, 42, 52, ….
+///
+/// It is a state to be stored with a checkpoint: after reading it back, verdicts and p-values are the same bits. An entry
+/// of the queue is O(n + m) numbers ([`Marginals`]), no points. `E` may hold more than those, such as the step at which
+/// a sample was made: see [`Progress::judge`].
+///
+/// # Example
+/// ```
+/// use kme::inference::{Marginals, Progress, ProgressRule, Verdict};
+/// use kme::points::Data;
+/// use kme::sums::Precision;
+/// use kme::{Kernel, Points};
+/// let line = |shift: f64| Points::new(50, 1, Data::F64((0..50).map(|i| 0.02 * f64::from(i) + shift).collect()));
+/// let kernel: Kernel = "gaussian:sigma=1".parse()?;
+/// let sums = |shift: f64| Marginals::new(&kernel, &line(0.0)?, &line(shift)?, Precision::F64);
+/// let mut progress = Progress::new(ProgressRule { queue: 2, kept: 1, patience: 1, ..ProgressRule::default() })?;
+/// assert_eq!(progress.observe(sums(3.0)?)?, Verdict::Filling { have: 1 });
+/// assert_eq!(progress.observe(sums(2.0)?)?, Verdict::Filling { have: 2 });
+/// assert!(matches!(progress.observe(sums(1.0)?)?, Verdict::Better { .. }));
+/// assert!(matches!(progress.observe(sums(2.0)?)?, Verdict::Decay { .. }));
+/// # Ok::<(), kme::Error>(())
+/// ```
+///
+/// # Reference
+/// Bińkowski, Sutherland, Arbel, Gretton, "Demystifying MMD GANs", ICLR 2018, §4, and the code published with it; the
+/// test is that of Bounliphone et al., ICLR 2016: see [`three_sample`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Progress<E = Marginals> {
+    rule: ProgressRule,
+    /// The oldest first.
+    past: Vec<E>,
+    /// In a row.
+    failures: usize,
+    decays: u32,
+}
+
+impl Progress {
+    /// What the sample with the sums `y` means. An error leaves the state as it was.
+    ///
+    /// # Errors
+    /// When y was summed with another kernel or another reference than those before it.
+    pub fn observe(&mut self, y: Marginals) -> Result<Verdict> {
+        let floor = self.rule.floor;
+        self.judge(y, |y, z| Ok(three_sample(y, z, floor)?.outcome.p_value))
+    }
+}
+
+impl<E> Progress<E> {
+    /// Before the first sample.
+    ///
+    /// # Errors
+    /// When the rule is outside what is allowed.
+    pub fn new(rule: ProgressRule) -> Result<Self> {
+        rule.check()?;
+        Ok(Self { rule, past: Vec::new(), failures: 0, decays: 0 })
+    }
+
+    /// The rule alone, by any test: `p_value(y, z)` is small where y is better than z, and is called only when there is
+    /// something to compare.
+    ///
+    /// # Errors
+    /// Those of `p_value`; the state stays as it was.
+    pub fn judge(&mut self, y: E, p_value: impl FnOnce(&E, &E) -> Result<f64>) -> Result<Verdict> {
+        let oldest = match self.past.first() {
+            Some(oldest) if self.past.len() >= self.rule.queue => oldest,
+            _ => {
+                self.past.push(y);
+                return Ok(Verdict::Filling { have: self.past.len() });
+            }
+        };
+        let p_value = p_value(&y, oldest)?;
+        if p_value <= self.rule.alpha {
+            self.past.remove(0);
+            self.past.push(y);
+            self.failures = 0;
+            return Ok(Verdict::Better { p_value });
+        }
+        self.failures += 1;
+        if self.failures < self.rule.patience {
+            return Ok(Verdict::NotBetter { p_value, failures: self.failures });
+        }
+        self.past.push(y);
+        self.past.drain(..self.past.len().saturating_sub(self.rule.kept));
+        self.failures = 0;
+        self.decays = self.decays.saturating_add(1);
+        Ok(Verdict::Decay { p_value })
+    }
+
+    /// The settings.
+    pub fn rule(&self) -> &ProgressRule {
+        &self.rule
+    }
+
+    /// The entries of the queue, the oldest first.
+    pub fn past(&self) -> &[E] {
+        &self.past
+    }
+
+    /// How often the learning rate was to fall so far: it is the initial one times the factor of a decay to this power.
+    pub fn decays(&self) -> u32 {
+        self.decays
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Noise-free: p is 0 for what is strictly better, else 1.
+    fn verdicts(
+        rule: ProgressRule,
+        distance: impl Fn(usize) -> usize,
+        count: usize,
+    ) -> (Vec<Verdict>, Vec<Vec<usize>>) {
+        let mut progress = Progress::<usize>::new(rule).unwrap();
+        (1..=count)
+            .map(|t| {
+                let p = |y: &usize, z: &usize| Ok(if distance(*y) < distance(*z) { 0.0 } else { 1.0 });
+                (progress.judge(t, p).unwrap(), progress.past().to_vec())
+            })
+            .unzip()
+    }
+
+    fn decays(verdicts: &[Verdict]) -> Vec<usize> {
+        let is_decay = |v: &Verdict| matches!(v, Verdict::Decay { .. });
+        (1..).zip(verdicts).filter(|(_, v)| is_decay(v)).map(|(t, _)| t).collect()
+    }
+
+    #[test]
+    fn decays_come_when_the_published_rule_has_them() {
+        let rule = ProgressRule::default();
+        let (flat, queues) = verdicts(rule, |_| 0, 40);
+        assert_eq!(decays(&flat), [13, 23, 33]);
+        assert_eq!(flat[9], Verdict::Filling { have: 10 });
+        assert_eq!(flat[11], Verdict::NotBetter { p_value: 1.0, failures: 2 });
+        // Those that failed before the decay are in no queue; the one that caused it is.
+        assert_eq!(queues[11], (1..=10).collect::<Vec<_>>());
+        assert_eq!(queues[12], [9, 10, 13]);
+        assert_eq!(flat[13], Verdict::Filling { have: 4 });
+        assert_eq!(queues[19], [9, 10, 13, 14, 15, 16, 17, 18, 19, 20]);
+        let (improving, queues) = verdicts(rule, |t| 20_usize.saturating_sub(t), 60);
+        assert_eq!(decays(&improving), [32, 42, 52]);
+        assert_eq!(improving[28], Verdict::Better { p_value: 0.0 });
+        assert_eq!(queues[28], (20..=29).collect::<Vec<_>>());
+        assert!(decays(&verdicts(rule, |t| 1000 - t, 500).0).is_empty());
+    }
+
+    #[test]
+    fn a_success_forgives_failures_and_every_setting_counts() {
+        // Two failures and a success, again and again: never three in a row.
+        let (found, _) = verdicts(ProgressRule::default(), |t| 1000 - t / 3 - if t % 3 == 0 { 10 } else { 0 }, 300);
+        assert!(decays(&found).is_empty());
+        let rule = ProgressRule { queue: 4, patience: 2, kept: 1, ..ProgressRule::default() };
+        let (flat, queues) = verdicts(rule, |_| 0, 16);
+        assert_eq!(decays(&flat), [6, 11, 16]);
+        assert_eq!(queues[5], [6]);
+        // p = α is progress.
+        let mut progress = Progress::<u8>::new(ProgressRule { queue: 1, kept: 1, ..ProgressRule::default() }).unwrap();
+        progress.judge(0, |_, _| unreachable!("nothing to compare")).unwrap();
+        assert_eq!(progress.judge(1, |_, _| Ok(0.1)).unwrap(), Verdict::Better { p_value: 0.1 });
+    }
+
+    #[test]
+    fn what_is_not_allowed_is_refused_and_changes_nothing() {
+        let rule = ProgressRule::default();
+        for (wrong, part) in [
+            (ProgressRule { queue: 0, ..rule }, "at least 1 past sample"),
+            (ProgressRule { patience: 0, ..rule }, "at least 1 failure"),
+            (ProgressRule { kept: 0, ..rule }, "1 to 10"),
+            (ProgressRule { kept: 11, ..rule }, "1 to 10"),
+            (ProgressRule { floor: 0.0, ..rule }, "> 0"),
+            (ProgressRule { floor: f64::NAN, ..rule }, "> 0"),
+            (ProgressRule { alpha: 1.0, ..rule }, "between 0 and 1"),
+        ] {
+            let error = Progress::<u8>::new(wrong).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
+        let mut progress = Progress::<u8>::new(ProgressRule { queue: 1, kept: 1, ..rule }).unwrap();
+        progress.judge(0, |_, _| Ok(1.0)).unwrap();
+        let before = progress.clone();
+        assert!(progress.judge(1, |_, _| Err(Error::value("p", "none", "any"))).is_err());
+        assert_eq!(progress, before);
+        let text: std::result::Result<ProgressRule, _> = serde_json::from_str(r#"{"alhpa": 0.2}"#);
+        assert!(text.unwrap_err().to_string().contains("alhpa"));
+        let rule: ProgressRule = serde_json::from_str(r#"{"floor": 1e-5}"#).unwrap();
+        assert_eq!(rule, ProgressRule { floor: 1e-5, ..ProgressRule::default() });
+    }
+}
