@@ -243,6 +243,13 @@ mod tests {
         Bytes(Vec<u8>),
     }
 
+    /// What an event shows.
+    #[derive(Clone, Debug, PartialEq)]
+    enum Shown {
+        Number(f32),
+        Image(Vec<u8>),
+    }
+
     fn fields(mut data: &[u8]) -> Vec<(u64, Field)> {
         fn number(data: &mut &[u8]) -> u64 {
             let mut value = 0;
@@ -278,7 +285,7 @@ mod tests {
     }
 
     /// The events of the only file: (step, tag, number or image).
-    fn read(run: &Path) -> Vec<(u64, String, Result<f32, Vec<u8>>)> {
+    fn read(run: &Path) -> Vec<(u64, String, Shown)> {
         let files: Vec<_> = fs::read_dir(run.join("tensorboard")).unwrap().map(|e| e.unwrap().path()).collect();
         assert_eq!(files.len(), 1, "{files:?}");
         assert!(files[0].file_name().unwrap().to_str().unwrap().starts_with("events.out.tfevents."));
@@ -304,8 +311,8 @@ mod tests {
                             let (1, Field::Bytes(value)) = (field, value) else { panic!("{field}") };
                             let [(1, Field::Bytes(tag)), (field, value)] = &fields(&value)[..] else { panic!() };
                             let value = match (field, value) {
-                                (2, Field::Fixed(x)) => Ok(f32::from_le_bytes(x[..].try_into().unwrap())),
-                                (4, Field::Bytes(image)) => Err(image.clone()),
+                                (2, Field::Fixed(x)) => Shown::Number(f32::from_le_bytes(x[..].try_into().unwrap())),
+                                (4, Field::Bytes(image)) => Shown::Image(image.clone()),
                                 other => panic!("{other:?}"),
                             };
                             found.push((step, String::from_utf8(tag.clone()).unwrap(), value));
@@ -345,7 +352,7 @@ mod tests {
             "{\"step\":10,\"event\":\"step\",\"loss\":0.5,\"learning_rate\":1e-3}\nnot an event\n{\"step\":300,\"ev",
         );
         writer.follow().unwrap();
-        let number = |step, tag: &str, value: f32| (step, tag.to_string(), Ok(value));
+        let number = |step, tag: &str, value: f32| (step, tag.to_string(), Shown::Number(value));
         let first = [number(10, "step/learning_rate", 1e-3), number(10, "step/loss", 0.5)];
         assert_eq!(read(run), first);
         // The line is completed; the sheet has 3 channels.
@@ -358,7 +365,7 @@ mod tests {
         let all = read(run);
         assert_eq!(all[..2], first);
         assert_eq!(all[3..], [number(300, "score/kid", -2.0)]);
-        let (300, tag, Err(image)) = &all[2] else { panic!("{all:?}") };
+        let (300, tag, Shown::Image(image)) = &all[2] else { panic!("{all:?}") };
         assert_eq!(tag, "samples");
         let png = fs::read(run.join("samples/step-000300.png")).unwrap();
         let expected = [Field::Number(5), Field::Number(7), Field::Number(3), Field::Bytes(png)];

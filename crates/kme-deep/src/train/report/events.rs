@@ -78,15 +78,15 @@ impl Events {
     /// The series in groups with their titles, in the order in which they are read.
     pub fn groups(&self) -> Vec<(&'static str, Vec<Series<'_>>)> {
         let titles =
-            ["Scores on held-out data", "Losses and penalties", "Learning rates", "Progress", "Speed", "Other"];
+            ["Scores on held-out data", "Learning rates", "Speed", "Losses and penalties", "Progress", "Other"];
         let mut groups: Vec<(&str, Vec<Series>)> = titles.map(|title| (title, Vec::new())).into();
         for ((event, name), points) in &self.0 {
             let group = match (event.as_str(), name.as_str()) {
-                (_, name) if name.contains("learning_rate") => 2,
+                (_, name) if name.contains("learning_rate") => 1,
                 ("score", _) => 0,
-                ("step", "images_per_second") => 4,
-                ("step", _) => 1,
-                ("progress", _) => 3,
+                ("step", "images_per_second") => 2,
+                ("step", _) => 3,
+                ("progress", _) => 4,
                 _ => 5,
             };
             groups[group].1.push(Series { name, points });
@@ -130,10 +130,10 @@ mod tests {
             events.groups().iter().map(|(title, s)| (*title, s.iter().map(|s| s.name).collect::<Vec<_>>())).collect();
         let expected = [
             ("Scores on held-out data", vec!["kid"]),
-            ("Losses and penalties", vec!["loss"]),
             ("Learning rates", vec!["learning_rate"]),
-            ("Progress", vec!["p_value"]),
             ("Speed", vec!["images_per_second"]),
+            ("Losses and penalties", vec!["loss"]),
+            ("Progress", vec!["p_value"]),
         ];
         assert_eq!(groups, expected);
     }
