@@ -17,7 +17,7 @@ fn a_run_leaves_a_report_and_event_files() {
     assert_eq!((&json["seed"], &json["step"], &json["report"]), (&5.into(), &3.into(), &"run/report.html".into()));
     let page = std::fs::read_to_string(place.path("run/report.html")).unwrap();
     for part in
-        ["step 3</figcaption>", "3 of 3", "generator MMD2", "fashion-mmd-gan", "batch = 4", "tensorboard = true"]
+        ["step 3</figcaption>", "3 of 3", "generator MMD²", "fashion-mmd-gan", "batch = 4", "tensorboard = true"]
     {
         assert!(page.contains(part), "{part}");
     }

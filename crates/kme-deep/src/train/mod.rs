@@ -7,6 +7,7 @@ mod batches;
 mod classifier;
 pub mod config;
 mod folder;
+mod line;
 mod mmd_gan;
 mod optimiser;
 mod presets;

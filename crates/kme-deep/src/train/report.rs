@@ -205,10 +205,12 @@ fn curves(events: &Events) -> String {
 
 /// A name of the log as words.
 fn spoken(name: &str) -> String {
-    name.split('_')
-        .map(|word| if matches!(word, "kid" | "fid" | "mmd2") { word.to_uppercase() } else { word.into() })
-        .collect::<Vec<_>>()
-        .join(" ")
+    let word = |word: &str| match word {
+        "kid" | "fid" => word.to_uppercase(),
+        "mmd2" => "MMD²".into(),
+        _ => word.into(),
+    };
+    name.split('_').map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// Seconds for people.

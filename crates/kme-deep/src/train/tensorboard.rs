@@ -9,8 +9,8 @@
 //! A writer begins with all that the run folder holds and then follows it. So a run that is continued has one file with every
 //! step once, like its events.jsonl.
 
+use super::line::Line;
 use kme::{Error, Result};
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -81,7 +81,7 @@ impl Writer {
         }
         let lines = self.new_lines()?;
         for line in lines.split(|byte| *byte == b'\n') {
-            let Some((step, kind, numbers)) = parse(line) else { continue };
+            let Some(Line { step, event: kind, numbers }) = Line::parse(line) else { continue };
             let time = self.sheets.range(step..).next().map_or_else(now, |(_, time)| *time);
             out.extend(record(&event(time, step, |out| {
                 message(out, 5, |summary| {
@@ -121,14 +121,6 @@ impl Writer {
         self.taken += whole as u64;
         Ok(lines)
     }
-}
-
-/// Step, kind and numbers of a line of events.jsonl.
-fn parse(line: &[u8]) -> Option<(u64, String, Vec<(String, f64)>)> {
-    let Value::Object(fields) = serde_json::from_slice(line).ok()? else { return None };
-    let (step, kind) = (fields.get("step")?.as_u64()?, fields.get("event")?.as_str()?.to_string());
-    let numbers = fields.into_iter().filter(|(name, _)| name != "step");
-    Some((step, kind, numbers.filter_map(|(name, value)| Some((name, value.as_f64()?))).collect()))
 }
 
 /// Sheets step-NNNNNN.png that are not among those taken, by step.

@@ -1,6 +1,6 @@
 //! The numbers of events.jsonl as series.
 
-use serde_json::Value;
+use super::super::line::Line;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -32,7 +32,7 @@ impl Events {
         let bytes = std::fs::read(path).unwrap_or_default();
         let mut series = BTreeMap::<(String, String), Vec<Point>>::new();
         for line in bytes.split(|byte| *byte == b'\n') {
-            let Some((step, event, numbers)) = parse(line) else { continue };
+            let Some(Line { step, event, numbers }) = Line::parse(line) else { continue };
             for (name, value) in &numbers {
                 // An error stands beside its number, not for itself.
                 if name.strip_suffix(ERROR).is_some_and(|name| numbers.contains_key(name)) {
@@ -94,15 +94,6 @@ impl Events {
         groups.retain(|(_, series)| !series.is_empty());
         groups
     }
-}
-
-/// Step, kind and finite numbers of a line.
-fn parse(line: &[u8]) -> Option<(u64, String, BTreeMap<String, f64>)> {
-    let Value::Object(fields) = serde_json::from_slice(line).ok()? else { return None };
-    let step = fields.get("step")?.as_u64()?;
-    let event = fields.get("event")?.as_str()?.to_string();
-    let number = |(name, value): (String, Value)| Some((name, value.as_f64().filter(|x| x.is_finite())?));
-    Some((step, event, fields.into_iter().filter(|(name, _)| name != "step").filter_map(number).collect()))
 }
 
 #[cfg(test)]
