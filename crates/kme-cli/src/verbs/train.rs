@@ -26,9 +26,9 @@ use std::path::PathBuf;
   kme train fashion-mmd-gan -o runs/mine --set batch=128 --set data.size=32 --set optimiser.clip=
   kme train -o runs/fashion --resume
 
---set changes one setting of the configuration. KEY is written with dots, as in optimiser.beta1; VALUE is
-TOML, and text that is no TOML is a string, so that quotes can be left out. KEY= with nothing behind it
-removes a setting that may be missing.")]
+--set changes one setting of the configuration. KEY is written with dots, as in optimiser.beta1;
+VALUE is TOML, and text that is no TOML is a string, so that quotes can be left out. KEY= with
+nothing behind it removes a setting that may be missing.")]
 pub struct Arguments {
     /// A preset's name, or a TOML file like a run's config.toml
     #[arg(value_name = "PRESET|CONFIG.toml", required_unless_present_any = ["list", "resume"])]
