@@ -31,7 +31,7 @@ use Rate::{Adam, Rmsprop};
 /// Where a setting differs from its paper's, it is because of what was seen in these small games. The generator's points
 /// are unbounded: with Li et al.'s weight of 16 for the order term it ran away (MMD² of 373 after 300 steps). The
 /// kernelized GAN needs a bound on its critic: without one MMD² stayed where it was, as plain MMD² does in `dirac`. McGan's
-/// distance is symmetric in the critic's sign: without the asymmetric penalty no setting that was tried got below a fifth;
+/// distance is symmetric in the critic's sign: without the asymmetric penalty no setting that was tried got below a sixth;
 /// with covariances it needed the activation penalty too.
 const WAYS: [Way; 20] = [
     (
