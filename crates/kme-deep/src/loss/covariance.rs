@@ -20,7 +20,7 @@ pub fn mean_covariance(x: &Tensor<2>, y: &Tensor<2>, q: f64, components: usize) 
     if components == 0 {
         return Ok(mean);
     }
-    let second = |t: &Tensor<2>| t.clone().transpose().matmul(t.clone()) / t.dims()[0] as f64;
+    let second = |t: &Tensor<2>| t.clone().transpose().matmul(t.clone()) * (1.0 / t.dims()[0] as f64);
     let difference = second(x) - second(y);
     let d = difference.dims()[0];
     let matrix = place::numbers(difference.clone().inner());

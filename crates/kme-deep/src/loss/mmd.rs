@@ -1,4 +1,7 @@
 //! The squared maximum mean discrepancy of two sets of feature vectors, and the gradient of their witness.
+//!
+//! Means are sums times a number, not divided by one: the engine differentiates a division by a number in single
+//! precision.
 
 use super::arithmetic::Entries;
 use burn::tensor::{Bool, Tensor};
@@ -30,8 +33,8 @@ fn cross_sum(kernel: &Kernel, x: &Tensor<2>, y: &Tensor<2>) -> Tensor<1> {
     kernel.value(&pair(x, y)).0.sum()
 }
 
-/// Σ_{i≠j} k(xᵢ, xⱼ). The diagonal is left out for every term of a mixed kernel, and so is its rounding noise, which would
-/// reach the gradient of kernels with a root.
+/// Σ_{i≠j} k(xᵢ, xⱼ). The diagonal is left out for every term of a mixed kernel, and so is its rounding noise, which
+/// would reach the gradient of kernels with a root.
 fn off_diagonal_sum(kernel: &Kernel, x: &Tensor<2>) -> Tensor<1> {
     let [n, _] = x.dims();
     if linear(kernel).is_some() {
@@ -46,8 +49,8 @@ fn diagonal_sum(kernel: &Kernel, x: &Tensor<2>) -> Tensor<1> {
     kernel.diagonal(&Entries(squared_norms(x))).0.sum()
 }
 
-/// For a kernel of differences alone, both sets moved by one constant vector, which changes no value but keeps the digits
-/// of ‖x‖² + ‖y‖² − 2⟨x,y⟩ where the points lie far from the origin.
+/// For a kernel of differences alone, both sets moved by one constant vector, which changes no value but keeps the
+/// digits of ‖x‖² + ‖y‖² − 2⟨x,y⟩ where the points lie far from the origin.
 fn centred(kernel: &Kernel, x: &Tensor<2>, y: &Tensor<2>) -> (Tensor<2>, Tensor<2>) {
     if !kernel.is_radial() {
         return (x.clone(), y.clone());
@@ -69,8 +72,8 @@ pub fn mmd2_unbiased(kernel: &Kernel, x: &Tensor<2>, y: &Tensor<2>) -> Result<Te
     }
     let (n, m) = (x.dims()[0] as f64, y.dims()[0] as f64);
     let (x, y) = centred(kernel, x, y);
-    Ok(off_diagonal_sum(kernel, &x) / (n * (n - 1.0)) + off_diagonal_sum(kernel, &y) / (m * (m - 1.0))
-        - cross_sum(kernel, &x, &y) * (2.0 / (n * m)))
+    let within = |z: &Tensor<2>, n: f64| off_diagonal_sum(kernel, z) * (1.0 / (n * (n - 1.0)));
+    Ok(within(&x, n) + within(&y, m) - cross_sum(kernel, &x, &y) * (2.0 / (n * m)))
 }
 
 /// The biased estimate of MMD², ‖μ_x − μ_y‖² of the empirical embeddings. Never negative but for rounding.
@@ -79,8 +82,8 @@ pub fn mmd2_unbiased(kernel: &Kernel, x: &Tensor<2>, y: &Tensor<2>) -> Result<Te
 pub fn mmd2_biased(kernel: &Kernel, x: &Tensor<2>, y: &Tensor<2>) -> Tensor<1> {
     let (n, m) = (x.dims()[0] as f64, y.dims()[0] as f64);
     let (x, y) = centred(kernel, x, y);
-    let within = |z: &Tensor<2>| off_diagonal_sum(kernel, z) + diagonal_sum(kernel, z);
-    within(&x) / (n * n) + within(&y) / (m * m) - cross_sum(kernel, &x, &y) * (2.0 / (n * m))
+    let within = |z: &Tensor<2>, n: f64| (off_diagonal_sum(kernel, z) + diagonal_sum(kernel, z)) * (1.0 / (n * n));
+    within(&x, n) + within(&y, m) - cross_sum(kernel, &x, &y) * (2.0 / (n * m))
 }
 
 /// A fixed embedding μ = Σ wᵢ k(xᵢ, ·) that points are moved towards.
@@ -104,13 +107,14 @@ impl Target {
     pub fn mmd2(&self, y: &Tensor<2>) -> Tensor<1> {
         let n = y.dims()[0] as f64;
         let (y, points) = centred(&self.kernel, y, &self.points);
-        let within = (off_diagonal_sum(&self.kernel, &y) + diagonal_sum(&self.kernel, &y)) / (n * n);
+        let within = (off_diagonal_sum(&self.kernel, &y) + diagonal_sum(&self.kernel, &y)) * (1.0 / (n * n));
         let cross = self.kernel.value(&pair(&y, &points)).0 * self.weights.clone();
         within - cross.sum() * (2.0 / n) + self.norm2
     }
 }
 
-/// The gradient in h of the witness f(h) = meanⱼ k(h, xⱼ) − meanⱼ k(h, yⱼ), not divided by its norm, at every row of `h`.
+/// The gradient in h of the witness f(h) = meanⱼ k(h, xⱼ) − meanⱼ k(h, yⱼ), not divided by its norm, at every row of
+/// `h`.
 ///
 /// Shapes: h (b, d), x (n, d), y (m, d) → (b, d). Differentiable in all three.
 /// Reference: Bińkowski et al., ICLR 2018, §3 (the penalised quantity of the MMD GAN).
@@ -121,7 +125,7 @@ pub fn witness_gradient(kernel: &Kernel, h: &Tensor<2>, x: &Tensor<2>, y: &Tenso
         // A slope may be constant along an axis; give it all its entries before summing over them.
         let along_x = dot.0.expand([b, n]).matmul(x.clone());
         let along_h = xx.0.expand([b, n]).sum_dim(1) * 2.0;
-        (along_x + h.clone() * along_h) / n as f64
+        (along_x + h.clone() * along_h) * (1.0 / n as f64)
     };
     mean_gradient(x) - mean_gradient(y)
 }
