@@ -6,9 +6,13 @@
 
 Needs torch, and torchvision and pytorch-fid for the module that the made-up numbers come from. Networks, losses, clipping
 and Adam are written here from their formulas, with `torch.autograd.grad(create_graph=True)` where our program has pullbacks.
-Before anything is timed, losses of two steps and every gradient tensor of the first are compared: in double precision
-with a batch of 8 (largest relative difference 1e-8, and 1e-6 after Adam, whose coefficients the engine keeps in single
-precision), and in single precision with the batch that is timed (1e-3).
+Before anything is timed, three steps of either network are compared. In the first the learning rate is 0: there, losses and
+every tensor of gradients agree to 1e-10 in double precision with a batch of 2, and to 1e-3 in single precision with the
+batch that is timed. The losses behind them show that both move alike: to 1e-6 in double precision (the engine keeps Adam's
+coefficients in single precision) and 1e-2 in single, since Adam's first steps go by the signs of gradients, small ones too.
+Losses count relative to at least 1e-3: an unbiased MMD² is a small difference of means near 1. Why a batch of 2: the engine
+divides the derivative of a quotient by a number in single precision, which is exact for powers of two; with others, double
+precision has 1e-7.
 
 The two alternate, row by row and round by round. A round's time is the median of the runs in it; a row's ratio is the median
 over rounds of the ratios.
@@ -32,6 +36,7 @@ from networks import uniform  # noqa: E402
 
 BATCH = 64
 LATENTS = 128
+LEARNING_RATE = 1e-4
 CLIP = 1.0
 WARM_UP = 20
 
@@ -130,7 +135,9 @@ def made_up(purpose, name, shape, gain=1.0):
         return gain * (2 * u - 1) * (6 / np.prod(shape[1:])) ** 0.5
     if name.endswith("direction"):
         return 2 * u - 1
-    return 0.75 + 0.5 * u if name.endswith(("weight", "scale")) else 0.2 * u - 0.1
+    if name.endswith("scale"):
+        return 1.25 + 0.5 * u
+    return 0.75 + 0.5 * u if name.endswith("weight") else 0.2 * u - 0.1
 
 
 class Player:
@@ -146,7 +153,7 @@ class Player:
             name: made_up(purpose, f"{name}.direction", shapes[name][:1]).to(dtype) for name in weights
         }
         self.power_iterate(WARM_UP)
-        self.adam = torch.optim.Adam(self.params.values(), 1e-4, betas=(0.5, 0.9), eps=1e-8, fused=True)
+        self.adam = torch.optim.Adam(self.params.values(), LEARNING_RATE, betas=(0.5, 0.9), eps=1e-8, fused=True)
 
     @torch.no_grad()
     def power_iterate(self, count):
@@ -164,13 +171,14 @@ class Player:
             v = unit(w.detach().flatten(1).t() @ u)
             params[name] = w * (params[f"{name}.scale"] / (u @ (w.flatten(1) @ v)).clamp_min(1e-12))
         own = {name: p for name, p in params.items() if not name.endswith(".scale")}
-        return lambda x, seen=None: functional_call(self.net, own, (x, seen)).flatten(1)
+        return lambda x, seen=None: functional_call(self.net, own, (x, seen))
 
     def step(self, loss):
         """Moves down the loss; returns the gradients before clipping."""
         gradients = torch.autograd.grad(loss, self.params.values())
         for p, g in zip(self.params.values(), gradients):
-            p.grad = g * (CLIP / g.norm().clamp_min(CLIP))
+            # The fused optimiser goes through memory in order.
+            p.grad = (g * (CLIP / g.norm().clamp_min(CLIP))).contiguous()
         self.adam.step()
         return gradients
 
@@ -188,7 +196,8 @@ class Game:
             return torch.from_numpy(uniform(name, int(np.prod(shape)))).reshape(shape)
 
         self.latents = (2 * numbers("latents", (batch, LATENTS)) - 1).to(dtype)
-        self.real = numbers("real", (batch, 3, 32, 32)).to(dtype)
+        # Noise upon a level that each picture has, so that the critic's features differ well beyond rounding.
+        self.real = ((numbers("real", (batch, 3, 32, 32)) + numbers("levels", (batch, 1, 1, 1))) / 2).to(dtype)
         self.mix = numbers("mix", (batch, 1, 1, 1)).to(dtype)
 
     def scale(self, critic, create_graph):
@@ -236,20 +245,21 @@ class Game:
 ROWS = {
     "mmd-gan dcgan-16": lambda: (dcgan_critic(16, 16), dcgan_generator(), Mmd(rational_quadratic), (1, 1)),
     "mmd-gan dcgan-64": lambda: (dcgan_critic(64, 16), dcgan_generator(), Mmd(rational_quadratic), (1, 1)),
-    "sn-smmd-gan dcgan-64": lambda: (dcgan_critic(64, 1), dcgan_generator(), Mmd(gaussian), None),
-    "sn-smmd-gan sngan-16": lambda: (sngan_critic(16, 1), sngan_generator(), Mmd(gaussian), None),
-    "sn-smmd-gan sngan-64": lambda: (sngan_critic(64, 1), sngan_generator(), Mmd(gaussian), None),
+    "sn-smmd dcgan-64": lambda: (dcgan_critic(64, 1), dcgan_generator(), Mmd(gaussian), None),
+    "sn-smmd sngan-16": lambda: (sngan_critic(16, 1), sngan_generator(), Mmd(gaussian), None),
+    "sn-smmd sngan-64": lambda: (sngan_critic(64, 1), sngan_generator(), Mmd(gaussian), None),
     "wgan-gp dcgan-64": lambda: (dcgan_critic(64, 1), dcgan_generator(), Wasserstein(), (10, 0)),
 }
 STEPS = ["critic", "generator"]
 
 
 def check(given, row, batch, dtype, allowed, allowed_later):
-    """Losses of two steps of either network and all gradients of the first; returns the largest differences."""
+    """Three steps of either network: all losses, and the gradients of the first, in which nothing moves."""
     game = Game(ROWS[row], batch, dtype)
     losses, gradients = [], {}
-    for _ in range(2):
+    for rate in (0.0, LEARNING_RATE, LEARNING_RATE):
         for who in STEPS:
+            getattr(game, who).adam.param_groups[0]["lr"] = rate
             loss, found = game.step(who)
             losses.append(loss)
             gradients.setdefault(who, found)
@@ -259,19 +269,20 @@ def check(given, row, batch, dtype, allowed, allowed_later):
         more += ["--double"] if dtype == torch.float64 else []
         (ours,) = run_program(given, 0, row, *more)
         numbers = torch.from_numpy(np.fromfile(file, "<f8"))
-    apart = [abs(a - b) / abs(b) for a, b in zip(ours["losses"], losses)]
-    worst = {"losses": max(apart[:2]), "later losses": max(apart[2:])}
+    apart = [abs(a - b) / max(abs(b), 1e-3) for a, b in zip(ours["losses"], losses)]
+    worst = {"losses": apart}
+    assert max(apart[:2]) < allowed and max(apart) < allowed_later, f"{row}: losses {ours['losses']}, PyTorch {losses}"
     for who in STEPS:
-        worst[f"{who} gradients"] = 0.0
+        differences = {}
         for name, theirs in zip(getattr(game, who).params, gradients[who]):
             own, numbers = numbers[: theirs.numel()], numbers[theirs.numel() :]
             theirs = theirs.double().flatten()
-            difference = ((own - theirs).norm() / theirs.norm().clamp_min(1e-30)).item()
-            assert difference < allowed or is_idle(game, who, name), f"{row}: {who} {name} differs by {difference:.1e}"
             if not is_idle(game, who, name):
-                worst[f"{who} gradients"] = max(worst[f"{who} gradients"], difference)
+                differences[name] = ((own - theirs).norm() / theirs.norm()).item()
+        name = max(differences, key=differences.get)
+        worst[f"{who} gradients"] = differences[name]
+        assert differences[name] < allowed, f"{row}: {who} {name} differs by {differences[name]:.1e}"
     assert len(numbers) == 0, f"{row}: our program has {len(numbers)} numbers more"
-    assert worst["losses"] < allowed and worst["later losses"] < allowed_later, f"{row}: {ours['losses']}, {losses}"
     return worst
 
 
@@ -297,8 +308,8 @@ def main():
         if given.only not in row:
             continue
         raw = {"row": row, "batch": BATCH}
-        raw["double"] = check(given, row, 8, torch.float64, 1e-8, 1e-6)
-        raw["single"] = check(given, row, BATCH, torch.float32, 1e-3, 1e-3)
+        raw["double"] = check(given, row, 2, torch.float64, 1e-10, 1e-6)
+        raw["single"] = check(given, row, BATCH, torch.float32, 1e-3, 1e-2)
         times = {f"{who}_{side}_ms": [] for who in STEPS for side in ["kme", "torch"]}
         game = Game(ROWS[row], BATCH, torch.float32)
         for _ in range(0 if given.check_only else given.rounds):
