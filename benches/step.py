@@ -84,7 +84,8 @@ def dcgan_generator():
 
 
 def sngan_generator():
-    return generator([512, 256, 128, 64], 4, [nn.BatchNorm2d(64), nn.ReLU(), nn.Conv2d(64, 3, 3, padding=1), nn.Sigmoid()])
+    last = [nn.BatchNorm2d(64), nn.ReLU(), nn.Conv2d(64, 3, 3, padding=1), nn.Sigmoid()]
+    return generator([512, 256, 128, 64], 4, last)
 
 
 def squared_distances(x, y):
