@@ -4,18 +4,18 @@
     python benches/step.py --program target/release/deps/step-HASH [--threads 2] [--rounds 5] [--runs 3]
                            [--only mmd-gan] [--check-only] [--json FILE]
 
-Needs torch, and torchvision and pytorch-fid for the module that the made-up numbers come from. Networks, losses, clipping
-and Adam are written here from their formulas, with `torch.autograd.grad(create_graph=True)` where our program has pullbacks.
-Before anything is timed, three steps of either network are compared. In the first the learning rate is 0: there, losses and
-every tensor of gradients agree to 1e-10 in double precision with a batch of 2, and to 1e-3 in single precision with the
-batch that is timed. The losses behind them show that both move alike: to 1e-6 in double precision (the engine keeps Adam's
-coefficients in single precision) and 1e-2 in single, since Adam's first steps go by the signs of gradients, small ones too.
-Losses count relative to at least 1e-3: an unbiased MMD² is a small difference of means near 1. Why a batch of 2: the engine
-divides the derivative of a quotient by a number in single precision, which is exact for powers of two; with others, double
-precision has 1e-7.
+Needs torch, and torchvision and pytorch-fid for the module that the made-up numbers come from. Networks, losses,
+clipping and Adam are written here from their formulas, with `torch.autograd.grad(create_graph=True)` where our
+program has pullbacks. Before anything is timed, three steps of either network are compared. In the first the learning
+rate is 0: there, losses and every tensor of gradients agree to 1e-10 in double precision with a batch of 2, and to
+1e-3 in single precision with the batch that is timed. The losses behind them show that both move alike: to 1e-6 in
+double precision (the engine keeps Adam's coefficients in single precision) and 1e-2 in single, since Adam's first
+steps go by the signs of gradients, small ones too. Losses count relative to at least 1e-3: an unbiased MMD² is a
+small difference of means near 1. Why a batch of 2: the engine divides the derivative of a quotient by a number in
+single precision, which is exact for powers of two; with others, double precision has 1e-7.
 
-The two alternate, row by row and round by round. A round's time is the median of the runs in it; a row's ratio is the median
-over rounds of the ratios.
+The two alternate, row by row and round by round. A round's time is the median of the runs in it; a row's ratio is the
+median over rounds of the ratios.
 """
 
 import pathlib
@@ -142,7 +142,7 @@ def made_up(purpose, name, shape, gain=1.0):
 
 
 class Player:
-    """A network and what moves it. `directions` are first left singular vectors where it has spectral parametrisation."""
+    """A network and what moves it. `directions`: first left singular vectors, with spectral parametrisation."""
 
     def __init__(self, net, purpose, gain, spectral, dtype):
         self.net = net.to(dtype)

@@ -1,8 +1,8 @@
 //! Times of a critic's and a generator's step of adversarial training, one JSON object a line.
 //!
-//! `cargo bench -p kme-deep --bench step -- [--threads N] [--runs N] [--only TEXT] [--batch N] [--double] [--gradients FILE]`;
-//! `benches/step.py` runs it beside PyTorch. A step is that of `train/generative.rs` without the reading of pictures, the
-//! moving average and the log. Weights, pictures and latents are made up by the same formula there.
+//! `cargo bench -p kme-deep --bench step -- [--threads N] [--runs N] [--only TEXT] [--batch N] [--double]
+//! [--gradients FILE]`; `benches/step.py` runs it beside PyTorch. A step is that of `train/generative.rs` without the
+//! reading of pictures, the moving average and the log. Weights, pictures and latents are made up by the same formula there.
 
 #[path = "../tests/made_up/mod.rs"]
 #[allow(dead_code, reason = "only the numbers are needed")]
