@@ -239,7 +239,7 @@ fn means_of_gradients_are_another_estimator() {
             let [a, b] = halves.each_ref().map(|half| all_gradients(&half[side]));
             let mean: Vec<f64> = a.iter().zip(&b).map(|(a, b)| (a + b) / 2.0).collect();
             let error = apart(&all_gradients(&whole[side]), &mean);
-            // Both Wasserstein losses are sums over samples, for the generator up to σ; so are logistic ones and Cramér's.
+            // These are means of a number of each sample, Cramér's of each triple; with σ (swgan) they would not be.
             let is_mean = matches!(name, "wgan-gp" | "cramer" | "sn-gan" | "logistic with penalty");
             println!("{name}, side {side}: {error:.1e}");
             assert!(if is_mean { error < 1e-12 } else { error > 1e-3 }, "{name}, side {side}: {error:e}");
