@@ -2,7 +2,9 @@
 
 mod common;
 
-use common::Place;
+use common::{Place, names};
+use kme::Points;
+use kme_deep::image::{Channels, Decoder, Images};
 use kme_deep::model::{Generator, Latent, Made, Prior};
 use kme_deep::net::layer::Linear;
 use kme_deep::net::{self, Init, Net, dcgan_generator};
@@ -143,4 +145,154 @@ fn a_generator_of_points_is_a_source_of_points() {
     place.pictures("liked", 1, 1);
     let ran = place.kme("match g.safetensors liked -o m.png");
     assert!(ran.code == Some(2) && ran.err.contains("generator of pictures"), "{}", ran.err);
+}
+
+/// The picture at a place of a sheet of 16x16 pictures, which are drawn six times as large with 4 pixels between them.
+fn on_sheet(sheet: &Images, row: usize, column: usize) -> Vec<f32> {
+    let at = |i: usize, k: usize| 4 + 100 * i + 6 * k + 3;
+    (0..256).map(|k| sheet.data()[at(row, k / 16) * sheet.width() + at(column, k % 16)]).collect()
+}
+
+fn read(path: &Path) -> Images {
+    Decoder::new(Channels::Keep).read(path).unwrap()
+}
+
+/// Pictures and what is on the sheet agree up to the rounding to 8 bits.
+fn alike(a: &[f32], b: &[f32]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 0.6 / 255.0)
+}
+
+fn load(path: &Path) -> Generator {
+    Generator::parse(&std::fs::read(path).unwrap(), path, &net::Place::cpu()).unwrap()
+}
+
+#[test]
+fn classes_are_sampled_by_name_number_and_all() {
+    let place = Place::new();
+    write_conditional(&place.path("g.safetensors"), 5, &["boot", "bag/../purse", "7"]);
+    let g = load(&place.path("g.safetensors"));
+    for (text, class) in [("boot", 0), ("1", 1), ("7", 2)] {
+        assert_eq!(place.kme(&format!("sample g.safetensors -n 3 --class {text} --seed 4 -o one.png")).code, Some(0));
+        let (sheet, expected) = (read(&place.path("one.png")), g.sample_class(3, class, 4).unwrap());
+        assert!((0..3).all(|i| alike(&on_sheet(&sheet, 0, i), expected.picture(i))), "{text}");
+    }
+    let json = place.kme("sample g.safetensors --class all -n 4 --seed 4 -o all.png --json").json();
+    assert_eq!(json["n"], 12);
+    assert_eq!(json["classes"].as_array().unwrap()[7], "bag/../purse");
+    let sheet = read(&place.path("all.png"));
+    assert_eq!((sheet.height(), sheet.width()), (304, 404));
+    for class in 0..3 {
+        let expected = g.sample_class(4, class, 4).unwrap();
+        assert!((0..4).all(|i| alike(&on_sheet(&sheet, class, i), expected.picture(i))), "class {class}");
+    }
+    // A folder for each class, under names that cannot lead elsewhere.
+    assert_eq!(place.kme("sample g.safetensors --class all -n 2 -o folder").code, Some(0));
+    assert_eq!(names(&place.path("folder")), ["0-boot", "1-bag____purse", "2-7"]);
+    assert_eq!(names(&place.path("folder/1-bag____purse")), ["0.png", "1.png"]);
+    // One class at random for each picture.
+    let json = place.kme("sample g.safetensors -n 60 -o any.png --json").json();
+    let drawn = json["classes"].as_array().unwrap();
+    assert!(["boot", "bag/../purse", "7"].iter().all(|name| drawn.iter().any(|drawn| drawn == name)));
+}
+
+#[test]
+fn ways_between_latents_are_rows() {
+    let place = Place::new();
+    write_generator(&place.path("g.safetensors"), 6);
+    let ran = place.kme("sample g.safetensors --interpolate -n 3 --steps 5 --seed 2 -o ways.png --json");
+    assert_eq!(ran.json()["n"], 15);
+    let (g, sheet) = (load(&place.path("g.safetensors")), read(&place.path("ways.png")));
+    assert_eq!((sheet.height(), sheet.width()), (304, 504));
+    let ends = g.latent.draw(6, &mut kme::rng::stream(2, "sample", 0));
+    for row in 0..3 {
+        let (a, b) = (&ends[10 * row..][..5], &ends[10 * row + 5..][..5]);
+        for step in 0..5 {
+            // The prior is uniform: a straight line.
+            let t = step as f32 / 4.0;
+            let z: Vec<f32> = a.iter().zip(b).map(|(a, b)| (1.0 - t) * a + t * b).collect();
+            let expected = g.pictures(&z).unwrap();
+            assert!(alike(&on_sheet(&sheet, row, step), expected.picture(0)), "row {row}, step {step}");
+        }
+    }
+    // Of a conditional one: every row the same way, with its class.
+    write_conditional(&place.path("c.safetensors"), 6, &["a", "b"]);
+    assert_eq!(place.kme("sample c.safetensors --interpolate --class all --steps 3 -o c.png").code, Some(0));
+    let (c, sheet) = (load(&place.path("c.safetensors")), read(&place.path("c.png")));
+    let ends = c.latent.draw(2, &mut kme::rng::stream(0, "sample", 0));
+    for class in 0..2 {
+        assert!(alike(&on_sheet(&sheet, class, 2), c.pictures_of(&ends[5..], &[class]).unwrap().picture(0)));
+    }
+}
+
+#[test]
+fn the_plane_of_two_latents_is_a_grid_of_quantiles() {
+    let place = Place::new();
+    write_generator(&place.path("g.safetensors"), 6);
+    assert_eq!(place.kme("sample g.safetensors --manifold -n 4 --coordinates 3,1 -o plane.png").code, Some(0));
+    let (g, sheet) = (load(&place.path("g.safetensors")), read(&place.path("plane.png")));
+    for (row, column) in [(0, 0), (0, 3), (2, 1), (3, 3)] {
+        // Quantiles of 1/8, 3/8, 5/8, 7/8 on [-1, 1].
+        let at = |i: usize| -0.75 + 0.5 * i as f32;
+        let expected = g.pictures(&[0.0, at(row), 0.0, at(column), 0.0]).unwrap();
+        assert!(alike(&on_sheet(&sheet, row, column), expected.picture(0)), "{row}, {column}");
+    }
+}
+
+#[test]
+fn generated_points_are_written_and_drawn() {
+    let place = Place::new();
+    write_points(&place.path("g.safetensors"), &["left", "right"]);
+    assert_eq!(place.kme("sample g.safetensors -n 50 --class right --seed 3 -o p.npy").code, Some(0));
+    assert_eq!(place.kme("sample g.safetensors -n 50 --class right --seed 3 -o p.csv").code, Some(0));
+    let z = load(&place.path("g.safetensors")).latent.draw(50, &mut kme::rng::stream(3, "sample", 0));
+    for name in ["p.npy", "p.csv"] {
+        let points = Points::read(place.path(name)).unwrap();
+        assert_eq!((points.len(), points.dim()), (50, 2));
+        for (i, z) in z.chunks(2).enumerate() {
+            let found = [points.data().get(2 * i), points.data().get(2 * i + 1)];
+            let expected = [f64::from(z[0]) + 10.0, f64::from(z[1])];
+            assert!((0..2).all(|j| (found[j] - expected[j]).abs() < 1e-5), "{found:?} {expected:?}");
+        }
+    }
+    assert_eq!(place.kme("sample g.safetensors -n 400 -o p.png").code, Some(0));
+    let drawn = read(&place.path("p.png"));
+    // Two clouds, left and right, and nothing between them.
+    let plane = &drawn.data()[2 * drawn.height() * drawn.width()..];
+    let ink = |column: usize| (0..drawn.height()).filter(|y| plane[y * drawn.width() + column] < 0.9).count();
+    let (third, width) = (drawn.width() / 3, drawn.width());
+    let between = (width / 2 - 20..width / 2 + 20).map(ink).sum::<usize>();
+    assert!((0..third).map(ink).sum::<usize>() > 100 && (2 * third..width).map(ink).sum::<usize>() > 100);
+    assert_eq!(between, 0);
+}
+
+#[test]
+fn what_sample_refuses_is_named() {
+    let place = Place::new();
+    write_generator(&place.path("g.safetensors"), 1);
+    write_conditional(&place.path("c.safetensors"), 1, &["a", "b"]);
+    write_points(&place.path("p.safetensors"), &[]);
+    for (words, expected) in [
+        ("g.safetensors -n 0 -o x.png", "number of pictures (-n)"),
+        ("g.safetensors -n 2000000 -o x.png", "1 to 1000000"),
+        ("g.safetensors --manifold -n 100000 -o x.png", "100000 times 100000"),
+        ("g.safetensors --class 1 -o x.png", "trained without classes"),
+        ("g.safetensors --class all -o x.png", "trained without classes"),
+        ("c.safetensors --class c -o x.png", "0 a, 1 b"),
+        ("c.safetensors --class 2 -o x.png", "0 a, 1 b"),
+        ("c.safetensors --manifold -o x.png", "one class for --manifold"),
+        ("c.safetensors --manifold --class all -o x.png", "one class for --manifold"),
+        ("c.safetensors --interpolate --class all -n 5 -o x.png", "a row for each class"),
+        ("g.safetensors --steps 4 -o x.png", "--interpolate"),
+        ("g.safetensors --interpolate --manifold -o x.png", "cannot be used with"),
+        ("g.safetensors --interpolate --steps 1 -o x.png", "2 or more"),
+        ("g.safetensors --manifold --coordinates 0 -o x.png", "such as 0,1"),
+        ("g.safetensors --manifold --coordinates 0,5 -o x.png", "0 to 4"),
+        ("g.safetensors --manifold --coordinates 2,2 -o x.png", "two different"),
+        ("p.safetensors -o folder", "makes points"),
+        ("p.safetensors -o nowhere/x.npy", "does not exist"),
+    ] {
+        let ran = place.kme(&format!("sample {words}"));
+        assert!(ran.code == Some(2) && ran.err.contains(expected), "{words}: {:?} {}", ran.code, ran.err);
+    }
+    assert!(!place.path("x.png").exists());
 }

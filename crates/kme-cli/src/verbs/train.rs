@@ -32,15 +32,16 @@ use std::str::FromStr;
   kme train fashion-mmd-gan -o runs/fashion --rank 0/2 --meet 0.0.0.0:7000     on one machine,
   kme train --rank 1/2 --meet that-machine:7000                                and on the other
 
---set changes one setting of the configuration. KEY is written with dots, as in optimiser.beta1; VALUE is
-TOML, and text that is no TOML is a string, so that quotes can be left out. KEY= with nothing behind it
-removes a setting that may be missing.
+--set changes one setting of the configuration. KEY is written with dots, as in optimiser.beta1;
+VALUE is TOML, and text that is no TOML is a string, so that quotes can be left out. KEY= with
+nothing behind it removes a setting that may be missing.
 
-Several workers take the step of the whole batch together: features of all samples are gathered before the
-discrepancy is computed, so that the estimator is that of one worker. Each has an even share of the batch, which
-must be a multiple of their number. The one difference is batch normalisation, whose statistics are those of a
-worker's share. What workers on several machines send each other is not encrypted, and whoever reaches the port
-can take part: use it on a network that you trust.")]
+Several workers take the step of the whole batch together: features of all samples are gathered
+before the discrepancy is computed, so that the estimator is that of one worker. Each has an even
+share of the batch, which must be a multiple of their number. The one difference is batch
+normalisation, whose statistics are those of a worker's share. What workers on several machines send
+each other is not encrypted, and whoever reaches the port can take part: use it on a network that you
+trust.")]
 pub struct Arguments {
     /// A preset's name, or a TOML file like a run's config.toml
     #[arg(value_name = "PRESET|CONFIG.toml", required_unless_present_any = ["list", "resume", "rank"])]

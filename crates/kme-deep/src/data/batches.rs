@@ -189,7 +189,7 @@ impl Encoded {
         (first..range.start, files)
     }
 
-    /// See [`Batches::pick`]. Files are read by the threads that decode them, entries of an archive one after the other.
+    /// See [`Batches::pick`]. Files are read by the threads that decode them, entries of an archive one by one.
     fn pick(&mut self, indices: &[usize], form: &Form, change: &Change) -> Result<Vec<Images>> {
         let pictures = &self.pictures;
         let decoded = |at: usize, bytes: Result<Vec<u8>>| {
@@ -392,8 +392,8 @@ impl Batches {
         }
     }
 
-    /// Pictures `indices` of the source in that order, whatever has been read, each of them changed by `change`; decoded
-    /// in parallel. An index may come more than once. Held are the pictures that are given back, besides one of them
+    /// Pictures `indices` of the source in that order, whatever has been read, each changed by `change`; decoded in
+    /// parallel. An index may come more than once. Held are the pictures that are given back, besides one of them
     /// undone for each thread and, of an archive, some 16 MB of files.
     ///
     /// # Errors

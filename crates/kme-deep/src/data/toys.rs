@@ -34,7 +34,7 @@ const TOYS: [(&str, &str, Shape); 3] = [
     ),
     (
         "swiss-roll",
-        "points in the plane: (t cos t, t sin t), t uniform from 1.5π to 4.5π, with noise of sd 0.25, all divided by 7.5",
+        "points in the plane: (t cos t, t sin t), t uniform in [1.5π, 4.5π], with noise of sd 0.25, all divided by 7.5",
         Shape::Roll,
     ),
 ];

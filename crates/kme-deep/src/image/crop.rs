@@ -18,9 +18,9 @@ const SIDES: std::ops::RangeInclusive<usize> = 1..=8192;
 ///
 /// | step | what it does |
 /// |---|---|
-/// | `short:N` | resizes the picture so that its shorter side is N, the longer one in proportion, rounded (antialiased, bicubic) |
+/// | `short:N` | resizes it so that the shorter side is N, the longer one in proportion, rounded (antialiased, bicubic) |
 /// | `centre:N` | the square of side N in the middle; where the picture is smaller, it is filled up with black |
-/// | `random:N` | a square of side N at a random place, all places equally likely; the last step. The picture must not be smaller |
+/// | `random:N` | a square of side N, all places equally likely; the last step. The picture must not be smaller |
 ///
 /// With h − N odd, the middle lies half a pixel towards the top and the left, both for cutting and for filling up, as
 /// TensorFlow's `resize_with_crop_or_pad` has it.
@@ -78,8 +78,8 @@ impl Crop {
     }
 }
 
-/// The square of `side` pixels at `place` in [0, 1)²: of the H − N + 1 rows (and columns) where it can begin, the one in
-/// which the place falls.
+/// The square of `side` N pixels at `place` in [0, 1)²: of the h − N + 1 rows (and w − N + 1 columns) where it can begin,
+/// the one in which the place falls.
 ///
 /// # Errors
 /// When the pictures are smaller.
@@ -165,8 +165,8 @@ impl FromStr for Crop {
         let fault = || {
             let (least, most) = (SIDES.start(), SIDES.end());
             let allowed = format!(
-                "none, or up to {MOST_STEPS} of short:N, centre:N and, as the last, random:N, separated by commas, with N \
-                 from {least} to {most}, such as centre:178,random:160"
+                "none, or up to {MOST_STEPS} of short:N, centre:N and, as the last, random:N, separated by commas, N from \
+                 {least} to {most}, such as centre:178,random:160"
             );
             Error::value("crop", text, allowed)
         };

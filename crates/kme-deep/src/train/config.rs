@@ -683,12 +683,43 @@ impl Objective {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::layer::{self, Layer, Shape};
 
     #[test]
     fn presets_parse_and_print() {
         for preset in Config::presets() {
             let config = Config::load(preset.name).unwrap();
             assert_eq!(Config::parse(&config.to_toml(), Path::new("printed")).unwrap(), config, "{}", preset.name);
+        }
+    }
+
+    /// Every preset's networks fit its data and one another, without making them: some are large.
+    #[test]
+    fn networks_of_presets_fit() {
+        for preset in Config::presets() {
+            let config = Config::load(preset.name).unwrap();
+            let Some(generator) = &config.generator else { continue };
+            let shape = match (config.data.is_points(), &generator.decoder) {
+                (true, _) => [2, 1, 1],
+                (_, Some(_)) => [32, 1, 1],
+                (false, None) => {
+                    let (size, channels) = config.data.picture().unwrap();
+                    [channels, size, size]
+                }
+            };
+            let classes = if generator.conditional { 10 } else { 0 };
+            let inputs = generator.latent.dim + classes;
+            let fits = |layers: Result<Vec<Layer>>, input: Shape, output: Shape| {
+                let found = layers.and_then(|layers| layer::output_shape_all(&layers, input));
+                assert_eq!(found.unwrap_or_else(|e| panic!("{}: {e}", preset.name)), output, "{}", preset.name);
+            };
+            fits(generator.net.layers(inputs, shape), [inputs, 1, 1], shape);
+            let Some(critic) = &config.critic else { continue };
+            let seen = [shape[0] + classes, shape[1], shape[2]];
+            fits(critic.net.layers(seen, critic.top), seen, [critic.top, 1, 1]);
+            if let Some(decoder) = &critic.decoder {
+                fits(decoder.layers(critic.top, shape), [critic.top, 1, 1], shape);
+            }
         }
     }
 

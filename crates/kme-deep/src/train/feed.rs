@@ -53,8 +53,8 @@ impl Feed {
         Ok(Self { facts, batches })
     }
 
-    /// Batch number `index`: every epoch is a permutation of all pictures or points, epochs follow one another without a
-    /// gap.
+    /// Batch number `index`: every epoch is a permutation of all pictures or points, epochs follow one another without
+    /// a gap.
     ///
     /// # Errors
     /// When one of its pictures cannot be read; it is named. Other batches are not concerned.
@@ -73,7 +73,7 @@ impl Feed {
         self.facts.n
     }
 
-    /// A name for the content of the data: for pictures [`Dataset::fingerprint`], for points SHA-256 over their numbers.
+    /// A name for the content of the data: of pictures [`Dataset::fingerprint`], of points SHA-256 over their numbers.
     pub fn fingerprint(&self) -> &str {
         &self.facts.fingerprint
     }

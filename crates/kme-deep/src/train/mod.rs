@@ -13,6 +13,7 @@ mod feed;
 mod folder;
 mod generative;
 mod judge;
+mod line;
 mod optimiser;
 pub mod parallel;
 mod presets;

@@ -101,8 +101,7 @@ fn facts(settings: &Settings, events: &Events) -> String {
         (
             "Best score",
             events.best().map(|(name, value, error, step)| {
-                let error = error.map_or(String::new(), |error| format!(" ± {}", chart::short(error)));
-                format!("{} {}{error} at step {step}", spoken(name), chart::short(value))
+                format!("{} {} at step {step}", spoken(name), chart::with_error(value, error))
             }),
         ),
         (
@@ -188,29 +187,30 @@ fn picture(png: &[u8], step: u64) -> String {
 
 /// The curves, in groups.
 fn curves(events: &Events) -> String {
-    let mut html = String::new();
+    let mut html = "<div class=\"groups\">\n".to_string();
     for (title, series) in events.groups() {
-        let _ = write!(html, "<section><h2>{title}</h2>\n<div class=\"curves\">\n");
+        // Small groups share a row.
+        let n = series.len();
+        let _ = write!(html, "<section style=\"--n:{n}\"><h2>{title}</h2>\n<div class=\"curves\">\n");
         for Series { name, points } in series {
             let Some(svg) = Chart::of(points).svg() else { continue };
-            let last = points.last().map_or(String::new(), |p| match p.error {
-                Some(error) => format!("{} ± {}", chart::short(p.value), chart::short(error)),
-                None => chart::short(p.value),
-            });
+            let last = points.last().map_or(String::new(), |p| chart::with_error(p.value, p.error));
             let name = escaped(&spoken(name));
             let _ = writeln!(html, "<figure><figcaption><b>{name}</b><span>{last}</span></figcaption>{svg}</figure>");
         }
         html += "</div></section>\n";
     }
-    html
+    html + "</div>\n"
 }
 
 /// A name of the log as words.
 fn spoken(name: &str) -> String {
-    name.split('_')
-        .map(|word| if matches!(word, "kid" | "fid" | "mmd2") { word.to_uppercase() } else { word.into() })
-        .collect::<Vec<_>>()
-        .join(" ")
+    let word = |word: &str| match word {
+        "kid" | "fid" => word.to_uppercase(),
+        "mmd2" => "MMD²".into(),
+        _ => word.into(),
+    };
+    name.split('_').map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// Seconds for people.
@@ -275,7 +275,7 @@ mod tests {
         write(folder.path()).unwrap();
         let page = std::fs::read_to_string(folder.path().join("report.html")).unwrap();
         for part in [
-            "KID 0.25 ± 0.01 at step 20",
+            "KID 0.250 ± 0.010 at step 20",
             "40 of 40",
             "abc123",
             "kme 0.1.0",

@@ -202,7 +202,7 @@ pub(super) fn points(text: &str, seed: u64, purpose: Purpose) -> Result<Sample> 
     if !is_points(text)? {
         let toys: Vec<_> = toys().iter().map(|(name, _)| *name).collect();
         let allowed = format!(
-            "points, since data.size and data.channels are not given: a .npy, .npz, .safetensors, .csv or .tsv file, or {}",
+            "points, since data.size and data.channels are not given: a file (.npy, .npz, .safetensors, .csv, .tsv) or {}",
             toys.join(", ")
         );
         return Err(Error::value("data.source", text, allowed));

@@ -9,8 +9,8 @@
 //! A writer begins with all that the run folder holds and then follows it. So a run that is continued has one file with every
 //! step once, like its events.jsonl.
 
+use super::line::Line;
 use kme::{Error, Result};
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -81,7 +81,7 @@ impl Writer {
         }
         let lines = self.new_lines()?;
         for line in lines.split(|byte| *byte == b'\n') {
-            let Some((step, kind, numbers)) = parse(line) else { continue };
+            let Some(Line { step, event: kind, numbers }) = Line::parse(line) else { continue };
             let time = self.sheets.range(step..).next().map_or_else(now, |(_, time)| *time);
             out.extend(record(&event(time, step, |out| {
                 message(out, 5, |summary| {
@@ -121,14 +121,6 @@ impl Writer {
         self.taken += whole as u64;
         Ok(lines)
     }
-}
-
-/// Step, kind and numbers of a line of events.jsonl.
-fn parse(line: &[u8]) -> Option<(u64, String, Vec<(String, f64)>)> {
-    let Value::Object(fields) = serde_json::from_slice(line).ok()? else { return None };
-    let (step, kind) = (fields.get("step")?.as_u64()?, fields.get("event")?.as_str()?.to_string());
-    let numbers = fields.into_iter().filter(|(name, _)| name != "step");
-    Some((step, kind, numbers.filter_map(|(name, value)| Some((name, value.as_f64()?))).collect()))
 }
 
 /// Sheets step-NNNNNN.png that are not among those taken, by step.
@@ -243,6 +235,13 @@ mod tests {
         Bytes(Vec<u8>),
     }
 
+    /// What an event shows.
+    #[derive(Clone, Debug, PartialEq)]
+    enum Shown {
+        Number(f32),
+        Image(Vec<u8>),
+    }
+
     fn fields(mut data: &[u8]) -> Vec<(u64, Field)> {
         fn number(data: &mut &[u8]) -> u64 {
             let mut value = 0;
@@ -278,7 +277,7 @@ mod tests {
     }
 
     /// The events of the only file: (step, tag, number or image).
-    fn read(run: &Path) -> Vec<(u64, String, std::result::Result<f32, Vec<u8>>)> {
+    fn read(run: &Path) -> Vec<(u64, String, Shown)> {
         let files: Vec<_> = fs::read_dir(run.join("tensorboard")).unwrap().map(|e| e.unwrap().path()).collect();
         assert_eq!(files.len(), 1, "{files:?}");
         assert!(files[0].file_name().unwrap().to_str().unwrap().starts_with("events.out.tfevents."));
@@ -304,8 +303,8 @@ mod tests {
                             let (1, Field::Bytes(value)) = (field, value) else { panic!("{field}") };
                             let [(1, Field::Bytes(tag)), (field, value)] = &fields(&value)[..] else { panic!() };
                             let value = match (field, value) {
-                                (2, Field::Fixed(x)) => Ok(f32::from_le_bytes(x[..].try_into().unwrap())),
-                                (4, Field::Bytes(image)) => Err(image.clone()),
+                                (2, Field::Fixed(x)) => Shown::Number(f32::from_le_bytes(x[..].try_into().unwrap())),
+                                (4, Field::Bytes(image)) => Shown::Image(image.clone()),
                                 other => panic!("{other:?}"),
                             };
                             found.push((step, String::from_utf8(tag.clone()).unwrap(), value));
@@ -345,7 +344,7 @@ mod tests {
             "{\"step\":10,\"event\":\"step\",\"loss\":0.5,\"learning_rate\":1e-3}\nnot an event\n{\"step\":300,\"ev",
         );
         writer.follow().unwrap();
-        let number = |step, tag: &str, value: f32| (step, tag.to_string(), Ok(value));
+        let number = |step, tag: &str, value: f32| (step, tag.to_string(), Shown::Number(value));
         let first = [number(10, "step/learning_rate", 1e-3), number(10, "step/loss", 0.5)];
         assert_eq!(read(run), first);
         // The line is completed; the sheet has 3 channels.
@@ -358,7 +357,7 @@ mod tests {
         let all = read(run);
         assert_eq!(all[..2], first);
         assert_eq!(all[3..], [number(300, "score/kid", -2.0)]);
-        let (300, tag, Err(image)) = &all[2] else { panic!("{all:?}") };
+        let (300, tag, Shown::Image(image)) = &all[2] else { panic!("{all:?}") };
         assert_eq!(tag, "samples");
         let png = fs::read(run.join("samples/step-000300.png")).unwrap();
         let expected = [Field::Number(5), Field::Number(7), Field::Number(3), Field::Bytes(png)];

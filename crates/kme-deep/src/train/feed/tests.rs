@@ -9,6 +9,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
+/// The class of picture `i`.
+fn class(i: usize) -> &'static str {
+    if i.is_multiple_of(4) { "cat" } else { "dog" }
+}
+
 /// 23 pictures of three sizes in two classes, every pixel different.
 fn folder() -> (TempDir, PathBuf) {
     let place = tempfile::tempdir().unwrap();
@@ -16,7 +21,7 @@ fn folder() -> (TempDir, PathBuf) {
     for i in 0..23 {
         let (h, w) = [(12, 16), (15, 13), (12, 12)][i % 3];
         let data = (0..3 * h * w).map(|p| ((p * 7 + i * 31) % 256) as f32 / 255.0).collect();
-        let name = path.join(if i.is_multiple_of(4) { "cat" } else { "dog" }).join(format!("{i:02}.png"));
+        let name = path.join(class(i)).join(format!("{i:02}.png"));
         fs::create_dir_all(name.parent().unwrap()).unwrap();
         Images::new(1, 3, h, w, data).unwrap().write_png(0, &name).unwrap();
     }
@@ -29,8 +34,8 @@ fn packed(folder: &Path) -> [PathBuf; 2] {
     let mut zip = zip::ZipWriter::new(fs::File::create(&zip_path).unwrap());
     let mut tar = tar::Builder::new(fs::File::create(&tar_path).unwrap());
     // In no order.
-    for i in (0..23_usize).rev() {
-        let name = format!("{}/{i:02}.png", if i.is_multiple_of(4) { "cat" } else { "dog" });
+    for i in (0..23).rev() {
+        let name = format!("{}/{i:02}.png", class(i));
         let bytes = fs::read(folder.join(&name)).unwrap();
         zip.start_file(&name, zip::write::SimpleFileOptions::default()).unwrap();
         zip.write_all(&bytes).unwrap();
@@ -148,6 +153,31 @@ fn idx(folder: &Path) -> (PathBuf, Vec<u8>) {
 }
 
 #[test]
+fn bytes_in_memory_are_the_same_pictures() {
+    let place = tempfile::tempdir().unwrap();
+    let (path, _) = idx(place.path());
+    fs::write(place.path().join("square-idx3-ubyte"), {
+        let header = [0x803_u32, 40, 6, 6].iter().flat_map(|x| x.to_be_bytes());
+        header.chain((0..40 * 36).map(|i| (i * 13 % 241) as u8)).collect::<Vec<_>>()
+    })
+    .unwrap();
+    // The second has its size already, so that it stays bytes; the first is resized.
+    for path in [path, place.path().join("square-idx3-ubyte")] {
+        for keys in ["size = 6\nchannels = 1", "size = 6\nchannels = 1\nflip = true", "size = 6\nchannels = 3"] {
+            let data = [keys.to_string(), format!("{keys}\nstream = true")].map(|keys| data(&path, &keys));
+            let whole = Source::parse(path.to_str().unwrap(), &nowhere()).unwrap().load(&data[0].form().unwrap());
+            let (whole, mut feeds) = (whole.unwrap(), data.each_ref().map(feed));
+            for i in 0..9 {
+                let [held, streamed] = feeds.each_mut().map(|feed| feed.batch(i).unwrap());
+                assert_eq!(held, streamed);
+                let plain = whole.gather(&Batches::new(40, 5, 9).get(i)).unwrap();
+                assert!(data[0].flip || held.values == plain.data());
+            }
+        }
+    }
+}
+
+#[test]
 fn squares_and_mirrors_are_those_of_their_definition() {
     let place = tempfile::tempdir().unwrap();
     let (path, pixels) = idx(place.path());
@@ -186,10 +216,7 @@ fn what_is_cut_is_then_resized_and_held_out_pictures_are_cut_in_the_middle() {
     let keys =
         format!("held_out = '{}'\nsize = 8\nchannels = 3\ncrop = 'centre:14,random:10'\nflip = true", path.display());
     let data = data(&path, &keys);
-    let read = |i: usize| {
-        let class = if i.is_multiple_of(4) { "cat" } else { "dog" };
-        Decoder::default().read(&path.join(class).join(format!("{i:02}.png"))).unwrap()
-    };
+    let read = |i: usize| Decoder::default().read(&path.join(class(i)).join(format!("{i:02}.png"))).unwrap();
     let Some(HeldOut::Pictures(held)) = held_out(&data, 9, &nowhere()).unwrap() else { panic!("pictures") };
     let resized = |images: Images| Resize::new(8, 8).unwrap().apply(&images).unwrap();
     // Cats come first: the pictures with numbers 0, 4, 8, and so on. Of the five places of the square the middle is 2.

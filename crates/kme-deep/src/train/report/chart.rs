@@ -8,7 +8,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 const POINTS: usize = 500;
 
 /// Units of the drawing, which is scaled to the page.
-const SIZE: (u32, u32) = (480, 240);
+const SIZE: (u32, u32) = (360, 190);
 
 /// Colours that stand for those of the page, which replace them in the text of the drawing.
 const INK: RGBColor = RGBColor(1, 2, 3);
@@ -59,18 +59,18 @@ impl Chart {
             let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
             let mut chart = ChartBuilder::on(&area)
                 .margin_top(8)
-                .margin_right(18)
+                .margin_right(16)
                 .x_label_area_size(24)
-                .y_label_area_size(58)
+                .y_label_area_size(54)
                 .build_cartesian_2d(left..right, bottom..top)
                 .ok()?;
-            let font = ("sans-serif", 12).into_font().color(&INK);
+            let font = ("sans-serif", 14).into_font().color(&INK);
             chart
                 .configure_mesh()
                 .light_line_style(TRANSPARENT)
                 .bold_line_style(GRID)
                 .axis_style(GRID)
-                .x_labels(6)
+                .x_labels(5)
                 .y_labels(5)
                 .x_label_style(font.clone())
                 .y_label_style(font.pos(Pos::new(HPos::Right, VPos::Center)))
@@ -153,6 +153,17 @@ pub(super) fn short(x: f64) -> String {
     if text == "-0" { "0".into() } else { text.into() }
 }
 
+/// A number and its standard error, with two digits of the error.
+pub(super) fn with_error(value: f64, error: Option<f64>) -> String {
+    let Some(error) = error else { return short(value) };
+    let size = |x: f64| if x == 0.0 { 0 } else { x.abs().log10().floor() as i32 };
+    if !(-4..6).contains(&size(value.abs().max(error))) {
+        return format!("{} ± {}", short(value), short(error));
+    }
+    let digits = (1 - size(error)).clamp(0, 9) as usize;
+    format!("{value:.digits$} ± {error:.digits$}")
+}
+
 /// Without zeros behind the point.
 fn trimmed(text: &str) -> &str {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
@@ -184,7 +195,7 @@ mod tests {
         let bars = Chart::of(&points([3.0, 2.0, 1.0], Some(0.5))).svg().unwrap();
         let none = Chart::of(&points([3.0, 2.0, 1.0], None)).svg().unwrap();
         assert!(bars.matches("var(--curve)").count() >= 10 && none.matches("var(--curve)").count() == 1, "{none}");
-        assert!(!bars.contains("#0102") && bars.contains("viewBox") && !bars.contains("width=\"480\""), "{bars}");
+        assert!(!bars.contains("#0102") && bars.contains("viewBox") && !bars.contains("width=\"360\""), "{bars}");
     }
 
     #[test]
@@ -213,6 +224,10 @@ mod tests {
         ];
         for (x, text) in expected {
             assert_eq!(short(x), text);
+        }
+        let pairs = [(2679.73, 30.86, "2680 ± 31"), (0.0123, 0.0012, "0.0123 ± 0.0012"), (2.5e9, 1e7, "2.5e9 ± 1e7")];
+        for (value, error, text) in pairs {
+            assert_eq!(with_error(value, Some(error)), text);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The numbers of events.jsonl as series.
 
-use serde_json::Value;
+use super::super::line::Line;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -32,7 +32,7 @@ impl Events {
         let bytes = std::fs::read(path).unwrap_or_default();
         let mut series = BTreeMap::<(String, String), Vec<Point>>::new();
         for line in bytes.split(|byte| *byte == b'\n') {
-            let Some((step, event, numbers)) = parse(line) else { continue };
+            let Some(Line { step, event, numbers }) = Line::parse(line) else { continue };
             for (name, value) in &numbers {
                 // An error stands beside its number, not for itself.
                 if name.strip_suffix(ERROR).is_some_and(|name| numbers.contains_key(name)) {
@@ -78,15 +78,15 @@ impl Events {
     /// The series in groups with their titles, in the order in which they are read.
     pub fn groups(&self) -> Vec<(&'static str, Vec<Series<'_>>)> {
         let titles =
-            ["Scores on held-out data", "Losses and penalties", "Learning rates", "Progress", "Speed", "Other"];
+            ["Scores on held-out data", "Learning rates", "Speed", "Losses and penalties", "Progress", "Other"];
         let mut groups: Vec<(&str, Vec<Series>)> = titles.map(|title| (title, Vec::new())).into();
         for ((event, name), points) in &self.0 {
             let group = match (event.as_str(), name.as_str()) {
-                (_, name) if name.contains("learning_rate") => 2,
+                (_, name) if name.contains("learning_rate") => 1,
                 ("score", _) => 0,
-                ("step", "images_per_second") => 4,
-                ("step", _) => 1,
-                ("progress", _) => 3,
+                ("step", "images_per_second") => 2,
+                ("step", _) => 3,
+                ("progress", _) => 4,
                 _ => 5,
             };
             groups[group].1.push(Series { name, points });
@@ -94,15 +94,6 @@ impl Events {
         groups.retain(|(_, series)| !series.is_empty());
         groups
     }
-}
-
-/// Step, kind and finite numbers of a line.
-fn parse(line: &[u8]) -> Option<(u64, String, BTreeMap<String, f64>)> {
-    let Value::Object(fields) = serde_json::from_slice(line).ok()? else { return None };
-    let step = fields.get("step")?.as_u64()?;
-    let event = fields.get("event")?.as_str()?.to_string();
-    let number = |(name, value): (String, Value)| Some((name, value.as_f64().filter(|x| x.is_finite())?));
-    Some((step, event, fields.into_iter().filter(|(name, _)| name != "step").filter_map(number).collect()))
 }
 
 #[cfg(test)]
@@ -130,10 +121,10 @@ mod tests {
             events.groups().iter().map(|(title, s)| (*title, s.iter().map(|s| s.name).collect::<Vec<_>>())).collect();
         let expected = [
             ("Scores on held-out data", vec!["kid"]),
-            ("Losses and penalties", vec!["loss"]),
             ("Learning rates", vec!["learning_rate"]),
-            ("Progress", vec!["p_value"]),
             ("Speed", vec!["images_per_second"]),
+            ("Losses and penalties", vec!["loss"]),
+            ("Progress", vec!["p_value"]),
         ];
         assert_eq!(groups, expected);
     }
