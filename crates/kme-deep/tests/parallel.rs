@@ -266,14 +266,19 @@ fn context() -> Context {
     Context { place: Place::cpu(), models: Models::default(), data: Places::new(None) }
 }
 
-/// 24 small pictures.
+/// 24 small pictures of two classes.
 fn pictures(folder: &Path) -> PathBuf {
     let (source, size) = (folder.join("pictures"), 16);
-    fs::create_dir_all(&source).unwrap();
+    for class in ["0", "1"] {
+        fs::create_dir_all(source.join(class)).unwrap();
+    }
     for i in 0..24 {
         let inside = |y: usize, x: usize| (i % 7..i % 7 + 6).contains(&y) && (i % 5..i % 5 + 9).contains(&x);
         let data = (0..size * size).map(|p| if inside(p / size, p % size) { 0.9 } else { 0.1 }).collect();
-        Images::new(1, 1, size, size, data).unwrap().write_png(0, &source.join(format!("{i:02}.png"))).unwrap();
+        Images::new(1, 1, size, size, data)
+            .unwrap()
+            .write_png(0, &source.join(format!("{}/{i:02}.png", i % 2)))
+            .unwrap();
     }
     source
 }
@@ -282,10 +287,13 @@ const RATE: &str = "kind = 'sgd'\nlearning_rate = 0.05\nmomentum = 0.9";
 const DENSE: &str = "{ kind = 'mlp', hidden = [20] }";
 const NORMALISED: &str = "{ kind = 'dcgan', width = 4 }";
 
-fn config(objective: &str, source: &Path, generator: &str) -> Config {
+/// The run `name` of [`RUNS`], with this generator.
+fn config(name: &str, source: &Path, generator: &str) -> Config {
+    let (_, objective) = RUNS.iter().find(|(other, _)| *other == name).unwrap();
+    let conditional = name == "conditional";
     let toml = format!(
         "seed = 5\nsteps = 4\nbatch = 8\n[data]\nsource = '{0}'\nheld_out = '{0}'\nsize = 16\nchannels = 1\n{objective}\n\
-         [generator]\nnet = {generator}\nlatent = {{ dim = 4, prior = 'uniform' }}\nema_decay = 0.5\n\
+         [generator]\nnet = {generator}\nlatent = {{ dim = 4, prior = 'uniform' }}\nema_decay = 0.5\nconditional = {conditional}\n\
          [optimiser]\n{RATE}\n[log]\nevery = 1\nsamples = 2\ncheckpoint = 2\n",
         source.display()
     );
@@ -293,7 +301,7 @@ fn config(objective: &str, source: &Path, generator: &str) -> Config {
 }
 
 /// Objectives of runs.
-const RUNS: [(&str, &str); 5] = [
+const RUNS: [(&str, &str); 7] = [
     (
         "mmd-gan",
         "[objective]\nkind = 'mmd'\nkernel = 'rq:alpha=0.2,1,5+linear'\n[critic]\nnet = { kind = 'dcgan', width = 4 }\n\
@@ -308,6 +316,17 @@ const RUNS: [(&str, &str); 5] = [
         "cramer",
         "[objective]\nkind = 'cramer'\n[critic]\nnet = { kind = 'dcgan', width = 4 }\ntop = 5\nsteps = 1\n[regulariser]\n\
          gradient_penalty = 10.0\n",
+    ),
+    (
+        "li",
+        "[objective]\nkind = 'mmd'\nkernel = 'gaussian:sigma=1,2,4'\nestimator = 'root'\n[critic]\n\
+         net = { kind = 'dcgan', width = 4 }\ntop = 5\nsteps = 1\nclip_weights = 0.1\ndecoder = { kind = 'mlp', hidden = [9] }\n\
+         [regulariser]\norder = 16.0\nreconstruction = 8.0\n",
+    ),
+    (
+        "conditional",
+        "[objective]\nkind = 'mmd'\nkernel = 'gaussian:sigma=0.5'\n[critic]\nnet = { kind = 'dcgan', width = 4 }\ntop = 3\n\
+         steps = 1\n[regulariser]\nasymmetric = 4.0\n",
     ),
     (
         "gmmn",
@@ -361,9 +380,9 @@ fn by_network(state: BTreeMap<String, Vec<f64>>) -> BTreeMap<String, Vec<f64>> {
 #[test]
 fn a_run_of_two_workers_is_that_of_one() {
     let mut worst = 0.0_f64;
-    for (name, objective) in RUNS {
+    for (name, _) in RUNS {
         let folder = tempfile::tempdir().unwrap();
-        let config = config(objective, &pictures(folder.path()), DENSE);
+        let config = config(name, &pictures(folder.path()), DENSE);
         let [one, two] = [1, 2].map(|workers| {
             let run = folder.path().join(format!("{workers}"));
             let done = train::start_with("test", &config, &run, &context(), team(workers), &mut go_on).unwrap();
@@ -394,7 +413,7 @@ fn a_run_of_two_workers_is_that_of_one() {
 fn a_run_of_two_workers_can_be_resumed() {
     for generator in [DENSE, NORMALISED] {
         let folder = tempfile::tempdir().unwrap();
-        let config = config(RUNS[0].1, &pictures(folder.path()), generator);
+        let config = config("mmd-gan", &pictures(folder.path()), generator);
         let [whole, stopped] = ["whole", "stopped"].map(|name| folder.path().join(name));
         train::start_with("test", &config, &whole, &context(), team(2), &mut go_on).unwrap();
         let mut stop = |event: Event| match event {
@@ -418,7 +437,7 @@ fn free_address() -> String {
 fn sockets_are_as_good_as_threads() {
     let folder = tempfile::tempdir().unwrap();
     let source = pictures(folder.path());
-    let config = config(RUNS[0].1, &source, DENSE);
+    let config = config("mmd-gan", &source, DENSE);
     let [threads, sockets, failed] = ["threads", "sockets", "failed"].map(|name| folder.path().join(name));
     train::start_with("test", &config, &threads, &context(), team(2), &mut go_on).unwrap();
 
@@ -464,7 +483,7 @@ impl Collective for Changing {
 
     fn exchange(&self, own: Vec<u8>) -> kme::Result<Vec<std::sync::Arc<Vec<u8>>>> {
         let said = self.sockets.exchange(own);
-        Images::new(1, 1, 16, 16, vec![0.5; 256]).unwrap().write_png(0, &self.source.join("99.png")).unwrap();
+        Images::new(1, 1, 16, 16, vec![0.5; 256]).unwrap().write_png(0, &self.source.join("1/99.png")).unwrap();
         said
     }
 }
@@ -474,7 +493,7 @@ fn what_cannot_be_shared_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let source = pictures(folder.path());
     let run = folder.path().join("run");
-    let mut config = config(RUNS[0].1, &source, DENSE);
+    let mut config = config("mmd-gan", &source, DENSE);
     let message = |config: &Config, workers| {
         let done = train::start_with("test", config, &run, &context(), team(workers), &mut go_on);
         done.unwrap_err().to_string()
