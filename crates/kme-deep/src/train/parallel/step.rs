@@ -197,8 +197,7 @@ impl Gathered {
         let [_, columns] = own.dims();
         let all = team.gather(own)?;
         let rows = count * team.size();
-        let mut leaves =
-            (0..columns / d).map(|i| leaf(all.clone().slice([0..rows, i * d..(i + 1) * d]).reshape([rows, d])));
+        let mut leaves = (0..columns / d).map(|i| leaf(all.clone().slice([0..rows, i * d..(i + 1) * d])));
         let mut next = || leaves.next().expect("a block of columns for each batch");
         let features = Features { real: next(), fake: next(), second: (parts.len() == 3).then(next) };
         let variation = match variation {
