@@ -309,7 +309,7 @@ const RUNS: [(&str, &str); 7] = [
     ),
     (
         "sn-smmd",
-        "[objective]\nkind = 'mmd'\nkernel = 'gaussian:sigma=1'\n[critic]\nnet = { kind = 'dcgan', width = 4 }\ntop = 3\n\
+        "[objective]\nkind = 'mmd'\nkernel = 'gaussian:sigma=1'\n[critic]\nnet = { kind = 'mlp', hidden = [24], leak = 0.2 }\ntop = 3\n\
          steps = 2\nspectral = 'learned'\n[regulariser.scale]\nweight = 10.0\noffset = 1.0\n",
     ),
     (
