@@ -18,8 +18,8 @@
 //!   are `unimplemented!()`; and `burn-backend-extension/src/catalog.rs` lists `Flex` as not distributed, so that
 //!   `burn-dispatch/src/ops/distributed.rs` panics before it gets there ("Distributed operations are not supported for
 //!   device"). The test `engine_has_no_collectives_on_the_processor` finds out when this changes.
-//! * On graphics cards `burn-cubecl/src/ops/distributed.rs` hands on to cubecl 0.11.3, where CUDA alone has them, by NCCL;
-//!   on Vulkan `cubecl-runtime/src/client.rs` panics ("has no transport between its devices").
+//! * On graphics cards `burn-cubecl/src/ops/distributed.rs` hands on to cubecl 0.11.3, where CUDA alone has them, by NCCL
+//!   where its library is found; on Vulkan `cubecl-runtime/src/client.rs` panics ("has no transport between its devices").
 //! * They join devices, not processes: `cubecl-cuda/src/compute/communication.rs` keeps the identifier that NCCL's ranks
 //!   meet under in a static map of its process, and a rank is a device's place in the list of them. So there is one worker
 //!   for each card of one process; not several on a card or a processor, and no other machine.

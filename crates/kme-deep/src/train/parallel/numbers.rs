@@ -36,7 +36,7 @@ pub(super) fn added(said: &[Arc<Vec<u8>>], width: usize) -> Result<Vec<u8>> {
         same_length(part.len(), said[0].len())?;
     }
     match width {
-        4 => Ok(sums(said, f32::from_le_bytes, |x| f64::from(x), |sum| (sum as f32).to_le_bytes())),
+        4 => Ok(sums(said, f32::from_le_bytes, f64::from, |sum| (sum as f32).to_le_bytes())),
         8 => Ok(sums(said, f64::from_le_bytes, |x| x, f64::to_le_bytes)),
         _ => Err(Error::value("width of a number", width, "4 or 8 bytes")),
     }
