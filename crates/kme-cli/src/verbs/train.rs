@@ -5,9 +5,12 @@ use crate::output::{self, fields};
 use crate::progress;
 use clap::Args;
 use kme::{Error, Result};
+use kme_deep::net::Place;
+use kme_deep::train::parallel::{self, Sockets, Team};
 use kme_deep::train::{self, Config, Event, Numbers, Outcome};
 use serde_json::json;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// Train a generator or a classifier
 ///
@@ -25,16 +28,26 @@ use std::path::PathBuf;
   kme train my-config.toml -o runs/mine
   kme train fashion-mmd-gan -o runs/mine --set batch=128 --set data.size=32 --set optimiser.clip=
   kme train -o runs/fashion --resume
+  kme train fashion-mmd-gan -o runs/fashion --device gpu --workers 4
+  kme train fashion-mmd-gan -o runs/fashion --rank 0/2 --meet 0.0.0.0:7000     on one machine,
+  kme train --rank 1/2 --meet that-machine:7000                                and on the other
 
 --set changes one setting of the configuration. KEY is written with dots, as in optimiser.beta1;
 VALUE is TOML, and text that is no TOML is a string, so that quotes can be left out. KEY= with
-nothing behind it removes a setting that may be missing.")]
+nothing behind it removes a setting that may be missing.
+
+Several workers take the step of the whole batch together: features of all samples are gathered
+before the discrepancy is computed, so that the estimator is that of one worker. Each has an even
+share of the batch, which must be a multiple of their number. The one difference is batch
+normalisation, whose statistics are those of a worker's share. What workers on several machines send
+each other is not encrypted, and whoever reaches the port can take part: use it on a network that you
+trust.")]
 pub struct Arguments {
     /// A preset's name, or a TOML file like a run's config.toml
-    #[arg(value_name = "PRESET|CONFIG.toml", required_unless_present_any = ["list", "resume"])]
+    #[arg(value_name = "PRESET|CONFIG.toml", required_unless_present_any = ["list", "resume", "rank"])]
     preset: Option<String>,
     /// Folder of the run
-    #[arg(short, long, value_name = "RUN", required_unless_present = "list")]
+    #[arg(short, long, value_name = "RUN", required_unless_present_any = ["list", "rank"])]
     output: Option<PathBuf>,
     /// Pictures to learn from, instead of the configuration's
     #[arg(long, value_name = "SOURCE", conflicts_with = "resume")]
@@ -51,6 +64,17 @@ pub struct Arguments {
     /// Continue the run in RUN from its last checkpoint
     #[arg(long, conflicts_with = "preset")]
     resume: bool,
+    /// Share every step among N workers of this machine: threads of the processor, or with --device gpu one graphics
+    /// card each
+    #[arg(long, value_name = "N", default_value_t = 1, hide_default_value = true, conflicts_with = "rank")]
+    workers: usize,
+    /// This process is worker i, from 0, of n that share every step; 0 keeps the run, and the others take its
+    /// configuration from there, but data and models from their own machine
+    #[arg(long, value_name = "i/n", requires = "meet", conflicts_with = "list")]
+    rank: Option<Rank>,
+    /// Where the workers meet: worker 0 listens there, the others come to it, in any order within ten minutes
+    #[arg(long, value_name = "HOST:PORT", requires = "rank")]
+    meet: Option<String>,
     /// List the presets, by the papers that they follow
     #[arg(long)]
     list: bool,
@@ -59,6 +83,11 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     if arguments.list {
         return list(global);
+    }
+    if let (Some(rank), Some(address)) = (arguments.rank, &arguments.meet)
+        && rank.own > 0
+    {
+        return help(arguments, global, rank, address);
     }
     let Some(path) = &arguments.output else {
         return Err(Error::value("-o", "(nothing)", "the folder of the run"));
@@ -88,9 +117,11 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         progress::flow()
     };
     let outcome = if arguments.resume {
-        train::resume(path, &context, &mut observer)
+        train::resume_with(path, &context, arguments.team(global)?, &mut observer)
     } else {
-        let preset = arguments.preset.as_deref().unwrap_or_default();
+        let Some(preset) = arguments.preset.as_deref() else {
+            return Err(Error::value("PRESET|CONFIG.toml", "(nothing)", "a preset or a file, or --resume"));
+        };
         let mut config = Config::load_with(preset, &arguments.set)?;
         if let Some(data) = &arguments.data {
             // The preset's held-out pictures say nothing about other ones: such a run is not scored.
@@ -100,7 +131,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         config.steps = arguments.steps.unwrap_or(config.steps);
         config.log.tensorboard |= arguments.tensorboard;
         config.seed = global.asked_seed().unwrap_or(config.seed);
-        train::start(preset, &config, path, &context, &mut observer)
+        train::start_with(preset, &config, path, &context, arguments.team(global)?, &mut observer)
     };
     bar.finish_and_clear();
     let (finished, step) = match outcome? {
@@ -121,6 +152,73 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let report = path.join("report.html");
     let json = json!({ "run": path, "step": step, "finished": finished, "seed": seed, "report": report });
     output::print(global, &text, fields(json))?;
+    Ok(true)
+}
+
+/// Which of several workers a process is.
+#[derive(Clone, Copy)]
+struct Rank {
+    own: usize,
+    workers: usize,
+}
+
+impl FromStr for Rank {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let numbers = text.split_once('/').and_then(|(i, n)| Some((i.trim().parse().ok()?, n.trim().parse().ok()?)));
+        match numbers {
+            Some((own, workers)) if own < workers && workers <= MOST => Ok(Self { own, workers }),
+            _ => Err(Error::value("--rank", text, format!("i/n with whole numbers 0 ≤ i < n ≤ {MOST}, such as 0/2"))),
+        }
+    }
+}
+
+/// Workers.
+const MOST: usize = 1024;
+
+impl Arguments {
+    /// The workers of a run that this process keeps.
+    fn team(&self, global: &Global) -> Result<Team> {
+        if let (Some(rank), Some(address)) = (self.rank, &self.meet) {
+            output::remark(global, format!("waiting at {address} for {} other workers", rank.workers - 1));
+            return Team::meet(address, rank.workers);
+        }
+        if !(1..=MOST).contains(&self.workers) {
+            return Err(Error::value("--workers", self.workers, format!("1 to {MOST}")));
+        }
+        let device = |i: usize| match global.device.as_str() {
+            "gpu" => Ok(format!("gpu:{i}")),
+            other if other == "cpu" || self.workers == 1 => Ok(other.into()),
+            other => {
+                Err(Error::value("--device", other, "cpu or gpu with several --workers: they take cards from 0 on"))
+            }
+        };
+        let places = (0..self.workers).map(|i| Place::parse(&device(i)?)).collect::<Result<Vec<_>>>()?;
+        Ok(Team::threads(&places))
+    }
+}
+
+/// Takes part in a run that another process keeps.
+fn help(arguments: &Arguments, global: &Global, rank: Rank, address: &str) -> Result<bool> {
+    let Arguments { preset, output, data, steps, set, resume, tensorboard, .. } = arguments;
+    if preset.is_some()
+        || output.is_some()
+        || data.is_some()
+        || steps.is_some()
+        || !set.is_empty()
+        || *resume
+        || *tensorboard
+    {
+        let allowed = "only --meet and options of every verb beside it: everything else is said to worker 0";
+        return Err(Error::value("--rank", format!("{}/{}", rank.own, rank.workers), allowed));
+    }
+    let context = global.context()?;
+    let sockets = Sockets::join(address, rank.own, rank.workers)?;
+    output::remark(global, format!("worker {} of {}: helping the run at {address}", rank.own, rank.workers));
+    parallel::help(Box::new(sockets), &context)?;
+    let text = format!("worker {} of {}: done", rank.own, rank.workers);
+    output::print(global, &text, fields(json!({ "rank": rank.own, "workers": rank.workers, "finished": true })))?;
     Ok(true)
 }
 

@@ -62,8 +62,8 @@ pub struct Terms {
 }
 
 /// What the critic made of a step's pictures.
-struct Seen {
-    features: Features,
+pub(crate) struct Seen {
+    pub features: Features,
     activations: Vec<Tensor<4>>,
     /// The pass over the real pictures alone, kept where the scale is asked for.
     real: Option<Pass>,
@@ -82,6 +82,13 @@ impl Pictures {
     }
 }
 
+impl Seen {
+    /// The activation penalty, where activations were kept for one.
+    pub fn activation_penalty(&self) -> Option<Tensor<1>> {
+        activation_penalty(&self.activations)
+    }
+}
+
 impl Objective {
     /// The critic's loss. `critic` is [tracked](Net::tracked), and so is `decoder`.
     ///
@@ -89,51 +96,97 @@ impl Objective {
     /// When shapes do not fit, or a regulariser is not defined for the divergence.
     pub fn critic(&self, critic: &Net, decoder: Option<&Net>, pictures: &Pictures) -> Result<Terms> {
         let regulariser = &self.regulariser;
-        let Seen { features, activations, real } = self.see(critic, pictures)?;
-        let value = self.divergence.critic(&features)?;
-        let mut parts = vec![(self.divergence.critic_name(), value.clone())];
-        let mut gain = value;
-        if let (Some(scale), Some(pass)) = (&regulariser.scale, &real) {
-            let square = scale.square(&self.divergence, critic, pass, pictures.channels())?;
-            parts.push(("scale", square.clone()));
-            gain = gain * Scale::factor(&self.divergence, square);
-        }
-        if regulariser.order > 0.0 {
-            let order = order_term(&features);
-            gain = gain + order.clone() * regulariser.order;
-            parts.push(("order", order));
-        }
+        let seen = self.see(critic, pictures)?;
+        let features = &seen.features;
+        let value = self.divergence.critic(features)?;
+        let variation = self.variation(critic, &seen, pictures)?;
+        let (gain, mut parts) = self.gain(value, variation, features);
         let mut loss = gain.neg();
         let mut penalise = |name: &'static str, weight: f64, penalty: Tensor<1>| {
             loss = loss.clone() + penalty.clone() * weight;
             parts.push((name, penalty));
         };
-        if regulariser.gradient_penalty > 0.0 {
-            let mix = pictures
-                .mix
-                .clone()
-                .ok_or_else(|| Error::value("mix", "nothing", "numbers for the gradient penalty"))?;
-            let between = pictures.real.clone() + (pictures.fake.clone() - pictures.real.clone()) * mix;
-            let channels = pictures.channels();
-            let penalty = gradient_penalty(&self.divergence, critic, pictures.input(&between), channels, &features)?;
+        if let Some(penalty) = self.penalty_between(critic, pictures, features)? {
             penalise("gradient_penalty", regulariser.gradient_penalty, penalty);
         }
-        if let Some(penalty) = activation_penalty(&activations) {
+        if let Some(penalty) = seen.activation_penalty() {
             penalise("activation_penalty", regulariser.activation_penalty, penalty);
         }
         if regulariser.asymmetric > 0.0 {
-            penalise("asymmetric_penalty", regulariser.asymmetric, asymmetric_penalty(&features));
+            penalise("asymmetric_penalty", regulariser.asymmetric, asymmetric_penalty(features));
         }
-        if regulariser.reconstruction > 0.0 {
-            let decoder = decoder
-                .ok_or_else(|| Error::value("critic.decoder", "nothing", "a network, for the reconstruction"))?;
-            let real = reconstruction_penalty(decoder, &features.real, &pictures.real)?;
-            let fake = reconstruction_penalty(decoder, &features.fake, &pictures.fake)?;
-            penalise("reconstruction", regulariser.reconstruction, real + fake);
+        if let Some(penalty) = self.reconstruction(decoder, pictures, features)? {
+            penalise("reconstruction", regulariser.reconstruction, penalty);
         }
-        parts.push(("real_features", features.real.mean()));
-        parts.push(("generated_features", features.fake.mean()));
+        parts.push(("real_features", features.real.clone().mean()));
+        parts.push(("generated_features", features.fake.clone().mean()));
         Ok(Terms { loss, parts })
+    }
+
+    /// σ·D + order·T from D, with what it is made of: all that needs the features of all samples but the penalties.
+    pub(crate) fn gain(
+        &self,
+        value: Tensor<1>,
+        variation: Option<Tensor<1>>,
+        features: &Features,
+    ) -> (Tensor<1>, Vec<(&'static str, Tensor<1>)>) {
+        let mut parts = vec![(self.divergence.critic_name(), value.clone())];
+        let mut gain = value;
+        if let Some(square) = self.square(variation) {
+            parts.push(("scale", square.clone()));
+            gain = gain * Scale::factor(&self.divergence, square);
+        }
+        if self.regulariser.order > 0.0 {
+            let order = order_term(features);
+            gain = gain + order.clone() * self.regulariser.order;
+            parts.push(("order", order));
+        }
+        (gain, parts)
+    }
+
+    /// The [expectation in σ²](Scale::variation) over these real pictures, where there is a scale.
+    pub(crate) fn variation(&self, critic: &Net, seen: &Seen, pictures: &Pictures) -> Result<Option<Tensor<1>>> {
+        let (Some(scale), Some(pass)) = (&self.regulariser.scale, &seen.real) else { return Ok(None) };
+        scale.variation(&self.divergence, critic, pass, pictures.channels()).map(Some)
+    }
+
+    /// σ² from its expectation.
+    pub(crate) fn square(&self, variation: Option<Tensor<1>>) -> Option<Tensor<1>> {
+        self.regulariser.scale.as_ref().zip(variation).map(|(scale, variation)| scale.square_of(variation))
+    }
+
+    /// The gradient penalty at points between these pictures, where it is asked for; `features` tell real from generated.
+    pub(crate) fn penalty_between(
+        &self,
+        critic: &Net,
+        pictures: &Pictures,
+        features: &Features,
+    ) -> Result<Option<Tensor<1>>> {
+        if self.regulariser.gradient_penalty <= 0.0 {
+            return Ok(None);
+        }
+        let mix =
+            pictures.mix.clone().ok_or_else(|| Error::value("mix", "nothing", "numbers for the gradient penalty"))?;
+        let between = pictures.real.clone() + (pictures.fake.clone() - pictures.real.clone()) * mix;
+        let channels = pictures.channels();
+        gradient_penalty(&self.divergence, critic, pictures.input(&between), channels, features).map(Some)
+    }
+
+    /// The reconstruction penalty of these pictures from their own features, where it is asked for.
+    pub(crate) fn reconstruction(
+        &self,
+        decoder: Option<&Net>,
+        pictures: &Pictures,
+        features: &Features,
+    ) -> Result<Option<Tensor<1>>> {
+        if self.regulariser.reconstruction <= 0.0 {
+            return Ok(None);
+        }
+        let decoder =
+            decoder.ok_or_else(|| Error::value("critic.decoder", "nothing", "a network, for the reconstruction"))?;
+        let real = reconstruction_penalty(decoder, &features.real, &pictures.real)?;
+        let fake = reconstruction_penalty(decoder, &features.fake, &pictures.fake)?;
+        Ok(Some(real + fake))
     }
 
     /// The generator's loss: `critic` is constant, `pictures.fake` (and `second`) depend on the generator.
@@ -141,22 +194,27 @@ impl Objective {
     /// # Errors
     /// When shapes do not fit, or the scale is not defined for the divergence.
     pub fn generator(&self, critic: &Net, pictures: &Pictures) -> Result<Terms> {
+        let (features, variation) = self.see_generated(critic, pictures)?;
+        self.generator_of(&features, self.square(variation))
+    }
+
+    /// The features that the generator's loss is of, and the [expectation in σ²](Scale::variation) where there is a scale.
+    ///
+    /// # Errors
+    /// As [`generator`](Self::generator).
+    pub fn see_generated(&self, critic: &Net, pictures: &Pictures) -> Result<(Features, Option<Tensor<1>>)> {
         let forward = |x: &Tensor<4>| Ok::<_, Error>(flat(critic.forward(pictures.input(x), Mode::Train)?));
         // The scale looks at real pictures and the critic alone, both constant here.
-        let scale = match &self.regulariser.scale {
-            None => None,
+        let (variation, real) = match &self.regulariser.scale {
+            None => (None, forward(&pictures.real)?),
             Some(scale) => {
                 let pass = critic.pass(pictures.input(&pictures.real), Mode::Train, false)?;
-                let square = scale.square(&self.divergence, critic, &pass, pictures.channels())?;
-                Some((square, flat(pass.output)))
+                let variation = scale.variation(&self.divergence, critic, &pass, pictures.channels())?;
+                (Some(variation), flat(pass.output))
             }
         };
-        let (square, real) = match scale {
-            None => (None, forward(&pictures.real)?),
-            Some((square, real)) => (Some(square), real),
-        };
         let second = pictures.second.as_ref().map(forward).transpose()?;
-        self.generator_of(&Features { real, fake: forward(&pictures.fake)?, second }, square)
+        Ok((Features { real, fake: forward(&pictures.fake)?, second }, variation))
     }
 
     /// The generator's loss from features, with σ² where there is a scale.
@@ -178,7 +236,7 @@ impl Objective {
     }
 
     /// One pass over all pictures together, or one over the real ones alone where the scale needs it.
-    fn see(&self, critic: &Net, pictures: &Pictures) -> Result<Seen> {
+    pub(crate) fn see(&self, critic: &Net, pictures: &Pictures) -> Result<Seen> {
         let keep = self.regulariser.activation_penalty > 0.0;
         let n = pictures.real.dims()[0];
         let m = pictures.fake.dims()[0];

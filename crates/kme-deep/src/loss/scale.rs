@@ -36,6 +36,18 @@ impl Scale {
     /// # Errors
     /// When the kernel is not differentiable on its diagonal, or the divergence has no kernel.
     pub fn square(&self, divergence: &Divergence, critic: &Net, pass: &Pass, pixels: usize) -> Result<Tensor<1>> {
+        Ok(self.square_of(self.variation(divergence, critic, pass, pixels)?))
+    }
+
+    /// σ² = 1 / (offset + weight · E), from the expectation E.
+    pub fn square_of(&self, variation: Tensor<1>) -> Tensor<1> {
+        (variation * self.weight + self.offset).recip()
+    }
+
+    /// The expectation in σ²: the mean over the pass's pictures of Σᵢ∂ᵢ∂'ᵢ k_φ(x,x), with `values` plus k_φ(x,x).
+    ///
+    /// Shapes and errors as for [`square`](Self::square).
+    pub fn variation(&self, divergence: &Divergence, critic: &Net, pass: &Pass, pixels: usize) -> Result<Tensor<1>> {
         let h = flat(pass.output.clone());
         let (kernel, lift) = kernel_of(divergence)?;
         let points = lifted(lift, &h)?;
@@ -57,7 +69,7 @@ impl Scale {
         if self.values {
             total = total + kernel.diagonal(&xx).0.expand([n, 1]);
         }
-        Ok((total.mean() * self.weight + self.offset).recip())
+        Ok(total.mean())
     }
 
     /// What multiplies the divergence: σ² for MMD², σ for MMD and the Wasserstein estimate.

@@ -12,7 +12,7 @@ mod taps;
 pub use architecture::{CriticNet, GeneratorNet, dcgan_critic, dcgan_generator};
 pub(crate) use file::ModelFile;
 pub use layer::{Layer, Mode};
-pub use param::{Init, Param};
+pub use param::{Init, Param, Role};
 pub use place::Place;
 pub use taps::Taps;
 

@@ -8,19 +8,21 @@ use super::config::{self, Burst, Config};
 use super::feed::Feed;
 use super::judge::Judge;
 use super::optimiser::{Optimiser, Pace};
+use super::parallel::{self, Collective, Descent};
 use super::task::{Finding, Numbers, Task, first_fault, named_parameters, net_state, prefixed, restored_net};
 use crate::feature::FeatureMap;
 use crate::image::Images;
-use crate::loss::{Divergence, Features, Objective, Pictures, Terms, flat, linear_kernel};
+use crate::loss::{Divergence, Features, Objective, Pictures, flat, linear_kernel};
 use crate::model::{Autoencoder, Generator, Made, images_of};
 use crate::net::file::Tensors;
 use crate::net::layer::random_features;
-use crate::net::{Init, Mode, Net, Place, place};
-use burn::tensor::{Gradients, Tensor};
+use crate::net::{Init, Mode, Net, Place, Role, place};
+use burn::tensor::Tensor;
 use kme::inference::Marginals;
 use kme::kernel::Kernel;
 use kme::{Error, Result, rng};
 use rand::RngExt;
+use std::ops::Range;
 use std::path::Path;
 
 /// Pictures on a sample sheet.
@@ -44,6 +46,8 @@ pub(super) struct Trainer {
     critic: Option<Critic>,
     feed: Feed,
     judge: Judge,
+    /// The other workers, where there are any. Each has its rows of every batch.
+    collective: Box<dyn Collective>,
     place: Place,
 }
 
@@ -54,6 +58,7 @@ pub(super) struct Parts {
     pub frozen: Option<FeatureMap>,
     pub judge: Judge,
     pub made: Made,
+    pub collective: Box<dyn Collective>,
 }
 
 /// The critic with its decoder, and how they move.
@@ -73,7 +78,7 @@ struct Real {
 
 impl Trainer {
     pub fn new(config: &Config, settings: &config::Generator, parts: Parts, place: &Place) -> Result<Self> {
-        let Parts { feed, autoencoder, frozen, judge, made } = parts;
+        let Parts { feed, autoencoder, frozen, judge, made, collective } = parts;
         let autoencoder = autoencoder.map(|a| Ok::<_, Error>((a.encoder()?, a.decoder()?))).transpose()?;
         let shape = match &autoencoder {
             None => feed.shape(),
@@ -117,6 +122,7 @@ impl Trainer {
             made,
             feed,
             judge,
+            collective,
             place: place.clone(),
         };
         trainer.check_features(shape)?;
@@ -157,26 +163,39 @@ impl Trainer {
         Ok(())
     }
 
-    /// Constant latents for draw number `index`, with the labels behind them.
-    fn latents(&self, n: usize, purpose: &str, index: u64, labels: Option<&Tensor<4>>) -> Tensor<4> {
-        let z = self.settings.latent.draw(n, &mut rng::stream(self.config.seed, purpose, index));
-        let z = self.place.tensor(z, [n, self.settings.latent.dim, 1, 1]);
+    pub fn collective(&self) -> &dyn Collective {
+        &*self.collective
+    }
+
+    /// This worker's rows of a batch.
+    fn own(&self) -> Range<usize> {
+        let (rank, share) = (self.collective.rank(), self.config.batch / self.collective.size());
+        rank * share..(rank + 1) * share
+    }
+
+    /// The rows `rows` of constant latents for draw number `index`, with the labels behind them.
+    fn latents(&self, rows: Range<usize>, purpose: &str, index: u64, labels: Option<&Tensor<4>>) -> Tensor<4> {
+        let dim = self.settings.latent.dim;
+        let mut z = self.settings.latent.draw(rows.end, &mut rng::stream(self.config.seed, purpose, index));
+        let z = self.place.tensor(z.split_off(rows.start * dim), [rows.len(), dim, 1, 1]);
         match labels {
             None => z,
             Some(labels) => Tensor::cat(vec![z, labels.clone()], 1),
         }
     }
 
-    fn real(&mut self, draw: u64) -> Result<Real> {
-        let batch = self.feed.batch(draw)?;
-        let n = batch.shape[0];
+    /// The rows `rows` of batch number `draw`.
+    fn real(&mut self, draw: u64, rows: Range<usize>) -> Result<Real> {
+        let mut batch = self.feed.batch(draw)?;
+        let [n, c, h, w] = batch.shape;
+        debug_assert_eq!(n, self.config.batch);
         let labels = match (self.settings.conditional, &batch.labels) {
             (false, _) => None,
-            (true, Some(labels)) => Some(self.one_hot(labels)?),
+            (true, Some(labels)) => Some(self.one_hot(&labels[rows.clone()])?),
             (true, None) => return Err(Error::value("labels", "none", "one for each sample")),
         };
-        debug_assert_eq!(n, self.config.batch);
-        let samples = self.place.tensor(batch.values, batch.shape);
+        batch.values.truncate(rows.end * c * h * w);
+        let samples = self.place.tensor(batch.values.split_off(rows.start * c * h * w), [rows.len(), c, h, w]);
         let samples = match &self.autoencoder {
             None => samples,
             Some((encoder, _)) => encoder.forward(samples, Mode::Evaluate)?,
@@ -209,60 +228,55 @@ impl Trainer {
     }
 
     fn critic_step(&mut self, draw: u64, pace: Pace) -> Result<Numbers> {
-        let n = self.config.batch;
-        let Real { samples, labels } = self.real(draw)?;
-        let generate = |purpose| self.generator.forward(self.latents(n, purpose, draw, labels.as_ref()), Mode::Train);
+        let rows = self.own();
+        let Real { samples, labels } = self.real(draw, rows.clone())?;
+        let generate =
+            |purpose| self.generator.forward(self.latents(rows.clone(), purpose, draw, labels.as_ref()), Mode::Train);
         let fake = generate("critic latents")?;
         let second =
             if self.objective.divergence.needs_second() { Some(generate("critic second latents")?) } else { None };
         let mix = (self.objective.regulariser.gradient_penalty > 0.0).then(|| {
             let mut rng = rng::stream(self.config.seed, "penalty", draw);
-            self.place.tensor((0..n).map(|_| rng.random()).collect(), [n, 1, 1, 1])
+            let mut mix: Vec<f32> = (0..rows.end).map(|_| rng.random()).collect();
+            self.place.tensor(mix.split_off(rows.start), [rows.len(), 1, 1, 1])
         });
         let pictures = Pictures { real: samples, fake, second, labels: self.planes(&labels), mix };
         let Some(critic) = &mut self.critic else { return Ok(Numbers::new()) };
         critic.net.power_iterate(1);
-        let tracked = critic.net.tracked();
-        let decoder = critic.decoder.as_ref().map(|(net, _)| net.tracked());
-        let effective = tracked.effective();
-        let Terms { loss, parts } = self.objective.critic(&effective, decoder.as_ref(), &pictures)?;
-        let mut numbers = numbers_of(parts);
-        let value = place::scalar(loss.clone().inner());
-        numbers.push(("critic_loss", value));
-        if !value.is_finite() {
+        let decoder = critic.decoder.as_ref().map(|(net, _)| net);
+        let descent = parallel::critic(&self.objective, &critic.net, decoder, &pictures, &*self.collective)?;
+        if !descent.is_finite() {
             // Nothing moves: the state stays the last good one.
-            return Ok(numbers);
+            return Ok(descent.numbers);
         }
-        let mut gradients = loss.backward();
+        let Descent { gradients, decoder, numbers } = descent;
         let rate = critic.settings.learning_rate.unwrap_or(self.config.optimiser.learning_rate());
-        let own = gradients_of(&tracked, &mut gradients);
-        critic.net = critic.optimiser.step(&critic.net, own, rate, pace);
+        critic.net = critic.optimiser.step(&critic.net, gradients, rate, pace);
         if let Some((net, optimiser)) = &mut critic.decoder {
-            let own = gradients_of(&decoder.expect("tracked above"), &mut gradients);
-            *net = optimiser.step(net, own, rate, pace);
+            *net = optimiser.step(net, decoder, rate, pace);
         }
         critic.clip_weights();
         Ok(numbers)
     }
 
     fn generator_step(&mut self, step: u64, draw: u64, pace: Pace) -> Result<Numbers> {
-        let n = self.config.batch;
-        let Real { samples, labels } = self.real(draw)?;
+        let rows = self.own();
+        let Real { samples, labels } = self.real(draw, rows.clone())?;
         let generator = self.generator.tracked();
-        let pass = generator.pass(self.latents(n, "generator latents", step, labels.as_ref()), Mode::Train, false)?;
+        let latents = |purpose| self.latents(rows.clone(), purpose, step, labels.as_ref());
+        let pass = generator.pass(latents("generator latents"), Mode::Train, false)?;
         let fake = pass.output.clone();
         let second = match self.objective.divergence.needs_second() {
             false => None,
-            true => Some(
-                generator.forward(self.latents(n, "generator second latents", step, labels.as_ref()), Mode::Train)?,
-            ),
+            true => Some(generator.forward(latents("generator second latents"), Mode::Train)?),
         };
-        let terms = match (&mut self.critic, &self.frozen) {
+        let (features, variation) = match (&mut self.critic, &self.frozen) {
             (Some(critic), _) => {
                 critic.net.power_iterate(1);
                 let effective = critic.net.effective();
                 let labels = self.planes(&labels);
-                self.objective.generator(&effective, &Pictures { real: samples, fake, second, labels, mix: None })?
+                let pictures = Pictures { real: samples, fake, second, labels, mix: None };
+                self.objective.see_generated(&effective, &pictures)?
             }
             (None, frozen) => {
                 let features = |x: Tensor<4>| match frozen {
@@ -270,20 +284,35 @@ impl Trainer {
                     None => Ok(flat(x)),
                 };
                 let second = second.map(features).transpose()?;
-                self.objective
-                    .generator_of(&Features { real: features(samples)?, fake: features(fake)?, second }, None)?
+                (Features { real: features(samples)?, fake: features(fake)?, second }, None)
             }
         };
-        let numbers = numbers_of(terms.parts);
-        if numbers.iter().any(|(_, value)| !value.is_finite()) {
-            return Ok(numbers);
+        let descent = parallel::generator(&self.objective, &generator, &features, variation, &*self.collective)?;
+        if !descent.is_finite() {
+            return Ok(descent.numbers);
         }
-        let gradients = gradients_of(&generator, &mut terms.loss.backward());
         let rate = self.config.optimiser.learning_rate();
-        self.generator = self.generator_optimiser.step(&self.generator, gradients, rate, pace);
+        self.generator = self.generator_optimiser.step(&self.generator, descent.gradients, rate, pace);
         self.generator.update_running_statistics(&pass);
+        self.share_running_statistics()?;
         self.move_average(step);
-        Ok(numbers)
+        Ok(descent.numbers)
+    }
+
+    /// Running statistics of batch normalisation become the means over workers, each of whom has seen its own share.
+    fn share_running_statistics(&mut self) -> Result<()> {
+        let is_running = |role: Role| matches!(role, Role::RunningMean | Role::RunningVariance);
+        if self.collective.size() == 1 {
+            return Ok(());
+        }
+        let running = self.generator.params().iter().filter(|p| is_running(p.role));
+        let sums = self.collective.sum(running.map(|p| p.value.clone()).collect())?;
+        let mut means = sums.into_iter().map(|sum| sum / self.collective.size() as f64);
+        self.generator = self.generator.map_values(|p| match is_running(p.role) {
+            true => means.next().expect("one for each that was asked for"),
+            false => p.value.clone(),
+        });
+        Ok(())
     }
 
     /// The average follows quickly at first: its decay is at most (1 + t)/(10 + t) at step t.
@@ -421,16 +450,6 @@ fn kernel(config: &Config, mmd: &config::Mmd) -> Result<Kernel> {
     Ok(kernel)
 }
 
-fn numbers_of(parts: Vec<(&'static str, Tensor<1>)>) -> Numbers {
-    parts.into_iter().map(|(name, value)| (name, place::scalar(value.inner()))).collect()
-}
-
-/// The gradients of a tracked network's trained parameters, in order; zero where the loss does not depend on one.
-fn gradients_of(net: &Net, gradients: &mut Gradients) -> Vec<Tensor<1>> {
-    let trained = net.params().iter().filter(|p| p.is_trained());
-    trained.map(|p| p.value.grad_remove(gradients).unwrap_or_else(|| p.value.clone().inner().zeros_like())).collect()
-}
-
 impl Task for Trainer {
     fn step(&mut self, step: u64, pace: Pace) -> Result<Numbers> {
         self.draw_random_features(step)?;
@@ -462,7 +481,7 @@ impl Task for Trainer {
     fn samples(&self) -> Result<Option<Images>> {
         let n = if self.config.data.is_points() { SCATTER } else { SHEET };
         let labels = self.sheet_labels(n)?;
-        let made = self.average.forward(self.latents(n, "sheet", 0, labels.as_ref()), Mode::Evaluate)?;
+        let made = self.average.forward(self.latents(0..n, "sheet", 0, labels.as_ref()), Mode::Evaluate)?;
         let made = match &self.autoencoder {
             None => made,
             Some((_, decoder)) => decoder.forward(made, Mode::Evaluate)?,
@@ -517,8 +536,8 @@ impl Task for Trainer {
         }
         let n = self.config.batch;
         let first = self.critic.as_ref().map_or(0, |critic| critic.steps_before(step)) + step;
-        let Real { samples, labels } = self.real(first)?;
-        let fake = self.generator.forward(self.latents(n, "critic latents", first, labels.as_ref()), Mode::Train)?;
+        let Real { samples, labels } = self.real(first, 0..n)?;
+        let fake = self.generator.forward(self.latents(0..n, "critic latents", first, labels.as_ref()), Mode::Train)?;
         let mut tensors = vec![
             ("real samples".to_string(), place::numbers_f32(samples.clone())),
             ("generated samples".to_string(), place::numbers_f32(fake.clone())),

@@ -36,6 +36,11 @@ enum Kind {
 const APART: u64 = 0x6a75_6467_e000_0000;
 
 impl Judge {
+    /// One that judges nothing, for workers that only take steps.
+    pub fn absent() -> Self {
+        Self { kind: Kind::Pictures, held_out: None, training: None }
+    }
+
     /// From the configuration's data.
     ///
     /// # Errors

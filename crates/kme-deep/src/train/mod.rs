@@ -15,6 +15,7 @@ mod generative;
 mod judge;
 mod line;
 mod optimiser;
+pub mod parallel;
 mod presets;
 pub mod report;
 mod schedule;
@@ -39,6 +40,8 @@ use feed::{Feed, HeldOut};
 use folder::{Checkpoint, Folder};
 use judge::Judge;
 use kme::{Error, Result};
+use parallel::{Collective, Team};
+use parallel::{Leader, Seat, begin, check_shares};
 use schedule::Schedule;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -90,15 +93,37 @@ pub fn start(
     context: &Context,
     observer: &mut Observer,
 ) -> Result<Outcome> {
+    start_with(preset, config, path, context, Team::alone(), observer)
+}
+
+/// Starts a run in the new folder `path` whose steps are shared among several workers.
+///
+/// # Errors
+/// Those of [`start`]; when the batch cannot be shared evenly, the objective cannot be shared, or a worker has left.
+pub fn start_with(
+    preset: &str,
+    config: &Config,
+    path: &Path,
+    context: &Context,
+    team: Team,
+    observer: &mut Observer,
+) -> Result<Outcome> {
     config.check()?;
     let config = &Config { preset: Some(preset.into()), ..config.clone() };
-    // Everything that can be wrong with the configuration or the data is found before the folder is made.
-    let (task, data_fingerprint) = task(config, context)?;
-    let schedule = Schedule::new(&config.schedule, config.optimiser.learning_rate(), config.steps)?;
-    let folder = Folder::create(path)?;
-    let facts = [("kme", env!("CARGO_PKG_VERSION").to_string()), ("data fingerprint", data_fingerprint.clone())];
-    folder.write_config(config, &facts)?;
-    Run { config: config.clone(), data_fingerprint, task, schedule, folder, step: 0, best: None }.go(observer)
+    let workers = team.size();
+    team.run(context, |seat| {
+        // Everything that can be wrong with the configuration or the data is found before the folder is made.
+        let (task, data_fingerprint) = task(config, context, seat)?;
+        let schedule = Schedule::new(&config.schedule, config.optimiser.learning_rate(), config.steps)?;
+        let folder = Folder::create(path)?;
+        let mut facts =
+            vec![("kme", env!("CARGO_PKG_VERSION").to_string()), ("data fingerprint", data_fingerprint.clone())];
+        if workers > 1 {
+            facts.push(("workers", workers.to_string()));
+        }
+        folder.write_config(config, &facts)?;
+        Run { config: config.clone(), data_fingerprint, task, schedule, folder, step: 0, best: None }.go(observer)
+    })
 }
 
 /// Continues the run in `path` from its last checkpoint.
@@ -106,9 +131,28 @@ pub fn start(
 /// # Errors
 /// When there is no run, its configuration or data has changed, or a loss is not finite.
 pub fn resume(path: &Path, context: &Context, observer: &mut Observer) -> Result<Outcome> {
+    resume_with(path, context, Team::alone(), observer)
+}
+
+/// Continues the run in `path` from its last checkpoint, its steps shared among several workers. With as many as before it
+/// ends with the bits of a run that never stopped.
+///
+/// # Errors
+/// Those of [`resume`] and [`start_with`].
+pub fn resume_with(path: &Path, context: &Context, team: Team, observer: &mut Observer) -> Result<Outcome> {
     let folder = Folder::open(path)?;
     let config = folder.read_config()?;
-    let (mut task, data_fingerprint) = task(&config, context)?;
+    team.run(context, |seat| continued(folder, config, context, seat, observer))
+}
+
+fn continued(
+    folder: Folder,
+    config: Config,
+    context: &Context,
+    seat: Seat,
+    observer: &mut Observer,
+) -> Result<Outcome> {
+    let (mut task, data_fingerprint) = task(&config, context, seat)?;
     let mut schedule = Schedule::new(&config.schedule, config.optimiser.learning_rate(), config.steps)?;
     let (mut step, mut best) = (None, None);
     if let Some((checkpoint, tensors)) = folder.read_checkpoint()? {
@@ -137,51 +181,97 @@ pub fn resume(path: &Path, context: &Context, observer: &mut Observer) -> Result
 }
 
 /// The objective that a configuration names, and the fingerprint of its data.
-fn task(config: &Config, context: &Context) -> Result<(Box<dyn Task>, String)> {
+fn task(config: &Config, context: &Context, seat: Seat) -> Result<(Box<dyn Task>, String)> {
+    let workers = seat.collective.size();
+    check_shares(config, workers)?;
     let feed = Feed::open(&config.data, config.batch, config.seed, &context.data)?;
     let data_fingerprint = feed.fingerprint().to_string();
-    let made = Made {
-        version: env!("CARGO_PKG_VERSION").into(),
-        preset: config.preset.clone().unwrap_or_default(),
-        seed: config.seed,
-        steps: 0,
-        data: config.data.source.clone(),
-        data_fingerprint: data_fingerprint.clone(),
-    };
     let place = &context.place;
     let pictures = || match feed::held_out(&config.data, config.seed, &context.data)? {
         Some(HeldOut::Pictures(pictures)) => Ok(Some(pictures)),
         Some(HeldOut::Points(_)) => Err(Error::value("data", "points", "pictures, for this objective")),
         None => Ok(None),
     };
+    let made = made(config, &data_fingerprint);
     let task: Box<dyn Task> = match (&config.objective, &config.generator) {
+        (Objective::Classifier(_) | Objective::Autoencoder(_), _) if workers > 1 => {
+            return Err(Error::value(
+                "workers",
+                workers,
+                "1 for this objective: only generators are trained by several",
+            ));
+        }
         (Objective::Classifier(objective), _) => {
             Box::new(classifier::Trainer::new(config, objective, feed, pictures()?, made, place)?)
         }
         (Objective::Autoencoder(objective), _) => {
             Box::new(autoencoder::Trainer::new(config, objective, feed, pictures()?, made, place)?)
         }
-        (objective, Some(generator)) => {
-            let autoencoder = match &generator.decoder {
-                None => None,
-                Some(name) => {
-                    let (bytes, path) = context.models.bytes(name)?;
-                    Some(Autoencoder::parse(&bytes, &path, place)?)
-                }
-            };
-            let frozen = match objective {
-                Objective::Mmd(mmd) if !matches!(mmd.features.as_str(), "critic" | "identity") => {
-                    Some(FeatureMap::named(&mmd.features, &context.models, place)?)
-                }
-                _ => None,
-            };
+        _ if workers > 1 => {
+            // The others make themselves ready meanwhile.
+            begin(&*seat.collective, config, &data_fingerprint)?;
             let judge = Judge::new(config, context)?;
-            let parts = generative::Parts { feed, autoencoder, frozen, judge, made };
-            Box::new(generative::Trainer::new(config, generator, parts, place)?)
+            let trainer = generative(config, context, feed, judge, made, seat.collective)?;
+            Box::new(Leader::new(trainer, seat.threads)?)
         }
-        (_, None) => return Err(Error::value("generator", "(missing)", "a table [generator] for this objective")),
+        _ => Box::new(generative(config, context, feed, Judge::new(config, context)?, made, seat.collective)?),
     };
     Ok((task, data_fingerprint))
+}
+
+/// What is said on the card of a model that this run makes.
+fn made(config: &Config, data_fingerprint: &str) -> Made {
+    Made {
+        version: env!("CARGO_PKG_VERSION").into(),
+        preset: config.preset.clone().unwrap_or_default(),
+        seed: config.seed,
+        steps: 0,
+        data: config.data.source.clone(),
+        data_fingerprint: data_fingerprint.into(),
+    }
+}
+
+/// The trainer of a generator.
+fn generative(
+    config: &Config,
+    context: &Context,
+    feed: Feed,
+    judge: Judge,
+    made: Made,
+    collective: Box<dyn Collective>,
+) -> Result<generative::Trainer> {
+    let place = &context.place;
+    let Some(generator) = &config.generator else {
+        return Err(Error::value("generator", "(missing)", "a table [generator] for this objective"));
+    };
+    let autoencoder = match &generator.decoder {
+        None => None,
+        Some(name) => {
+            let (bytes, path) = context.models.bytes(name)?;
+            Some(Autoencoder::parse(&bytes, &path, place)?)
+        }
+    };
+    let frozen = match &config.objective {
+        Objective::Mmd(mmd) if !matches!(mmd.features.as_str(), "critic" | "identity") => {
+            Some(FeatureMap::named(&mmd.features, &context.models, place)?)
+        }
+        _ => None,
+    };
+    let parts = generative::Parts { feed, autoencoder, frozen, judge, made, collective };
+    generative::Trainer::new(config, generator, parts, place)
+}
+
+/// The trainer of a worker that only takes steps, and the fingerprint of its data.
+fn helper(
+    config: &Config,
+    context: &Context,
+    collective: Box<dyn Collective>,
+) -> Result<(generative::Trainer, String)> {
+    check_shares(config, collective.size())?;
+    let feed = Feed::open(&config.data, config.batch, config.seed, &context.data)?;
+    let data_fingerprint = feed.fingerprint().to_string();
+    let made = made(config, &data_fingerprint);
+    Ok((generative(config, context, feed, Judge::absent(), made, collective)?, data_fingerprint))
 }
 
 /// A run under way: `step` steps are done, `best` is the least score so far with its step.

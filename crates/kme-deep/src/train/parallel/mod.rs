@@ -1,0 +1,149 @@
+//! One run by several workers: each has a share of every batch, and together they take the step of the whole batch.
+//!
+//! A discrepancy is no mean over samples. Its gradient on n samples is not the mean of its gradients on two halves: that
+//! is the gradient of another estimator, of two comparisons of n/2 samples. So what is exchanged is first of all the
+//! *features*, and the loss is computed of those of all workers. See `step.rs` for the three parts of a step.
+//!
+//! All workers hold the same networks and optimisers and make the same steps; the first also keeps the run folder
+//! (`team.rs`). What they say to each other goes through a [`Collective`]: by channels between threads of a process
+//! (`threads.rs`), or by TCP between processes (`sockets.rs`).
+//!
+//! # The collectives of burn 0.22.1
+//!
+//! They do not carry this, for these reasons:
+//!
+//! * `burn::tensor::distributed` has `all_reduce` with sum and mean, and nothing else: no gather, broadcast, barrier.
+//!   (A gather is a sum of zero-padded blocks, at the price of a sum.)
+//! * On the processor there are none. `burn-flex/src/ops/transaction.rs` leaves `DistributedOps` at its defaults, which
+//!   are `unimplemented!()`; and `burn-backend-extension/src/catalog.rs` lists `Flex` as not distributed, so that
+//!   `burn-dispatch/src/ops/distributed.rs` panics before it gets there ("Distributed operations are not supported for
+//!   device"). The test `engine_has_no_collectives_on_the_processor` finds out when this changes.
+//! * On graphics cards `burn-cubecl/src/ops/distributed.rs` hands on to cubecl 0.11.3, where CUDA alone has them, by NCCL
+//!   where its library is found; on Vulkan `cubecl-runtime/src/client.rs` panics ("has no transport between its devices").
+//! * They join devices, not processes: `cubecl-cuda/src/compute/communication.rs` keeps the identifier that NCCL's ranks
+//!   meet under in a static map of its process, and a rank is a device's place in the list of them. So there is one worker
+//!   for each card of one process; not several on a card or a processor, and no other machine.
+//! * What goes by itself, `Tensor::set_distributed`, sums or averages the gradients of parameters in the backward pass:
+//!   the very thing that changes the estimator.
+//! * NCCL does not say in which order it adds.
+//!
+//! Where they fit (several CUDA cards of one process) they can be had by an implementation of [`Collective`] whose
+//! `gather` and `sum` call `all_reduce`; nothing else has to change. Without one, features and gradients of cards go
+//! through the memory of the host.
+
+mod numbers;
+mod sockets;
+mod step;
+mod team;
+mod threads;
+
+pub use sockets::Sockets;
+pub use step::{Descent, critic, generator};
+pub(crate) use team::{Leader, Seat, begin, check_shares};
+pub use team::{Team, help};
+pub use threads::threads;
+
+use burn::tensor::Tensor;
+use kme::{Error, Result};
+use numbers::{added, from_bytes, to_bytes};
+use std::sync::Arc;
+
+/// What one of several workers knows of the others: its rank, their number, and how to reach them.
+///
+/// All workers call the same methods in the same order, with tensors of the same shapes; a call returns when all have
+/// called. Sums are added in the order of ranks and in double precision, so that all workers get the same bits.
+pub trait Collective: Send {
+    /// From 0 to `size` − 1.
+    fn rank(&self) -> usize;
+
+    /// Number of workers.
+    fn size(&self) -> usize;
+
+    /// What every worker says, in the order of ranks.
+    ///
+    /// # Errors
+    /// When another worker has left.
+    fn exchange(&self, own: Vec<u8>) -> Result<Vec<Arc<Vec<u8>>>>;
+
+    /// The sum of what all workers say, as numbers of `width` 4 (single) or 8 (double precision) bytes.
+    ///
+    /// # Errors
+    /// When another worker has left, or says another number of them.
+    fn add(&self, own: Vec<u8>, width: usize) -> Result<Vec<u8>> {
+        added(&self.exchange(own)?, width)
+    }
+
+    /// The rows of all workers, in the order of ranks, as constants. (n, d) → (n · size, d).
+    ///
+    /// # Errors
+    /// When another worker has left, or has rows of another shape.
+    fn gather(&self, own: Tensor<2>) -> Result<Tensor<2>> {
+        let [n, d] = own.dims();
+        let like = own.clone().inner();
+        let mut all = Vec::new();
+        let said = self.exchange(to_bytes(own))?;
+        for part in &said {
+            same_length(part.len(), said[0].len())?;
+            all.extend_from_slice(part);
+        }
+        Ok(from_bytes(all, [n * self.size(), d], &like.device(), like.dtype()))
+    }
+
+    /// The sums over all workers of tensors of one place and precision, as constants.
+    ///
+    /// # Errors
+    /// When another worker has left, or has tensors of other lengths.
+    fn sum(&self, own: Vec<Tensor<1>>) -> Result<Vec<Tensor<1>>> {
+        if own.is_empty() {
+            return Ok(own);
+        }
+        let lengths: Vec<usize> = own.iter().map(|t| t.dims()[0]).collect();
+        let own = Tensor::cat(own.into_iter().map(Tensor::inner).collect(), 0);
+        let (device, dtype, count) = (own.device(), own.dtype(), own.dims());
+        let sum: Tensor<1> = from_bytes(self.add(to_bytes(own), dtype.size())?, count, &device, dtype);
+        let mut from = 0;
+        let cut = |length: usize| {
+            from += length;
+            sum.clone().slice(from - length..from)
+        };
+        Ok(lengths.into_iter().map(cut).collect())
+    }
+}
+
+/// A worker without others.
+pub struct Alone;
+
+impl Collective for Alone {
+    fn rank(&self) -> usize {
+        0
+    }
+
+    fn size(&self) -> usize {
+        1
+    }
+
+    fn exchange(&self, own: Vec<u8>) -> Result<Vec<Arc<Vec<u8>>>> {
+        Ok(vec![Arc::new(own)])
+    }
+}
+
+fn same_length(found: usize, expected: usize) -> Result<()> {
+    if found == expected {
+        return Ok(());
+    }
+    let allowed = format!("{expected} bytes, as from the others: all workers must run the same program and step");
+    Err(Error::value("message of a worker", format!("{found} bytes"), allowed))
+}
+
+/// How a worker that is gone is told of.
+const LEFT: &str = "has left";
+
+fn left(rank: usize) -> Error {
+    let allowed = "there until the last step; what it says on its own terminal may tell why, and the run goes on from its \
+                   last checkpoint with --resume";
+    Error::value(format!("worker {rank}"), LEFT, allowed)
+}
+
+fn is_left(error: &Error) -> bool {
+    matches!(error, Error::Value { value, .. } if value == LEFT)
+}

@@ -1,0 +1,262 @@
+//! A run that several workers do: the first one leads, keeps the run folder and says what is next; the others help.
+
+use super::{Alone, Collective, Sockets, is_left, threads};
+use crate::image::Images;
+use crate::net::Place;
+use crate::net::file::Tensors;
+use crate::train::config::Config;
+use crate::train::generative::Trainer;
+use crate::train::optimiser::Pace;
+use crate::train::task::{Finding, Numbers, Task};
+use crate::train::{Context, helper};
+use kme::inference::Marginals;
+use kme::{Error, Result};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::thread;
+
+/// Who does the steps of a run.
+pub struct Team {
+    first: Box<dyn Collective>,
+    /// The others, where they are threads of this process.
+    others: Vec<(Box<dyn Collective>, Place)>,
+}
+
+/// The first worker's seat in a run.
+pub(crate) struct Seat {
+    pub collective: Box<dyn Collective>,
+    /// Threads of the processor that its steps may use, where other workers use the rest.
+    pub threads: Option<usize>,
+}
+
+/// What the first worker says to the others.
+#[derive(Serialize, Deserialize)]
+enum Command {
+    /// A run: first of all.
+    Begin {
+        version: String,
+        config: Box<Config>,
+        data_fingerprint: String,
+    },
+    /// The state after `step` steps: names and shapes; the numbers follow.
+    State {
+        step: u64,
+        tensors: Vec<(String, Vec<usize>)>,
+    },
+    Step {
+        step: u64,
+        factor: f64,
+        momentum: Option<f64>,
+    },
+    Stop,
+}
+
+impl Team {
+    /// One worker.
+    pub fn alone() -> Self {
+        Self { first: Box::new(Alone), others: Vec::new() }
+    }
+
+    /// A thread of this process for each of `places`; the first of them is that of the run's context. They share the
+    /// processor's threads evenly.
+    pub fn threads(places: &[Place]) -> Self {
+        let mut seats = threads(places.len().max(1)).into_iter();
+        let first = seats.next().expect("at least one");
+        Self { first, others: seats.zip(places.iter().skip(1).cloned()).collect() }
+    }
+
+    /// This process and `size` − 1 others, which [help](help) and meet it at `address`.
+    ///
+    /// # Errors
+    /// As [`Sockets::first`].
+    pub fn meet(address: &str, size: usize) -> Result<Self> {
+        Ok(Self { first: Box::new(Sockets::first(address, size)?), others: Vec::new() })
+    }
+
+    /// Number of workers.
+    pub fn size(&self) -> usize {
+        self.first.size()
+    }
+
+    /// What `lead` makes of the first seat, while the threads in the other ones help.
+    pub(crate) fn run<T>(self, context: &Context, lead: impl FnOnce(Seat) -> Result<T>) -> Result<T> {
+        if self.others.is_empty() {
+            return lead(Seat { collective: self.first, threads: None });
+        }
+        let threads = (rayon::current_num_threads() / self.size()).max(1);
+        thread::scope(|scope| {
+            let mut helpers = Vec::new();
+            for (collective, place) in self.others {
+                let context = Context { place, ..context.clone() };
+                let pool = pool(threads)?;
+                helpers.push(scope.spawn(move || pool.install(|| help(collective, &context))));
+            }
+            // When it returns the first seat is gone, and whoever waits for it ends.
+            let outcome = lead(Seat { collective: self.first, threads: Some(threads) });
+            let mut faults = Vec::new();
+            for helper in helpers {
+                match helper.join() {
+                    Ok(found) => faults.extend(found.err()),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            match outcome {
+                // Why it has left says more than that it has.
+                Err(error) if is_left(&error) => Err(faults.into_iter().find(|e| !is_left(e)).unwrap_or(error)),
+                other => other,
+            }
+        })
+    }
+}
+
+fn pool(threads: usize) -> Result<ThreadPool> {
+    let pool = ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.map_err(|e| Error::value("threads of a worker", threads, format!("as many as the system gives ({e})")))
+}
+
+/// Refuses batches that cannot be shared evenly.
+///
+/// # Errors
+/// When the number of workers does not divide the batch.
+pub(crate) fn check_shares(config: &Config, workers: usize) -> Result<()> {
+    if config.batch.is_multiple_of(workers) {
+        return Ok(());
+    }
+    let allowed = format!("a multiple of {workers}, the number of workers: each has an even share");
+    Err(Error::value("batch", config.batch, allowed))
+}
+
+/// Tells the others which run it is. They are ready when the first step begins.
+pub(crate) fn begin(collective: &dyn Collective, config: &Config, data_fingerprint: &str) -> Result<()> {
+    let command = Command::Begin {
+        version: env!("CARGO_PKG_VERSION").into(),
+        config: Box::new(config.clone()),
+        data_fingerprint: data_fingerprint.into(),
+    };
+    say(collective, &command)
+}
+
+/// Helps the first worker with its run until that is done. The configuration comes from there; data and models are this
+/// worker's own, and must be the same.
+///
+/// # Errors
+/// When the run cannot be done here, data or program differ from the first worker's, or a worker has left.
+pub fn help(collective: Box<dyn Collective>, context: &Context) -> Result<()> {
+    let Command::Begin { version, config, data_fingerprint } = hear(&*collective)? else { return Err(confused()) };
+    let own = env!("CARGO_PKG_VERSION");
+    if version != own {
+        return Err(Error::mismatch("version of kme", own, version, "run the same program for all workers"));
+    }
+    config.check()?;
+    let (mut trainer, found) = helper(&config, context, collective)?;
+    if found != data_fingerprint {
+        let remedy = format!("give all workers the same {}", config.data.source);
+        return Err(Error::mismatch("data fingerprint", found, data_fingerprint, remedy));
+    }
+    loop {
+        match hear(trainer.collective())? {
+            Command::Step { step, factor, momentum } => {
+                trainer.step(step, Pace { factor, momentum })?;
+            }
+            Command::State { step, tensors } => {
+                let tensors = numbers(trainer.collective(), tensors)?;
+                trainer.restore(step, &tensors)?;
+            }
+            Command::Stop => return Ok(()),
+            Command::Begin { .. } => return Err(confused()),
+        }
+    }
+}
+
+fn say(collective: &dyn Collective, command: &Command) -> Result<()> {
+    let text = serde_json::to_vec(command).expect("a command has only values that JSON can write");
+    collective.exchange(text).map(|_| ())
+}
+
+fn hear(collective: &dyn Collective) -> Result<Command> {
+    let said = collective.exchange(Vec::new())?;
+    serde_json::from_slice(&said[0]).map_err(|_| confused())
+}
+
+fn confused() -> Error {
+    Error::value("message of worker 0", "not the one expected", "the same program for all workers")
+}
+
+/// The tensors of these names and shapes, whose numbers come next.
+fn numbers(collective: &dyn Collective, named: Vec<(String, Vec<usize>)>) -> Result<Tensors> {
+    let said = collective.exchange(Vec::new())?;
+    let mut rest = said[0].as_slice();
+    let mut tensors = Tensors::new();
+    for (name, shape) in named {
+        let bytes = shape.iter().try_fold(4usize, |product, &side| product.checked_mul(side)).ok_or_else(confused)?;
+        let (own, after) = rest.split_at_checked(bytes).ok_or_else(confused)?;
+        tensors.insert(name, (shape, own.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect()));
+        rest = after;
+    }
+    Ok(tensors)
+}
+
+/// The first of several workers, as a task like any other.
+pub(crate) struct Leader {
+    trainer: Trainer,
+    pool: Option<ThreadPool>,
+}
+
+impl Leader {
+    /// After [`begin`].
+    pub(in crate::train) fn new(trainer: Trainer, threads: Option<usize>) -> Result<Self> {
+        Ok(Self { trainer, pool: threads.map(pool).transpose()? })
+    }
+}
+
+impl Drop for Leader {
+    fn drop(&mut self) {
+        // Whoever has left need not be told.
+        let _ = say(self.trainer.collective(), &Command::Stop);
+    }
+}
+
+impl Task for Leader {
+    fn step(&mut self, step: u64, pace: Pace) -> Result<Numbers> {
+        let Pace { factor, momentum } = pace;
+        say(self.trainer.collective(), &Command::Step { step, factor, momentum })?;
+        let trainer = &mut self.trainer;
+        match &self.pool {
+            None => trainer.step(step, pace),
+            Some(pool) => pool.install(|| trainer.step(step, pace)),
+        }
+    }
+
+    fn restore(&mut self, step: u64, tensors: &Tensors) -> Result<()> {
+        self.trainer.restore(step, tensors)?;
+        let named = tensors.iter().map(|(name, (shape, _))| (name.clone(), shape.clone())).collect();
+        say(self.trainer.collective(), &Command::State { step, tensors: named })?;
+        let numbers = tensors.values().flat_map(|(_, values)| values).flat_map(|x| x.to_le_bytes()).collect();
+        self.trainer.collective().exchange(numbers).map(|_| ())
+    }
+
+    fn score(&self) -> Result<Numbers> {
+        self.trainer.score()
+    }
+
+    fn sums(&mut self, samples: usize, step: u64) -> Result<Option<Marginals>> {
+        self.trainer.sums(samples, step)
+    }
+
+    fn samples(&self) -> Result<Option<Images>> {
+        self.trainer.samples()
+    }
+
+    fn write_model(&self, path: &Path, step: u64) -> Result<()> {
+        self.trainer.write_model(path, step)
+    }
+
+    fn state(&self) -> Vec<(String, Vec<usize>, Vec<f32>)> {
+        self.trainer.state()
+    }
+
+    fn fault(&mut self, step: u64) -> Result<Option<Finding>> {
+        self.trainer.fault(step)
+    }
+}
