@@ -8,6 +8,7 @@ use kme::{Points, Result, rng};
 use kme_deep::loss::{Objective, Pictures};
 use kme_deep::net::{CriticNet, Mode, Net, Place, architecture::MlpCritic, place};
 use rand::RngExt;
+use rand_distr::StandardNormal;
 
 /// What is trained, and how: against 25 Gaussians, the same with noise.
 pub struct Fit {
@@ -21,7 +22,7 @@ pub struct Fit {
 /// How the critic moves.
 #[derive(Clone, Copy)]
 pub enum Rule {
-    /// β = (0.5, 0.9).
+    /// β = (0.5, 0.9); the rate falls to 0 in a straight line over the second half.
     Adam { rate: f64 },
     /// Decay 0.99, and weights moved into ±clip after every step: WGAN.
     Clipped { rate: f64, clip: f64 },
@@ -44,13 +45,15 @@ impl Fit {
         let layers = architecture.layers([2, 1, 1], self.top)?;
         let net = Net::new(layers, [2, 1, 1], architecture.init(), seed, &place)?;
         // Without biases a network of ReLUs is homogeneous: its lines are rays from the origin, and stay nearly that for long.
-        // These are uniform on ±1/√64, as PyTorch starts them.
+        // These start with the deviation of the weights, √(2 / inputs).
+        let mut inputs = 2;
         let mut net = net.map_values(|p| {
             if p.shape.len() > 1 {
                 return p.value.clone();
             }
+            let deviation = (2.0 / f64::from(std::mem::replace(&mut inputs, 64))).sqrt();
             let mut rng = rng::stream(seed, &format!("reproductions: {}", p.name), 0);
-            let numbers = (0..p.shape[0]).map(|_| rng.random_range(-0.125..0.125)).collect();
+            let numbers = (0..p.shape[0]).map(|_| deviation * rng.sample::<f64, _>(StandardNormal)).collect();
             place.tensor_f64(numbers, [p.shape[0]])
         });
         let adam: Adam = AdamConfig::new().with_beta_1(0.5).with_beta_2(0.9).with_epsilon(1e-8).build();
@@ -80,6 +83,7 @@ impl Fit {
                 let value = param.value.clone().inner();
                 match (self.rule, memory) {
                     (Rule::Adam { rate }, Memory::Adam(state)) => {
+                        let rate = rate * (2.0 * (1.0 - step as f64 / self.steps as f64)).min(1.0);
                         let (value, next) = adam.step(rate, value, gradient, state.take());
                         *state = next;
                         value
