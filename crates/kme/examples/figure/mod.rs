@@ -12,20 +12,29 @@ use plotters::prelude::*;
 use std::ops::Range;
 use std::path::Path;
 
-/// Colours that people with any colour vision can tell apart (Okabe and Ito, 2008).
-pub const COLOURS: [RGBColor; 6] = [
+/// Colours that people with any colour vision can tell apart (Okabe and Ito, 2008), and behind them [`LEVELS`].
+pub const COLOURS: [RGBColor; 13] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
     RGBColor(204, 121, 167),
     RGBColor(86, 180, 233),
     RGBColor(120, 120, 120),
+    RGBColor(68, 1, 84),
+    RGBColor(67, 62, 133),
+    RGBColor(48, 103, 141),
+    RGBColor(33, 144, 140),
+    RGBColor(53, 183, 121),
+    RGBColor(122, 209, 81),
+    RGBColor(190, 215, 40),
 ];
 pub const BLUE: usize = 0;
 pub const ORANGE: usize = 1;
 pub const GREEN: usize = 2;
 pub const PURPLE: usize = 3;
 pub const GREY: usize = 5;
+/// Places of seven colours from dark to light, for low to high (viridis; van der Walt and Smith, 2015).
+pub const LEVELS: Range<usize> = 6..13;
 
 /// Units of the drawing in one pixel of the figure.
 const FINE: u32 = 2;

@@ -13,8 +13,8 @@ use std::path::Path;
 
 /// The centres are on a 5 × 5 grid, everything is divided by this.
 const UNIT: f64 = 2.828;
-const SPACING: f64 = 2.0 / UNIT;
-const SD: f64 = 0.05 / UNIT;
+pub const SPACING: f64 = 2.0 / UNIT;
+pub const SD: f64 = 0.05 / UNIT;
 
 /// n points of the mixture with noise of deviation τ, around the origin.
 pub fn sample(n: usize, tau: f64, rng: &mut Rng) -> Result<Points> {
@@ -58,7 +58,7 @@ fn estimate(gamma: f64, tau: f64) -> Result<(f64, f64)> {
 }
 
 /// The bandwidth with the largest MMD², and that.
-fn best(tau: f64) -> (f64, f64) {
+pub fn best(tau: f64) -> (f64, f64) {
     let candidates = (10..=2000).map(|g| (f64::from(g), population(f64::from(g), tau)));
     candidates.fold((0.0, 0.0), |best, c| if c.1 > best.1 { c } else { best })
 }

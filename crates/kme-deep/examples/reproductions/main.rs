@@ -1,0 +1,50 @@
+//! Small experiments of the papers that need networks, with figures: expected beside measured in docs/reproductions.md.
+//!
+//! ```sh
+//! cargo run --release -p kme-deep --example reproductions-deep -- docs/figures            # all, in minutes
+//! cargo run --release -p kme-deep --example reproductions-deep -- docs/figures critics    # one
+//! cargo test --release -p kme-deep --example reproductions-deep                           # what is asserted of them
+//! ```
+//!
+//! Each experiment is a file. What they draw is given by their seeds, so the figures are the same on every run; times are
+//! printed only.
+
+mod critics;
+mod fit;
+mod kitchen_sinks;
+mod run;
+mod signs;
+mod toys;
+
+#[path = "../../../kme/examples/figure/mod.rs"]
+#[allow(dead_code, reason = "shared by examples, each of which draws a part of what it can draw")]
+mod figure;
+#[path = "../../../kme/examples/reproductions/gaussians.rs"]
+#[allow(dead_code, reason = "the mixture and its closed form are used here, its figure is drawn by the other example")]
+mod gaussians;
+
+use kme::{Error, Result};
+use std::path::Path;
+
+type Experiment = (&'static str, fn(&Path) -> Result<()>);
+
+/// The name of the figure, and what makes it.
+const EXPERIMENTS: [Experiment; 4] =
+    [("critics", critics::run), ("signs", signs::run), ("toys", toys::run), ("kitchen-sinks", kitchen_sinks::run)];
+
+fn main() -> Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let folder = arguments.next().unwrap_or_else(|| "docs/figures".into());
+    let folder = Path::new(&folder);
+    std::fs::create_dir_all(folder).map_err(|e| Error::file(folder, e))?;
+    let wanted: Vec<String> = arguments.collect();
+    if let Some(unknown) = wanted.iter().find(|w| EXPERIMENTS.iter().all(|e| e.0 != **w)) {
+        return Err(Error::value("experiment", unknown, EXPERIMENTS.map(|e| e.0).join(", ")));
+    }
+    for (name, run) in EXPERIMENTS {
+        if wanted.is_empty() || wanted.iter().any(|w| w == name) {
+            run(&folder.join(format!("{name}.svg")))?;
+        }
+    }
+    Ok(())
+}
