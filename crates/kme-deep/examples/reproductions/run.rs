@@ -32,7 +32,7 @@ const SMALL: [&str; 7] = [
     "critic.spectral=normalised",
 ];
 
-/// Trains the preset `25-gaussians`, made small and with settings changed (`critic.steps=5`), with nothing written on the way.
+/// Trains the preset `25-gaussians`, made small and with settings changed (`critic.steps=5`).
 pub fn run(sets: &[impl AsRef<str>]) -> Result<Found> {
     let preset = "25-gaussians";
     let mut all: Vec<(String, String)> = Vec::new();
