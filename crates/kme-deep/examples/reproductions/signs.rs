@@ -12,8 +12,8 @@ struct Game {
     sets: &'static [&'static str],
 }
 
-/// A critic of one number on 8 Gaussians, spectrally normalised (its weights, before that, in ±0.1), so that this is an IPM over
-/// functions of slope at most 1, in the forms of thesis, figure 3.1.
+/// A critic of one number on 8 Gaussians, spectrally normalised (its weights, before that, in ±0.1), so that this is an
+/// IPM over functions of slope at most 1, in the forms of thesis, figure 3.1.
 const COMMON: [&str; 12] = [
     "data.source=8-gaussians",
     "data.held_out=8-gaussians:5000",
