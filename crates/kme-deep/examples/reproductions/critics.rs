@@ -69,8 +69,8 @@ impl Seen {
         }
     }
 
-    /// The share of fresh points that f tells right by a threshold: half the share of real ones above it, half that of fake
-    /// ones below. The threshold is that which was best on other points.
+    /// The share of fresh points that f tells right by a threshold: half the share of real ones above it, half that of
+    /// fake ones below. The threshold is that which was best on other points.
     fn accuracy(&self, tau: f64) -> Result<f64> {
         let values = |draw| {
             let (real, fake) = pair(tau, draw)?;
@@ -108,8 +108,8 @@ fn pair(tau: f64, draw: u64) -> Result<(Points, Points)> {
     Ok((gaussians::sample(N, 0.0, &mut rng)?, gaussians::sample(N, tau, &mut rng)?))
 }
 
-/// The largest share that any function can tell right. Around each centre both densities are normal, with variances s² and
-/// s² + τ² (modes that overlap, as they do for τ = 1, are not thought of); they are equal at one radius.
+/// The largest share that any function can tell right. Around each centre both densities are normal, with variances
+/// s² and s² + τ² (modes that overlap, as they do for τ = 1, are not thought of); they are equal at one radius.
 fn best_accuracy(tau: f64) -> f64 {
     let (own, wide) = (gaussians::SD.powi(2), gaussians::SD.powi(2) + tau * tau);
     let square = 2.0 * (wide / own).ln() / (1.0 / own - 1.0 / wide);

@@ -32,6 +32,7 @@ pub enum Rule {
 pub const BATCH: usize = 256;
 
 /// What an optimiser remembers of a tensor.
+#[expect(clippy::large_enum_variant, reason = "there is one for a whole tensor")]
 enum Memory {
     Adam(Option<AdamState<1>>),
     Square(Tensor<1>),
@@ -44,7 +45,7 @@ impl Fit {
         let architecture = CriticNet::Mlp(MlpCritic { hidden: vec![64; 4], leak: 0.0 });
         let layers = architecture.layers([2, 1, 1], self.top)?;
         let net = Net::new(layers, [2, 1, 1], architecture.init(), seed, &place)?;
-        // Without biases a network of ReLUs is homogeneous: its lines are rays from the origin, and stay nearly that for long.
+        // Without biases a network of ReLUs is homogeneous: its lines are rays from the origin, and long stay so.
         // These start with the deviation of the weights, √(2 / inputs).
         let mut inputs = 2;
         let mut net = net.map_values(|p| {

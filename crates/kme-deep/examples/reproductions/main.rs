@@ -6,8 +6,8 @@
 //! cargo test --release -p kme-deep --example reproductions-deep                           # what is asserted of them
 //! ```
 //!
-//! Each experiment is a file. What they draw is given by their seeds, so the figures are the same on every run; times are
-//! printed only.
+//! Each experiment is a file. What they draw is given by their seeds, so the figures are the same on every run;
+//! times are printed only.
 
 mod critics;
 mod fit;

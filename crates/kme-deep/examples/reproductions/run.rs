@@ -32,7 +32,7 @@ const SMALL: [&str; 7] = [
     "critic.spectral=normalised",
 ];
 
-/// Trains the preset `25-gaussians`, made small and with settings changed (`critic.steps=5`), with nothing written on the way.
+/// Trains the preset `25-gaussians`, made small and with settings changed (`critic.steps=5`).
 pub fn run(sets: &[impl AsRef<str>]) -> Result<Found> {
     let preset = "25-gaussians";
     let mut all: Vec<(String, String)> = Vec::new();
@@ -97,8 +97,8 @@ impl Modes {
         Self { centres, sd: 0.02 / 1.414 }
     }
 
-    /// How many modes have at least a tenth of their share of the points within `within` deviations, and the share of points
-    /// that are within so many of any.
+    /// How many modes have at least a tenth of their share of the points within `within` deviations, and the share of
+    /// points that are within so many of any.
     pub fn covered(&self, points: &Points, within: f64) -> (usize, f64) {
         let numbers = points.clone().into_data().into_f64();
         let mut counts = vec![0; self.centres.len()];

@@ -12,8 +12,8 @@ struct Game {
     sets: &'static [&'static str],
 }
 
-/// A critic of one number on 8 Gaussians, spectrally normalised (its weights, before that, in ±0.1), so that it is an IPM over
-/// functions of slope at most 1 by the forms of thesis, figure 3.1.
+/// A critic of one number on 8 Gaussians, spectrally normalised (its weights, before that, in ±0.1), so that this is an
+/// IPM over functions of slope at most 1, in the forms of thesis, figure 3.1.
 const COMMON: [&str; 12] = [
     "data.source=8-gaussians",
     "data.held_out=8-gaussians:5000",
@@ -75,8 +75,8 @@ fn flips(gaps: &[f64]) -> (usize, f64) {
 /// Mean D(x) and mean D(G(z)), every so many steps.
 fn panel(game: &Game, found: &Found, flips: usize) -> Panel {
     let thin = |values: Vec<f64>| values.into_iter().enumerate().map(|(i, v)| ((i + 1) as f64, v)).step_by(3).collect();
-    let (real, fake): (Vec<(f64, f64)>, Vec<(f64, f64)>) =
-        (thin(found.series("real_features")), thin(found.series("generated_features")));
+    let [real, fake]: [Vec<(f64, f64)>; 2] =
+        ["real_features", "generated_features"].map(|name| thin(found.series(name)));
     let mut sizes: Vec<f64> = real.iter().chain(&fake).map(|p| p.1).collect();
     sizes.sort_by(f64::total_cmp);
     let (low, high) = (sizes[0], sizes[sizes.len() - 1]);

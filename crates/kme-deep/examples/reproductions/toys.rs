@@ -13,7 +13,7 @@ const OBJECTIVES: [(&str, &[&str]); 6] = [
         &["objective.kernel=gaussian:gamma=1,10,100", "objective.features=identity", "critic=", "regulariser="],
     ),
     ("kernelized GAN", &[]),
-    ("kernelized GAN, 300 random features", &["objective.random_features.count=300"]),
+    ("kernelized GAN, RKS", &["objective.random_features.count=300"]),
     (
         "MMD GAN, rq",
         &[
@@ -39,7 +39,7 @@ const OBJECTIVES: [(&str, &[&str]); 6] = [
         ],
     ),
     (
-        "WGAN, gradient penalty",
+        "WGAN-GP",
         &[
             "objective.kind=wasserstein",
             "objective.kernel=",
@@ -74,7 +74,7 @@ pub fn run(path: &Path) -> Result<()> {
         let some = found.samples.select(&(0..1500).collect::<Vec<_>>())?;
         panels.push(Panel {
             title: name.into(),
-            x: Axis::linear(format!("MMD² {value:.4}; {modes} modes, {:.0} % in them", 100.0 * share), -2.0, 2.0),
+            x: Axis::linear(format!("{value:.4}; {modes} modes; {:.0} %", 100.0 * share), -2.0, 2.0),
             y: Axis::linear("", -2.0, 2.0),
             layers: vec![
                 Layer::new(Shape::Dots(dots(&real)), GREY).sized(1.0),
