@@ -60,7 +60,7 @@ fn dots(points: &Points) -> Vec<(f64, f64)> {
 
 pub fn run(path: &Path) -> Result<()> {
     println!("25 Gaussians by small networks: MMD² of the energy distance to 2000 held-out points");
-    let real = gaussians::sample(1000, 0.0, &mut rng::stream(0, "reproductions: toys", 0))?;
+    let real = gaussians::sample(300, 0.0, &mut rng::stream(0, "reproductions: toys", 0))?;
     let mut panels = Vec::new();
     for (name, sets) in OBJECTIVES {
         let found = train(sets)?;
@@ -71,7 +71,7 @@ pub fn run(path: &Path) -> Result<()> {
             100.0 * share,
             found.seconds
         );
-        let some = found.samples.select(&(0..1500).collect::<Vec<_>>())?;
+        let some = found.samples.select(&(0..600).collect::<Vec<_>>())?;
         panels.push(Panel {
             title: name.into(),
             x: Axis::linear(format!("{value:.4}; {modes} modes; {:.0} %", 100.0 * share), -2.0, 2.0),
