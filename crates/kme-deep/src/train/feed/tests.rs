@@ -370,8 +370,17 @@ fn memory() -> (u64, u64) {
 
 /// Twenty thousand pictures, which take 983 MB when they are held: an epoch of them in a few batches' memory.
 #[test]
-#[ignore = "measures the memory of the whole process (Linux), so nothing else may run in it"]
+#[ignore = "takes ten seconds; measures the memory of a whole process (Linux)"]
 fn streaming_holds_batches_and_names() {
+    // Nothing else may run in the process that is measured.
+    const ALONE: &str = "KME_TEST_ALONE";
+    if std::env::var_os(ALONE).is_none() {
+        let name = "train::feed::tests::streaming_holds_batches_and_names";
+        let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
+        let status = alone.args(["--exact", name, "--ignored", "--nocapture"]).env(ALONE, "1").status().unwrap();
+        assert!(status.success());
+        return;
+    }
     let place = tempfile::tempdir().unwrap();
     let (n, side) = (20_000, 64);
     for i in 0..n {
