@@ -420,6 +420,10 @@ fn divergence(config: &Config) -> Result<Divergence> {
     Ok(match &config.objective {
         config::Objective::Mmd(mmd) => {
             let kernel = if mmd.random_features.is_some() { linear_kernel() } else { kernel(config, mmd)? };
+            if config.regulariser.scale.is_some() {
+                // Said before the run folder is made, not at the first step.
+                kernel.trace(&1.0)?;
+            }
             Divergence::Mmd { kernel, estimator: mmd.estimator, lift: None }
         }
         config::Objective::Wasserstein(_) => Divergence::Wasserstein,
