@@ -23,28 +23,11 @@ mod figure;
 #[allow(dead_code, reason = "the mixture and its closed form are used here, its figure is drawn by the other example")]
 mod gaussians;
 
-use kme::{Error, Result};
-use std::path::Path;
+use kme::Result;
 
-type Experiment = (&'static str, fn(&Path) -> Result<()>);
-
-/// The name of the figure, and what makes it.
-const EXPERIMENTS: [Experiment; 4] =
+const EXPERIMENTS: [figure::Experiment; 4] =
     [("critics", critics::run), ("signs", signs::run), ("toys", toys::run), ("kitchen-sinks", kitchen_sinks::run)];
 
 fn main() -> Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    let folder = arguments.next().unwrap_or_else(|| "docs/figures".into());
-    let folder = Path::new(&folder);
-    std::fs::create_dir_all(folder).map_err(|e| Error::file(folder, e))?;
-    let wanted: Vec<String> = arguments.collect();
-    if let Some(unknown) = wanted.iter().find(|w| EXPERIMENTS.iter().all(|e| e.0 != **w)) {
-        return Err(Error::value("experiment", unknown, EXPERIMENTS.map(|e| e.0).join(", ")));
-    }
-    for (name, run) in EXPERIMENTS {
-        if wanted.is_empty() || wanted.iter().any(|w| w == name) {
-            run(&folder.join(format!("{name}.svg")))?;
-        }
-    }
-    Ok(())
+    figure::run(&EXPERIMENTS)
 }

@@ -174,6 +174,15 @@ impl Divergence {
     }
 
     fn check(&self, features: &Features) -> Result<()> {
+        if let Self::Mmd { kernel, lift: Some(_), .. } = self
+            && *kernel != linear_kernel()
+        {
+            return Err(Error::value(
+                "kernel on random features",
+                kernel,
+                "linear: the features stand for the other kernel",
+            ));
+        }
         let d = features.real.dims()[1];
         if self.needs_one_feature() && d != 1 {
             return Err(Error::value("critic.top", d, "1 for this objective: its critic gives a number"));

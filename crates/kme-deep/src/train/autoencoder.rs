@@ -4,8 +4,9 @@
 
 use super::config::{AutoencoderObjective, Config};
 use super::feed::{Batch, Feed};
-use super::optimiser::{Optimiser, Pace};
-use super::task::{Finding, Numbers, Task, first_fault, named_parameters, net_state, prefixed, restored_net};
+use super::learner::Learner;
+use super::optimiser::Pace;
+use super::task::{Finding, Numbers, Task, first_fault, first_fault_of};
 use crate::data::Dataset;
 use crate::image::Images;
 use crate::model::{Autoencoder, Made, images_of, tensor_of};
@@ -13,7 +14,6 @@ use crate::net::architecture::autoencoder;
 use crate::net::file::Tensors;
 use crate::net::{Init, Mode, Net, Place, place};
 use burn::tensor::Tensor;
-use kme::inference::Marginals;
 use kme::{Error, Result, rng};
 use rand::RngExt;
 use std::path::Path;
@@ -25,10 +25,9 @@ pub(super) struct Trainer {
     config: Config,
     objective: AutoencoderObjective,
     made: Made,
-    net: Net,
+    learner: Learner,
     /// Layers of the encoder.
     code_after: usize,
-    optimiser: Optimiser,
     feed: Feed,
     held_out: Option<Dataset>,
     place: Place,
@@ -57,11 +56,10 @@ impl Trainer {
         let layers = encoder.into_iter().chain(decoder).collect();
         let net = Net::new(layers, shape, Init::Glorot, config.seed, place)?;
         Ok(Self {
-            optimiser: Optimiser::new(&config.optimiser, &net),
             config: config.clone(),
             objective: objective.clone(),
             made,
-            net,
+            learner: Learner::new(net, &config.optimiser),
             code_after,
             feed,
             held_out,
@@ -85,7 +83,7 @@ impl Trainer {
 
     fn model(&self, step: u64) -> Autoencoder {
         let made = Made { steps: step, ..self.made.clone() };
-        Autoencoder { net: self.net.clone(), code_after: self.code_after, made, sha256: String::new() }
+        Autoencoder { net: self.learner.net.clone(), code_after: self.code_after, made, sha256: String::new() }
     }
 }
 
@@ -100,7 +98,7 @@ impl Task for Trainer {
     fn step(&mut self, step: u64, pace: Pace) -> Result<Numbers> {
         let batch = self.feed.batch(step)?;
         let (seen, whole) = self.seen(batch, step);
-        let net = self.net.tracked();
+        let net = self.learner.net.tracked();
         let pass = net.pass(seen, Mode::Train, false)?;
         let loss = cross_entropy(&whole, pass.output.clone());
         let value = place::scalar(loss.clone().inner());
@@ -108,7 +106,7 @@ impl Task for Trainer {
         let numbers = vec![("cross_entropy", value), ("learning_rate", rate * pace.factor)];
         if value.is_finite() {
             let gradients = net.gradients(loss.backward());
-            self.net = self.optimiser.step(&self.net, gradients, rate, pace);
+            self.learner.step(gradients, rate, pace);
         }
         Ok(numbers)
     }
@@ -119,7 +117,7 @@ impl Task for Trainer {
         let all: Vec<usize> = (0..held_out.len().min(self.config.score.count)).collect();
         for indices in all.chunks(500) {
             let x = tensor_of(held_out.gather(indices)?, &self.place);
-            let y = self.net.forward(x.clone(), Mode::Evaluate)?;
+            let y = self.learner.net.forward(x.clone(), Mode::Evaluate)?;
             let apart = x.clone() - y.clone();
             squares += place::scalar((apart.clone() * apart).mean()) * indices.len() as f64;
             entropy += place::scalar(cross_entropy(&x, y)) * indices.len() as f64;
@@ -128,16 +126,12 @@ impl Task for Trainer {
         Ok(vec![("held_out_cross_entropy", entropy / n), ("held_out_squared_error", squares / n)])
     }
 
-    fn sums(&mut self, _: usize, _: u64) -> Result<Option<Marginals>> {
-        Ok(None)
-    }
-
     fn samples(&self) -> Result<Option<Images>> {
         let Some(held_out) = &self.held_out else { return Ok(None) };
         let n = held_out.len();
         let some: Vec<usize> = (0..SHEET.min(n)).map(|i| i * n / SHEET.min(n)).collect();
         let x = held_out.gather(&some)?;
-        let y = images_of(self.net.forward(tensor_of(x.clone(), &self.place), Mode::Evaluate)?)?;
+        let y = images_of(self.learner.net.forward(tensor_of(x.clone(), &self.place), Mode::Evaluate)?)?;
         Images::concat(&[x, y]).map(Some)
     }
 
@@ -146,26 +140,21 @@ impl Task for Trainer {
     }
 
     fn state(&self) -> Vec<(String, Vec<usize>, Vec<f32>)> {
-        let mut state = net_state("net", &self.net);
-        state.extend(prefixed("optimiser", self.optimiser.tensors(&self.net)));
-        state
+        self.learner.state("net")
     }
 
     fn restore(&mut self, step: u64, tensors: &Tensors) -> Result<()> {
-        self.net = restored_net("net", &self.net, tensors)?;
-        self.optimiser
-            .restore(&self.net, step, |name| tensors.get(&format!("optimiser.{name}")).map(|(_, v)| v.clone()))
+        self.learner.restore("net", step, tensors)
     }
 
     fn fault(&mut self, step: u64) -> Result<Option<Finding>> {
-        if let Some(fault) = first_fault(&named_parameters("autoencoder", &self.net)) {
+        if let Some(fault) = first_fault_of("autoencoder", &self.learner.net) {
             return Ok(Some(fault));
         }
         let batch = self.feed.batch(step)?;
         let (seen, _) = self.seen(batch, step);
-        let decoded = self.net.forward(seen.clone(), Mode::Train)?;
-        let tensors =
-            [("pictures".into(), place::numbers_f32(seen)), ("decoded pictures".into(), place::numbers_f32(decoded))];
-        Ok(first_fault(&tensors))
+        let decoded = self.learner.net.forward(seen.clone(), Mode::Train)?;
+        let (x, y) = (place::numbers_f32(seen), place::numbers_f32(decoded));
+        Ok(first_fault([("pictures", x.as_slice()), ("decoded pictures", y.as_slice())]))
     }
 }

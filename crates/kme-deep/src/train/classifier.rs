@@ -2,8 +2,9 @@
 
 use super::config::{ClassifierObjective, Config};
 use super::feed::{Batch, Feed};
-use super::optimiser::{Optimiser, Pace};
-use super::task::{Finding, Numbers, Task, first_fault, named_parameters, net_state, prefixed, restored_net};
+use super::learner::Learner;
+use super::optimiser::Pace;
+use super::task::{Finding, Numbers, Task, first_fault, first_fault_of};
 use crate::data::Dataset;
 use crate::image::Images;
 use crate::loss::flat;
@@ -12,7 +13,6 @@ use crate::net::file::Tensors;
 use crate::net::layer::{AveragePool, BatchNorm, Conv, Layer, Linear, Relu, Reshape};
 use crate::net::{Init, Mode, Net, Place, place};
 use burn::tensor::{Int, Tensor, TensorData, activation};
-use kme::inference::Marginals;
 use kme::{Error, Result, rng};
 use rand::RngExt;
 use std::path::Path;
@@ -23,8 +23,7 @@ pub(super) struct Trainer {
     classes: Vec<String>,
     features_after: usize,
     made: Made,
-    net: Net,
-    optimiser: Optimiser,
+    learner: Learner,
     feed: Feed,
     held_out: Option<Dataset>,
     place: Place,
@@ -97,14 +96,13 @@ impl Trainer {
         let (layers, features_after) = layers(size, channels, objective, classes.len());
         let net = Net::new(layers, [channels, size, size], Init::He, config.seed, place)?;
         Ok(Self {
-            optimiser: Optimiser::new(&config.optimiser, &net),
             feed,
             config: config.clone(),
             objective: objective.clone(),
             classes,
             features_after,
             made,
-            net,
+            learner: Learner::new(net, &config.optimiser),
             held_out,
             place: place.clone(),
         })
@@ -142,7 +140,7 @@ impl Trainer {
 
     fn model(&self, step: u64) -> Classifier {
         Classifier {
-            net: self.net.clone(),
+            net: self.learner.net.clone(),
             classes: self.classes.clone(),
             features_after: self.features_after,
             made: Made { steps: step, ..self.made.clone() },
@@ -158,7 +156,7 @@ impl Task for Trainer {
         self.check_labels(labels)?;
         let n = labels.len();
         let x = self.augmented(&batch, step);
-        let net = self.net.tracked();
+        let net = self.learner.net.tracked();
         let pass = net.pass(x, Mode::Train, false)?;
         let log_probabilities = activation::log_softmax(flat(pass.output.clone()), 1);
         let labels: Vec<i32> = labels.iter().map(|&l| l as i32).collect();
@@ -171,8 +169,8 @@ impl Task for Trainer {
             return Ok(numbers);
         }
         let gradients = net.gradients(loss.backward());
-        self.net = self.optimiser.step(&self.net, gradients, rate, pace);
-        self.net.update_running_statistics(&pass);
+        self.learner.step(gradients, rate, pace);
+        self.learner.net.update_running_statistics(&pass);
         Ok(numbers)
     }
 
@@ -190,10 +188,6 @@ impl Task for Trainer {
         Ok(vec![("error_rate", wrong as f64 / held_out.len() as f64)])
     }
 
-    fn sums(&mut self, _: usize, _: u64) -> Result<Option<Marginals>> {
-        Ok(None)
-    }
-
     fn samples(&self) -> Result<Option<Images>> {
         Ok(None)
     }
@@ -203,25 +197,21 @@ impl Task for Trainer {
     }
 
     fn state(&self) -> Vec<(String, Vec<usize>, Vec<f32>)> {
-        let mut state = net_state("net", &self.net);
-        state.extend(prefixed("optimiser", self.optimiser.tensors(&self.net)));
-        state
+        self.learner.state("net")
     }
 
     fn restore(&mut self, step: u64, tensors: &Tensors) -> Result<()> {
-        self.net = restored_net("net", &self.net, tensors)?;
-        self.optimiser
-            .restore(&self.net, step, |name| tensors.get(&format!("optimiser.{name}")).map(|(_, v)| v.clone()))
+        self.learner.restore("net", step, tensors)
     }
 
     fn fault(&mut self, step: u64) -> Result<Option<Finding>> {
-        if let Some(fault) = first_fault(&named_parameters("classifier", &self.net)) {
+        if let Some(fault) = first_fault_of("classifier", &self.learner.net) {
             return Ok(Some(fault));
         }
         let batch = self.feed.batch(step)?;
         let x = self.augmented(&batch, step);
-        let logits = flat(self.net.forward(x.clone(), Mode::Train)?);
-        let tensors = [("pictures".into(), place::numbers_f32(x)), ("logits".into(), place::numbers_f32(logits))];
-        Ok(first_fault(&tensors))
+        let logits = flat(self.learner.net.forward(x.clone(), Mode::Train)?);
+        let (x, y) = (place::numbers_f32(x), place::numbers_f32(logits));
+        Ok(first_fault([("pictures", x.as_slice()), ("logits", y.as_slice())]))
     }
 }

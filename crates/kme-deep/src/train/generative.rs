@@ -7,9 +7,10 @@
 use super::config::{self, Burst, Config};
 use super::feed::Feed;
 use super::judge::Judge;
-use super::optimiser::{Optimiser, Pace};
+use super::learner::Learner;
+use super::optimiser::Pace;
 use super::parallel::{self, Collective, Descent};
-use super::task::{Finding, Numbers, Task, first_fault, named_parameters, net_state, prefixed, restored_net};
+use super::task::{Finding, Numbers, Task, first_fault, first_fault_of, net_state, restored_net};
 use crate::feature::FeatureMap;
 use crate::image::Images;
 use crate::loss::{Divergence, Features, Objective, Pictures, flat, linear_kernel};
@@ -34,14 +35,13 @@ pub(super) struct Trainer {
     config: Config,
     settings: config::Generator,
     objective: Objective,
-    /// Features that are not learned, where there is no critic.
-    frozen: Option<FeatureMap>,
+    /// Where there is no critic: features that are not learned, perhaps the samples themselves.
+    frozen: FeatureMap,
     random: Option<(config::RandomFeatures, Kernel)>,
     /// Encoder and decoder: real samples are encoded, and what the generator makes is decoded.
     autoencoder: Option<(Net, Net)>,
     made: Made,
-    generator: Net,
-    generator_optimiser: Optimiser,
+    generator: Learner,
     average: Net,
     critic: Option<Critic>,
     feed: Feed,
@@ -55,7 +55,7 @@ pub(super) struct Trainer {
 pub(super) struct Parts {
     pub feed: Feed,
     pub autoencoder: Option<Autoencoder>,
-    pub frozen: Option<FeatureMap>,
+    pub frozen: FeatureMap,
     pub judge: Judge,
     pub made: Made,
     pub collective: Box<dyn Collective>,
@@ -64,9 +64,8 @@ pub(super) struct Parts {
 /// The critic with its decoder, and how they move.
 struct Critic {
     settings: config::Critic,
-    net: Net,
-    optimiser: Optimiser,
-    decoder: Option<(Net, Optimiser)>,
+    learner: Learner,
+    decoder: Option<Learner>,
 }
 
 /// A batch of real samples with the labels that all networks see, where they see any.
@@ -111,9 +110,8 @@ impl Trainer {
         let mut trainer = Self {
             objective: Objective { divergence: divergence(config)?, regulariser: config.regulariser.clone() },
             random: random.transpose()?,
-            generator_optimiser: Optimiser::new(&config.optimiser, &generator),
             average: generator.clone(),
-            generator,
+            generator: Learner::new(generator, &config.optimiser),
             critic,
             frozen,
             autoencoder,
@@ -132,10 +130,7 @@ impl Trainer {
 
     /// Tries the features once, so that what does not fit is said before the first step.
     fn check_features(&self, [c, h, w]: [usize; 3]) -> Result<()> {
-        match &self.frozen {
-            None => Ok(()),
-            Some(map) => map.tensor(self.place.zeros([1, c, h, w])).map(|_| ()),
-        }
+        self.frozen.tensor(self.place.zeros([1, c, h, w])).map(|_| ())
     }
 
     /// The random features of step `step`; the same in all steps unless they are to be redrawn.
@@ -149,13 +144,12 @@ impl Trainer {
             }
             return Ok(());
         }
-        let d = match (&self.critic, &self.frozen) {
-            (Some(critic), _) => critic.settings.top,
-            (None, Some(map)) => {
-                let [c, h, w] = self.generator.output();
-                map.tensor(self.place.zeros([1, c, h, w]))?.dims()[1]
+        let d = match &self.critic {
+            Some(critic) => critic.settings.top,
+            None => {
+                let [c, h, w] = self.generator.net.output();
+                self.frozen.tensor(self.place.zeros([1, c, h, w]))?.dims()[1]
             }
-            (None, None) => self.generator.output().iter().product(),
         };
         let layer = random_features(kernel, d, random.count, random.waves)?;
         let net = Net::new(vec![layer], [d, 1, 1], Init::He, seed, &self.place)?;
@@ -215,12 +209,12 @@ impl Trainer {
     }
 
     fn classes(&self) -> usize {
-        self.generator.input()[0] - self.settings.latent.dim
+        self.generator.net.input()[0] - self.settings.latent.dim
     }
 
     /// Labels as planes over the picture.
     fn planes(&self, labels: &Option<Tensor<4>>) -> Option<Tensor<4>> {
-        let [_, h, w] = self.generator.output();
+        let [_, h, w] = self.generator.net.output();
         labels.as_ref().map(|labels| {
             let [n, k, _, _] = labels.dims();
             labels.clone().expand([n, k, h, w])
@@ -230,8 +224,9 @@ impl Trainer {
     fn critic_step(&mut self, draw: u64, pace: Pace) -> Result<Numbers> {
         let rows = self.own();
         let Real { samples, labels } = self.real(draw, rows.clone())?;
-        let generate =
-            |purpose| self.generator.forward(self.latents(rows.clone(), purpose, draw, labels.as_ref()), Mode::Train);
+        let generate = |purpose| {
+            self.generator.net.forward(self.latents(rows.clone(), purpose, draw, labels.as_ref()), Mode::Train)
+        };
         let fake = generate("critic latents")?;
         let second =
             if self.objective.divergence.needs_second() { Some(generate("critic second latents")?) } else { None };
@@ -242,18 +237,18 @@ impl Trainer {
         });
         let pictures = Pictures { real: samples, fake, second, labels: self.planes(&labels), mix };
         let Some(critic) = &mut self.critic else { return Ok(Numbers::new()) };
-        critic.net.power_iterate(1);
-        let decoder = critic.decoder.as_ref().map(|(net, _)| net);
-        let descent = parallel::critic(&self.objective, &critic.net, decoder, &pictures, &*self.collective)?;
+        critic.learner.net.power_iterate(1);
+        let decoder = critic.decoder.as_ref().map(|learner| &learner.net);
+        let descent = parallel::critic(&self.objective, &critic.learner.net, decoder, &pictures, &*self.collective)?;
         if !descent.is_finite() {
             // Nothing moves: the state stays the last good one.
             return Ok(descent.numbers);
         }
         let Descent { gradients, decoder, numbers } = descent;
         let rate = critic.settings.learning_rate.unwrap_or(self.config.optimiser.learning_rate());
-        critic.net = critic.optimiser.step(&critic.net, gradients, rate, pace);
-        if let Some((net, optimiser)) = &mut critic.decoder {
-            *net = optimiser.step(net, decoder, rate, pace);
+        critic.learner.step(gradients, rate, pace);
+        if let Some(learner) = &mut critic.decoder {
+            learner.step(decoder, rate, pace);
         }
         critic.clip_weights();
         Ok(numbers)
@@ -262,7 +257,7 @@ impl Trainer {
     fn generator_step(&mut self, step: u64, draw: u64, pace: Pace) -> Result<Numbers> {
         let rows = self.own();
         let Real { samples, labels } = self.real(draw, rows.clone())?;
-        let generator = self.generator.tracked();
+        let generator = self.generator.net.tracked();
         let latents = |purpose| self.latents(rows.clone(), purpose, step, labels.as_ref());
         let pass = generator.pass(latents("generator latents"), Mode::Train, false)?;
         let fake = pass.output.clone();
@@ -270,21 +265,17 @@ impl Trainer {
             false => None,
             true => Some(generator.forward(latents("generator second latents"), Mode::Train)?),
         };
-        let (features, variation) = match (&mut self.critic, &self.frozen) {
-            (Some(critic), _) => {
-                critic.net.power_iterate(1);
-                let effective = critic.net.effective();
+        let (features, variation) = match &mut self.critic {
+            Some(critic) => {
+                critic.learner.net.power_iterate(1);
+                let effective = critic.learner.net.effective();
                 let labels = self.planes(&labels);
                 let pictures = Pictures { real: samples, fake, second, labels, mix: None };
                 self.objective.see_generated(&effective, &pictures)?
             }
-            (None, frozen) => {
-                let features = |x: Tensor<4>| match frozen {
-                    Some(map) => map.tensor(x),
-                    None => Ok(flat(x)),
-                };
-                let second = second.map(features).transpose()?;
-                (Features { real: features(samples)?, fake: features(fake)?, second }, None)
+            None => {
+                let second = second.map(|x| self.frozen.tensor(x)).transpose()?;
+                (Features { real: self.frozen.tensor(samples)?, fake: self.frozen.tensor(fake)?, second }, None)
             }
         };
         let descent = parallel::generator(&self.objective, &generator, &features, variation, &*self.collective)?;
@@ -292,8 +283,8 @@ impl Trainer {
             return Ok(descent.numbers);
         }
         let rate = self.config.optimiser.learning_rate();
-        self.generator = self.generator_optimiser.step(&self.generator, descent.gradients, rate, pace);
-        self.generator.update_running_statistics(&pass);
+        self.generator.step(descent.gradients, rate, pace);
+        self.generator.net.update_running_statistics(&pass);
         self.share_running_statistics()?;
         self.move_average(step);
         Ok(descent.numbers)
@@ -305,10 +296,10 @@ impl Trainer {
         if self.collective.size() == 1 {
             return Ok(());
         }
-        let running = self.generator.params().iter().filter(|p| is_running(p.role));
+        let running = self.generator.net.params().iter().filter(|p| is_running(p.role));
         let sums = self.collective.sum(running.map(|p| p.value.clone()).collect())?;
         let mut means = sums.into_iter().map(|sum| sum / self.collective.size() as f64);
-        self.generator = self.generator.map_values(|p| match is_running(p.role) {
+        self.generator.net = self.generator.net.map_values(|p| match is_running(p.role) {
             true => means.next().expect("one for each that was asked for"),
             false => p.value.clone(),
         });
@@ -318,7 +309,7 @@ impl Trainer {
     /// The average follows quickly at first: its decay is at most (1 + t)/(10 + t) at step t.
     fn move_average(&mut self, step: u64) {
         let decay = self.settings.ema_decay.min((1.0 + step as f64) / (10.0 + step as f64));
-        let mut latest = self.generator.params().iter();
+        let mut latest = self.generator.net.params().iter();
         self.average = self.average.map_values(|p| {
             let new = latest.next().expect("average and generator have the same parameters").value.clone();
             if self.settings.ema_decay == 0.0 { new } else { p.value.clone() * decay + new * (1.0 - decay) }
@@ -373,11 +364,10 @@ impl Critic {
             Some(decoder) => {
                 let layers = decoder.layers(settings.top, [c, h, w])?;
                 let net = Net::new(layers, [settings.top, 1, 1], decoder.init(), config.seed ^ 0xdec0_de00, place)?;
-                let optimiser = Optimiser::new(&config.optimiser, &net);
-                Some((net, optimiser))
+                Some(Learner::new(net, &config.optimiser))
             }
         };
-        Ok(Self { optimiser: Optimiser::new(&config.optimiser, &net), settings: settings.clone(), net, decoder })
+        Ok(Self { settings: settings.clone(), learner: Learner::new(net, &config.optimiser), decoder })
     }
 
     /// Critic steps of generator step `step`.
@@ -397,8 +387,10 @@ impl Critic {
 
     fn clip_weights(&mut self) {
         let Some(clip) = self.settings.clip_weights else { return };
-        self.net =
-            self.net.map_values(|p| if p.is_trained() { p.value.clone().clamp(-clip, clip) } else { p.value.clone() });
+        self.learner.net = self
+            .learner
+            .net
+            .map_values(|p| if p.is_trained() { p.value.clone().clamp(-clip, clip) } else { p.value.clone() });
     }
 }
 
@@ -501,31 +493,22 @@ impl Task for Trainer {
     }
 
     fn state(&self) -> Vec<(String, Vec<usize>, Vec<f32>)> {
-        let mut state = net_state("generator", &self.generator);
+        let mut state = self.generator.state("generator");
         state.extend(net_state("average", &self.average));
-        state.extend(prefixed("generator-optimiser", self.generator_optimiser.tensors(&self.generator)));
         if let Some(critic) = &self.critic {
-            state.extend(net_state("critic", &critic.net));
-            state.extend(prefixed("critic-optimiser", critic.optimiser.tensors(&critic.net)));
-            if let Some((net, optimiser)) = &critic.decoder {
-                state.extend(net_state("decoder", net));
-                state.extend(prefixed("decoder-optimiser", optimiser.tensors(net)));
-            }
+            state.extend(critic.learner.state("critic"));
+            state.extend(critic.decoder.iter().flat_map(|decoder| decoder.state("decoder")));
         }
         state
     }
 
     fn restore(&mut self, step: u64, tensors: &Tensors) -> Result<()> {
-        let stored = |prefix: &str, name: &str| tensors.get(&format!("{prefix}.{name}")).map(|(_, v)| v.clone());
-        self.generator = restored_net("generator", &self.generator, tensors)?;
+        self.generator.restore("generator", step, tensors)?;
         self.average = restored_net("average", &self.average, tensors)?;
-        self.generator_optimiser.restore(&self.generator, step, |name| stored("generator-optimiser", name))?;
         if let Some(critic) = &mut self.critic {
-            critic.net = restored_net("critic", &critic.net, tensors)?;
-            critic.optimiser.restore(&critic.net, step, |name| stored("critic-optimiser", name))?;
-            if let Some((net, optimiser)) = &mut critic.decoder {
-                *net = restored_net("decoder", net, tensors)?;
-                optimiser.restore(net, step, |name| stored("decoder-optimiser", name))?;
+            critic.learner.restore("critic", step, tensors)?;
+            if let Some(decoder) = &mut critic.decoder {
+                decoder.restore("decoder", step, tensors)?;
             }
         }
         Ok(())
@@ -533,35 +516,31 @@ impl Task for Trainer {
 
     /// The tensors of the step that went wrong, again, in the order in which they are computed.
     fn fault(&mut self, step: u64) -> Result<Option<Finding>> {
-        let mut tensors = named_parameters("generator", &self.generator);
-        tensors.extend(self.critic.iter().flat_map(|critic| named_parameters("critic", &critic.net)));
-        if let Some(fault) = first_fault(&tensors) {
+        let critic = self.critic.as_ref().and_then(|critic| first_fault_of("critic", &critic.learner.net));
+        if let Some(fault) = first_fault_of("generator", &self.generator.net).or(critic) {
             return Ok(Some(fault));
         }
         let n = self.config.batch;
         let first = self.critic.as_ref().map_or(0, |critic| critic.steps_before(step)) + step;
         let Real { samples, labels } = self.real(first, 0..n)?;
-        let fake = self.generator.forward(self.latents(0..n, "critic latents", first, labels.as_ref()), Mode::Train)?;
-        let mut tensors = vec![
-            ("real samples".to_string(), place::numbers_f32(samples.clone())),
-            ("generated samples".to_string(), place::numbers_f32(fake.clone())),
-        ];
+        let fake =
+            self.generator.net.forward(self.latents(0..n, "critic latents", first, labels.as_ref()), Mode::Train)?;
         let planes = self.planes(&labels);
-        for (name, pictures) in [("real", samples), ("generated", fake)] {
-            let features = match (&self.critic, &self.frozen) {
-                (Some(critic), _) => {
-                    let input = match &planes {
-                        None => pictures,
-                        Some(planes) => Tensor::cat(vec![pictures, planes.clone()], 1),
-                    };
-                    flat(critic.net.effective().forward(input, Mode::Train)?)
-                }
-                (None, Some(map)) => map.tensor(pictures)?,
-                (None, None) => flat(pictures),
-            };
-            tensors.push((format!("features of {name} samples"), place::numbers_f32(features)));
-        }
-        Ok(first_fault(&tensors))
+        let features = |pictures: &Tensor<4>| match &self.critic {
+            Some(critic) => {
+                let channels = [pictures.clone()].into_iter().chain(planes.clone()).collect();
+                Ok(flat(critic.learner.net.effective().forward(Tensor::cat(channels, 1), Mode::Train)?))
+            }
+            None => self.frozen.tensor(pictures.clone()),
+        };
+        let (of_real, of_fake) = (features(&samples)?, features(&fake)?);
+        let tensors = [
+            ("real samples", place::numbers_f32(samples)),
+            ("generated samples", place::numbers_f32(fake)),
+            ("features of real samples", place::numbers_f32(of_real)),
+            ("features of generated samples", place::numbers_f32(of_fake)),
+        ];
+        Ok(first_fault(tensors.iter().map(|(name, values)| (*name, values.as_slice()))))
     }
 }
 

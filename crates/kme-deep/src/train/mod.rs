@@ -13,6 +13,7 @@ mod feed;
 mod folder;
 mod generative;
 mod judge;
+mod learner;
 mod line;
 mod optimiser;
 pub mod parallel;
@@ -253,9 +254,9 @@ fn generative(
     };
     let frozen = match &config.objective {
         Objective::Mmd(mmd) if !matches!(mmd.features.as_str(), "critic" | "identity") => {
-            Some(FeatureMap::named(&mmd.features, &context.models, place)?)
+            FeatureMap::named(&mmd.features, &context.models, place)?
         }
-        _ => None,
+        _ => FeatureMap::Pixels,
     };
     let parts = generative::Parts { feed, autoencoder, frozen, judge, made, collective };
     generative::Trainer::new(config, generator, parts, place)
@@ -384,10 +385,11 @@ impl Run {
             schedule: self.schedule.state(),
         };
         let state = self.task.state();
-        if let Some(found) = task::first_fault_of(&state) {
+        let named = state.iter().map(|(name, _, values)| (name.as_str(), values.as_slice()));
+        if let Some(found) = task::first_fault(named) {
             let last = self.folder.last_checkpoint();
             return Err(Error::value(
-                format!("{} at step {}", found.tensor, self.step),
+                format!("state {} at step {}", found.tensor, self.step),
                 format!("{} at position {}", found.value, found.position),
                 format!("finite numbers; lower the learning rate in a new run (last good state: {})", last.display()),
             ));

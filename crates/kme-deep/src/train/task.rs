@@ -21,7 +21,9 @@ pub(crate) trait Task {
 
     /// What a three-sample test needs of `samples` new samples beside as many training samples; nothing where no samples
     /// are made.
-    fn sums(&mut self, samples: usize, step: u64) -> Result<Option<Marginals>>;
+    fn sums(&mut self, _samples: usize, _step: u64) -> Result<Option<Marginals>> {
+        Ok(None)
+    }
 
     /// Pictures for people to look at, always from the same latents.
     fn samples(&self) -> Result<Option<Images>>;
@@ -47,26 +49,20 @@ pub(crate) struct Finding {
     pub value: f32,
 }
 
-/// The first of these tensors that has a number which is not finite.
-pub(super) fn first_fault(tensors: &[(String, Vec<f32>)]) -> Option<Finding> {
-    tensors.iter().find_map(|(tensor, values)| {
+/// The first of these named tensors that has a number which is not finite.
+pub(super) fn first_fault<'a>(tensors: impl IntoIterator<Item = (&'a str, &'a [f32])>) -> Option<Finding> {
+    tensors.into_iter().find_map(|(tensor, values)| {
         let position = values.iter().position(|v| !v.is_finite())?;
-        Some(Finding { tensor: tensor.clone(), position, value: values[position] })
+        Some(Finding { tensor: tensor.into(), position, value: values[position] })
     })
 }
 
-/// The same for what [`Task::state`] gives.
-pub(super) fn first_fault_of(state: &[(String, Vec<usize>, Vec<f32>)]) -> Option<Finding> {
-    state.iter().find_map(|(name, _, values)| {
-        let position = values.iter().position(|v| !v.is_finite())?;
-        Some(Finding { tensor: format!("state {name}"), position, value: values[position] })
+/// The same of the parameters of a network that goes by `name`.
+pub(super) fn first_fault_of(name: &str, net: &Net) -> Option<Finding> {
+    net.params().iter().find_map(|p| {
+        let tensor = format!("parameter {} of the {name}", p.name);
+        first_fault([(tensor.as_str(), place::numbers_f32(p.value.clone().inner()).as_slice())])
     })
-}
-
-/// The parameters of a network by their names, for [`first_fault`].
-pub(super) fn named_parameters(name: &str, net: &Net) -> Vec<(String, Vec<f32>)> {
-    let values = |p: &crate::net::Param| place::numbers_f32(p.value.clone().inner());
-    net.params().iter().map(|p| (format!("parameter {} of the {name}", p.name), values(p))).collect()
 }
 
 /// A network's parameters as named tensors under `prefix`.
@@ -99,12 +95,4 @@ pub(super) fn restored_net(prefix: &str, net: &Net, tensors: &Tensors) -> Result
         let (_, values) = &tensors[&format!("{prefix}.{}", p.name)];
         net.place().tensor(values.clone(), [values.len()])
     }))
-}
-
-/// Tensors with `prefix` put before their names.
-pub(super) fn prefixed(
-    prefix: &str,
-    tensors: Vec<(String, Vec<usize>, Vec<f32>)>,
-) -> impl Iterator<Item = (String, Vec<usize>, Vec<f32>)> {
-    tensors.into_iter().map(move |(name, shape, values)| (format!("{prefix}.{name}"), shape, values))
 }

@@ -12,6 +12,31 @@ use plotters::prelude::*;
 use std::ops::Range;
 use std::path::Path;
 
+/// The name of a figure, and what makes it.
+pub type Experiment = (&'static str, fn(&Path) -> Result<()>);
+
+/// Makes what the command line asks for: `FOLDER [NAME]...`, all of `experiments` without a name.
+///
+/// # Errors
+/// When a name is unknown, the folder cannot be made, or an experiment fails.
+pub fn run(experiments: &[Experiment]) -> Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let folder = arguments.next().unwrap_or_else(|| "docs/figures".into());
+    let folder = Path::new(&folder);
+    std::fs::create_dir_all(folder).map_err(|e| Error::file(folder, e))?;
+    let wanted: Vec<String> = arguments.collect();
+    if let Some(unknown) = wanted.iter().find(|w| experiments.iter().all(|e| e.0 != **w)) {
+        let names: Vec<&str> = experiments.iter().map(|e| e.0).collect();
+        return Err(Error::value("experiment", unknown, names.join(", ")));
+    }
+    for (name, run) in experiments {
+        if wanted.is_empty() || wanted.iter().any(|w| w == name) {
+            run(&folder.join(format!("{name}.svg")))?;
+        }
+    }
+    Ok(())
+}
+
 /// Colours that people with any colour vision can tell apart (Okabe and Ito, 2008), and behind them [`LEVELS`].
 pub const COLOURS: [RGBColor; 13] = [
     RGBColor(0, 114, 178),

@@ -20,13 +20,9 @@ mod power_iteration;
 mod random_features;
 mod witness;
 
-use kme::{Error, Result};
-use std::path::Path;
+use kme::Result;
 
-type Experiment = (&'static str, fn(&Path) -> Result<()>);
-
-/// The name of the figure, and what makes it.
-const EXPERIMENTS: [Experiment; 7] = [
+const EXPERIMENTS: [figure::Experiment; 7] = [
     ("bias", bias::run),
     ("random-features", random_features::run),
     ("power-iteration", power_iteration::run),
@@ -37,18 +33,5 @@ const EXPERIMENTS: [Experiment; 7] = [
 ];
 
 fn main() -> Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    let folder = arguments.next().unwrap_or_else(|| "docs/figures".into());
-    let folder = Path::new(&folder);
-    std::fs::create_dir_all(folder).map_err(|e| Error::file(folder, e))?;
-    let wanted: Vec<String> = arguments.collect();
-    if let Some(unknown) = wanted.iter().find(|w| EXPERIMENTS.iter().all(|e| e.0 != **w)) {
-        return Err(Error::value("experiment", unknown, EXPERIMENTS.map(|e| e.0).join(", ")));
-    }
-    for (name, run) in EXPERIMENTS {
-        if wanted.is_empty() || wanted.iter().any(|w| w == name) {
-            run(&folder.join(format!("{name}.svg")))?;
-        }
-    }
-    Ok(())
+    figure::run(&EXPERIMENTS)
 }

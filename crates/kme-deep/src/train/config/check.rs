@@ -1,0 +1,224 @@
+//! Which values of a configuration can be trained with: every refusal names the key, the value and what is allowed.
+
+use super::{Config, Critic, Generator, Objective, Optimiser, Schedule};
+use crate::loss::Regulariser;
+use kme::{Error, Result};
+use std::ops::RangeInclusive;
+
+impl Config {
+    /// Refuses values that cannot be trained with.
+    ///
+    /// # Errors
+    /// Names the key, the value and what is allowed.
+    pub fn check(&self) -> Result<()> {
+        const MANY: u64 = 1_000_000_000;
+        // TOML's whole numbers are signed.
+        count("seed", self.seed, 0..=i64::MAX as u64)?;
+        count("steps", self.steps, 1..=MANY)?;
+        count("batch", self.batch as u64, 2..=65_536)?;
+        count("log.every", self.log.every, 1..=MANY)?;
+        count("log.samples", self.log.samples, 1..=MANY)?;
+        count("log.checkpoint", self.log.checkpoint, 1..=MANY)?;
+        count("score.count", self.score.count as u64, 2..=1_000_000)?;
+        self.data.check()?;
+        self.optimiser.check()?;
+        self.schedule.check(self)?;
+        self.check_parts()?;
+        self.objective.check(self)
+    }
+
+    /// Whether the tables that the objective needs are there, and no others.
+    fn check_parts(&self) -> Result<()> {
+        let part = |key: &str, wanted: bool, found: bool| match (wanted, found) {
+            (true, false) => Err(Error::value(key, "(missing)", format!("a table [{key}] for this objective"))),
+            (false, true) => Err(Error::value(key, "(given)", format!("no table [{key}] for this objective"))),
+            _ => Ok(()),
+        };
+        part("generator", self.generates(), self.generator.is_some())?;
+        part("critic", self.has_critic(), self.critic.is_some())?;
+        if let Some(generator) = &self.generator {
+            generator.check(self)?;
+        }
+        match &self.critic {
+            Some(critic) => critic.check(self)?,
+            None if self.regulariser != Regulariser::default() => {
+                return Err(Error::value("regulariser", "(given)", "nothing where no critic is trained"));
+            }
+            None => {}
+        }
+        Ok(())
+    }
+}
+
+fn count(key: &str, value: u64, range: RangeInclusive<u64>) -> Result<()> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    Err(Error::value(key, value, format!("{} to {}", range.start(), range.end())))
+}
+
+fn within(key: &str, value: f64, range: RangeInclusive<f64>) -> Result<()> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    Err(Error::value(key, value, format!("{} to {}", range.start(), range.end())))
+}
+
+impl Optimiser {
+    fn check(&self) -> Result<()> {
+        within("optimiser.learning_rate", self.learning_rate(), 1e-9..=1e4)?;
+        if let Some(clip) = self.clip() {
+            within("optimiser.clip", clip, 1e-9..=1e9)?;
+        }
+        match self {
+            Self::Adam(adam) => {
+                within("optimiser.beta1", adam.beta1, 0.0..=0.9999)?;
+                within("optimiser.beta2", adam.beta2, 0.0..=0.999999)
+            }
+            Self::Sgd(sgd) => within("optimiser.momentum", sgd.momentum, 0.0..=0.9999),
+            Self::Rmsprop(rmsprop) => within("optimiser.decay", rmsprop.decay, 0.0..=0.999999),
+        }
+    }
+}
+
+impl Schedule {
+    fn check(&self, config: &Config) -> Result<()> {
+        match self {
+            Self::Constant(_) => Ok(()),
+            Self::Cosine(cosine) => within("schedule.final_fraction", cosine.final_fraction, 0.0..=1.0),
+            Self::Decay(decay) => {
+                within("schedule.factor", decay.factor, 1e-6..=1.0)?;
+                within("schedule.least", decay.least, 0.0..=1.0)?;
+                count("schedule.every", decay.every, 1..=1_000_000_000)
+            }
+            Self::Drop(drop) => {
+                within("schedule.factor", drop.factor, 1e-6..=1.0)?;
+                match (drop.momentum, &config.optimiser) {
+                    (None, _) => Ok(()),
+                    (Some(momentum), Optimiser::Sgd(_)) => within("schedule.momentum", momentum, 0.0..=0.9999),
+                    (Some(momentum), _) => {
+                        Err(Error::value("schedule.momentum", momentum, "nothing, unless the optimiser is sgd"))
+                    }
+                }
+            }
+            Self::ThreeSample(rule) => {
+                within("schedule.factor", rule.factor, 1e-6..=1.0)?;
+                within("schedule.least", rule.least, 0.0..=1.0)?;
+                count("schedule.every", rule.every, 1..=1_000_000_000)?;
+                count("schedule.samples", rule.samples as u64, 3..=100_000)?;
+                // The rule checks its own numbers.
+                crate::train::schedule::Schedule::new(self, 1.0, 1)?;
+                if !config.generates() {
+                    return Err(Error::value(
+                        "schedule.kind",
+                        "three-sample",
+                        "another schedule where no generator is trained",
+                    ));
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Generator {
+    fn check(&self, config: &Config) -> Result<()> {
+        count("generator.latent.dim", self.latent.dim as u64, 1..=8192)?;
+        within("generator.ema_decay", self.ema_decay, 0.0..=0.999999)?;
+        if self.conditional && (!config.has_critic() || self.decoder.is_some()) {
+            let allowed = "false, unless a critic on the pictures themselves sees the labels too";
+            return Err(Error::value("generator.conditional", true, allowed));
+        }
+        Ok(())
+    }
+}
+
+impl Critic {
+    fn check(&self, config: &Config) -> Result<()> {
+        count("critic.top", self.top as u64, 1..=8192)?;
+        count("critic.steps", self.steps, 1..=1000)?;
+        if let Some(burst) = &self.burst {
+            count("critic.burst.steps", burst.steps, 1..=1000)?;
+            count("critic.burst.every", burst.every, 1..=1_000_000_000)?;
+            count("critic.burst.until", burst.until, 0..=1_000_000_000)?;
+        }
+        if let Some(clip) = self.clip_weights {
+            within("critic.clip_weights", clip, 1e-9..=1e9)?;
+        }
+        if let Some(rate) = self.learning_rate {
+            within("critic.learning_rate", rate, 1e-9..=1e4)?;
+        }
+        let regulariser = &config.regulariser;
+        for (key, value) in [
+            ("gradient_penalty", regulariser.gradient_penalty),
+            ("activation_penalty", regulariser.activation_penalty),
+            ("asymmetric", regulariser.asymmetric),
+            ("order", regulariser.order),
+            ("reconstruction", regulariser.reconstruction),
+        ] {
+            within(&format!("regulariser.{key}"), value, 0.0..=1e6)?;
+        }
+        if (regulariser.reconstruction > 0.0) != self.decoder.is_some() {
+            let found = format!(
+                "{} with {} critic.decoder",
+                regulariser.reconstruction,
+                if self.decoder.is_some() { "a" } else { "no" }
+            );
+            return Err(Error::value("regulariser.reconstruction", found, "above 0 with a critic.decoder, or neither"));
+        }
+        if let Some(scale) = &regulariser.scale {
+            within("regulariser.scale.weight", scale.weight, 0.0..=1e9)?;
+            within("regulariser.scale.offset", scale.offset, 1e-9..=1e9)?;
+            if !matches!(config.objective, Objective::Mmd(_) | Objective::Wasserstein(_)) {
+                return Err(Error::value(
+                    "regulariser.scale",
+                    "(given)",
+                    "nothing, unless the objective is mmd or wasserstein",
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Objective {
+    fn check(&self, config: &Config) -> Result<()> {
+        let one = |critic: Option<&Critic>| match critic {
+            Some(critic) if critic.top != 1 => {
+                Err(Error::value("critic.top", critic.top, "1 for this objective: its critic gives a number"))
+            }
+            _ => Ok(()),
+        };
+        match self {
+            Self::Mmd(mmd) => {
+                if let Some(random) = &mmd.random_features {
+                    count("objective.random_features.count", random.count as u64, 1..=65_536)?;
+                }
+                Ok(())
+            }
+            Self::Wasserstein(_) | Self::Logistic(_) => one(config.critic.as_ref()),
+            Self::Cramer(_) => Ok(()),
+            Self::MeanCovariance(settings) => {
+                within("objective.norm", settings.norm, 1.0..=64.0)?;
+                count("objective.components", settings.components as u64, 0..=8192)?;
+                if config.regulariser.gradient_penalty > 0.0 {
+                    let value = config.regulariser.gradient_penalty;
+                    let allowed =
+                        "0 for mean-covariance; keep its critic bounded by critic.clip_weights or critic.spectral";
+                    return Err(Error::value("regulariser.gradient_penalty", value, allowed));
+                }
+                Ok(())
+            }
+            Self::Classifier(classifier) => {
+                let (size, _) = config.data.picture()?;
+                if !size.is_multiple_of(4) {
+                    return Err(Error::value("data.size", size, "a multiple of 4 for the classifier"));
+                }
+                count("objective.width", classifier.width as u64, 1..=8192)?;
+                count("objective.features", classifier.features as u64, 1..=8192)?;
+                within("objective.shift", classifier.shift as f64, 0.0..=(size as f64 / 4.0))
+            }
+            Self::Autoencoder(autoencoder) => within("objective.input_dropout", autoencoder.input_dropout, 0.0..=0.95),
+        }
+    }
+}

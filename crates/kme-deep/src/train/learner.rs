@@ -1,0 +1,42 @@
+//! A network and how it moves: what every trainer has one or more of.
+
+use super::config::Optimiser as Settings;
+use super::optimiser::{Optimiser, Pace};
+use super::task::{net_state, restored_net};
+use crate::net::{Net, file::Tensors};
+use burn::tensor::Tensor;
+use kme::Result;
+
+/// A network with its optimiser. In checkpoints they stand under a name and under the name followed by `-optimiser`.
+pub(super) struct Learner {
+    pub net: Net,
+    optimiser: Optimiser,
+}
+
+impl Learner {
+    pub fn new(net: Net, settings: &Settings) -> Self {
+        Self { optimiser: Optimiser::new(settings, &net), net }
+    }
+
+    /// One step down these gradients, in the order of the network's trained parameters.
+    pub fn step(&mut self, gradients: Vec<Tensor<1>>, rate: f64, pace: Pace) {
+        self.net = self.optimiser.step(&self.net, gradients, rate, pace);
+    }
+
+    /// Everything that later steps depend on.
+    pub fn state(&self, name: &str) -> Vec<(String, Vec<usize>, Vec<f32>)> {
+        let optimiser = self.optimiser.tensors(&self.net).into_iter();
+        let named = optimiser.map(|(part, shape, values)| (format!("{name}-optimiser.{part}"), shape, values));
+        net_state(name, &self.net).into_iter().chain(named).collect()
+    }
+
+    /// Takes over the state after `step` steps.
+    ///
+    /// # Errors
+    /// When a tensor is missing or has another shape.
+    pub fn restore(&mut self, name: &str, step: u64, tensors: &Tensors) -> Result<()> {
+        self.net = restored_net(name, &self.net, tensors)?;
+        let stored = |part: &str| tensors.get(&format!("{name}-optimiser.{part}")).map(|(_, values)| values.clone());
+        self.optimiser.restore(&self.net, step, stored)
+    }
+}
