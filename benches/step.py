@@ -7,12 +7,13 @@
 Needs torch, and torchvision and pytorch-fid for the module that the made-up numbers come from. Networks, losses,
 clipping and Adam are written here from their formulas, with `torch.autograd.grad(create_graph=True)` where our
 program has pullbacks. Before anything is timed, three steps of either network are compared. In the first the learning
-rate is 0: there, losses and every tensor of gradients agree to 1e-10 in double precision with a batch of 2, and to
-1e-3 in single precision with the batch that is timed. The losses behind them show that both move alike: to 1e-6 in
-double precision (the engine keeps Adam's coefficients in single precision) and 1e-2 in single, since Adam's first
-steps go by the signs of gradients, small ones too. Losses count relative to at least 1e-3: an unbiased MMD² is a
-small difference of means near 1. Why a batch of 2: the engine divides the derivative of a quotient by a number in
-single precision, which is exact for powers of two; with others, double precision has 1e-7.
+rate is 0: there, losses and every tensor of gradients agree with PyTorch's in double precision: ours in double to 1e-10,
+ours in single precision to 1e-3 or thrice the worst that PyTorch's own single precision has in a tensor of that
+network, if that is more. (One pre-activation whose rounding puts it on the other side of 0 changes a gradient by
+1e-3, and which one that is differs between two right programs.) The losses behind them show that both move alike: to
+1e-5 in double precision (the engine keeps Adam's coefficients in single precision) and 1e-2 in single, since Adam's
+first steps go by the signs of gradients, small ones too. Losses count relative to at least 1e-3: an unbiased MMD² is
+a small difference of means near 1.
 
 The two alternate, row by row and round by round. A round's time is the median of the runs in it; a row's ratio is the
 median over rounds of the ratios.
@@ -254,37 +255,55 @@ ROWS = {
 STEPS = ["critic", "generator"]
 
 
-def check(given, row, batch, dtype, allowed, allowed_later):
-    """Three steps of either network: all losses, and the gradients of the first, in which nothing moves."""
-    game = Game(ROWS[row], batch, dtype)
+def play(row, dtype):
+    """Three steps of either network, of which the first moves nothing: all losses, the gradients of the first."""
+    game = Game(ROWS[row], BATCH, dtype)
     losses, gradients = [], {}
     for rate in (0.0, LEARNING_RATE, LEARNING_RATE):
         for who in STEPS:
             getattr(game, who).adam.param_groups[0]["lr"] = rate
             loss, found = game.step(who)
             losses.append(loss)
-            gradients.setdefault(who, found)
+            gradients.setdefault(who, [g.double().flatten() for g in found])
+    names = {who: [n for n in getattr(game, who).params if not is_idle(game, who, n)] for who in STEPS}
+    return losses, {w: dict(zip(getattr(game, w).params, gradients[w])) for w in STEPS}, names
+
+
+def ours(given, row, like, *more):
+    """The same of our program; `like`: gradients with its names and shapes."""
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder, "gradients")
-        more = ["--batch", str(batch), "--gradients", str(file)]
-        more += ["--double"] if dtype == torch.float64 else []
-        (ours,) = run_program(given, 0, row, *more)
+        (found,) = run_program(given, 0, row, "--batch", str(BATCH), "--gradients", str(file), *more)
         numbers = torch.from_numpy(np.fromfile(file, "<f8"))
-    apart = [abs(a - b) / max(abs(b), 1e-3) for a, b in zip(ours["losses"], losses)]
-    worst = {"losses": apart}
-    assert max(apart[:2]) < allowed and max(apart) < allowed_later, f"{row}: losses {ours['losses']}, PyTorch {losses}"
-    for who in STEPS:
-        differences = {}
-        for name, theirs in zip(getattr(game, who).params, gradients[who]):
-            own, numbers = numbers[: theirs.numel()], numbers[theirs.numel() :]
-            theirs = theirs.double().flatten()
-            if not is_idle(game, who, name):
-                differences[name] = ((own - theirs).norm() / theirs.norm()).item()
-        name = max(differences, key=differences.get)
-        worst[f"{who} gradients"] = differences[name]
-        assert differences[name] < allowed, f"{row}: {who} {name} differs by {differences[name]:.1e}"
-    assert len(numbers) == 0, f"{row}: our program has {len(numbers)} numbers more"
-    return worst
+    sizes = [g.numel() for who in STEPS for g in like[who].values()]
+    assert len(numbers) == sum(sizes), f"{row}: {len(numbers)} numbers in our gradients, {sum(sizes)} in PyTorch's"
+    parts = iter(numbers.split(sizes))
+    return found["losses"], {who: {name: next(parts) for name in like[who]} for who in STEPS}
+
+
+def check(given, row):
+    """The largest relative differences from double precision, of losses and of any tensor of gradients."""
+    losses, gradients, names = play(row, torch.float64)
+
+    def apart(found):
+        others, tensors = found
+        result = {"losses": [abs(a - b) / max(abs(b), 1e-3) for a, b in zip(others, losses)]}
+        for who in STEPS:
+            exact = gradients[who]
+            each = {n: ((tensors[who][n] - exact[n]).norm() / exact[n].norm()).item() for n in names[who]}
+            result[who] = max((difference, name) for name, difference in each.items())
+        return result
+
+    double = apart(ours(given, row, gradients, "--double"))
+    single = apart(ours(given, row, gradients))
+    theirs = apart(play(row, torch.float32)[:2])
+    for found, first, later in [(double, 1e-10, 1e-5), (single, 1e-3, 1e-2)]:
+        assert max(found["losses"][:2]) < first and max(found["losses"]) < later, f"{row}: losses {found['losses']}"
+        for who in STEPS:
+            allowed = first if found is double else max(first, 3 * theirs[who][0])
+            difference, name = found[who]
+            assert difference < allowed, f"{row}: {who} {name} differs by {difference:.1e}, allowed {allowed:.1e}"
+    return {"double": double, "single": single, "torch single": theirs}
 
 
 def is_idle(game, who, name):
@@ -303,14 +322,12 @@ def is_idle(game, who, name):
 def main():
     given = options(__doc__, "--check-only")
     results = []
-    print("| objective, critic | step | kme (ms) | PyTorch (ms) | kme / PyTorch | gradients differ by (f64, f32) |")
+    print("| objective, critic | step | kme (ms) | PyTorch (ms) | kme / PyTorch | off by (f64, f32, PyTorch's f32) |")
     print("|---|---|---|---|---|---|")
     for row in ROWS:
         if given.only not in row:
             continue
-        raw = {"row": row, "batch": BATCH}
-        raw["double"] = check(given, row, 2, torch.float64, 1e-10, 1e-6)
-        raw["single"] = check(given, row, BATCH, torch.float32, 1e-3, 1e-2)
+        raw = {"row": row, "batch": BATCH} | check(given, row)
         times = {f"{who}_{side}_ms": [] for who in STEPS for side in ["kme", "torch"]}
         game = Game(ROWS[row], BATCH, torch.float32)
         for _ in range(0 if given.check_only else given.rounds):
@@ -331,7 +348,7 @@ def main():
                 ours, theirs = times[f"{who}_kme_ms"], times[f"{who}_torch_ms"]
                 raw[f"{who}_kme/torch"] = statistics.median(k / t for k, t in zip(ours, theirs))
                 cells = [f"{statistics.median(t):.0f}" for t in (ours, theirs)] + [f"{raw[f'{who}_kme/torch']:.2f}"]
-            apart = ", ".join(f"{raw[precision][f'{who} gradients']:.0e}" for precision in ["double", "single"])
+            apart = ", ".join(f"{raw[found][who][0]:.0e}" for found in ["double", "single", "torch single"])
             print(f"| {row} | {who} | {' | '.join(cells)} | {apart} |", flush=True)
         results.append(raw | times)
     write(given, rows=results)

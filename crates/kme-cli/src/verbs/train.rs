@@ -104,6 +104,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
                 bar.set_position(step);
                 bar.reset_eta();
             }
+            Event::Remark { text } => bar.suspend(|| output::remark(global, text)),
             Event::Step { step, numbers } => {
                 bar.set_position(step);
                 let speed = bar.per_sec() * pictures as f64;

@@ -235,7 +235,8 @@ impl Objective {
         Ok(Terms { loss, parts })
     }
 
-    /// One pass over all pictures together, or one over the real ones alone where the scale needs it.
+    /// One pass over all pictures together, or one over either kind alone: where the scale needs it, and where a critic has
+    /// batch normalisation, which then has the statistics of one kind here as in the generator's loss.
     pub(crate) fn see(&self, critic: &Net, pictures: &Pictures) -> Result<Seen> {
         let keep = self.regulariser.activation_penalty > 0.0;
         let n = pictures.real.dims()[0];
@@ -244,7 +245,7 @@ impl Objective {
         let second =
             pictures.second.as_ref().map(|x| Ok::<_, Error>(flat(critic.forward(pictures.input(x), Mode::Train)?)));
         let second = second.transpose()?;
-        if self.regulariser.scale.is_some() {
+        if self.regulariser.scale.is_some() || critic.has_batch_norm() {
             let (real, fake) = (critic.pass(real, Mode::Train, keep)?, critic.pass(fake, Mode::Train, keep)?);
             // Either batch is half of what the penalty averages over.
             let both = real.activations.iter().zip(&fake.activations);

@@ -143,6 +143,11 @@ impl Net {
         &self.place
     }
 
+    /// Whether a picture's outputs in [`Mode::Train`] depend on the others of its batch.
+    pub fn has_batch_norm(&self) -> bool {
+        self.params.iter().any(|p| p.role == Role::RunningMean)
+    }
+
     /// Number of trained parameters.
     pub fn size(&self) -> usize {
         self.params.iter().filter(|p| p.is_trained()).map(|p| p.shape.iter().product::<usize>()).sum()

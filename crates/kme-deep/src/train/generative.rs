@@ -464,6 +464,20 @@ impl Task for Trainer {
         Ok(numbers)
     }
 
+    fn remarks(&self) -> Vec<String> {
+        let nets = [("generator", Some(&self.generator.net)), ("critic", self.critic.as_ref().map(|c| &c.learner.net))];
+        let which: Vec<_> =
+            nets.iter().filter(|(_, net)| net.is_some_and(Net::has_batch_norm)).map(|(name, _)| *name).collect();
+        let workers = self.collective.size();
+        if workers == 1 || which.is_empty() {
+            return Vec::new();
+        }
+        let (which, share) = (which.join(" and "), self.config.batch / workers);
+        vec![format!(
+            "batch normalisation of the {which} has the statistics of each worker's {share} samples, not of all"
+        )]
+    }
+
     fn score(&self) -> Result<Numbers> {
         self.judge.score(&self.model(0)?, self.config.seed)
     }

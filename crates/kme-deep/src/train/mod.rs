@@ -62,6 +62,8 @@ pub struct Context {
 pub enum Event<'a> {
     /// The run begins or continues after `step` steps of `steps`.
     Begin { step: u64, steps: u64, batch: usize },
+    /// Something to know about the run, said once before its first step.
+    Remark { text: &'a str },
     /// One step is done.
     Step { step: u64, numbers: &'a Numbers },
     /// Scores on held-out pictures.
@@ -291,6 +293,9 @@ impl Run {
         let Config { steps, batch, ref log, .. } = self.config;
         let log = log.clone();
         let mut stopped = observer(Event::Begin { step: self.step, steps, batch }).is_break();
+        for text in self.task.remarks() {
+            stopped |= observer(Event::Remark { text: &text }).is_break();
+        }
         if self.step == 0 {
             stopped |= self.score(observer)?.is_break();
             self.checkpoint(&self.folder.model(), &self.folder.last_checkpoint())?;

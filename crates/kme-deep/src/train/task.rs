@@ -16,6 +16,11 @@ pub(crate) trait Task {
     /// is not finite, the parameters are those from before it was computed.
     fn step(&mut self, step: u64, pace: Pace) -> Result<Numbers>;
 
+    /// What a user should know before the first step.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Scores on held-out samples; the first is the one that is minimised over checkpoints.
     fn score(&self) -> Result<Numbers>;
 

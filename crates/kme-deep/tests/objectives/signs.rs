@@ -9,8 +9,8 @@ use kme_deep::loss::{
     Divergence, Estimator, Features, Objective, Pictures, Regulariser, asymmetric_penalty, mean_covariance,
     mmd2_biased, mmd2_unbiased, order_term,
 };
-use kme_deep::net::layer::Linear;
-use kme_deep::net::{Init, Net, Place, place};
+use kme_deep::net::layer::{BatchNorm, LeakyRelu, Linear};
+use kme_deep::net::{Init, Mode, Net, Place, place};
 
 fn matrix(rows: &[Row]) -> Tensor<2> {
     Place::cpu_f64().tensor_f64(rows.concat(), [rows.len(), rows[0].len()])
@@ -279,4 +279,30 @@ fn the_scaled_game_is_zero_sum() {
         }
     }
     assert!(tried > 15);
+}
+
+/// Statistics of batch normalisation are those of real or of generated samples alone, for the critic as for the generator.
+#[test]
+fn batch_normalisation_sees_either_kind_alone() {
+    let layers = vec![
+        BatchNorm::new(3).into(),
+        LeakyRelu { slope: 0.2 }.into(),
+        Linear { inputs: 3, outputs: 2, bias: true }.into(),
+    ];
+    let critic = Net::new(layers, [3, 1, 1], Init::He, 0, &Place::cpu_f64()).unwrap();
+    let rows =
+        |shift: f64, purpose| normals(18, purpose).chunks(3).map(|r| r.iter().map(|x| x + shift).collect()).collect();
+    let [real, fake]: [Vec<Row>; 2] = [rows(0.0, "real"), rows(3.0, "fake")];
+    let pictures = pictures(samples(&real), samples(&fake));
+    let seen = |x: &Tensor<4>| number(critic.forward(x.clone(), Mode::Train).unwrap().mean());
+    for activation_penalty in [0.0, 1.0] {
+        let regulariser = Regulariser { activation_penalty, ..Regulariser::default() };
+        let objective = Objective { divergence: gaussian(), regulariser };
+        let terms = objective.critic(&critic, None, &pictures).unwrap();
+        let part = |name: &str| number(terms.parts.iter().find(|(n, _)| *n == name).unwrap().1.clone());
+        assert!((part("real_features") - seen(&pictures.real)).abs() < 1e-12);
+        assert!((part("generated_features") - seen(&pictures.fake)).abs() < 1e-12);
+        let generator = number(objective.generator(&critic, &pictures).unwrap().loss);
+        assert!((part("critic_mmd2") - generator).abs() < 1e-12, "{} and {generator}", part("critic_mmd2"));
+    }
 }

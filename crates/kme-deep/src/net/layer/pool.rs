@@ -176,7 +176,7 @@ impl Differentiable for GlobalAveragePool {
 
     fn pullback(&self, _: &[Param], saved: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
         let &Saved::Shape(shape) = saved else { unreachable!("average pooling saves its input's shape") };
-        cotangent.expand(shape) / (shape[2] * shape[3]) as f64
+        cotangent.expand(shape) * (1.0 / (shape[2] * shape[3]) as f64)
     }
 }
 

@@ -236,6 +236,10 @@ impl Task for Leader {
         self.trainer.collective().exchange(numbers).map(|_| ())
     }
 
+    fn remarks(&self) -> Vec<String> {
+        self.trainer.remarks()
+    }
+
     fn score(&self) -> Result<Numbers> {
         self.trainer.score()
     }
