@@ -71,4 +71,6 @@ fn settings_that_do_not_fit_are_named() {
         assert!(ran.code == Some(2) && ran.err.contains(expected), "{words}: {:?} {}", ran.code, ran.err);
         assert!(!place.path("run").exists());
     }
+    let ran = place.kme("train -o run --resume --seed 3");
+    assert!(ran.code == Some(2) && ran.err.contains("--seed"), "{}", ran.err);
 }

@@ -170,7 +170,7 @@ impl Game {
         let tracked = self.critic.net.tracked();
         let terms = self.objective.critic(&tracked.effective(), None, &pictures).expect("a critic's loss");
         let (loss, value) = read(terms);
-        let gradients = tracked.gradients(loss.backward());
+        let gradients = tracked.gradients(&mut loss.backward());
         self.critic.step(&gradients, self.rate);
         (value, gradients)
     }
@@ -183,7 +183,7 @@ impl Game {
         let pictures = Pictures { real: self.real.clone(), fake, second: None, labels: None, mix: None };
         let terms = self.objective.generator(&self.critic.net.effective(), &pictures).expect("a generator's loss");
         let (loss, value) = read(terms);
-        let gradients = tracked.gradients(loss.backward());
+        let gradients = tracked.gradients(&mut loss.backward());
         self.generator.step(&gradients, self.rate);
         self.generator.net.update_running_statistics(&pass);
         (value, gradients)

@@ -38,14 +38,14 @@ fn step(place: &Place) -> Vec<(String, Vec<f64>)> {
     let penalty = gradient_penalty(&divergence, &tracked, between, 1, &seen).unwrap();
     let loss = penalty + activation_penalty(&pass.activations).unwrap() - mmd2_unbiased(&kernel, &x, &y).unwrap();
     all.push(("critic loss".into(), vec![place::scalar(loss.clone().inner())]));
-    for (i, gradient) in tracked.gradients(loss.backward()).into_iter().enumerate() {
+    for (i, gradient) in tracked.gradients(&mut loss.backward()).into_iter().enumerate() {
         all.push((format!("critic gradient {i}"), place::numbers(gradient)));
     }
 
     let x = critic.forward(real, Mode::Train).unwrap().reshape([BATCH, FEATURES]);
     let y = critic.forward(made, Mode::Train).unwrap().reshape([BATCH, FEATURES]);
     let loss = mmd2_unbiased(&kernel, &x, &y).unwrap();
-    for (i, gradient) in generator.gradients(loss.backward()).into_iter().enumerate() {
+    for (i, gradient) in generator.gradients(&mut loss.backward()).into_iter().enumerate() {
         all.push((format!("generator gradient {i}"), place::numbers(gradient)));
     }
     all

@@ -188,7 +188,7 @@ fn critic_loss_gradient() {
             penalty + activation_penalty(&pass.activations).unwrap() - mmd2_unbiased(&kernel, &x, &y).unwrap()
         };
         let tracked = critic.tracked();
-        let gradients = tracked.gradients(loss(&tracked).backward());
+        let gradients = tracked.gradients(&mut loss(&tracked).backward());
         let mut worst = 0.0_f64;
         for (index, gradient) in gradients.into_iter().enumerate() {
             let gradient = place::numbers(gradient);

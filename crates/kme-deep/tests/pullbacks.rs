@@ -95,7 +95,7 @@ fn check(name: &str, layers: Vec<Layer>, input: [usize; 3], mode: Mode) {
         assert!(net.params().iter().all(|p| p.name.contains("bias") || !p.is_trained()), "{name}: lost the gradient");
         return;
     }
-    let gradients = tracked.gradients(loss.backward());
+    let gradients = tracked.gradients(&mut loss.backward());
     let base = values(&net);
     let trained: Vec<usize> = (0..base.len()).filter(|&i| net.params()[i].is_trained()).collect();
     let mut largest = 0.0_f64;

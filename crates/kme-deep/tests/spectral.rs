@@ -194,7 +194,10 @@ fn only_power_iterations_move_the_direction() {
         net.update_running_statistics(&pass);
         let tracked = net.tracked();
         let loss = tracked.effective().forward(input().autodiff(), mode).unwrap().sum();
-        assert_eq!(tracked.gradients(loss.backward()).len(), net.params().iter().filter(|p| p.is_trained()).count());
+        assert_eq!(
+            tracked.gradients(&mut loss.backward()).len(),
+            net.params().iter().filter(|p| p.is_trained()).count()
+        );
     }
     assert_eq!(directions(&net), before);
     let far = net.map_values(|p| {
@@ -255,7 +258,7 @@ fn gradients_are_central_differences() {
     });
     assert!((place::scalar(loss(&net)) - place::scalar(loss(&by_hand(&net, &net)))).abs() < 1e-12);
     let tracked = net.tracked();
-    let gradients = tracked.gradients(loss(&tracked).backward());
+    let gradients = tracked.gradients(&mut loss(&tracked).backward());
     let trained: Vec<String> = net.params().iter().filter(|p| p.is_trained()).map(|p| p.name.clone()).collect();
     assert_eq!(gradients.len(), trained.len());
     let (mut largest, step) = (0.0_f64, 1e-5);
@@ -309,7 +312,8 @@ fn threads_do_not_change_the_bits() {
             let net = net.with_spectral(true, 3).unwrap();
             let tracked = net.tracked();
             let w = tracked.effective().params()[0].value.clone();
-            let gradients = tracked.gradients((w.clone() * w.clone().detach().sin()).slice(0..1000).sum().backward());
+            let gradients =
+                tracked.gradients(&mut (w.clone() * w.clone().detach().sin()).slice(0..1000).sum().backward());
             let tensors = gradients.into_iter().chain([w.inner(), net.params()[2].value.clone()]);
             tensors.flat_map(|t| place::numbers(t).into_iter().map(f64::to_bits)).collect::<Vec<_>>()
         };

@@ -230,7 +230,7 @@ fn training_trains() {
     }
 }
 
-/// A finished run whose model was lost before it was written gets it back; one whose checkpoint is damaged says so.
+/// A finished run whose model was lost gets it back; one whose checkpoint is damaged says so.
 #[test]
 fn what_a_kill_can_leave_behind() {
     let folder = tempfile::tempdir().unwrap();
@@ -318,6 +318,60 @@ fn a_changed_configuration_or_data_is_refused() {
     Images::new(1, 1, 16, 16, vec![0.5; 256]).unwrap().write_png(0, &source.join("bar/99.png")).unwrap();
     let message = train::resume(&run, &context(), &mut go_on).unwrap_err().to_string();
     assert!(message.contains("fingerprint"), "{message}");
+}
+
+/// A run that goes on in the codes of another autoencoder would go on with another task.
+#[test]
+fn a_changed_network_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = pictures(folder.path());
+    let coder = folder.path().join("coder");
+    let mut learn = config("autoencoder", &source);
+    learn.steps = 2;
+    train::start("test", &learn, &coder, &context(), &mut go_on).unwrap();
+    let mut config = config("gmmn", &source);
+    let generator = config.generator.as_mut().unwrap();
+    generator.net = train::config::Config::load("mnist-gmmn-code").unwrap().generator.unwrap().net;
+    generator.decoder = Some(coder.display().to_string());
+    let run = folder.path().join("run");
+    let mut stop = |event: Event| match event {
+        Event::Step { step: 2, .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    train::start("test", &config, &run, &context(), &mut stop).unwrap();
+    assert!(fs::read_to_string(run.join("config.toml")).unwrap().contains("# SHA-256 of generator.decoder: "));
+
+    let kept = folder.path().join("kept");
+    fs::rename(&coder, &kept).unwrap();
+    learn.seed += 1;
+    train::start("test", &learn, &coder, &context(), &mut go_on).unwrap();
+    let message = train::resume(&run, &context(), &mut go_on).unwrap_err().to_string();
+    let expected = ["SHA-256 of generator.decoder", &coder.display().to_string(), "bring it back"];
+    assert!(expected.iter().all(|part| message.contains(part)), "{message}");
+    fs::remove_dir_all(&coder).unwrap();
+    fs::rename(&kept, &coder).unwrap();
+    train::resume(&run, &context(), &mut go_on).unwrap();
+}
+
+#[test]
+fn held_out_points_must_fit() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let source = file("points.csv", "0,0\n1,0\n0,1\n1,1\n");
+    for (held_out, expected) in [
+        (file("space.csv", "0,0,0\n1,1,1\n"), "dimension of data.held_out"),
+        (file("one.csv", "0,0\n"), "2 samples or more"),
+    ] {
+        let mut config = Config::load("25-gaussians").unwrap();
+        (config.data.source, config.data.held_out, config.batch) = (source.clone(), Some(held_out), 4);
+        let run = folder.path().join("run");
+        let message = train::start("test", &config, &run, &context(), &mut go_on).unwrap_err().to_string();
+        assert!(message.contains(expected) && !run.exists(), "{message}");
+    }
 }
 
 /// The same for tensors so large that the engine splits single products and sums among threads.

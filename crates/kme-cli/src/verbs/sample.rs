@@ -4,7 +4,7 @@ use crate::arguments::Global;
 use crate::output::{self, fields};
 use clap::Args;
 use kme::{Error, Points, Result, rng};
-use kme_deep::image::{Grid, Images, scatter};
+use kme_deep::image::{Grid, scatter};
 use kme_deep::model::Generator;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -106,8 +106,10 @@ impl Plan {
         } else {
             64
         };
-        let n = arguments.n.unwrap_or(default);
         let classes = generator.classes.len();
+        // One way through all classes: a row for each.
+        let of_classes = by_class && arguments.interpolate;
+        let n = arguments.n.unwrap_or(if of_classes { classes } else { default });
         let of_each = if arguments.manifold {
             n
         } else if arguments.interpolate {
@@ -142,15 +144,14 @@ impl Plan {
         }
         if arguments.interpolate {
             let steps = arguments.steps;
-            if by_class && n != classes && arguments.n.is_some() {
+            if of_classes && n != classes {
                 let allowed = format!("{classes}, a row for each class, or left out");
                 return Err(Error::value("-n with --interpolate --class all", n, allowed));
             }
-            // One way through all classes, or a way of its own for each row.
-            let (rows, row_classes) = if by_class { (classes, (0..classes).collect()) } else { (n, labels(n)) };
-            let ends = draw(if by_class { 2 } else { 2 * rows });
+            let row_classes = if by_class { (0..classes).collect() } else { labels(n) };
+            let ends = draw(if by_class { 2 } else { 2 * n });
             let mut latents = Vec::new();
-            for row in 0..rows {
+            for row in 0..n {
                 let ends = &ends[if by_class { 0 } else { 2 * row * latent.dim }..][..2 * latent.dim];
                 latents.extend(latent.walk(&ends[..latent.dim], &ends[latent.dim..], steps)?);
             }
@@ -199,7 +200,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     if generator.points {
         write_points(&generator.points_from(&inputs)?, out)?;
     } else {
-        write_pictures(&generator.pictures_from(&inputs)?, &plan, &generator, out)?;
+        write_pictures(&inputs, &plan, &generator, out)?;
     }
     let what = if generator.points { "points" } else { "pictures" };
     let text = format!("{}: {n} {what} (seed {})", out.display(), global.seed());
@@ -229,15 +230,29 @@ fn write_points(points: &Points, out: &Path) -> Result<()> {
     if is_png(out) { scatter(points, None)?.write_png(0, out) } else { points.write(out) }
 }
 
-fn write_pictures(pictures: &Images, plan: &Plan, generator: &Generator, out: &Path) -> Result<()> {
+/// Pictures of a folder that are made at a time; a multiple of the batch that the network sees, so that bits stay the same.
+const TOGETHER: usize = 1000;
+
+/// The pictures of these inputs as a sheet, or as files of a folder.
+fn write_pictures(inputs: &[f32], plan: &Plan, generator: &Generator, out: &Path) -> Result<()> {
+    let dim = generator.net.input()[0];
+    let n = inputs.len() / dim;
     if is_png(out) {
-        return Grid { columns: plan.columns, ..Grid::default() }.lay_out(pictures)?.write_png(0, out);
+        let grid = Grid { columns: plan.columns, ..Grid::default() };
+        // Before anything is computed.
+        let [_, h, w] = generator.net.output();
+        grid.size(n, [h, w])?;
+        return grid.lay_out(&generator.pictures_from(inputs)?)?.write_png(0, out);
     }
-    for (i, name) in plan.names(pictures.len(), generator).into_iter().enumerate() {
-        let file = out.join(name);
-        let folder = file.parent().unwrap_or(out);
-        std::fs::create_dir_all(folder).map_err(|e| Error::file(folder, format!("cannot be made: {e}")))?;
-        pictures.write_png(i, &file)?;
+    let mut names = plan.names(n, generator).into_iter();
+    for some in inputs.chunks(TOGETHER * dim) {
+        let pictures = generator.pictures_from(some)?;
+        for (i, name) in names.by_ref().take(pictures.len()).enumerate() {
+            let file = out.join(name);
+            let folder = file.parent().unwrap_or(out);
+            std::fs::create_dir_all(folder).map_err(|e| Error::file(folder, format!("cannot be made: {e}")))?;
+            pictures.write_png(i, &file)?;
+        }
     }
     Ok(())
 }

@@ -84,6 +84,11 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     if arguments.list {
         return list(global);
     }
+    let follows = arguments.resume || arguments.rank.is_some_and(|rank| rank.own > 0);
+    if let (true, Some(seed)) = (follows, global.asked_seed()) {
+        let allowed = "left out with --resume and for workers of rank 1 on: the seed is that of the run";
+        return Err(Error::value("--seed", seed, allowed));
+    }
     if let (Some(rank), Some(address)) = (arguments.rank, &arguments.meet)
         && rank.own > 0
     {
@@ -95,11 +100,11 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let context = global.context()?;
     progress::catch_interrupt();
     let bar = progress::bar(global, 0, "train");
-    let mut pictures = 0;
+    let (mut pictures, mut seed) = (0, 0);
     let mut observer = |event: Event| {
         match event {
-            Event::Begin { step, steps, batch } => {
-                pictures = batch;
+            Event::Begin { step, steps, batch, seed: of_run } => {
+                (pictures, seed) = (batch, of_run);
                 bar.set_length(steps);
                 bar.set_position(step);
                 bar.reset_eta();
@@ -139,7 +144,6 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         Outcome::Finished { steps } => (true, steps),
         Outcome::Stopped { step } => (false, step),
     };
-    let seed = Config::load(&path.join("config.toml").display().to_string())?.seed;
     let text = if finished {
         let model = path.join("model.safetensors");
         format!("{}: {step} steps done with seed {seed}; the model is {}", path.display(), model.display())
@@ -274,7 +278,9 @@ fn summary(numbers: &Numbers) -> String {
     let error = |name: &str| numbers.iter().find(|(other, _)| other.strip_suffix("_standard_error") == Some(name));
     numbers
         .iter()
-        .filter(|(name, _)| *name != "learning_rate" && !name.ends_with("_standard_error"))
+        .filter(|(name, _)| {
+            !["learning_rate", "_standard_error", "gradient_norm"].iter().any(|end| name.ends_with(end))
+        })
         .map(|(name, value)| match error(name) {
             Some((_, error)) => format!("{name} {value:.4} ± {error:.4}"),
             None => format!("{name} {value:.4}"),

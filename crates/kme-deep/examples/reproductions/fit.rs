@@ -77,7 +77,7 @@ impl Fit {
             let pictures = Pictures { real, fake, second: None, labels: None, mix };
             let terms = self.objective.critic(&tracked, None, &pictures)?;
             values.push(place::scalar(terms.parts[0].1.clone().inner()));
-            let gradients = tracked.gradients(terms.loss.backward());
+            let gradients = tracked.gradients(&mut terms.loss.backward());
             let mut work = gradients.into_iter().zip(&mut memory);
             net = net.map_values(|param| {
                 let (gradient, memory) = work.next().expect("every parameter of a dense network is trained");

@@ -70,6 +70,14 @@ impl FeatureMap {
         }
     }
 
+    /// SHA-256 of the network's weights, where there is a network.
+    pub fn sha256(&self) -> Option<&str> {
+        match self {
+            Self::Pixels => None,
+            Self::Network(extractor) => extractor.identity().sha256.as_deref(),
+        }
+    }
+
     /// The pictures' shape that [`tensor`](Self::tensor) needs, where there is only one.
     pub fn input(&self) -> Option<[usize; 3]> {
         match self {

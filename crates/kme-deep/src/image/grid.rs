@@ -60,17 +60,9 @@ impl Grid {
     /// When columns or scale is 0, or the sheet would have more than 10⁸ pixels.
     pub fn lay_out(&self, images: &Images) -> Result<Images> {
         let [n, c, h, w] = images.shape();
-        let columns = match self.columns {
-            Some(0) => return Err(Error::value("columns", 0, "a whole number from 1 on")),
-            Some(columns) => columns.min(n),
-            None => auto_columns(n),
-        };
-        let rows = n.div_ceil(columns);
+        let columns = self.columns_of(n)?;
         let factor = self.scale.factor(h, w)?;
-        let cell = |side: usize| side.checked_mul(factor)?.checked_add(self.padding);
-        let total = |count: usize, side: usize| cell(side)?.checked_mul(count)?.checked_add(self.padding);
-        let size = total(rows, h).zip(total(columns, w));
-        let (height, width) = sheet_size(size)?;
+        let [height, width] = self.size(n, [h, w])?;
         let mut sheet = Images::filled(1, c, height, width, self.background);
         for i in 0..n {
             let top = self.padding + i / columns * (h * factor + self.padding);
@@ -86,6 +78,27 @@ impl Grid {
             }
         }
         Ok(sheet)
+    }
+
+    /// Height and width of the sheet of `n` pictures of this height and width.
+    ///
+    /// # Errors
+    /// As [`lay_out`](Self::lay_out).
+    pub fn size(&self, n: usize, [h, w]: [usize; 2]) -> Result<[usize; 2]> {
+        let columns = self.columns_of(n)?;
+        let factor = self.scale.factor(h, w)?;
+        let cell = |side: usize| side.checked_mul(factor)?.checked_add(self.padding);
+        let total = |count: usize, side: usize| cell(side)?.checked_mul(count)?.checked_add(self.padding);
+        let (height, width) = sheet_size(total(n.div_ceil(columns), h).zip(total(columns, w)))?;
+        Ok([height, width])
+    }
+
+    fn columns_of(&self, n: usize) -> Result<usize> {
+        match self.columns {
+            Some(0) => Err(Error::value("columns", 0, "a whole number from 1 on")),
+            Some(columns) => Ok(columns.min(n)),
+            None => Ok(auto_columns(n)),
+        }
     }
 }
 

@@ -51,9 +51,11 @@ fn norm(v: Tensor<2>, q: f64) -> Tensor<1> {
     if q == 1.0 {
         return v.abs().sum();
     }
+    // In units of the largest entry, held constant: high powers of small or large entries leave the range of numbers. The
+    // norm does not depend on the unit, so that its derivative is right.
+    let unit = v.clone().detach().abs().max().clamp_min(1e-12);
+    let v = v * unit.clone().recip().unsqueeze::<2>();
     // The gradient of |v|^q at 0 is 0 for q > 1; the small number keeps the outer root's finite.
-    if q == 2.0 {
-        return ((v.clone() * v).sum() + 1e-24).sqrt();
-    }
-    ((v.abs() + 1e-24).powf_scalar(q).sum() + 1e-24).powf_scalar(1.0 / q)
+    let sum = if q == 2.0 { (v.clone() * v).sum() } else { (v.abs() + 1e-24).powf_scalar(q).sum() };
+    (sum + 1e-24).powf_scalar(1.0 / q) * unit
 }

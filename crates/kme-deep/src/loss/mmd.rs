@@ -121,11 +121,12 @@ impl Target {
 pub fn witness_gradient(kernel: &Kernel, h: &Tensor<2>, x: &Tensor<2>, y: &Tensor<2>) -> Tensor<2> {
     let mean_gradient = |x: &Tensor<2>| {
         let [b, n] = [h.dims()[0], x.dims()[0]];
-        let Slope { dot, xx } = kernel.slope(&pair(h, x));
+        let (h, x) = centred(kernel, h, x);
+        let Slope { dot, xx } = kernel.slope(&pair(&h, &x));
         // A slope may be constant along an axis; give it all its entries before summing over them.
-        let along_x = dot.0.expand([b, n]).matmul(x.clone());
+        let along_x = dot.0.expand([b, n]).matmul(x);
         let along_h = xx.0.expand([b, n]).sum_dim(1) * 2.0;
-        (along_x + h.clone() * along_h) * (1.0 / n as f64)
+        (along_x + h * along_h) * (1.0 / n as f64)
     };
     mean_gradient(x) - mean_gradient(y)
 }

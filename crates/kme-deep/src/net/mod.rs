@@ -165,11 +165,11 @@ impl Net {
 
     /// The gradients of a [`tracked`](Self::tracked) network's trained parameters, in order; zero where the loss does
     /// not depend on one.
-    pub fn gradients(&self, mut gradients: Gradients) -> Vec<Tensor<1>> {
+    pub fn gradients(&self, gradients: &mut Gradients) -> Vec<Tensor<1>> {
         self.params
             .iter()
             .filter(|p| p.is_trained())
-            .map(|p| p.value.grad_remove(&mut gradients).unwrap_or_else(|| p.value.clone().inner().zeros_like()))
+            .map(|p| p.value.grad_remove(gradients).unwrap_or_else(|| p.value.clone().inner().zeros_like()))
             .collect()
     }
 

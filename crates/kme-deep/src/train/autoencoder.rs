@@ -2,11 +2,12 @@
 //!
 //! It is trained from the start as a whole by Adam or another optimiser; the layers are not trained one by one before.
 
+use super::batches::evenly;
 use super::config::{AutoencoderObjective, Config};
 use super::feed::{Batch, Feed};
 use super::learner::Learner;
-use super::optimiser::Pace;
-use super::task::{Finding, Numbers, Task, first_fault, first_fault_of};
+use super::optimiser::{Pace, gradient_norm};
+use super::task::{Finding, Numbers, Sheet, Task, first_fault, first_fault_of};
 use crate::data::Dataset;
 use crate::image::Images;
 use crate::model::{Autoencoder, Made, images_of, tensor_of};
@@ -103,18 +104,18 @@ impl Task for Trainer {
         let loss = cross_entropy(&whole, pass.output.clone());
         let value = place::scalar(loss.clone().inner());
         let rate = self.config.optimiser.learning_rate();
-        let numbers = vec![("cross_entropy", value), ("learning_rate", rate * pace.factor)];
-        if value.is_finite() {
-            let gradients = net.gradients(loss.backward());
+        let gradients = net.gradients(&mut loss.backward());
+        let norm = gradient_norm(&gradients);
+        if value.is_finite() && norm.is_finite() {
             self.learner.step(gradients, rate, pace);
         }
-        Ok(numbers)
+        Ok(vec![("cross_entropy", value), ("gradient_norm", norm), ("learning_rate", rate * pace.factor)])
     }
 
     fn score(&self) -> Result<Numbers> {
         let Some(held_out) = &self.held_out else { return Ok(Vec::new()) };
         let (mut entropy, mut squares) = (0.0, 0.0);
-        let all: Vec<usize> = (0..held_out.len().min(self.config.score.count)).collect();
+        let all = evenly(held_out.len(), self.config.score.count);
         for indices in all.chunks(500) {
             let x = tensor_of(held_out.gather(indices)?, &self.place);
             let y = self.learner.net.forward(x.clone(), Mode::Evaluate)?;
@@ -126,13 +127,12 @@ impl Task for Trainer {
         Ok(vec![("held_out_cross_entropy", entropy / n), ("held_out_squared_error", squares / n)])
     }
 
-    fn samples(&self) -> Result<Option<Images>> {
+    fn samples(&self) -> Result<Option<Sheet>> {
         let Some(held_out) = &self.held_out else { return Ok(None) };
-        let n = held_out.len();
-        let some: Vec<usize> = (0..SHEET.min(n)).map(|i| i * n / SHEET.min(n)).collect();
+        let some = evenly(held_out.len(), SHEET);
         let x = held_out.gather(&some)?;
         let y = images_of(self.learner.net.forward(tensor_of(x.clone(), &self.place), Mode::Evaluate)?)?;
-        Images::concat(&[x, y]).map(Some)
+        Ok(Some(Sheet { columns: Some(some.len()), pictures: Images::concat(&[x, y])? }))
     }
 
     fn write_model(&self, path: &Path, step: u64) -> Result<()> {

@@ -3,10 +3,9 @@
 use super::config::{ClassifierObjective, Config};
 use super::feed::{Batch, Feed};
 use super::learner::Learner;
-use super::optimiser::Pace;
-use super::task::{Finding, Numbers, Task, first_fault, first_fault_of};
+use super::optimiser::{Pace, gradient_norm};
+use super::task::{Finding, Numbers, Sheet, Task, first_fault, first_fault_of};
 use crate::data::Dataset;
-use crate::image::Images;
 use crate::loss::flat;
 use crate::model::{Classifier, Made};
 use crate::net::file::Tensors;
@@ -164,14 +163,13 @@ impl Task for Trainer {
         let loss = log_probabilities.gather(1, labels).mean().neg();
         let value = place::scalar(loss.clone().inner());
         let rate = self.config.optimiser.learning_rate();
-        let numbers = vec![("cross_entropy", value), ("learning_rate", rate * pace.factor)];
-        if !value.is_finite() {
-            return Ok(numbers);
+        let gradients = net.gradients(&mut loss.backward());
+        let norm = gradient_norm(&gradients);
+        if value.is_finite() && norm.is_finite() {
+            self.learner.step(gradients, rate, pace);
+            self.learner.net.update_running_statistics(&pass);
         }
-        let gradients = net.gradients(loss.backward());
-        self.learner.step(gradients, rate, pace);
-        self.learner.net.update_running_statistics(&pass);
-        Ok(numbers)
+        Ok(vec![("cross_entropy", value), ("gradient_norm", norm), ("learning_rate", rate * pace.factor)])
     }
 
     fn score(&self) -> Result<Numbers> {
@@ -188,7 +186,7 @@ impl Task for Trainer {
         Ok(vec![("error_rate", wrong as f64 / held_out.len() as f64)])
     }
 
-    fn samples(&self) -> Result<Option<Images>> {
+    fn samples(&self) -> Result<Option<Sheet>> {
         Ok(None)
     }
 

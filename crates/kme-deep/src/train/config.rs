@@ -261,7 +261,7 @@ pub struct Cosine {
     pub final_fraction: f64,
 }
 
-/// Times `factor` every `every` steps, down to a learning rate of `least`.
+/// Times `factor` every `every` steps, until `optimiser.learning_rate` times all factors is `least`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Decay {
@@ -283,8 +283,8 @@ pub struct Drop {
 
 /// The rule by a relative three-sample test: every `every` steps, is the generator nearer to the training data than it was
 /// `queue` checks ago? After `patience` checks in a row that do not show it (p > `alpha`), learning rates are multiplied by
-/// `factor`. Compared are `samples` training pictures and as many generated ones, in the features of `score.features`, by
-/// the kernel of KID. Bińkowski et al., ICLR 2018, §4.
+/// `factor`. Compared are `samples` generated pictures and as many training pictures (or all, if there are fewer), in the
+/// features of `score.features`, by the kernel of KID; points by the energy distance's. Bińkowski et al., ICLR 2018, §4.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ThreeSample {
@@ -523,6 +523,15 @@ mod tests {
         let mut config = Config::load("fashion-mmd-gan").unwrap();
         config.seed = u64::MAX;
         assert!(config.check().unwrap_err().to_string().contains("seed"));
+        for (preset, key, value, expected) in [
+            ("fashion-sn-smmd-gan", "critic.clip_weights", "0.01", "beside critic.spectral"),
+            ("fashion-mmd-gan", "critic.net", "{ kind = \"dcgan\", width = 4, batch_norm = true }", "not of a picture"),
+            ("fashion-mcgan", "objective.components", "17", "0 to 16"),
+            ("25-gaussians", "score.features", "inception", "left out"),
+        ] {
+            let message = Config::load_with(preset, &[(key.into(), value.into())]).unwrap_err().to_string();
+            assert!(message.contains(key) && message.contains(expected), "{message}");
+        }
         assert!(Config::load("no-such-preset").unwrap_err().to_string().contains("fashion-mmd-gan"));
     }
 }

@@ -39,7 +39,12 @@ impl Feed {
         if batch == 0 {
             return Err(Error::value("batch", 0, "a whole number from 1 on"));
         }
-        let (mut stock, facts) = Stock::open(data, seed, places)?;
+        let (stock, facts) = Stock::open(data, seed, places)?;
+        Ok(Self::new(stock, facts, batch, seed))
+    }
+
+    /// Of an open stock, in batches of `batch` ≥ 1.
+    pub fn new(mut stock: Stock, facts: Facts, batch: usize, seed: u64) -> Self {
         let facts = Arc::new(facts);
         let shared = facts.clone();
         let mut order = Batches::new(facts.n, batch, seed);
@@ -50,7 +55,7 @@ impl Feed {
             let labels = shared.labels.as_ref().map(|all| indices.iter().map(|&i| all[i]).collect());
             Ok(Batch { values, shape: [batch, c, h, w], labels })
         });
-        Ok(Self { facts, batches })
+        Self { facts, batches }
     }
 
     /// Batch number `index`: every epoch is a permutation of all pictures or points, epochs follow one another without

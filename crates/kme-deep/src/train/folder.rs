@@ -2,6 +2,7 @@
 //! beside them what is watched: report.html, tensorboard/.
 
 use super::config::Config;
+use super::sources::Sources;
 use super::task::Numbers;
 use crate::net::file::{Tensors, parse_tensors, write_tensors};
 use kme::{Error, Result};
@@ -26,15 +27,15 @@ pub(crate) struct Checkpoint {
     pub best: Option<(f64, u64)>,
     /// The configuration that the state belongs to.
     pub config: Config,
-    /// Fingerprint of the data that it was trained on.
-    pub data_fingerprint: String,
+    /// The data and networks that it was trained on and with.
+    pub sources: Sources,
     /// What the schedule remembers.
     #[serde(default)]
     pub schedule: Option<serde_json::Value>,
 }
 
 impl Checkpoint {
-    pub const FORMAT: u32 = 1;
+    pub const FORMAT: u32 = 2;
 }
 
 impl Folder {
@@ -92,7 +93,7 @@ impl Folder {
     }
 
     /// Writes config.toml: the configuration, and as comments what else is needed to repeat the run.
-    pub fn write_config(&self, config: &Config, facts: &[(&str, String)]) -> Result<()> {
+    pub fn write_config(&self, config: &Config, facts: &[(String, String)]) -> Result<()> {
         let facts: String = facts.iter().map(|(name, fact)| format!("# {name}: {fact}\n")).collect();
         let text = format!("{facts}\n{}", config.to_toml());
         kme::io::write_atomically(self.path.join("config.toml"), |file| file.write_all(text.as_bytes()))

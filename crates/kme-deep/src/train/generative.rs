@@ -10,9 +10,8 @@ use super::judge::Judge;
 use super::learner::Learner;
 use super::optimiser::Pace;
 use super::parallel::{self, Collective, Descent};
-use super::task::{Finding, Numbers, Task, first_fault, first_fault_of, net_state, restored_net};
+use super::task::{Finding, Numbers, Sheet, Task, first_fault, first_fault_of, net_state, restored_net};
 use crate::feature::FeatureMap;
-use crate::image::Images;
 use crate::loss::{Divergence, Features, Objective, Pictures, flat, linear_kernel};
 use crate::model::{Autoencoder, Generator, Made, images_of};
 use crate::net::file::Tensors;
@@ -461,6 +460,9 @@ impl Task for Trainer {
         }
         numbers.extend(self.generator_step(step, first + count, pace)?);
         numbers.push(("learning_rate", self.config.optimiser.learning_rate() * pace.factor));
+        if let Some(rate) = self.critic.as_ref().and_then(|critic| critic.settings.learning_rate) {
+            numbers.push(("critic_learning_rate", rate * pace.factor));
+        }
         Ok(numbers)
     }
 
@@ -479,7 +481,9 @@ impl Task for Trainer {
     }
 
     fn score(&self) -> Result<Numbers> {
-        self.judge.score(&self.model(0)?, self.config.seed)
+        // Other latents than those of `kme sample`: the best state is chosen by them.
+        let seed = rng::stream(self.config.seed, "score", 0).random();
+        self.judge.score(&self.model(0)?, seed)
     }
 
     fn sums(&mut self, samples: usize, step: u64) -> Result<Option<Marginals>> {
@@ -488,7 +492,7 @@ impl Task for Trainer {
         self.judge.sums(&model, samples, seed).map(Some)
     }
 
-    fn samples(&self) -> Result<Option<Images>> {
+    fn samples(&self) -> Result<Option<Sheet>> {
         let n = if self.config.data.is_points() { SCATTER } else { SHEET };
         let labels = self.sheet_labels(n)?;
         let made = self.average.forward(self.latents(0..n, "sheet", 0, labels.as_ref()), Mode::Evaluate)?;
@@ -497,9 +501,10 @@ impl Task for Trainer {
             Some((_, decoder)) => decoder.forward(made, Mode::Evaluate)?,
         };
         if self.config.data.is_points() {
-            return self.judge.scatter(flat(made)).map(Some);
+            let pictures = self.judge.scatter(flat(made))?;
+            return Ok(Some(Sheet { pictures, columns: None }));
         }
-        images_of(made).map(Some)
+        Ok(Some(Sheet { pictures: images_of(made)?, columns: None }))
     }
 
     fn write_model(&self, path: &Path, step: u64) -> Result<()> {
@@ -528,17 +533,34 @@ impl Task for Trainer {
         Ok(())
     }
 
-    /// The tensors of the step that went wrong, again, in the order in which they are computed.
+    /// Looks through the step that went wrong: parameters first, then what the networks make of each of its batches.
     fn fault(&mut self, step: u64) -> Result<Option<Finding>> {
-        let critic = self.critic.as_ref().and_then(|critic| first_fault_of("critic", &critic.learner.net));
-        if let Some(fault) = first_fault_of("generator", &self.generator.net).or(critic) {
-            return Ok(Some(fault));
+        let generator = [("generator", &self.generator.net)];
+        let critic = self.critic.iter().map(|critic| ("critic", &critic.learner.net));
+        let decoder = self.critic.iter().filter_map(|critic| Some(("decoder", &critic.decoder.as_ref()?.net)));
+        let found =
+            generator.into_iter().chain(critic).chain(decoder).find_map(|(name, net)| first_fault_of(name, net));
+        if found.is_some() {
+            return Ok(found);
         }
+        let (before, count) =
+            self.critic.as_ref().map_or((0, 0), |critic| (critic.steps_before(step), critic.steps(step)));
+        let first = before + step;
+        for draw in first..first + count {
+            if let Some(found) = self.fault_in(draw, "critic latents", draw)? {
+                return Ok(Some(found));
+            }
+        }
+        self.fault_in(first + count, "generator latents", step)
+    }
+}
+
+impl Trainer {
+    /// The first tensor that is not finite of a batch of real samples and one of generated ones.
+    fn fault_in(&mut self, draw: u64, purpose: &str, index: u64) -> Result<Option<Finding>> {
         let n = self.config.batch;
-        let first = self.critic.as_ref().map_or(0, |critic| critic.steps_before(step)) + step;
-        let Real { samples, labels } = self.real(first, 0..n)?;
-        let fake =
-            self.generator.net.forward(self.latents(0..n, "critic latents", first, labels.as_ref()), Mode::Train)?;
+        let Real { samples, labels } = self.real(draw, 0..n)?;
+        let fake = self.generator.net.forward(self.latents(0..n, purpose, index, labels.as_ref()), Mode::Train)?;
         let planes = self.planes(&labels);
         let features = |pictures: &Tensor<4>| match &self.critic {
             Some(critic) => {

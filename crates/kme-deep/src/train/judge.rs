@@ -1,8 +1,10 @@
 //! How the samples of a generator are judged while it is trained.
 
 use super::Context;
+use super::batches::evenly;
 use super::config::Config;
-use super::feed::{Feed, HeldOut, held_out};
+use super::feed::{HeldOut, held_out};
+use super::stock::{Facts, Stock};
 use super::task::Numbers;
 use crate::evaluate::Reference;
 use crate::feature::FeatureMap;
@@ -15,7 +17,7 @@ use kme::inference::Marginals;
 use kme::kernel::{Form, Kernel};
 use kme::points::Data;
 use kme::sums::Precision;
-use kme::{Points, Result};
+use kme::{Error, Points, Result};
 
 /// The samples that generated ones are compared with.
 pub(super) struct Judge {
@@ -24,6 +26,7 @@ pub(super) struct Judge {
     held_out: Option<Reference>,
     /// Training samples, as features, where a schedule asks for them.
     training: Option<Reference>,
+    network: Option<String>,
 }
 
 enum Kind {
@@ -38,20 +41,21 @@ const APART: u64 = 0x6a75_6467_e000_0000;
 impl Judge {
     /// One that judges nothing, for workers that only take steps.
     pub fn absent() -> Self {
-        Self { kind: Kind::Pictures, held_out: None, training: None }
+        Self { kind: Kind::Pictures, held_out: None, training: None, network: None }
     }
 
-    /// From the configuration's data.
+    /// From the configuration's data; training samples are taken out of `stock`.
     ///
     /// # Errors
     /// When they, or the feature map of scores, cannot be had.
-    pub fn new(config: &Config, context: &Context) -> Result<Self> {
-        let sample = |n: usize| Feed::open(&config.data, n, config.seed ^ APART, &context.data)?.batch(0);
+    pub fn new(config: &Config, context: &Context, stock: &mut Stock, facts: &Facts) -> Result<Self> {
+        let mut sample = |n: usize| stock.sample(facts, n, APART);
         let training = match &config.schedule {
             super::config::Schedule::ThreeSample(rule) => Some(sample(rule.samples)?),
             _ => None,
         };
         let held_out = held_out(&config.data, config.seed, &context.data)?;
+        check_held_out(config, held_out.as_ref(), facts)?;
         if config.data.is_points() {
             let points = |batch: super::feed::Batch| {
                 let [n, d, _, _] = batch.shape;
@@ -59,19 +63,20 @@ impl Judge {
             };
             let reference = |points: Points| Reference::of_points(points);
             let held_out = match held_out {
-                Some(HeldOut::Points(points)) => Some(reference(first(&points, config.score.count)?)),
+                Some(HeldOut::Points(points)) => {
+                    Some(reference(points.select(&evenly(points.len(), config.score.count))?))
+                }
                 _ => None,
             };
             let training = training.map(points).transpose()?.map(reference);
-            return Ok(Self { kind: Kind::Points(points(sample(SHOWN)?)?), held_out, training });
+            return Ok(Self { kind: Kind::Points(points(sample(SHOWN)?)?), held_out, training, network: None });
         }
         let map = FeatureMap::named(&config.score.features, &context.models, &context.place)?;
+        let network = map.sha256().map(String::from);
         let held_out = match held_out {
             Some(HeldOut::Pictures(pictures)) => {
-                // Evenly from all of them: folders are in the order of their classes.
-                let (n, most) = (pictures.len(), config.score.count);
-                let some: Vec<usize> = (0..n.min(most)).map(|i| i * n / n.min(most)).collect();
-                Some(Reference::new(map.clone(), &pictures.gather(&some)?)?)
+                let some = pictures.gather(&evenly(pictures.len(), config.score.count))?;
+                Some(Reference::new(map.clone(), &some)?)
             }
             _ => None,
         };
@@ -82,7 +87,12 @@ impl Judge {
             }
             None => None,
         };
-        Ok(Self { kind: Kind::Pictures, held_out, training })
+        Ok(Self { kind: Kind::Pictures, held_out, training, network })
+    }
+
+    /// SHA-256 of the network in whose features it judges, where there is one.
+    pub fn network(&self) -> Option<&str> {
+        self.network.as_deref()
     }
 
     /// KID of pictures in the map of scores, MMD² by the energy distance of points; with its standard error. Nothing without
@@ -110,7 +120,7 @@ impl Judge {
     /// When a sample is not finite.
     pub fn sums(&self, model: &Generator, samples: usize, seed: u64) -> Result<Marginals> {
         let reference = self.training.as_ref().ok_or_else(|| {
-            kme::Error::value("schedule", "without training samples", "the three-sample schedule, which keeps some")
+            Error::value("schedule", "without training samples", "the three-sample schedule, which keeps some")
         })?;
         let (kernel, new) = match &self.kind {
             Kind::Pictures => {
@@ -142,7 +152,22 @@ fn energy() -> Result<Kernel> {
     Kernel::try_from(Form::Energy { a: 0.0 })
 }
 
-fn first(points: &Points, most: usize) -> Result<Points> {
-    let indices: Vec<usize> = (0..points.len().min(most)).collect();
-    points.select(&indices)
+/// Refuses held-out samples that generated ones cannot be compared with.
+fn check_held_out(config: &Config, held_out: Option<&HeldOut>, facts: &Facts) -> Result<()> {
+    let (n, d) = match held_out {
+        Some(HeldOut::Pictures(pictures)) => (pictures.len(), None),
+        Some(HeldOut::Points(points)) => (points.len(), Some(points.dim())),
+        None => return Ok(()),
+    };
+    let name = config.data.held_out.as_deref().unwrap_or_default();
+    if n < 2 {
+        return Err(Error::value("data.held_out", format!("{name} with {n}"), "2 samples or more"));
+    }
+    match d {
+        Some(d) if d != facts.shape[0] => {
+            let remedy = format!("give points of the dimension of {}", config.data.source);
+            Err(Error::mismatch(format!("dimension of data.held_out {name}"), d, facts.shape[0], remedy))
+        }
+        _ => Ok(()),
+    }
 }

@@ -21,6 +21,7 @@ mod presets;
 pub mod report;
 mod schedule;
 mod set;
+mod sources;
 mod stock;
 mod task;
 mod tensorboard;
@@ -44,10 +45,12 @@ use kme::{Error, Result};
 use parallel::{Collective, Team};
 use parallel::{Leader, Seat, begin, check_shares};
 use schedule::Schedule;
+use sources::Sources;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
-use task::Task;
+use stock::Stock;
+use task::{Sheet, Task};
 
 /// Where things are looked for.
 #[derive(Clone, Debug)]
@@ -61,7 +64,7 @@ pub struct Context {
 #[derive(Debug)]
 pub enum Event<'a> {
     /// The run begins or continues after `step` steps of `steps`.
-    Begin { step: u64, steps: u64, batch: usize },
+    Begin { step: u64, steps: u64, batch: usize, seed: u64 },
     /// Something to know about the run, said once before its first step.
     Remark { text: &'a str },
     /// One step is done.
@@ -116,16 +119,16 @@ pub fn start_with(
     let workers = team.size();
     team.run(context, |seat| {
         // Everything that can be wrong with the configuration or the data is found before the folder is made.
-        let (task, data_fingerprint) = task(config, context, seat)?;
+        let (task, sources) = task(config, context, seat)?;
         let schedule = Schedule::new(&config.schedule, config.optimiser.learning_rate(), config.steps)?;
         let folder = Folder::create(path)?;
-        let mut facts =
-            vec![("kme", env!("CARGO_PKG_VERSION").to_string()), ("data fingerprint", data_fingerprint.clone())];
+        let mut facts = vec![("kme".into(), env!("CARGO_PKG_VERSION").to_string())];
+        facts.extend(sources.facts());
         if workers > 1 {
-            facts.push(("workers", workers.to_string()));
+            facts.push(("workers".into(), workers.to_string()));
         }
         folder.write_config(config, &facts)?;
-        Run { config: config.clone(), data_fingerprint, task, schedule, folder, step: 0, best: None }.go(observer)
+        Run { config: config.clone(), sources, task, schedule, folder, step: 0, best: None }.go(observer)
     })
 }
 
@@ -155,7 +158,7 @@ fn continued(
     seat: Seat,
     observer: &mut Observer,
 ) -> Result<Outcome> {
-    let (mut task, data_fingerprint) = task(&config, context, seat)?;
+    let (mut task, sources) = task(&config, context, seat)?;
     let mut schedule = Schedule::new(&config.schedule, config.optimiser.learning_rate(), config.steps)?;
     let (mut step, mut best) = (None, None);
     if let Some((checkpoint, tensors)) = folder.read_checkpoint()? {
@@ -167,59 +170,59 @@ fn continued(
                 "belongs to another configuration than config.toml; undo the change there, or start a new run",
             ));
         }
-        if checkpoint.data_fingerprint != data_fingerprint {
-            return Err(Error::mismatch(
-                "data fingerprint",
-                &data_fingerprint,
-                &checkpoint.data_fingerprint,
-                format!("the pictures of {} have changed since the run began; start a new run", config.data.source),
-            ));
-        }
+        sources.check(&checkpoint.sources, &config, |name| {
+            format!("{name} has changed since the run began; bring it back, or start a new run")
+        })?;
         task.restore(checkpoint.step, &tensors).map_err(|e| Error::file(&file, e))?;
         schedule.restore(checkpoint.schedule.as_ref()).map_err(|e| Error::file(&file, e))?;
         (step, best) = (Some(checkpoint.step), checkpoint.best);
     }
     folder.forget_events_after(step)?;
-    Run { config, data_fingerprint, task, schedule, folder, step: step.unwrap_or(0), best }.go(observer)
+    Run { config, sources, task, schedule, folder, step: step.unwrap_or(0), best }.go(observer)
 }
 
-/// The objective that a configuration names, and the fingerprint of its data.
-fn task(config: &Config, context: &Context, seat: Seat) -> Result<(Box<dyn Task>, String)> {
+/// The objective that a configuration names, and what it depends on.
+fn task(config: &Config, context: &Context, seat: Seat) -> Result<(Box<dyn Task>, Sources)> {
     let workers = seat.collective.size();
     check_shares(config, workers)?;
-    let feed = Feed::open(&config.data, config.batch, config.seed, &context.data)?;
-    let data_fingerprint = feed.fingerprint().to_string();
+    let (mut stock, facts) = Stock::open(&config.data, config.seed, &context.data)?;
+    let mut sources = Sources::new(&facts.fingerprint);
     let place = &context.place;
     let pictures = || match feed::held_out(&config.data, config.seed, &context.data)? {
         Some(HeldOut::Pictures(pictures)) => Ok(Some(pictures)),
         Some(HeldOut::Points(_)) => Err(Error::value("data", "points", "pictures, for this objective")),
         None => Ok(None),
     };
-    let made = made(config, &data_fingerprint);
-    let task: Box<dyn Task> = match (&config.objective, &config.generator) {
-        (Objective::Classifier(_) | Objective::Autoencoder(_), _) if workers > 1 => {
-            return Err(Error::value(
-                "workers",
-                workers,
-                "1 for this objective: only generators are trained by several",
-            ));
+    let made = made(config, &sources.data);
+    match &config.objective {
+        Objective::Classifier(_) | Objective::Autoencoder(_) if workers > 1 => {
+            let allowed = "1 for this objective: only generators are trained by several";
+            return Err(Error::value("workers", workers, allowed));
         }
-        (Objective::Classifier(objective), _) => {
-            Box::new(classifier::Trainer::new(config, objective, feed, pictures()?, made, place)?)
+        Objective::Classifier(objective) => {
+            let feed = Feed::new(stock, facts, config.batch, config.seed);
+            let trainer = classifier::Trainer::new(config, objective, feed, pictures()?, made, place)?;
+            return Ok((Box::new(trainer), sources));
         }
-        (Objective::Autoencoder(objective), _) => {
-            Box::new(autoencoder::Trainer::new(config, objective, feed, pictures()?, made, place)?)
+        Objective::Autoencoder(objective) => {
+            let feed = Feed::new(stock, facts, config.batch, config.seed);
+            let trainer = autoencoder::Trainer::new(config, objective, feed, pictures()?, made, place)?;
+            return Ok((Box::new(trainer), sources));
         }
-        _ if workers > 1 => {
-            // The others make themselves ready meanwhile.
-            begin(&*seat.collective, config, &data_fingerprint)?;
-            let judge = Judge::new(config, context)?;
-            let trainer = generative(config, context, feed, judge, made, seat.collective)?;
-            Box::new(Leader::new(trainer, seat.threads)?)
-        }
-        _ => Box::new(generative(config, context, feed, Judge::new(config, context)?, made, seat.collective)?),
-    };
-    Ok((task, data_fingerprint))
+        _ => {}
+    }
+    let trained = Trained::new(config, context, &mut sources)?;
+    if workers > 1 {
+        // The others make themselves ready meanwhile.
+        begin(&*seat.collective, config, &sources)?;
+    }
+    let judge = Judge::new(config, context, &mut stock, &facts)?;
+    sources.note("score.features", judge.network());
+    let feed = Feed::new(stock, facts, config.batch, config.seed);
+    let trainer = trained.trainer(config, context, feed, judge, made, seat.collective)?;
+    let task: Box<dyn Task> =
+        if workers > 1 { Box::new(Leader::new(trainer, seat.threads)?) } else { Box::new(trainer) };
+    Ok((task, sources))
 }
 
 /// What is said on the card of a model that this run makes.
@@ -234,53 +237,69 @@ fn made(config: &Config, data_fingerprint: &str) -> Made {
     }
 }
 
-/// The trainer of a generator.
-fn generative(
-    config: &Config,
-    context: &Context,
-    feed: Feed,
-    judge: Judge,
-    made: Made,
-    collective: Box<dyn Collective>,
-) -> Result<generative::Trainer> {
-    let place = &context.place;
-    let Some(generator) = &config.generator else {
-        return Err(Error::value("generator", "(missing)", "a table [generator] for this objective"));
-    };
-    let autoencoder = match &generator.decoder {
-        None => None,
-        Some(name) => {
-            let (bytes, path) = context.models.bytes(name)?;
-            Some(Autoencoder::parse(&bytes, &path, place)?)
-        }
-    };
-    let frozen = match &config.objective {
-        Objective::Mmd(mmd) if !matches!(mmd.features.as_str(), "critic" | "identity") => {
-            FeatureMap::named(&mmd.features, &context.models, place)?
-        }
-        _ => FeatureMap::Pixels,
-    };
-    let parts = generative::Parts { feed, autoencoder, frozen, judge, made, collective };
-    generative::Trainer::new(config, generator, parts, place)
+/// The networks that a generator is trained with but that are not trained any more.
+struct Trained {
+    autoencoder: Option<Autoencoder>,
+    frozen: FeatureMap,
 }
 
-/// The trainer of a worker that only takes steps, and the fingerprint of its data.
+impl Trained {
+    /// Those that the configuration names; `sources` is told which they are.
+    fn new(config: &Config, context: &Context, sources: &mut Sources) -> Result<Self> {
+        let autoencoder = match config.generator.as_ref().and_then(|generator| generator.decoder.as_ref()) {
+            None => None,
+            Some(name) => {
+                let (bytes, path) = context.models.bytes(name)?;
+                Some(Autoencoder::parse(&bytes, &path, &context.place)?)
+            }
+        };
+        let frozen = match &config.objective {
+            Objective::Mmd(mmd) if !matches!(mmd.features.as_str(), "critic" | "identity") => {
+                FeatureMap::named(&mmd.features, &context.models, &context.place)?
+            }
+            _ => FeatureMap::Pixels,
+        };
+        sources.note("generator.decoder", autoencoder.as_ref().map(|a| a.sha256.as_str()));
+        sources.note("objective.features", frozen.sha256());
+        Ok(Self { autoencoder, frozen })
+    }
+
+    fn trainer(
+        self,
+        config: &Config,
+        context: &Context,
+        feed: Feed,
+        judge: Judge,
+        made: Made,
+        collective: Box<dyn Collective>,
+    ) -> Result<generative::Trainer> {
+        let Some(generator) = &config.generator else {
+            return Err(Error::value("generator", "(missing)", "a table [generator] for this objective"));
+        };
+        let Self { autoencoder, frozen } = self;
+        let parts = generative::Parts { feed, autoencoder, frozen, judge, made, collective };
+        generative::Trainer::new(config, generator, parts, &context.place)
+    }
+}
+
+/// The trainer of a worker that only takes steps, and what it depends on.
 fn helper(
     config: &Config,
     context: &Context,
     collective: Box<dyn Collective>,
-) -> Result<(generative::Trainer, String)> {
+) -> Result<(generative::Trainer, Sources)> {
     check_shares(config, collective.size())?;
     let feed = Feed::open(&config.data, config.batch, config.seed, &context.data)?;
-    let data_fingerprint = feed.fingerprint().to_string();
-    let made = made(config, &data_fingerprint);
-    Ok((generative(config, context, feed, Judge::absent(), made, collective)?, data_fingerprint))
+    let mut sources = Sources::new(feed.fingerprint());
+    let made = made(config, &sources.data);
+    let trained = Trained::new(config, context, &mut sources)?;
+    Ok((trained.trainer(config, context, feed, Judge::absent(), made, collective)?, sources))
 }
 
 /// A run under way: `step` steps are done, `best` is the least score so far with its step.
 struct Run {
     config: Config,
-    data_fingerprint: String,
+    sources: Sources,
     task: Box<dyn Task>,
     schedule: Schedule,
     folder: Folder,
@@ -290,9 +309,9 @@ struct Run {
 
 impl Run {
     fn go(mut self, observer: &mut Observer) -> Result<Outcome> {
-        let Config { steps, batch, ref log, .. } = self.config;
+        let Config { steps, batch, seed, ref log, .. } = self.config;
         let log = log.clone();
-        let mut stopped = observer(Event::Begin { step: self.step, steps, batch }).is_break();
+        let mut stopped = observer(Event::Begin { step: self.step, steps, batch, seed }).is_break();
         for text in self.task.remarks() {
             stopped |= observer(Event::Remark { text: &text }).is_break();
         }
@@ -300,14 +319,13 @@ impl Run {
             stopped |= self.score(observer)?.is_break();
             self.checkpoint(&self.folder.model(), &self.folder.last_checkpoint())?;
         }
-        let mut views = views::Views::open(self.folder.path(), log.tensorboard)?;
         if self.step == steps {
-            // A run that was cut off between its last checkpoint and its model.
+            // A finished run whose model was lost gets it back.
             self.task.write_model(&self.folder.model(), self.step)?;
         }
-        let (mut since, mut done) = (Instant::now(), 0);
-        // Seconds in steps since the last check of progress.
-        let mut interval = 0.0;
+        let mut views = views::Views::open(self.folder.path(), log.tensorboard)?;
+        // Seconds in steps, and steps, since the last event; and seconds in steps since the last check of progress.
+        let (mut seconds, mut done, mut interval) = (0.0, 0, 0.0);
         while self.step < steps && !stopped {
             let begun = Instant::now();
             let mut numbers = self.task.step(self.step, self.schedule.pace(self.step))?;
@@ -317,13 +335,15 @@ impl Run {
             stopped |= observer(Event::Step { step: self.step, numbers: &numbers }).is_break();
             let due = |every: u64| self.step.is_multiple_of(every) || self.step == steps;
             let (log_due, score_due, checkpoint_due) = (due(log.every), due(log.samples), due(log.checkpoint));
-            interval += begun.elapsed().as_secs_f64();
+            let step_seconds = begun.elapsed().as_secs_f64();
+            (seconds, interval) = (seconds + step_seconds, interval + step_seconds);
             if self.schedule.due(self.step).is_some() {
                 self.check_progress(std::mem::take(&mut interval))?;
             }
             if log_due {
-                numbers.push(("images_per_second", (done * batch) as f64 / since.elapsed().as_secs_f64()));
+                numbers.push(("images_per_second", (done * batch) as f64 / seconds));
                 self.folder.log(self.step, "step", &numbers)?;
+                (seconds, done) = (0.0, 0);
             }
             if score_due {
                 stopped |= self.score(observer)?.is_break();
@@ -333,10 +353,6 @@ impl Run {
             }
             if log_due || score_due {
                 views.update(score_due)?;
-            }
-            if log_due {
-                // Scores and checkpoints are no part of the speed.
-                (since, done) = (Instant::now(), 0);
             }
         }
         views.update(true)?;
@@ -386,7 +402,7 @@ impl Run {
             step: self.step,
             best: self.best,
             config: self.config.clone(),
-            data_fingerprint: self.data_fingerprint.clone(),
+            sources: self.sources.clone(),
             schedule: self.schedule.state(),
         };
         let state = self.task.state();
@@ -407,8 +423,9 @@ impl Run {
 
     /// Draws the sample sheet, scores held-out pictures, and keeps the state when the score is the best so far.
     fn score(&mut self, observer: &mut Observer) -> Result<ControlFlow<()>> {
-        if let Some(images) = self.task.samples()? {
-            let sheet = if images.len() == 1 { images } else { Grid::default().lay_out(&images)? };
+        if let Some(Sheet { pictures, columns }) = self.task.samples()? {
+            let grid = Grid { columns, ..Grid::default() };
+            let sheet = if pictures.len() == 1 { pictures } else { grid.lay_out(&pictures)? };
             sheet.write_png(0, &self.folder.sample(self.step))?;
         }
         let numbers = self.task.score()?;

@@ -182,6 +182,12 @@ fn clipped(gradient: Tensor<1>, clip: Option<f64>) -> Tensor<1> {
     gradient * norm.clamp_min(clip).recip() * clip
 }
 
+/// The norm of all gradients together, before any clipping.
+pub(in crate::train) fn gradient_norm<'a>(gradients: impl IntoIterator<Item = &'a Tensor<1>>) -> f64 {
+    let squares = gradients.into_iter().map(|gradient| squared_norm(gradient.clone())).collect();
+    place::scalar(Tensor::cat(squares, 0).sum()).sqrt()
+}
+
 /// Σ gᵢ². The engine sums large tensors in an order that depends on its threads: those are summed in rows that do not.
 fn squared_norm(gradient: Tensor<1>) -> Tensor<1> {
     const ROW: usize = 1 << 16;

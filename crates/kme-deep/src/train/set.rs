@@ -38,15 +38,19 @@ fn set(table: &mut Table, key: &str, value: &str) -> Result<()> {
     if parts.iter().any(|part| part.is_empty()) {
         return Err(Error::value("key of --set", key, "names with dots between them, such as data.size"));
     }
+    let removes = value.trim().is_empty();
     let mut place = table;
     for part in tables {
+        if removes && !place.contains_key(*part) {
+            return Ok(());
+        }
         let inner = place.entry(*part).or_insert_with(|| Value::Table(Table::new()));
         let found = inner.type_str();
         place = inner.as_table_mut().ok_or_else(|| {
             Error::value("key of --set", key, format!("a key in a table; '{part}' is a single value ({found})"))
         })?;
     }
-    if value.trim().is_empty() {
+    if removes {
         place.remove(*last);
     } else {
         place.insert(last.to_string(), parsed(value));
@@ -73,8 +77,13 @@ mod tests {
     fn any_setting_can_be_changed() {
         let plain = Config::load("fashion-mmd-gan").unwrap();
         assert_eq!(load(&[]).unwrap(), plain);
-        let config =
-            load(&[("steps", "12"), ("data.source", "my:pictures"), ("log.every", "3"), ("data.held_out", "")]);
+        let config = load(&[
+            ("steps", "12"),
+            ("data.source", "my:pictures"),
+            ("log.every", "3"),
+            ("data.held_out", ""),
+            ("critic.burst.every", ""),
+        ]);
         let config = config.unwrap();
         assert_eq!((config.steps, &config.data.source[..], config.log.every), (12, "my:pictures", 3));
         assert_eq!(config.data.held_out, None);

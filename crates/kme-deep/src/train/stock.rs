@@ -1,6 +1,7 @@
 //! Where the pictures and points of batches lie, and what chance does to them.
 
 use super::data::Data;
+use super::feed::Batch;
 use crate::data::{Batches, Dataset, Form, Places, Source, Toy, hex, toys};
 use crate::image::{Images, Resize, mirror, square};
 use kme::points::{Data as Numbers, Points};
@@ -111,6 +112,17 @@ impl Stock {
             uncut.extend(all.pick(&some, &check)?);
         }
         Ok((stock(Store::Uncut(uncut)), facts))
+    }
+
+    /// `n` of all (or all, if there are fewer), each once, under the number `index`: no batch of a run has it.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    pub fn sample(&mut self, facts: &Facts, n: usize, index: u64) -> Result<Batch> {
+        let n = n.min(facts.n);
+        let indices = super::batches::Batches::new(facts.n, n, self.seed ^ index).get(0);
+        let [c, h, w] = facts.shape;
+        Ok(Batch { values: self.take(&indices, index)?, shape: [n, c, h, w], labels: None })
     }
 
     /// The numbers of batch number `index`, which consists of `indices`, one picture or point after the other.

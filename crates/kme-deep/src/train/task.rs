@@ -31,7 +31,7 @@ pub(crate) trait Task {
     }
 
     /// Pictures for people to look at, always from the same latents.
-    fn samples(&self) -> Result<Option<Images>>;
+    fn samples(&self) -> Result<Option<Sheet>>;
 
     /// Writes the model that users get.
     fn write_model(&self, path: &Path, step: u64) -> Result<()>;
@@ -44,6 +44,12 @@ pub(crate) trait Task {
 
     /// After a step whose numbers were not finite: the first tensor on their way that was not.
     fn fault(&mut self, step: u64) -> Result<Option<Finding>>;
+}
+
+/// Pictures with the number of them in a row, where that means something; a single one is a sheet already.
+pub(crate) struct Sheet {
+    pub pictures: Images,
+    pub columns: Option<usize>,
 }
 
 /// A tensor with a number that is not finite.

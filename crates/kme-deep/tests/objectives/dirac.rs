@@ -59,7 +59,7 @@ impl Game {
         let tracked = Self::critic(psi).tracked();
         let pictures = self.pictures(Place::cpu_f64().tensor_f64(vec![theta], [1]));
         let loss = self.objective.critic(&tracked, None, &pictures).unwrap().loss;
-        let slope = place::scalar(tracked.gradients(loss.clone().backward()).remove(0));
+        let slope = place::scalar(tracked.gradients(&mut loss.clone().backward()).remove(0));
         (number(loss), slope)
     }
 

@@ -51,7 +51,7 @@ fn gradients_are_differences() {
         let setup = Setup::new(&case);
         let tracked = setup.critic.tracked();
         let decoder = setup.decoder.as_ref().map(Net::tracked);
-        let gradients = |net: &Net| net.gradients(setup.critic_loss(&tracked, decoder.as_ref()).backward());
+        let gradients = |net: &Net| net.gradients(&mut setup.critic_loss(&tracked, decoder.as_ref()).backward());
         let mut errors = vec![worst(&format!("{}: critic", case.name), &setup.critic, gradients(&tracked), |net| {
             setup.critic_loss(net, setup.decoder.as_ref())
         })];
@@ -60,7 +60,7 @@ fn gradients_are_differences() {
             errors.push(worst(&what, net, gradients(tracked), |net| setup.critic_loss(&setup.critic, Some(net))));
         }
         let tracked = setup.generator.tracked();
-        let gradients = tracked.gradients(setup.generator_loss(&tracked).backward());
+        let gradients = tracked.gradients(&mut setup.generator_loss(&tracked).backward());
         let what = format!("{}: generator", case.name);
         errors.push(worst(&what, &setup.generator, gradients, |net| setup.generator_loss(net)));
         println!("{:<90} {}", case.name, errors.iter().map(|e| format!("{e:.1e} ")).collect::<String>());

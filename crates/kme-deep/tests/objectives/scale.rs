@@ -34,7 +34,7 @@ fn the_scale_is_the_kernels_variation() {
         let setup = Setup::new(&case);
         let (found, naive) = (number(square(&setup, &setup.critic)), Naive::new(&setup).scale(&case).unwrap());
         let tracked = setup.critic.tracked();
-        let gradients = tracked.gradients(square(&setup, &tracked).backward());
+        let gradients = tracked.gradients(&mut square(&setup, &tracked).backward());
         let error = worst(&case.name, &setup.critic, gradients, |net| square(&setup, net));
         println!("{:<90} {found:.6} {:.1e}, gradient {error:.1e}", case.name, apart(found, naive, 0.0));
         assert!(apart(found, naive, 0.0) < 1e-8, "{}: {found} and {naive}", case.name);

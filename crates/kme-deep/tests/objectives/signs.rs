@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use kme::kernel::Kernel;
 use kme_deep::loss::{
     Divergence, Estimator, Features, Objective, Pictures, Regulariser, asymmetric_penalty, mean_covariance,
-    mmd2_biased, mmd2_unbiased, order_term,
+    mmd2_biased, mmd2_unbiased, order_term, witness_gradient,
 };
 use kme_deep::net::layer::{BatchNorm, LeakyRelu, Linear};
 use kme_deep::net::{Init, Mode, Net, Place, place};
@@ -305,4 +305,42 @@ fn batch_normalisation_sees_either_kind_alone() {
         let generator = number(objective.generator(&critic, &pictures).unwrap().loss);
         assert!((part("critic_mmd2") - generator).abs() < 1e-12, "{} and {generator}", part("critic_mmd2"));
     }
+}
+
+/// The norm of a difference of means has its value and derivative for small and large entries and high powers.
+#[test]
+fn high_norms_keep_their_digits() {
+    let place = Place::cpu();
+    for (size, q) in [(1e-3, 8.0), (1e-6, 16.0), (1.0, 64.0), (30.0, 64.0), (1e-4, 2.0), (5.0, 3.0)] {
+        let means: Vec<f64> = [0.3, -1.0, 0.8, 0.0].iter().map(|v| v * size).collect();
+        let x = place.tensor(means.iter().map(|&v| v as f32).collect(), [1, 4]).autodiff().require_grad();
+        let value = mean_covariance(&x, &place.zeros([1, 4]), q, 0).unwrap();
+        let expected = means.iter().map(|v| (v / size).abs().powf(q)).sum::<f64>().powf(1.0 / q) * size;
+        let gradient = place::numbers(x.grad(&value.backward()).unwrap());
+        assert!((number(value) / expected - 1.0).abs() < 1e-5, "{size} {q}");
+        for (found, v) in gradient.iter().zip(&means) {
+            let expected = v.signum() * (v.abs() / expected).powf(q - 1.0);
+            assert!(
+                (found - if *v == 0.0 { 0.0 } else { expected }).abs() < 1e-5,
+                "{size} {q}: {found} and {expected}"
+            );
+        }
+    }
+}
+
+/// In single precision, far from the origin, the witness's gradient is that of the same points near it.
+#[test]
+fn the_witness_keeps_its_digits_far_from_the_origin() {
+    let kernel: Kernel = "gaussian:sigma=1".parse().unwrap();
+    let place = Place::cpu();
+    let at = |shift: f32| {
+        let [h, x, y] = ["h", "x", "y"].map(|name| {
+            let numbers = normals(24, name).iter().map(|&v| (v * 64.0).round() as f32 / 64.0 + shift).collect();
+            place.tensor(numbers, [8, 3])
+        });
+        place::numbers(witness_gradient(&kernel, &h, &x, &y))
+    };
+    let near = at(0.0);
+    let far = at(4096.0);
+    assert!(near.iter().zip(&far).all(|(a, b)| (a - b).abs() < 1e-4), "{near:?} {far:?}");
 }

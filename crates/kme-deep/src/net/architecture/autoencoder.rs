@@ -2,7 +2,7 @@
 
 use super::blocks::flatten;
 use super::mlp::dense;
-use super::{DcganGenerator, positive};
+use super::positive;
 use crate::net::layer::{Layer, Reshape, Shape, Sigmoid};
 use kme::{Error, Result};
 
@@ -31,20 +31,6 @@ pub fn decoder(units: &[usize], output: Shape) -> Result<Vec<Layer>> {
     let mut layers = dense(code, &hidden, count(output)?, &Sigmoid {}.into())?;
     layers.extend([Sigmoid {}.into(), Reshape { to: output }.into()]);
     Ok(layers)
-}
-
-/// Critic features (n, top, 1, 1) → pictures, to weigh how much of a picture the features keep: a DCGAN generator of
-/// 4×4 filters.
-///
-/// Reference: Li, Chang, Cheng, Yang, Póczos, "MMD GAN", NeurIPS 2017. Starts by
-/// [`Init::Radford`](crate::net::Init::Radford).
-///
-/// # Errors
-/// When a size is 0 or too large, or pictures are not square, of 16 pixels or more.
-pub fn feature_decoder(top: usize, width: usize, output: Shape) -> Result<Vec<Layer>> {
-    positive("top of the critic", top)?;
-    positive("channels of the decoder", output[0])?;
-    DcganGenerator { width, stages: 4, kernel: 4 }.layers(top, output)
 }
 
 fn split(units: &[usize]) -> Result<(&usize, &[usize])> {

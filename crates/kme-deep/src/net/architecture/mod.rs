@@ -117,6 +117,11 @@ impl CriticNet {
         }
     }
 
+    /// Whether a picture's features depend on the others of its batch.
+    pub fn has_batch_norm(&self) -> bool {
+        matches!(self, Self::Dcgan(DcganCritic { batch_norm: true, .. }))
+    }
+
     /// How its weights start.
     pub fn init(&self) -> Init {
         match self {

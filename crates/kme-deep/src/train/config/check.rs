@@ -1,6 +1,6 @@
 //! Which values of a configuration can be trained with: every refusal names the key, the value and what is allowed.
 
-use super::{Config, Critic, Generator, Objective, Optimiser, Schedule};
+use super::{Config, Critic, Generator, Objective, Optimiser, Schedule, Score};
 use crate::loss::Regulariser;
 use kme::{Error, Result};
 use std::ops::RangeInclusive;
@@ -20,6 +20,11 @@ impl Config {
         count("log.samples", self.log.samples, 1..=MANY)?;
         count("log.checkpoint", self.log.checkpoint, 1..=MANY)?;
         count("score.count", self.score.count as u64, 2..=1_000_000)?;
+        let scores_by_features = self.generates() && !self.data.is_points();
+        if !scores_by_features && self.score.features != Score::default().features {
+            let allowed = "left out: only generators of pictures are judged in features";
+            return Err(Error::value("score.features", &self.score.features, allowed));
+        }
         self.data.check()?;
         self.optimiser.check()?;
         self.schedule.check(self)?;
@@ -144,6 +149,10 @@ impl Critic {
         }
         if let Some(clip) = self.clip_weights {
             within("critic.clip_weights", clip, 1e-9..=1e9)?;
+            if self.spectral.is_some() {
+                let allowed = "nothing beside critic.spectral, which divides by what is clipped";
+                return Err(Error::value("critic.clip_weights", clip, allowed));
+            }
         }
         if let Some(rate) = self.learning_rate {
             within("critic.learning_rate", rate, 1e-9..=1e4)?;
@@ -165,6 +174,12 @@ impl Critic {
                 if self.decoder.is_some() { "a" } else { "no" }
             );
             return Err(Error::value("regulariser.reconstruction", found, "above 0 with a critic.decoder, or neither"));
+        }
+        let differentiates = regulariser.gradient_penalty > 0.0 || regulariser.scale.is_some();
+        if differentiates && self.net.has_batch_norm() {
+            let allowed = "no batch normalisation with regulariser.gradient_penalty or regulariser.scale: the features' \
+                           derivatives would be those of a whole batch, not of a picture";
+            return Err(Error::value("critic.net", "with batch normalisation", allowed));
         }
         if let Some(scale) = &regulariser.scale {
             within("regulariser.scale.weight", scale.weight, 0.0..=1e9)?;
@@ -200,7 +215,11 @@ impl Objective {
             Self::Cramer(_) => Ok(()),
             Self::MeanCovariance(settings) => {
                 within("objective.norm", settings.norm, 1.0..=64.0)?;
-                count("objective.components", settings.components as u64, 0..=8192)?;
+                let top = config.critic.as_ref().map_or(0, |critic| critic.top);
+                if settings.components > top {
+                    let allowed = format!("0 to {top}, the number of the critic's features (critic.top)");
+                    return Err(Error::value("objective.components", settings.components, allowed));
+                }
                 if config.regulariser.gradient_penalty > 0.0 {
                     let value = config.regulariser.gradient_penalty;
                     let allowed =

@@ -17,12 +17,13 @@ use super::Collective;
 use crate::loss::{Features, Objective, Pictures, Terms, asymmetric_penalty};
 use crate::net::{Net, place};
 use crate::train::Numbers;
+use crate::train::optimiser::gradient_norm;
 use burn::tensor::{Gradients, Tensor};
 use kme::{Error, Result};
 
 /// Where a loss goes down, and what it is made of. The same bits for all workers.
 pub struct Descent {
-    /// Of the trained parameters, in order. Empty where a number is not finite.
+    /// Of the trained parameters, in order; not to be followed where a number is not finite.
     pub gradients: Vec<Tensor<1>>,
     /// Of those of the critic's decoder, where there is one.
     pub decoder: Vec<Tensor<1>>,
@@ -75,7 +76,7 @@ pub fn critic(
         loss = (loss + penalty.clone() * regulariser.gradient_penalty) * part;
     }
     let mut gradients = loss.backward();
-    let direct = gradients_of(&judging, &mut gradients);
+    let direct = judging.gradients(&mut gradients);
     let mut pull = all.gradients(&mut gradients);
     if between.is_some() {
         pull = team.sum(pull)?;
@@ -96,13 +97,10 @@ pub fn critic(
         }
     }
     let mut gradients = own.backward();
-    let mut mine: Vec<Tensor<1>> = gradients_of(&seeing, &mut gradients)
-        .into_iter()
-        .zip(direct)
-        .map(|(through, direct)| through + direct)
-        .collect();
+    let mut mine: Vec<Tensor<1>> =
+        seeing.gradients(&mut gradients).into_iter().zip(direct).map(|(through, direct)| through + direct).collect();
     let count = mine.len();
-    mine.extend(decoder.iter().flat_map(|net| gradients_of(net, &mut gradients)));
+    mine.extend(decoder.iter().flat_map(|net| net.gradients(&mut gradients)));
     let decoders = mine.len() - count;
     let means = [between, activation, reconstruction];
     mine.extend(means.iter().flatten().map(|mean| mean.clone().inner() * part));
@@ -128,6 +126,7 @@ pub fn critic(
     numbers.push(("real_features", scalar(&all.features.real.clone().mean())));
     numbers.push(("generated_features", scalar(&all.features.fake.clone().mean())));
     numbers.push(("critic_loss", total));
+    numbers.push(("critic_gradient_norm", gradient_norm(sums.iter().chain(&decoder))));
     Ok(Descent { gradients: sums, decoder, numbers })
 }
 
@@ -146,18 +145,20 @@ pub fn generator(
 ) -> Result<Descent> {
     if team.size() == 1 {
         let Terms { loss, parts } = objective.generator_of(features, objective.square(variation))?;
-        let mut descent = Descent { gradients: Vec::new(), decoder: Vec::new(), numbers: numbers_of(parts) };
-        if descent.is_finite() {
-            descent.gradients = gradients_of(generator, &mut loss.backward());
-        }
-        return Ok(descent);
+        let gradients = generator.gradients(&mut loss.backward());
+        return Ok(of_generator(gradients, numbers_of(parts)));
     }
     let all = Gathered::new(features, variation.as_ref(), team)?;
     let Terms { loss, parts } = objective.generator_of(&all.features, objective.square(all.variation.clone()))?;
     let pull = all.gradients(&mut loss.backward());
     let mut gradients = all.along(&pull, features, false).backward();
-    let gradients = team.sum(gradients_of(generator, &mut gradients))?;
-    Ok(Descent { gradients, decoder: Vec::new(), numbers: numbers_of(parts) })
+    let gradients = team.sum(generator.gradients(&mut gradients))?;
+    Ok(of_generator(gradients, numbers_of(parts)))
+}
+
+fn of_generator(gradients: Vec<Tensor<1>>, mut numbers: Numbers) -> Descent {
+    numbers.push(("generator_gradient_norm", gradient_norm(&gradients)));
+    Descent { gradients, decoder: Vec::new(), numbers }
 }
 
 /// The loss of one worker, in one graph.
@@ -168,12 +169,10 @@ fn whole_critic(objective: &Objective, critic: &Net, decoder: Option<&Net>, pict
     let mut numbers = numbers_of(parts);
     let value = scalar(&loss);
     numbers.push(("critic_loss", value));
-    if !value.is_finite() {
-        return Ok(Descent { gradients: Vec::new(), decoder: Vec::new(), numbers });
-    }
     let mut gradients = loss.backward();
-    let own = gradients_of(&tracked, &mut gradients);
-    let decoder = decoder.map(|net| gradients_of(&net, &mut gradients)).unwrap_or_default();
+    let own = tracked.gradients(&mut gradients);
+    let decoder = decoder.map(|net| net.gradients(&mut gradients)).unwrap_or_default();
+    numbers.push(("critic_gradient_norm", gradient_norm(own.iter().chain(&decoder))));
     Ok(Descent { gradients: own, decoder, numbers })
 }
 
@@ -257,11 +256,6 @@ fn gradient_of<const D: usize>(leaf: &Tensor<D>, gradients: &mut Gradients) -> T
 fn flat(rows: Tensor<2>) -> Tensor<1> {
     let [n, d] = rows.dims();
     rows.reshape([n * d])
-}
-
-/// The gradients of a tracked network's trained parameters, in order; zero where the loss does not depend on one.
-fn gradients_of(net: &Net, gradients: &mut Gradients) -> Vec<Tensor<1>> {
-    net.params().iter().filter(|p| p.is_trained()).map(|p| gradient_of(&p.value, gradients)).collect()
 }
 
 fn numbers_of(parts: Vec<(&'static str, Tensor<1>)>) -> Numbers {

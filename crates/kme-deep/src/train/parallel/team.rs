@@ -1,14 +1,13 @@
 //! A run that several workers do: the first one leads, keeps the run folder and says what is next; the others help.
 
 use super::{Alone, Collective, Sockets, is_left, threads};
-use crate::image::Images;
 use crate::net::Place;
 use crate::net::file::Tensors;
 use crate::train::config::Config;
 use crate::train::generative::Trainer;
 use crate::train::optimiser::Pace;
-use crate::train::task::{Finding, Numbers, Task};
-use crate::train::{Context, helper};
+use crate::train::task::{Finding, Numbers, Sheet, Task};
+use crate::train::{Context, Sources, helper};
 use kme::inference::Marginals;
 use kme::{Error, Result};
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -37,7 +36,7 @@ enum Command {
     Begin {
         version: String,
         config: Box<Config>,
-        data_fingerprint: String,
+        sources: Sources,
     },
     /// The state after `step` steps: names and shapes; the numbers follow.
     State {
@@ -128,11 +127,11 @@ pub(crate) fn check_shares(config: &Config, workers: usize) -> Result<()> {
 }
 
 /// Tells the others which run it is. They are ready when the first step begins.
-pub(crate) fn begin(collective: &dyn Collective, config: &Config, data_fingerprint: &str) -> Result<()> {
+pub(crate) fn begin(collective: &dyn Collective, config: &Config, sources: &Sources) -> Result<()> {
     let command = Command::Begin {
         version: env!("CARGO_PKG_VERSION").into(),
         config: Box::new(config.clone()),
-        data_fingerprint: data_fingerprint.into(),
+        sources: sources.clone(),
     };
     say(collective, &command)
 }
@@ -143,17 +142,14 @@ pub(crate) fn begin(collective: &dyn Collective, config: &Config, data_fingerpri
 /// # Errors
 /// When the run cannot be done here, data or program differ from the first worker's, or a worker has left.
 pub fn help(collective: Box<dyn Collective>, context: &Context) -> Result<()> {
-    let Command::Begin { version, config, data_fingerprint } = hear(&*collective)? else { return Err(confused()) };
+    let Command::Begin { version, config, sources } = hear(&*collective)? else { return Err(confused()) };
     let own = env!("CARGO_PKG_VERSION");
     if version != own {
         return Err(Error::mismatch("version of kme", own, version, "run the same program for all workers"));
     }
     config.check()?;
     let (mut trainer, found) = helper(&config, context, collective)?;
-    if found != data_fingerprint {
-        let remedy = format!("give all workers the same {}", config.data.source);
-        return Err(Error::mismatch("data fingerprint", found, data_fingerprint, remedy));
-    }
+    found.check(&sources, &config, |name| format!("give all workers the same {name}"))?;
     loop {
         match hear(trainer.collective())? {
             Command::Step { step, factor, momentum } => {
@@ -248,7 +244,7 @@ impl Task for Leader {
         self.trainer.sums(samples, step)
     }
 
-    fn samples(&self) -> Result<Option<Images>> {
+    fn samples(&self) -> Result<Option<Sheet>> {
         self.trainer.samples()
     }
 

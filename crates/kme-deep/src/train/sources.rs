@@ -1,0 +1,62 @@
+//! What a run depends on besides its configuration: data, and networks that were trained before.
+
+use super::config::{Config, Objective};
+use kme::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Names for their contents. A run that goes on, and every worker of a run, must have the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Sources {
+    /// Fingerprint of the data.
+    pub data: String,
+    /// SHA-256 of the networks that settings name, by the setting.
+    pub networks: BTreeMap<String, String>,
+}
+
+impl Sources {
+    pub fn new(data: &str) -> Self {
+        Self { data: data.into(), networks: BTreeMap::new() }
+    }
+
+    /// Notes the network that the setting `key` names, where it names one.
+    pub fn note(&mut self, key: &str, sha256: Option<&str>) {
+        self.networks.extend(sha256.map(|sha256| (key.into(), sha256.into())));
+    }
+
+    /// Lines for config.toml.
+    pub fn facts(&self) -> Vec<(String, String)> {
+        let networks = self.networks.iter().map(|(key, sha256)| (format!("SHA-256 of {key}"), sha256.clone()));
+        [("data fingerprint".to_string(), self.data.clone())].into_iter().chain(networks).collect()
+    }
+
+    /// Refuses others than `expected`; `remedy` says what to do about the one that is called by its argument.
+    ///
+    /// # Errors
+    /// Names the first that differs, and both fingerprints.
+    pub fn check(&self, expected: &Self, config: &Config, remedy: impl Fn(&str) -> String) -> Result<()> {
+        if self.data != expected.data {
+            let remedy = remedy(&config.data.source);
+            return Err(Error::mismatch("data fingerprint", &self.data, &expected.data, remedy));
+        }
+        for key in self.networks.keys().chain(expected.networks.keys()) {
+            let [found, wanted] = [self, expected].map(|s| s.networks.get(key).map_or("no network", String::as_str));
+            if found != wanted {
+                let remedy = remedy(named(config, key));
+                return Err(Error::mismatch(format!("SHA-256 of {key}"), found, wanted, remedy));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the configuration has under a key of [`Sources::networks`].
+fn named<'a>(config: &'a Config, key: &'a str) -> &'a str {
+    match (key, &config.objective, &config.generator) {
+        ("score.features", ..) => &config.score.features,
+        ("objective.features", Objective::Mmd(mmd), _) => &mmd.features,
+        ("generator.decoder", _, Some(generator)) => generator.decoder.as_deref().unwrap_or(key),
+        _ => key,
+    }
+}
