@@ -250,6 +250,46 @@ fn what_a_kill_can_leave_behind() {
         let message = train::resume(&run, &context(), &mut go_on).unwrap_err().to_string();
         assert!(message.contains("last.safetensors"), "{cut}: {message}");
     }
+    // One bit of a number, which leaves it a number.
+    let mut bent = whole.clone();
+    let at = bent.len() - 4;
+    bent[at] ^= 1;
+    fs::write(&last, &bent).unwrap();
+    let message = train::resume(&run, &context(), &mut go_on).unwrap_err().to_string();
+    assert!(message.contains("last.safetensors: has changed"), "{message}");
+    // Without a checkpoint the run does not begin again over what there is.
+    fs::remove_file(&last).unwrap();
+    let events = fs::read(run.join("events.jsonl")).unwrap();
+    let message = train::resume(&run, &context(), &mut go_on).unwrap_err().to_string();
+    assert!(message.contains("is missing, though step 7"), "{message}");
+    assert!(fs::read(run.join("events.jsonl")).unwrap() == events);
+}
+
+/// A folder is one process's at a time; a run that stopped before its first step has its first score once; lost folders
+/// are made again, and foreign bytes in the log do no harm.
+#[test]
+fn a_run_folder_is_kept_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config("mmd-gan", &pictures(folder.path()));
+    let run = folder.path().join("run");
+    let mut stop = |event: Event| match event {
+        Event::Begin { .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    train::start("test", &config, &run, &context(), &mut stop).unwrap();
+    assert!(run.join("report.html").exists());
+    let held = fs::File::open(run.join("config.toml")).unwrap();
+    held.try_lock().unwrap();
+    let message = train::resume(&run, &context(), &mut go_on).unwrap_err().to_string();
+    assert!(message.contains("another process"), "{message}");
+    drop(held);
+    fs::remove_dir_all(run.join("samples")).unwrap();
+    let mut events = fs::read(run.join("events.jsonl")).unwrap();
+    events.extend([0xff, 0xfe, b'\n']);
+    fs::write(run.join("events.jsonl"), events).unwrap();
+    train::resume(&run, &context(), &mut go_on).unwrap();
+    let (_, events) = result(&run);
+    assert_eq!(events.iter().filter(|event| event["event"] == "score").count(), 4, "steps 0, 3, 6 and 7");
 }
 
 /// Numbers whose decimal form is long survive the checkpoint's text.
@@ -421,6 +461,12 @@ fn a_loss_that_is_not_finite_stops_the_run() {
         for part in parts.into_iter().chain(["last.safetensors"]) {
             assert!(message.contains(part), "{part}: {message}");
         }
+        // The state before the step was saved, whenever the last checkpoint was due.
+        let number = |before: &str| {
+            let (_, rest) = message.split_once(before).unwrap();
+            rest.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse::<u64>().unwrap()
+        };
+        assert_eq!(number("the state after step ") + 1, number("at step "), "{message}");
         // What is on disk is good: the run goes on from there, to the same end.
         let again = train::resume(&run, &context(), &mut go_on).unwrap_err().to_string();
         assert_eq!(again, message);

@@ -52,7 +52,8 @@ impl Dataset {
             let batch = batch?;
             if shape.is_none() {
                 // Known from the first batch on, so that growing never holds the pictures twice.
-                data.reserve_exact(batches.total().saturating_mul(batch.images.stride()));
+                let numbers = batches.total().saturating_mul(batch.images.stride());
+                data.try_reserve_exact(numbers).map_err(|_| too_large(&batch.images, batches.total()))?;
                 shape = Some(batch.images.shape());
             }
             data.extend_from_slice(batch.images.data());
@@ -137,4 +138,15 @@ impl Dataset {
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
+}
+
+fn too_large(one: &Images, n: usize) -> Error {
+    let [_, c, h, w] = one.shape();
+    let gigabytes = (n as f64 * one.stride() as f64 * 4.0 / 1e9).round();
+    let found = format!("{n} of {c}x{h}x{w}, {gigabytes} GB");
+    Error::value(
+        "pictures in memory",
+        found,
+        "what memory holds; make them smaller (data.size), or set data.stream = true",
+    )
 }

@@ -4,16 +4,20 @@
 use super::config::Config;
 use super::sources::Sources;
 use super::task::Numbers;
+use crate::data::hex;
 use crate::net::file::{Tensors, parse_tensors, write_tensors};
 use kme::{Error, Result};
 use serde::{Deserialize, Serialize};
-use std::fs::{self, OpenOptions};
+use sha2::{Digest, Sha256};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// A training run on disk.
 pub(crate) struct Folder {
     path: PathBuf,
+    /// Its config.toml, locked while the run is under way.
+    lock: Option<File>,
 }
 
 /// What a checkpoint says of itself.
@@ -29,6 +33,8 @@ pub(crate) struct Checkpoint {
     pub config: Config,
     /// The data and networks that it was trained on and with.
     pub sources: Sources,
+    /// SHA-256 of the names and numbers of the tensors; set when it is written.
+    pub sha256: String,
     /// What the schedule remembers.
     #[serde(default)]
     pub schedule: Option<serde_json::Value>,
@@ -48,12 +54,11 @@ impl Folder {
         let is_empty = |path: &Path| fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
         let occupied = |entry: std::io::Result<fs::DirEntry>| !entry.is_ok_and(|entry| is_empty(&entry.path()));
         if path.is_file() || fs::read_dir(path).is_ok_and(|mut entries| entries.any(occupied)) {
-            return Err(Error::file(path, "exists already; continue it with --resume, or name a new folder"));
+            let continued = if path.join("config.toml").is_file() { "continue it with --resume, or " } else { "" };
+            return Err(Error::file(path, format!("exists already; {continued}name a new folder")));
         }
-        for part in ["samples", "checkpoints"] {
-            fs::create_dir_all(path.join(part)).map_err(|e| Error::file(path, format!("cannot be made: {e}")))?;
-        }
-        Ok(Self { path: path.into() })
+        make_parts(path)?;
+        Ok(Self { path: path.into(), lock: None })
     }
 
     /// A run that was begun at `path`.
@@ -64,7 +69,26 @@ impl Folder {
         if !path.join("config.toml").is_file() {
             return Err(Error::file(path, "is no run folder: it has no config.toml; start a run without --resume"));
         }
-        Ok(Self { path: path.into() })
+        make_parts(path)?;
+        Ok(Self { path: path.into(), lock: None })
+    }
+
+    /// The same while no other process has it.
+    ///
+    /// # Errors
+    /// When one has.
+    pub fn locked(mut self) -> Result<Self> {
+        let path = self.path.join("config.toml");
+        let file = File::open(&path).map_err(|e| kme::io::read_error(&path, &e))?;
+        // Where a file system has no locks, none are kept.
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            return Err(Error::file(
+                &self.path,
+                "is being trained by another process; stop that, or name a new folder",
+            ));
+        }
+        self.lock = Some(file);
+        Ok(self)
     }
 
     pub fn path(&self) -> &Path {
@@ -120,20 +144,34 @@ impl Folder {
         file.write_all(line.as_bytes()).map_err(|e| Error::file(&path, e))
     }
 
+    /// The greatest step that was logged; 0 without any.
+    pub fn last_event(&self) -> Result<u64> {
+        let steps = self.events()?.lines().filter_map(step_of).max();
+        Ok(steps.unwrap_or(0))
+    }
+
+    /// The text of events.jsonl, empty where there is none.
+    fn events(&self) -> Result<String> {
+        let path = self.path.join("events.jsonl");
+        match fs::read(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+            Err(e) => Err(kme::io::read_error(&path, &e)),
+            // A line that something else broke into is one that is dropped.
+            Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        }
+    }
+
     /// Drops events after `step` (all of them without one), which a run that continues from there will write again, and a
     /// line cut short.
     pub fn forget_events_after(&self, step: Option<u64>) -> Result<()> {
         let path = self.path.join("events.jsonl");
-        let text = match fs::read_to_string(&path) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            text => text.map_err(|e| kme::io::read_error(&path, &e))?,
-        };
-        let kept: String = text
+        if !path.exists() {
+            return Ok(());
+        }
+        let kept: String = self
+            .events()?
             .lines()
-            .filter(|line| {
-                let event: Option<serde_json::Value> = serde_json::from_str(line).ok();
-                event.and_then(|e| e["step"].as_u64()).is_some_and(|s| step.is_some_and(|last| s <= last))
-            })
+            .filter(|line| step_of(line).is_some_and(|s| step.is_some_and(|last| s <= last)))
             .flat_map(|line| [line, "\n"])
             .collect();
         kme::io::write_atomically(&path, |file| file.write_all(kept.as_bytes()))
@@ -143,10 +181,11 @@ impl Folder {
     pub fn write_checkpoint(
         &self,
         path: &Path,
-        checkpoint: &Checkpoint,
+        checkpoint: Checkpoint,
         state: Vec<(String, Vec<usize>, Vec<f32>)>,
     ) -> Result<()> {
-        write_tensors(path, checkpoint, state)
+        let sha256 = digest(state.iter().map(|(name, _, values)| (name.as_str(), values.as_slice())));
+        write_tensors(path, &Checkpoint { sha256, ..checkpoint }, state)
     }
 
     /// The last checkpoint, when there is one.
@@ -161,6 +200,35 @@ impl Folder {
             let fault = format!("checkpoint format {}; this program reads {}", checkpoint.format, Checkpoint::FORMAT);
             return Err(Error::file(&path, fault));
         }
+        if digest(tensors.iter().map(|(name, (_, values))| (name.as_str(), values.as_slice()))) != checkpoint.sha256 {
+            let fault = "has changed since it was written; bring it back, or copy best.safetensors to its place";
+            return Err(Error::file(&path, fault));
+        }
         Ok(Some((checkpoint, tensors)))
     }
+}
+
+/// The step of a line of events.jsonl.
+fn step_of(line: &str) -> Option<u64> {
+    serde_json::from_str::<serde_json::Value>(line).ok()?["step"].as_u64()
+}
+
+fn make_parts(path: &Path) -> Result<()> {
+    ["samples", "checkpoints"].iter().try_for_each(|part| {
+        fs::create_dir_all(path.join(part)).map_err(|e| Error::file(path, format!("cannot be made: {e}")))
+    })
+}
+
+/// SHA-256 of tensors in the order of their names.
+fn digest<'a>(tensors: impl Iterator<Item = (&'a str, &'a [f32])>) -> String {
+    let mut tensors: Vec<_> = tensors.collect();
+    tensors.sort_by_key(|(name, _)| *name);
+    let mut hash = Sha256::new();
+    for (name, values) in tensors {
+        hash.update(format!("{name}\0{}\0", values.len()));
+        for some in values.chunks(1 << 14) {
+            hash.update(some.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>());
+        }
+    }
+    hex(&hash.finalize())
 }

@@ -12,6 +12,7 @@ use super::optimiser::Pace;
 use super::parallel::{self, Collective, Descent};
 use super::task::{Finding, Numbers, Sheet, Task, first_fault, first_fault_of, net_state, restored_net};
 use crate::feature::FeatureMap;
+use crate::image::Grid;
 use crate::loss::{Divergence, Features, Objective, Pictures, flat, linear_kernel};
 use crate::model::{Autoencoder, Generator, Made, images_of};
 use crate::net::file::Tensors;
@@ -25,8 +26,9 @@ use rand::RngExt;
 use std::ops::Range;
 use std::path::Path;
 
-/// Pictures on a sample sheet.
+/// Pictures on a sample sheet, at most, and pixels of one.
 const SHEET: usize = 100;
+const SHEET_PIXELS: usize = 1 << 24;
 /// Points on a scatter plot.
 const SCATTER: usize = 2000;
 
@@ -43,6 +45,8 @@ pub(super) struct Trainer {
     generator: Learner,
     average: Net,
     critic: Option<Critic>,
+    /// What moves, as it was before the step under way or the one that failed.
+    before: Option<(Learner, Net, Option<Critic>)>,
     feed: Feed,
     judge: Judge,
     /// The other workers, where there are any. Each has its rows of every batch.
@@ -61,6 +65,7 @@ pub(super) struct Parts {
 }
 
 /// The critic with its decoder, and how they move.
+#[derive(Clone)]
 struct Critic {
     settings: config::Critic,
     learner: Learner,
@@ -112,6 +117,7 @@ impl Trainer {
             average: generator.clone(),
             generator: Learner::new(generator, &config.optimiser),
             critic,
+            before: None,
             frozen,
             autoencoder,
             config: config.clone(),
@@ -331,6 +337,17 @@ impl Trainer {
         })
     }
 
+    /// The pictures of a sheet: fewer of large ones.
+    fn sheet_pictures(&self) -> usize {
+        let [_, h, w] = match &self.autoencoder {
+            None => self.generator.net.output(),
+            Some((_, decoder)) => decoder.output(),
+        };
+        let fits = |n: &usize| Grid::default().size(*n, [h, w]).is_ok_and(|[h, w]| h * w <= SHEET_PIXELS);
+        let squares = (1..).map(|side| side * side).take_while(|&n| n <= SHEET);
+        squares.filter(fits).last().unwrap_or(1)
+    }
+
     /// Labels for `n` samples that people look at: all classes alike often, in order.
     fn sheet_labels(&self, n: usize) -> Result<Option<Tensor<4>>> {
         let classes = self.classes();
@@ -447,6 +464,7 @@ fn kernel(config: &Config, mmd: &config::Mmd) -> Result<Kernel> {
 
 impl Task for Trainer {
     fn step(&mut self, step: u64, pace: Pace) -> Result<Numbers> {
+        self.before = Some((self.generator.clone(), self.average.clone(), self.critic.clone()));
         self.draw_random_features(step)?;
         let (before, count) =
             self.critic.as_ref().map_or((0, 0), |critic| (critic.steps_before(step), critic.steps(step)));
@@ -459,6 +477,9 @@ impl Task for Trainer {
             }
         }
         numbers.extend(self.generator_step(step, first + count, pace)?);
+        if numbers.iter().all(|(_, value)| value.is_finite()) {
+            self.before = None;
+        }
         numbers.push(("learning_rate", self.config.optimiser.learning_rate() * pace.factor));
         if let Some(rate) = self.critic.as_ref().and_then(|critic| critic.settings.learning_rate) {
             numbers.push(("critic_learning_rate", rate * pace.factor));
@@ -493,7 +514,7 @@ impl Task for Trainer {
     }
 
     fn samples(&self) -> Result<Option<Sheet>> {
-        let n = if self.config.data.is_points() { SCATTER } else { SHEET };
+        let n = if self.config.data.is_points() { SCATTER } else { self.sheet_pictures() };
         let labels = self.sheet_labels(n)?;
         let made = self.average.forward(self.latents(0..n, "sheet", 0, labels.as_ref()), Mode::Evaluate)?;
         let made = match &self.autoencoder {
@@ -552,6 +573,12 @@ impl Task for Trainer {
             }
         }
         self.fault_in(first + count, "generator latents", step)
+    }
+
+    fn undo(&mut self) {
+        if let Some((generator, average, critic)) = self.before.take() {
+            (self.generator, self.average, self.critic) = (generator, average, critic);
+        }
     }
 }
 

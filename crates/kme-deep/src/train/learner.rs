@@ -8,6 +8,7 @@ use burn::tensor::Tensor;
 use kme::Result;
 
 /// A network with its optimiser. In checkpoints they stand under a name and under the name followed by `-optimiser`.
+#[derive(Clone)]
 pub(super) struct Learner {
     pub net: Net,
     optimiser: Optimiser,

@@ -128,6 +128,7 @@ pub fn start_with(
             facts.push(("workers".into(), workers.to_string()));
         }
         folder.write_config(config, &facts)?;
+        let folder = folder.locked()?;
         Run { config: config.clone(), sources, task, schedule, folder, step: 0, best: None }.go(observer)
     })
 }
@@ -146,7 +147,7 @@ pub fn resume(path: &Path, context: &Context, observer: &mut Observer) -> Result
 /// # Errors
 /// Those of [`resume`] and [`start_with`].
 pub fn resume_with(path: &Path, context: &Context, team: Team, observer: &mut Observer) -> Result<Outcome> {
-    let folder = Folder::open(path)?;
+    let folder = Folder::open(path)?.locked()?;
     let config = folder.read_config()?;
     team.run(context, |seat| continued(folder, config, context, seat, observer))
 }
@@ -177,7 +178,16 @@ fn continued(
         schedule.restore(checkpoint.schedule.as_ref()).map_err(|e| Error::file(&file, e))?;
         (step, best) = (Some(checkpoint.step), checkpoint.best);
     }
-    folder.forget_events_after(step)?;
+    if step.is_none() && folder.last_event()? > 0 {
+        let fault = format!(
+            "is missing, though step {} is in events.jsonl; bring it back, copy {} to its place, or start a new run",
+            folder.last_event()?,
+            folder.best_checkpoint().display()
+        );
+        return Err(Error::file(folder.last_checkpoint(), fault));
+    }
+    // What is logged of step 0 is written again where there is nothing else.
+    folder.forget_events_after(step.filter(|&step| step > 0))?;
     Run { config, sources, task, schedule, folder, step: step.unwrap_or(0), best }.go(observer)
 }
 
@@ -315,7 +325,8 @@ impl Run {
         for text in self.task.remarks() {
             stopped |= observer(Event::Remark { text: &text }).is_break();
         }
-        if self.step == 0 {
+        let is_new = self.step == 0;
+        if is_new {
             stopped |= self.score(observer)?.is_break();
             self.checkpoint(&self.folder.model(), &self.folder.last_checkpoint())?;
         }
@@ -324,12 +335,26 @@ impl Run {
             self.task.write_model(&self.folder.model(), self.step)?;
         }
         let mut views = views::Views::open(self.folder.path(), log.tensorboard)?;
+        if is_new {
+            views.update(true)?;
+        }
         // Seconds in steps, and steps, since the last event; and seconds in steps since the last check of progress.
         let (mut seconds, mut done, mut interval) = (0.0, 0, 0.0);
         while self.step < steps && !stopped {
             let begun = Instant::now();
-            let mut numbers = self.task.step(self.step, self.schedule.pace(self.step))?;
-            self.check_finite(&numbers)?;
+            let outcome = self.task.step(self.step, self.schedule.pace(self.step));
+            let outcome = outcome.map_err(|error| (error, false)).and_then(|numbers| self.checked(numbers));
+            let mut numbers = match outcome {
+                Ok(numbers) => numbers,
+                Err((error, is_saved)) => {
+                    if !is_saved {
+                        self.save_good();
+                    }
+                    // The error says more than what may go wrong here.
+                    let _ = views.update(true);
+                    return Err(error);
+                }
+            };
             self.step += 1;
             done += 1;
             stopped |= observer(Event::Step { step: self.step, numbers: &numbers }).is_break();
@@ -360,27 +385,31 @@ impl Run {
         Ok(if step < steps { Outcome::Stopped { step } } else { Outcome::Finished { steps } })
     }
 
-    /// Stops at a number that is not finite: its name, the step, the first tensor on its way that is not finite, and the
-    /// last good state.
-    fn check_finite(&mut self, numbers: &Numbers) -> Result<()> {
-        let Some((name, value)) = numbers.iter().find(|(_, value)| !value.is_finite()) else { return Ok(()) };
-        let step = self.step + 1;
-        let first = match self.task.fault(self.step)? {
+    /// Refuses a step with a number that is not finite: its name, the first tensor on its way that is not finite, and where the
+    /// state before it was saved.
+    fn checked(&mut self, numbers: Numbers) -> std::result::Result<Numbers, (Error, bool)> {
+        let Some((name, value)) = numbers.iter().find(|(_, value)| !value.is_finite()) else { return Ok(numbers) };
+        let first = match self.task.fault(self.step).map_err(|error| (error, false))? {
             Some(found) => format!(
                 "the first tensor with one that is not is {}: {} at position {}",
                 found.tensor, found.value, found.position
             ),
             None => "parameters, samples and features before it are finite".into(),
         };
+        let kept = match self.save_good() {
+            true => format!("the state after step {} is", self.step),
+            false => "the last good state is".into(),
+        };
         let last = self.folder.last_checkpoint();
-        Err(Error::value(
-            format!("{name} at step {step}"),
-            value,
-            format!(
-                "finite numbers ({first}); lower the learning rate in a new run (last good state: {})",
-                last.display()
-            ),
-        ))
+        let allowed =
+            format!("finite numbers ({first}); lower the learning rate in a new run ({kept} in {})", last.display());
+        Err((Error::value(format!("{name} at step {}", self.step + 1), value, allowed), true))
+    }
+
+    /// After a failed step: goes back to the state before it and saves that, if that can be done.
+    fn save_good(&mut self) -> bool {
+        self.task.undo();
+        self.checkpoint(&self.folder.model(), &self.folder.last_checkpoint()).is_ok()
     }
 
     /// The check that the schedule asks for, after `interval` seconds of steps.
@@ -403,6 +432,7 @@ impl Run {
             best: self.best,
             config: self.config.clone(),
             sources: self.sources.clone(),
+            sha256: String::new(),
             schedule: self.schedule.state(),
         };
         let state = self.task.state();
@@ -418,7 +448,7 @@ impl Run {
         if self.step > 0 || model == self.folder.best_model() {
             self.task.write_model(model, self.step)?;
         }
-        self.folder.write_checkpoint(path, &header, state)
+        self.folder.write_checkpoint(path, header, state)
     }
 
     /// Draws the sample sheet, scores held-out pictures, and keeps the state when the score is the best so far.

@@ -7,6 +7,7 @@ use burn::tensor::Tensor;
 use kme::{Error, Result};
 
 /// One rule for all trained tensors of a network, and what it remembers of each.
+#[derive(Clone)]
 pub(crate) struct Optimiser {
     rule: Rule,
     clip: Option<f64>,
@@ -15,6 +16,7 @@ pub(crate) struct Optimiser {
 
 /// How a tensor moves. Adam is the engine's; it keeps the state of its other optimisers to itself, where a checkpoint cannot
 /// reach it, so those two lines are written here.
+#[derive(Clone)]
 enum Rule {
     Adam(Adam),
     Sgd { momentum: f64 },

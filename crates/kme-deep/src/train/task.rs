@@ -13,7 +13,7 @@ pub type Numbers = Vec<(&'static str, f64)>;
 /// One family of objectives.
 pub(crate) trait Task {
     /// Does step number `step` (from 0) and returns its losses. Randomness comes from the seed and the step alone. When a number
-    /// is not finite, the parameters are those from before it was computed.
+    /// is not finite, the parameters are those that it was computed from, until [`undo`](Self::undo).
     fn step(&mut self, step: u64, pace: Pace) -> Result<Numbers>;
 
     /// What a user should know before the first step.
@@ -44,6 +44,9 @@ pub(crate) trait Task {
 
     /// After a step whose numbers were not finite: the first tensor on their way that was not.
     fn fault(&mut self, step: u64) -> Result<Option<Finding>>;
+
+    /// After a step that failed or whose numbers were not finite: back to the state before it.
+    fn undo(&mut self) {}
 }
 
 /// Pictures with the number of them in a row, where that means something; a single one is a sheet already.

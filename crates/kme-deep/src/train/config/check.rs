@@ -15,7 +15,8 @@ impl Config {
         // TOML's whole numbers are signed.
         count("seed", self.seed, 0..=i64::MAX as u64)?;
         count("steps", self.steps, 1..=MANY)?;
-        count("batch", self.batch as u64, 2..=65_536)?;
+        // The kernel is computed of all pairs of a batch.
+        count("batch", self.batch as u64, 2..=16_384)?;
         count("log.every", self.log.every, 1..=MANY)?;
         count("log.samples", self.log.samples, 1..=MANY)?;
         count("log.checkpoint", self.log.checkpoint, 1..=MANY)?;

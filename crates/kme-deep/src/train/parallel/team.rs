@@ -259,4 +259,8 @@ impl Task for Leader {
     fn fault(&mut self, step: u64) -> Result<Option<Finding>> {
         self.trainer.fault(step)
     }
+
+    fn undo(&mut self) {
+        self.trainer.undo();
+    }
 }
