@@ -19,7 +19,7 @@ use std::path::PathBuf;
     version,
     max_term_width = 110,
     after_help = "Exit codes: 0 done, 1 an --assert did not hold, 2 wrong usage or bad \
-    input, 3 internal fault.\nData goes to standard output, progress and messages to standard error."
+    input, 3 internal fault, 130 interrupted.\nData goes to standard output, progress and messages to standard error."
 )]
 pub struct Arguments {
     #[command(subcommand)]

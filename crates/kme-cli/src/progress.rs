@@ -34,8 +34,16 @@ pub fn stop_on_interrupt() {
 
 fn end() {
     kme::io::discard_unfinished();
-    std::process::exit(130);
+    end_interrupted();
 }
+
+/// Ends the program with the exit code of one that was interrupted, so that what should follow a finished run does not.
+pub fn end_interrupted() -> ! {
+    std::process::exit(INTERRUPTED_CODE);
+}
+
+/// 128 + SIGINT, as shells have it.
+const INTERRUPTED_CODE: i32 = 130;
 
 /// Whether to go on.
 pub fn flow() -> ControlFlow<()> {

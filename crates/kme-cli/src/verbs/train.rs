@@ -157,6 +157,9 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let report = path.join("report.html");
     let json = json!({ "run": path, "step": step, "finished": finished, "seed": seed, "report": report });
     output::print(global, &text, fields(json))?;
+    if !finished {
+        progress::end_interrupted();
+    }
     Ok(true)
 }
 

@@ -38,17 +38,26 @@ enum Kind {
 /// The number for which a check of progress takes another draw of the training data than any step does.
 const APART: u64 = 0x6a75_6467_e000_0000;
 
+/// Pixels from which on a network's features take a time that should be told.
+const LARGE: usize = 128 * 128;
+
 impl Judge {
     /// One that judges nothing, for workers that only take steps.
     pub fn absent() -> Self {
         Self { kind: Kind::Pictures, held_out: None, training: None, network: None }
     }
 
-    /// From the configuration's data; training samples are taken out of `stock`.
+    /// From the configuration's data; training samples are taken out of `stock`. What takes long is said.
     ///
     /// # Errors
     /// When they, or the feature map of scores, cannot be had.
-    pub fn new(config: &Config, context: &Context, stock: &mut Stock, facts: &Facts) -> Result<Self> {
+    pub fn new(
+        config: &Config,
+        context: &Context,
+        stock: &mut Stock,
+        facts: &Facts,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<Self> {
         let mut sample = |n: usize| stock.sample(facts, n, APART);
         let training = match &config.schedule {
             super::config::Schedule::ThreeSample(rule) => Some(sample(rule.samples)?),
@@ -73,9 +82,16 @@ impl Judge {
         }
         let map = FeatureMap::named(&config.score.features, &context.models, &context.place)?;
         let network = map.sha256().map(String::from);
+        let mut say_of = |n: usize, what: &str| {
+            // Small networks are done before this could be read.
+            if map.input().is_some_and(|[_, h, w]| h * w >= LARGE) {
+                say(&format!("computing {} features of {n} {what} pictures", config.score.features));
+            }
+        };
         let held_out = match held_out {
             Some(HeldOut::Pictures(pictures)) => {
                 let some = pictures.gather(&evenly(pictures.len(), config.score.count))?;
+                say_of(some.len(), "held-out");
                 Some(Reference::new(map.clone(), &some)?)
             }
             _ => None,
@@ -83,6 +99,7 @@ impl Judge {
         let training = match training {
             Some(batch) => {
                 let [n, c, h, w] = batch.shape;
+                say_of(n, "training");
                 Some(Reference::new(map, &Images::new(n, c, h, w, batch.values)?)?)
             }
             None => None,

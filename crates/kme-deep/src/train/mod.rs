@@ -65,7 +65,7 @@ pub struct Context {
 pub enum Event<'a> {
     /// The run begins or continues after `step` steps of `steps`.
     Begin { step: u64, steps: u64, batch: usize, seed: u64 },
-    /// Something to know about the run, said once before its first step.
+    /// Something to know about the run, said before its first step.
     Remark { text: &'a str },
     /// One step is done.
     Step { step: u64, numbers: &'a Numbers },
@@ -119,7 +119,7 @@ pub fn start_with(
     let workers = team.size();
     team.run(context, |seat| {
         // Everything that can be wrong with the configuration or the data is found before the folder is made.
-        let (task, sources) = task(config, context, seat)?;
+        let (task, sources) = task(config, context, seat, observer)?;
         let schedule = Schedule::new(&config.schedule, config.optimiser.learning_rate(), config.steps)?;
         let folder = Folder::create(path)?;
         let mut facts = vec![("kme".into(), env!("CARGO_PKG_VERSION").to_string())];
@@ -159,7 +159,7 @@ fn continued(
     seat: Seat,
     observer: &mut Observer,
 ) -> Result<Outcome> {
-    let (mut task, sources) = task(&config, context, seat)?;
+    let (mut task, sources) = task(&config, context, seat, observer)?;
     let mut schedule = Schedule::new(&config.schedule, config.optimiser.learning_rate(), config.steps)?;
     let (mut step, mut best) = (None, None);
     if let Some((checkpoint, tensors)) = folder.read_checkpoint()? {
@@ -192,7 +192,7 @@ fn continued(
 }
 
 /// The objective that a configuration names, and what it depends on.
-fn task(config: &Config, context: &Context, seat: Seat) -> Result<(Box<dyn Task>, Sources)> {
+fn task(config: &Config, context: &Context, seat: Seat, observer: &mut Observer) -> Result<(Box<dyn Task>, Sources)> {
     let workers = seat.collective.size();
     check_shares(config, workers)?;
     let (mut stock, facts) = Stock::open(&config.data, config.seed, &context.data)?;
@@ -226,7 +226,10 @@ fn task(config: &Config, context: &Context, seat: Seat) -> Result<(Box<dyn Task>
         // The others make themselves ready meanwhile.
         begin(&*seat.collective, config, &sources)?;
     }
-    let judge = Judge::new(config, context, &mut stock, &facts)?;
+    let judge = Judge::new(config, context, &mut stock, &facts, &mut |text| {
+        // Nothing can be stopped yet.
+        let _ = observer(Event::Remark { text });
+    })?;
     sources.note("score.features", judge.network());
     let feed = Feed::new(stock, facts, config.batch, config.seed);
     let trainer = trained.trainer(config, context, feed, judge, made, seat.collective)?;
