@@ -50,7 +50,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 use stock::Stock;
-use task::{Sheet, Task};
+use task::{Finding, Sheet, Task};
 
 /// Where things are looked for.
 #[derive(Clone, Debug)]
@@ -345,15 +345,10 @@ impl Run {
         let (mut seconds, mut done, mut interval) = (0.0, 0, 0.0);
         while self.step < steps && !stopped {
             let begun = Instant::now();
-            let outcome = self.task.step(self.step, self.schedule.pace(self.step));
-            let outcome = outcome.map_err(|error| (error, false)).and_then(|numbers| self.checked(numbers));
-            let mut numbers = match outcome {
+            let mut numbers = match self.step() {
                 Ok(numbers) => numbers,
-                Err((error, is_saved)) => {
-                    if !is_saved {
-                        self.save_good();
-                    }
-                    // The error says more than what may go wrong here.
+                Err(error) => {
+                    // It says more than what may go wrong here.
                     let _ = views.update(true);
                     return Err(error);
                 }
@@ -388,31 +383,35 @@ impl Run {
         Ok(if step < steps { Outcome::Stopped { step } } else { Outcome::Finished { steps } })
     }
 
-    /// Refuses a step with a number that is not finite: its name, the first tensor on its way that is not finite, and where the
-    /// state before it was saved.
-    fn checked(&mut self, numbers: Numbers) -> std::result::Result<Numbers, (Error, bool)> {
-        let Some((name, value)) = numbers.iter().find(|(_, value)| !value.is_finite()) else { return Ok(numbers) };
-        let first = match self.task.fault(self.step).map_err(|error| (error, false))? {
-            Some(found) => format!(
-                "the first tensor with one that is not is {}: {} at position {}",
-                found.tensor, found.value, found.position
-            ),
+    /// The next step. When it fails, or one of its numbers is not finite, the state before it is brought back and saved; the
+    /// error names the number and the first tensor on its way that is not finite.
+    fn step(&mut self) -> Result<Numbers> {
+        let outcome = self.task.step(self.step, self.schedule.pace(self.step));
+        let bad = match &outcome {
+            Ok(numbers) => numbers.iter().find(|(_, value)| !value.is_finite()).copied(),
+            Err(_) => None,
+        };
+        if outcome.is_ok() && bad.is_none() {
+            return outcome;
+        }
+        let first = bad.and_then(|_| self.task.fault(self.step).unwrap_or_default());
+        self.task.undo();
+        let saved = self.checkpoint(&self.folder.model(), &self.folder.last_checkpoint());
+        let Some((name, value)) = bad else { return outcome };
+        let first = match first {
+            Some(Finding { tensor, position, value }) => {
+                format!("the first tensor with one that is not is {tensor}: {value} at position {position}")
+            }
             None => "parameters, samples and features before it are finite".into(),
         };
-        let kept = match self.save_good() {
-            true => format!("the state after step {} is", self.step),
-            false => "the last good state is".into(),
+        let kept = match saved {
+            Ok(()) => format!("the state after step {} is", self.step),
+            Err(_) => "the last good state is".into(),
         };
         let last = self.folder.last_checkpoint();
         let allowed =
             format!("finite numbers ({first}); lower the learning rate in a new run ({kept} in {})", last.display());
-        Err((Error::value(format!("{name} at step {}", self.step + 1), value, allowed), true))
-    }
-
-    /// After a failed step: goes back to the state before it and saves that, if that can be done.
-    fn save_good(&mut self) -> bool {
-        self.task.undo();
-        self.checkpoint(&self.folder.model(), &self.folder.last_checkpoint()).is_ok()
+        Err(Error::value(format!("{name} at step {}", self.step + 1), value, allowed))
     }
 
     /// The check that the schedule asks for, after `interval` seconds of steps.
