@@ -44,16 +44,25 @@ impl Folder {
     /// # Errors
     /// When something is there already, or the folder cannot be made.
     pub fn create(path: &Path) -> Result<Self> {
+        Self::check_free(path)?;
+        for part in ["samples", "checkpoints"] {
+            fs::create_dir_all(path.join(part)).map_err(|e| Error::file(path, format!("cannot be made: {e}")))?;
+        }
+        Ok(Self { path: path.into() })
+    }
+
+    /// Whether a new run may be made at `path`.
+    ///
+    /// # Errors
+    /// When something is there already.
+    pub fn check_free(path: &Path) -> Result<()> {
         // Empty folders are what a start leaves that failed before it could write its configuration.
         let is_empty = |path: &Path| fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
         let occupied = |entry: std::io::Result<fs::DirEntry>| !entry.is_ok_and(|entry| is_empty(&entry.path()));
         if path.is_file() || fs::read_dir(path).is_ok_and(|mut entries| entries.any(occupied)) {
             return Err(Error::file(path, "exists already; continue it with --resume, or name a new folder"));
         }
-        for part in ["samples", "checkpoints"] {
-            fs::create_dir_all(path.join(part)).map_err(|e| Error::file(path, format!("cannot be made: {e}")))?;
-        }
-        Ok(Self { path: path.into() })
+        Ok(())
     }
 
     /// A run that was begun at `path`.
