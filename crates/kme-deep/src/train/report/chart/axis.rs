@@ -108,11 +108,11 @@ impl Decimal {
     }
 }
 
-/// Multiples of 1, 2 or 5 times a power of ten.
+/// Multiples of 1, 2 or 5 times a power of ten, 2 to 8 of them.
 fn even(low: f64, high: f64) -> Vec<(f64, Decimal)> {
     let wanted = (high - low) / MARKS;
     let mut exponent = wanted.log10().floor() as i32;
-    let mut unit = [1, 2, 5].into_iter().find(|&unit| f64::from(unit) * 10_f64.powi(exponent) >= 0.999 * wanted);
+    let mut unit = [1, 2, 5].into_iter().find(|&unit| f64::from(unit) * 10_f64.powi(exponent) >= 0.7 * wanted);
     if unit.is_none() {
         exponent += 1;
         unit = Some(1);
@@ -179,8 +179,8 @@ mod tests {
         let labels = |low, high, logarithmic| -> Vec<String> {
             Axis::of(low, high, logarithmic).marks.into_iter().map(|(_, label)| label).collect()
         };
-        assert_eq!(labels(0.0, 60.0, false), ["0", "20", "40", "60"]);
-        assert_eq!(labels(-0.3, 1.1, false), ["0", "0.5", "1.0"]);
+        assert_eq!(labels(0.0, 60.0, false), ["0", "10", "20", "30", "40", "50", "60"]);
+        assert_eq!(labels(-0.3, 1.1, false), ["-0.2", "0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
         assert_eq!(labels(4e-5, 2.1e-4, false), ["5e-5", "1e-4", "1.5e-4", "2e-4"]);
         assert_eq!(labels(0.0, 5e6, false), ["0", "1e6", "2e6", "3e6", "4e6", "5e6"]);
         assert_eq!(labels(-2.1, 1.1, true), ["0.01", "0.1", "1", "10"]);
