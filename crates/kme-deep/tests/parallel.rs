@@ -8,7 +8,7 @@ use kme_deep::loss::{Divergence, Estimator, Objective, Pictures, Regulariser, Sc
 use kme_deep::models::Models;
 use kme_deep::net::layer::{Conv, Layer, LeakyRelu, Linear, Reshape, Sigmoid, random_features};
 use kme_deep::net::{Init, Mode, Net, Place, place};
-use kme_deep::train::parallel::{self, Alone, Collective, Descent, Sockets, Team};
+use kme_deep::train::parallel::{self, Alone, Collective, Descent, Farewell, Sockets, Team};
 use kme_deep::train::{self, Config, Context, Event, Outcome};
 use rand::RngExt;
 use rand_distr::StandardNormal;
@@ -443,7 +443,7 @@ fn sockets_are_as_good_as_threads() {
     train::start_with("test", &config, &threads, &context(), team(2), &mut go_on).unwrap();
 
     let begin = |run: &Path, address: &str| {
-        train::start_with("test", &config, run, &context(), Team::meet(address, 2)?, &mut go_on)
+        train::start_with("test", &config, run, &context(), Team::meet(address, 2, || ())?, &mut go_on)
     };
     let help = |address: &str| parallel::help(Box::new(Sockets::join(address, 1, 2)?), &context());
     let address = free_address();
@@ -464,7 +464,7 @@ fn sockets_are_as_good_as_threads() {
         (begin(&failed, &address).unwrap_err().to_string(), helper.join().unwrap())
     });
     assert!(second.contains("fingerprint"), "{second}");
-    assert!(first.contains("worker 1 = has left"), "{first}");
+    assert_eq!(first, format!("worker 1: {second}"));
 }
 
 /// Adds a picture to the source between the first worker's look at it and this one's.
@@ -486,6 +486,10 @@ impl Collective for Changing {
         let said = self.sockets.exchange(own);
         Images::new(1, 1, 16, 16, vec![0.5; 256]).unwrap().write_png(0, &self.source.join("1/99.png")).unwrap();
         said
+    }
+
+    fn farewell(&self) -> Farewell {
+        self.sockets.farewell()
     }
 }
 

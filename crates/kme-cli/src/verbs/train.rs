@@ -39,9 +39,10 @@ nothing behind it removes a setting that may be missing.
 Several workers take the step of the whole batch together: features of all samples are gathered
 before the discrepancy is computed, so that the estimator is that of one worker. Each has an even
 share of the batch, which must be a multiple of their number. The one difference is batch
-normalisation, whose statistics are those of a worker's share. What workers on several machines send
-each other is not encrypted, and whoever reaches the port can take part: use it on a network that you
-trust.")]
+normalisation, whose statistics are those of a worker's share. A worker that fails tells the others
+why, and one that says nothing for ten minutes while worker 0 waits for it is given up. What workers on
+several machines send each other is not encrypted, and whoever reaches the port can take part: use it
+on a network that you trust.")]
 pub struct Arguments {
     /// A preset's name, or a TOML file like a run's config.toml
     #[arg(value_name = "PRESET|CONFIG.toml", required_unless_present_any = ["list", "resume", "rank"])]
@@ -97,14 +98,32 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let Some(path) = &arguments.output else {
         return Err(Error::value("-o", "(nothing)", "the folder of the run"));
     };
+    if !(1..=MOST).contains(&arguments.workers) {
+        return Err(Error::value("--workers", arguments.workers, format!("1 to {MOST}")));
+    }
     let context = global.context()?;
+    // What can be told at once is told before others are waited for.
+    let workers = arguments.workers();
+    let (preset, config) = if arguments.resume {
+        (None, train::check_resume(path, workers)?)
+    } else {
+        let Some(preset) = arguments.preset.as_deref() else {
+            return Err(Error::value("PRESET|CONFIG.toml", "(nothing)", "a preset or a file, or --resume"));
+        };
+        let config = arguments.config(preset, global)?;
+        train::check_start(&config, path, workers)?;
+        (Some(preset), config)
+    };
+    let team = arguments.team(global)?;
+    // Only now: whoever waits for others can be stopped at once.
     progress::catch_interrupt();
     let bar = progress::bar(global, 0, "train");
-    let (mut pictures, mut seed) = (0, 0);
+    let what = if config.data.is_points() { "points" } else { "images" };
+    let (mut batch, mut seed) = (0, 0);
     let mut observer = |event: Event| {
         match event {
-            Event::Begin { step, steps, batch, seed: of_run } => {
-                (pictures, seed) = (batch, of_run);
+            Event::Begin { step, steps, batch: of_run, seed: its_seed } => {
+                (batch, seed) = (of_run, its_seed);
                 bar.set_length(steps);
                 bar.set_position(step);
                 bar.reset_eta();
@@ -112,8 +131,8 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
             Event::Remark { text } => bar.suspend(|| output::remark(global, text)),
             Event::Step { step, numbers } => {
                 bar.set_position(step);
-                let speed = bar.per_sec() * pictures as f64;
-                bar.set_message(format!("{speed:.0} images/s, {}", summary(numbers)));
+                let speed = bar.per_sec() * batch as f64;
+                bar.set_message(format!("{speed:.0} {what}/s, {}", summary(numbers)));
             }
             Event::Score { step, numbers } => {
                 let text = format!("step {step}: {}", summary(numbers));
@@ -122,22 +141,9 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         }
         progress::flow()
     };
-    let outcome = if arguments.resume {
-        train::resume_with(path, &context, arguments.team(global)?, &mut observer)
-    } else {
-        let Some(preset) = arguments.preset.as_deref() else {
-            return Err(Error::value("PRESET|CONFIG.toml", "(nothing)", "a preset or a file, or --resume"));
-        };
-        let mut config = Config::load_with(preset, &arguments.set)?;
-        if let Some(data) = &arguments.data {
-            // The preset's held-out pictures say nothing about other ones: such a run is not scored.
-            config.data.source = data.clone();
-            config.data.held_out = None;
-        }
-        config.steps = arguments.steps.unwrap_or(config.steps);
-        config.log.tensorboard |= arguments.tensorboard;
-        config.seed = global.asked_seed().unwrap_or(config.seed);
-        train::start_with(preset, &config, path, &context, arguments.team(global)?, &mut observer)
+    let outcome = match preset {
+        None => train::resume_with(path, &context, team, &mut observer),
+        Some(preset) => train::start_with(preset, &config, path, &context, team, &mut observer),
     };
     bar.finish_and_clear();
     let (finished, step) = match outcome? {
@@ -186,14 +192,37 @@ impl FromStr for Rank {
 const MOST: usize = 1024;
 
 impl Arguments {
+    /// The configuration of a new run.
+    fn config(&self, preset: &str, global: &Global) -> Result<Config> {
+        let mut config = Config::load_with(preset, &self.set)?;
+        if let Some(data) = &self.data {
+            // The preset's held-out pictures say nothing about other ones: such a run is not scored.
+            config.data.source = data.clone();
+            config.data.held_out = None;
+        }
+        config.steps = self.steps.unwrap_or(config.steps);
+        config.log.tensorboard |= self.tensorboard;
+        config.seed = global.asked_seed().unwrap_or(config.seed);
+        Ok(config)
+    }
+
+    /// How many share the steps of a run that this process keeps.
+    fn workers(&self) -> usize {
+        self.rank.map_or(self.workers, |rank| rank.workers)
+    }
+
     /// The workers of a run that this process keeps.
     fn team(&self, global: &Global) -> Result<Team> {
-        if let (Some(rank), Some(address)) = (self.rank, &self.meet) {
-            output::remark(global, format!("waiting at {address} for {} other workers", rank.workers - 1));
-            return Team::meet(address, rank.workers);
-        }
-        if !(1..=MOST).contains(&self.workers) {
-            return Err(Error::value("--workers", self.workers, format!("1 to {MOST}")));
+        if let (Some(rank), Some(address)) = (self.rank, &self.meet)
+            && rank.workers > 1
+        {
+            let others = match rank.workers - 1 {
+                1 => "worker 1".into(),
+                last => format!("workers 1 to {last}"),
+            };
+            return Team::meet(address, rank.workers, || {
+                output::remark(global, format!("waiting at {address} for {others}"));
+            });
         }
         let device = |i: usize| match global.device.as_str() {
             "gpu" => Ok(format!("gpu:{i}")),
@@ -222,6 +251,7 @@ fn help(arguments: &Arguments, global: &Global, rank: Rank, address: &str) -> Re
         return Err(Error::value("--rank", format!("{}/{}", rank.own, rank.workers), allowed));
     }
     let context = global.context()?;
+    output::remark(global, format!("looking for worker 0 at {address}"));
     let sockets = Sockets::join(address, rank.own, rank.workers)?;
     output::remark(global, format!("worker {} of {}: helping the run at {address}", rank.own, rank.workers));
     parallel::help(Box::new(sockets), &context)?;

@@ -50,6 +50,16 @@ impl Folder {
     /// # Errors
     /// When something is there already, or the folder cannot be made.
     pub fn create(path: &Path) -> Result<Self> {
+        Self::check_free(path)?;
+        make_parts(path)?;
+        Ok(Self { path: path.into(), lock: None })
+    }
+
+    /// Whether a new run may be made at `path`.
+    ///
+    /// # Errors
+    /// When something is there already.
+    pub fn check_free(path: &Path) -> Result<()> {
         // Empty folders are what a start leaves that failed before it could write its configuration.
         let is_empty = |path: &Path| fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
         let occupied = |entry: std::io::Result<fs::DirEntry>| !entry.is_ok_and(|entry| is_empty(&entry.path()));
@@ -57,8 +67,7 @@ impl Folder {
             let continued = if path.join("config.toml").is_file() { "continue it with --resume, or " } else { "" };
             return Err(Error::file(path, format!("exists already; {continued}name a new folder")));
         }
-        make_parts(path)?;
-        Ok(Self { path: path.into(), lock: None })
+        Ok(())
     }
 
     /// A run that was begun at `path`.

@@ -133,6 +133,27 @@ pub fn start_with(
     })
 }
 
+/// What [`start_with`] would refuse, as far as it can be told without the data and the other workers.
+///
+/// # Errors
+/// When the configuration cannot be trained with by that many workers, or something is at `path` already.
+pub fn check_start(config: &Config, path: &Path, workers: usize) -> Result<()> {
+    config.check()?;
+    check_shares(config, workers)?;
+    Folder::check_free(path)
+}
+
+/// What [`resume_with`] would refuse, as far as it can be told without the data and the other workers; the configuration
+/// of the run.
+///
+/// # Errors
+/// When there is no run at `path`, or it cannot be shared among that many workers.
+pub fn check_resume(path: &Path, workers: usize) -> Result<Config> {
+    let config = Folder::open(path)?.read_config()?;
+    check_shares(&config, workers)?;
+    Ok(config)
+}
+
 /// Continues the run in `path` from its last checkpoint.
 ///
 /// # Errors
@@ -205,10 +226,6 @@ fn task(config: &Config, context: &Context, seat: Seat, observer: &mut Observer)
     };
     let made = made(config, &sources.data);
     match &config.objective {
-        Objective::Classifier(_) | Objective::Autoencoder(_) if workers > 1 => {
-            let allowed = "1 for this objective: only generators are trained by several";
-            return Err(Error::value("workers", workers, allowed));
-        }
         Objective::Classifier(objective) => {
             let feed = Feed::new(stock, facts, config.batch, config.seed);
             let trainer = classifier::Trainer::new(config, objective, feed, pictures()?, made, place)?;

@@ -15,12 +15,16 @@ use kme::Result;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// Sample sheets before the latest that are shown.
 const EARLIER: usize = 8;
 
 /// Longer side in pixels of an earlier sheet.
 const SMALL: usize = 480;
+
+/// Bytes of pictures on the page at most, as far as they are not those of the latest sheet. What is more is in samples/.
+const PICTURES: usize = 8_000_000;
 
 /// Writes RUN/report.html of the run folder `run`.
 ///
@@ -45,7 +49,7 @@ fn page(run: &Path) -> String {
     );
     body += &facts(&settings, &events);
     body += &samples(&run.join("samples"));
-    body += &curves(&events);
+    body += &curves(&events, settings.learns_from_points());
     let toml = escaped(settings.text.trim());
     let _ = writeln!(body, "<section><h2>Settings</h2>\n<pre><code>{toml}</code></pre></section>");
     let (title, style) = (escaped(&name), include_str!("report/style.css"));
@@ -81,6 +85,12 @@ impl Settings {
         self.table.get(table)?.as_table()?.get(key).map(plain)
     }
 
+    /// Whether the data is points; pictures have a size or channels.
+    fn learns_from_points(&self) -> bool {
+        let data = self.table.get("data").and_then(toml::Value::as_table);
+        data.is_some_and(|data| !data.contains_key("size") && !data.contains_key("channels"))
+    }
+
     /// What a comment at the top says: `# name: fact`.
     fn fact(&self, name: &str) -> Option<String> {
         let comments = self.text.lines().map_while(|line| line.strip_prefix("# "));
@@ -96,7 +106,6 @@ fn plain(value: &toml::Value) -> String {
 /// The table of what the run is and how far it came.
 fn facts(settings: &Settings, events: &Events) -> String {
     let last = events.last_step();
-    let steps = settings.number("steps");
     let mut rows = vec![
         (
             "Best score",
@@ -104,13 +113,8 @@ fn facts(settings: &Settings, events: &Events) -> String {
                 format!("{} {} at step {step}", spoken(name), chart::with_error(value, error))
             }),
         ),
-        (
-            "Steps",
-            last.map(|last| match &steps {
-                Some(steps) => format!("{last} of {steps}"),
-                None => last.to_string(),
-            }),
-        ),
+        ("State", last.map(|last| state(last, settings.number("steps")))),
+        ("Written", Some(date(SystemTime::now()))),
         // The speed leaves scores, sheets and checkpoints out, and breaks between runs; so does this.
         (
             "Time in steps",
@@ -131,6 +135,31 @@ fn facts(settings: &Settings, events: &Events) -> String {
         let _ = writeln!(html, "<div><dt>{name}</dt><dd>{value}</dd></div>");
     }
     html + "</dl>\n"
+}
+
+/// How far the run has come.
+fn state(last: u64, steps: Option<String>) -> String {
+    match steps {
+        Some(steps) if steps == last.to_string() => format!("finished: {last} of {steps} steps"),
+        Some(steps) => format!("not finished: step {last} of {steps}"),
+        None => format!("step {last}"),
+    }
+}
+
+/// A time as day and minute in UTC, by the calendar's cycles of 400 years of 146 097 days, which begin in March.
+fn date(time: SystemTime) -> String {
+    let seconds = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    // Days since 1 March of the year 0.
+    let days = seconds / 86_400 + 719_468;
+    let (cycle, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    // From March on, months of 31, 30, 31, 30, 31 days, again and again.
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (year, month) = if month < 10 { (year, month + 3) } else { (year + 1, month - 9) };
+    let (hour, minute) = (seconds / 3600 % 24, seconds / 60 % 60);
+    format!("{}-{month:02}-{day:02} {hour:02}:{minute:02} UTC", 400 * cycle + year)
 }
 
 /// The latest sheet, and earlier ones evenly from all.
@@ -160,23 +189,32 @@ fn samples(folder: &Path) -> String {
     );
     let n = sheets.len().min(EARLIER);
     let chosen: Vec<&(u64, PathBuf)> = (0..n).map(|i| &sheets[i * sheets.len() / n]).collect();
-    let small: Vec<(u64, Vec<u8>)> = chosen
-        .into_iter()
-        .filter_map(|(step, path)| {
-            let sheet = decoder.read(path).ok()?;
-            let [_, _, h, w] = sheet.shape();
-            let scale = (SMALL as f64 / h.max(w) as f64).min(1.0);
-            let side = |side: usize| ((side as f64 * scale).round() as usize).max(1);
-            let small = Resize::new(side(h), side(w)).ok()?.bring(sheet).ok()?;
-            Some((*step, small.to_png(0).ok()?))
-        })
-        .collect();
-    if !small.is_empty() {
-        html += "<div class=\"earlier\">\n";
-        for (step, bytes) in small {
-            let _ = writeln!(html, "<figure>{}<figcaption>step {step}</figcaption></figure>", picture(&bytes, step));
-        }
-        html += "</div>\n";
+    let small = |path: &Path| {
+        let sheet = decoder.read(path).ok()?;
+        let [_, _, h, w] = sheet.shape();
+        let scale = (SMALL as f64 / h.max(w) as f64).min(1.0);
+        let side = |side: usize| ((side as f64 * scale).round() as usize).max(1);
+        Resize::new(side(h), side(w)).ok()?.bring(sheet).ok()?.to_png(0).ok()
+    };
+    // From the last on, as long as there is room.
+    let mut room = PICTURES.saturating_sub(latest.1.len());
+    let mut figures = Vec::new();
+    for (step, path) in chosen.into_iter().rev() {
+        let Some(bytes) = small(path) else { continue };
+        let shown = match room.checked_sub(bytes.len()) {
+            Some(rest) => {
+                room = rest;
+                format!("{}<figcaption>step {step}</figcaption>", picture(&bytes, *step))
+            }
+            None => {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                format!("<figcaption><a href=\"samples/{}\">step {step}</a></figcaption>", escaped(&name))
+            }
+        };
+        figures.push(format!("<figure>{shown}</figure>\n"));
+    }
+    if !figures.is_empty() {
+        html += &format!("<div class=\"earlier\">\n{}</div>\n", figures.into_iter().rev().collect::<String>());
     }
     html + "</section>\n"
 }
@@ -185,18 +223,22 @@ fn picture(png: &[u8], step: u64) -> String {
     format!("<img alt=\"Samples at step {step}\" src=\"data:image/png;base64,{}\">", STANDARD.encode(png))
 }
 
-/// The curves, in groups.
-fn curves(events: &Events) -> String {
-    let mut html = "<div class=\"groups\">\n".to_string();
+/// The curves, in groups, all over the same steps.
+fn curves(events: &Events, points: bool) -> String {
+    let Some(last) = events.last_step() else { return String::new() };
+    let mut html = format!("<p class=\"axis\">All curves: horizontally the step, from 0 to {last}.</p>\n");
+    html += "<div class=\"groups\">\n";
     for (title, series) in events.groups() {
         // Small groups share a row.
         let n = series.len();
         let _ = write!(html, "<section style=\"--n:{n}\"><h2>{title}</h2>\n<div class=\"curves\">\n");
-        for Series { name, points } in series {
-            let Some(svg) = Chart::of(points).svg() else { continue };
-            let last = points.last().map_or(String::new(), |p| chart::with_error(p.value, p.error));
+        for Series { name, score, points: of_curve } in series {
+            // The log has one name for what a step takes.
+            let name = if points && name == "images_per_second" { "points_per_second" } else { name };
             let name = escaped(&spoken(name));
-            let _ = writeln!(html, "<figure><figcaption><b>{name}</b><span>{last}</span></figcaption>{svg}</figure>");
+            let Some(svg) = Chart::of(of_curve, score).svg(&name, last) else { continue };
+            let value = of_curve.last().map_or(String::new(), |p| chart::with_error(p.value, p.error));
+            let _ = writeln!(html, "<figure><figcaption><b>{name}</b><span>{value}</span></figcaption>{svg}</figure>");
         }
         html += "</div></section>\n";
     }
@@ -276,7 +318,10 @@ mod tests {
         let page = std::fs::read_to_string(folder.path().join("report.html")).unwrap();
         for part in [
             "KID 0.250 ± 0.010 at step 20",
-            "40 of 40",
+            "finished: 40 of 40 steps",
+            " UTC</dd>",
+            "points per second</title>",
+            "horizontally the step, from 0 to 40",
             "abc123",
             "kme 0.1.0",
             "toy",
@@ -335,6 +380,39 @@ mod tests {
         write(folder.path()).unwrap();
         let size = std::fs::metadata(folder.path().join("report.html")).unwrap().len();
         assert!(size < 200_000 && events.len() > 1_000_000, "{size} bytes of {}", events.len());
+    }
+
+    #[test]
+    fn states_and_dates_are_readable() {
+        assert_eq!(state(40, Some("50".into())), "not finished: step 40 of 50");
+        let days = [
+            (0, "1970-01-01 00:00 UTC"),
+            (951_782_399, "2000-02-28 23:59 UTC"),
+            (951_782_400, "2000-02-29 00:00 UTC"),
+            (1_735_689_540, "2024-12-31 23:59 UTC"),
+            (1_772_323_200, "2026-03-01 00:00 UTC"),
+            (4_107_542_400, "2100-03-01 00:00 UTC"),
+        ];
+        for (seconds, text) in days {
+            assert_eq!(date(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds)), text);
+        }
+    }
+
+    /// A page that is too large to be sent is of no use: what is beside it is linked.
+    #[test]
+    fn the_latest_sheet_is_whole_and_earlier_ones_as_far_as_there_is_room() {
+        let folder = run(CONFIG, "", &[1, 2]);
+        let mut noise = 1_u32;
+        let mut next = || {
+            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (noise >> 8) as f32 / (1 << 24) as f32
+        };
+        let large = Images::clamped(1, 3, 1700, 1700, (0..3 * 1700 * 1700).map(|_| next()).collect()).unwrap();
+        large.write_png(0, &folder.path().join("samples/step-000003.png")).unwrap();
+        write(folder.path()).unwrap();
+        let page = std::fs::read_to_string(folder.path().join("report.html")).unwrap();
+        assert_eq!(page.matches("<img").count(), 1);
+        assert!(page.contains("<a href=\"samples/step-000001.png\">step 1</a>"));
     }
 
     #[test]

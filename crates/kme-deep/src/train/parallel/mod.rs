@@ -37,7 +37,7 @@ mod step;
 mod team;
 mod threads;
 
-pub use sockets::Sockets;
+pub use sockets::{Farewell, Sockets};
 pub use step::{Descent, critic, generator};
 pub(crate) use team::{Leader, Seat, begin, check_shares};
 pub use team::{Team, help};
@@ -64,6 +64,11 @@ pub trait Collective: Send {
     /// # Errors
     /// When another worker has left.
     fn exchange(&self, own: Vec<u8>) -> Result<Vec<Arc<Vec<u8>>>>;
+
+    /// What is said to the others when this worker leaves, after everything else is gone.
+    fn farewell(&self) -> Farewell {
+        Farewell::default()
+    }
 
     /// The sum of what all workers say, as numbers of `width` 4 (single) or 8 (double precision) bytes.
     ///
@@ -136,14 +141,13 @@ fn same_length(found: usize, expected: usize) -> Result<()> {
 }
 
 /// How a worker that is gone is told of.
-const LEFT: &str = "has left";
+const LEFT: &str = "has left; what its own terminal shows may tell why, and the run goes on from its last checkpoint with \
+                    --resume";
 
 fn left(rank: usize) -> Error {
-    let allowed = "there until the last step; what it says on its own terminal may tell why, and the run goes on from its \
-                   last checkpoint with --resume";
-    Error::value(format!("worker {rank}"), LEFT, allowed)
+    Error::file(format!("worker {rank}"), LEFT)
 }
 
 fn is_left(error: &Error) -> bool {
-    matches!(error, Error::Value { value, .. } if value == LEFT)
+    matches!(error, Error::File { fault, .. } if fault == LEFT)
 }

@@ -1,23 +1,37 @@
 //! Workers that are processes, on one machine or several.
 //!
 //! The first listens, the others come to it and speak to it alone. A message is its length (eight bytes, little-endian) and
-//! its bytes. Nothing is encrypted and nobody proves who they are: for networks whose users trust each other.
+//! its bytes. A length whose highest bit is set is that of a parting: the sender leaves, and the bytes say why, as text that
+//! begins with who it is; a run that is done leaves without a reason. Nothing is encrypted and nobody proves who they are:
+//! for networks whose users trust each other.
+//!
+//! A connection whose other end has lost its power or its network looks like one that nothing is said on. The first worker
+//! therefore gives up on one that says nothing for a while. The others do not: the first may score for longer than any
+//! fixed time. The standard library cannot ask TCP to look whether a silent machine is still there, so they wait on.
 
 use super::{Collective, added, left};
 use kme::{Error, Result};
 use std::io::{self, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long the first waits for the others, and they for it.
+/// How long the first waits for the others to come, and they for it; messages say how long that is.
 const PATIENCE: Duration = Duration::from_secs(600);
+/// How long the first waits for another to say something; messages say how long that is.
+const SILENCE: Duration = Duration::from_secs(600);
 /// How long one that has come may take to say who it is.
 const GREETING: Duration = Duration::from_secs(10);
+/// How long one that leaves stays to see its last words taken.
+const LINGER: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(50);
 /// What comes first on a connection.
-const HELLO: &[u8] = b"kme worker 1\n";
+const HELLO: &[u8] = b"kme worker 2\n";
+/// The bit of a length that makes it that of a parting.
+const PARTING: u64 = 1 << 63;
+/// Bytes of a reason at most.
+const REASON: u64 = 1 << 16;
 
 /// One of several processes.
 pub struct Sockets {
@@ -28,16 +42,24 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// Waits at `address` (`HOST:PORT`) for the `size` − 1 others.
+    /// Waits at `address` (`HOST:PORT`) for the `size` − 1 others; `listening` is called once they can come.
     ///
     /// # Errors
     /// When the address cannot be listened at, or not all have come in ten minutes.
-    pub fn first(address: &str, size: usize) -> Result<Self> {
+    pub fn first(address: &str, size: usize, listening: impl FnOnce()) -> Result<Self> {
+        check_port(address)?;
         let listener = TcpListener::bind(address).map_err(|e| meeting(address, &e))?;
-        Self::first_at(&listener, address, size)
+        listening();
+        Self::first_at(&listener, address, size, PATIENCE, SILENCE)
     }
 
-    fn first_at(listener: &TcpListener, address: &str, size: usize) -> Result<Self> {
+    fn first_at(
+        listener: &TcpListener,
+        address: &str,
+        size: usize,
+        patience: Duration,
+        silence: Duration,
+    ) -> Result<Self> {
         listener.set_nonblocking(true).map_err(|e| meeting(address, &e))?;
         let mut seats: Vec<Option<TcpStream>> = (1..size).map(|_| None).collect();
         let begun = Instant::now();
@@ -48,14 +70,16 @@ impl Sockets {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => thread::sleep(PAUSE),
                 Err(e) => return Err(meeting(address, &e)),
             }
-            if begun.elapsed() > PATIENCE {
-                let missing: Vec<_> =
-                    (1..size).filter(|&rank| seats[rank - 1].is_none()).map(|rank| rank.to_string()).collect();
-                let found = format!("without rank {} after ten minutes", missing.join(", "));
-                return Err(Error::value("--meet", found, format!("{} others with --meet to this one", size - 1)));
+            if begun.elapsed() > patience {
+                return Err(Error::file(address, missing(&free(&seats), size)));
             }
         }
-        Ok(Self { rank: 0, size, streams: seats.into_iter().flatten().collect() })
+        let streams: Vec<TcpStream> = seats.into_iter().flatten().collect();
+        for stream in &streams {
+            stream.set_read_timeout(Some(silence)).map_err(|e| meeting(address, &e))?;
+            stream.set_write_timeout(Some(silence)).map_err(|e| meeting(address, &e))?;
+        }
+        Ok(Self { rank: 0, size, streams })
     }
 
     /// Comes to the first worker, which waits at `address`, as number `rank` (from 1) of `size`.
@@ -63,45 +87,77 @@ impl Sockets {
     /// # Errors
     /// When it is not there for ten minutes, or has no seat of that rank.
     pub fn join(address: &str, rank: usize, size: usize) -> Result<Self> {
+        Self::join_within(address, rank, size, PATIENCE)
+    }
+
+    fn join_within(address: &str, rank: usize, size: usize, patience: Duration) -> Result<Self> {
+        check_port(address)?;
         let begun = Instant::now();
         let mut stream = loop {
             match TcpStream::connect(address) {
                 Ok(stream) => break stream,
-                Err(e) if begun.elapsed() > PATIENCE => return Err(meeting(address, &e)),
                 Err(e) if e.kind() == io::ErrorKind::InvalidInput => return Err(meeting(address, &e)),
+                Err(e) if begun.elapsed() > patience => {
+                    let fault = format!(
+                        "no worker 0 there within ten minutes ({}); start it, or check address and firewall",
+                        said_by(&e)
+                    );
+                    return Err(Error::file(address, fault));
+                }
                 Err(_) => thread::sleep(PAUSE),
             }
         };
-        stream.set_nodelay(true).map_err(|e| meeting(address, &e))?;
         let mut greet = || {
+            stream.set_nodelay(true)?;
+            stream.set_read_timeout(Some(patience))?;
             stream.write_all(HELLO)?;
             write(&mut stream, &(rank as u64).to_le_bytes())?;
             write(&mut stream, &(size as u64).to_le_bytes())?;
-            read(&mut stream)
+            let answer = read_at_most(&mut stream, REASON)?;
+            stream.set_read_timeout(None)?;
+            Ok(answer)
         };
         match greet() {
             Ok(answer) if answer.is_empty() => Ok(Self { rank, size, streams: vec![stream] }),
             Ok(answer) => Err(Error::value("--rank", format!("{rank}/{size}"), String::from_utf8_lossy(&answer))),
-            Err(e) => Err(meeting(address, &e)),
+            Err(e) => {
+                let fault = format!(
+                    "what answers there is no worker 0 of this version ({}); check address and version",
+                    said_by(&e)
+                );
+                Err(Error::file(address, fault))
+            }
         }
     }
 
-    fn said(&self) -> Result<Vec<Vec<u8>>> {
-        let read = |(i, mut stream): (usize, &TcpStream)| read(&mut stream).map_err(|_| left(i + 1));
-        self.streams.iter().enumerate().map(read).collect()
+    /// Who is at the other end of stream `i`.
+    fn other(&self, i: usize) -> usize {
+        if self.rank == 0 { i + 1 } else { 0 }
+    }
+
+    fn hear(&self, i: usize) -> Result<Vec<u8>> {
+        match read(&mut &self.streams[i]) {
+            Ok(Heard::Message(message)) => Ok(message),
+            Ok(Heard::Parting(reason)) => Err(parting(self.other(i), &reason)),
+            Err(e) => Err(gone(self.other(i), &e)),
+        }
+    }
+
+    fn tell(&self, i: usize, message: &[u8]) -> Result<()> {
+        match write(&mut &self.streams[i], message) {
+            Ok(()) => Ok(()),
+            Err(e) if is_silence(&e) => Err(gone(self.other(i), &e)),
+            // What it said before it left says why.
+            Err(e) => Err(self.hear(i).err().unwrap_or_else(|| gone(self.other(i), &e))),
+        }
+    }
+
+    fn hear_all(&self) -> Result<Vec<Vec<u8>>> {
+        (0..self.streams.len()).map(|i| self.hear(i)).collect()
     }
 
     fn tell_all(&self, message: &[u8]) -> Result<()> {
-        let tell = |(i, mut stream): (usize, &TcpStream)| write(&mut stream, message).map_err(|_| left(i + 1));
-        self.streams.iter().enumerate().try_for_each(tell)
-    }
-
-    fn tell_first(&self, message: &[u8]) -> Result<()> {
-        write(&mut &self.streams[0], message).map_err(|_| left(0))
-    }
-
-    fn hear_first(&self) -> Result<Vec<u8>> {
-        read(&mut &self.streams[0]).map_err(|_| left(0))
+        (0..self.streams.len()).try_for_each(|i| self.tell(i, message))
     }
 }
 
@@ -116,11 +172,11 @@ impl Collective for Sockets {
 
     fn exchange(&self, own: Vec<u8>) -> Result<Vec<Arc<Vec<u8>>>> {
         if self.rank > 0 {
-            self.tell_first(&own)?;
-            return (0..self.size).map(|_| self.hear_first().map(Arc::new)).collect();
+            self.tell(0, &own)?;
+            return (0..self.size).map(|_| self.hear(0).map(Arc::new)).collect();
         }
         let mut all = vec![own];
-        all.extend(self.said()?);
+        all.extend(self.hear_all()?);
         all.iter().try_for_each(|part| self.tell_all(part))?;
         Ok(all.into_iter().map(Arc::new).collect())
     }
@@ -128,20 +184,129 @@ impl Collective for Sockets {
     /// The first adds and tells the sum, so that a message does not go through it once for each pair.
     fn add(&self, own: Vec<u8>, width: usize) -> Result<Vec<u8>> {
         if self.rank > 0 {
-            self.tell_first(&own)?;
-            return self.hear_first();
+            self.tell(0, &own)?;
+            return self.hear(0);
         }
         let mut all = vec![Arc::new(own)];
-        all.extend(self.said()?.into_iter().map(Arc::new));
+        all.extend(self.hear_all()?.into_iter().map(Arc::new));
         let sum = added(&all, width)?;
         self.tell_all(&sum)?;
         Ok(sum)
     }
+
+    fn farewell(&self) -> Farewell {
+        // A stream that cannot be held twice closes without a word.
+        let streams = self.streams.iter().filter_map(|stream| stream.try_clone().ok()).collect();
+        Farewell { rank: self.rank, streams }
+    }
+}
+
+/// Holds a worker's connections until it has told the others that and why it leaves. Nothing, where workers are threads:
+/// these notice.
+#[derive(Default)]
+pub struct Farewell {
+    rank: usize,
+    streams: Vec<TcpStream>,
+}
+
+impl Farewell {
+    /// Leaves after this outcome. Whoever has left already need not be told.
+    pub fn say<T>(self, outcome: &Result<T>) {
+        let reason = match outcome {
+            Ok(_) => String::new(),
+            // What another worker has said is passed on.
+            Err(error @ Error::File { path, .. }) if path.to_string_lossy().starts_with("worker ") => error.to_string(),
+            Err(error) => format!("worker {}: {error}", self.rank),
+        };
+        let reason = &reason.as_bytes()[..reason.len().min(REASON as usize)];
+        for mut stream in &self.streams {
+            let _ = stream.set_write_timeout(Some(LINGER));
+            let _ = write_length(&mut stream, PARTING | reason.len() as u64, reason);
+            let _ = stream.shutdown(Shutdown::Write);
+        }
+        // A connection that is closed before all has been read from it may lose what was said last.
+        let begun = Instant::now();
+        for mut stream in &self.streams {
+            let mut rest = [0; 4096];
+            while let Some(left) = LINGER.checked_sub(begun.elapsed()).filter(|left| !left.is_zero()) {
+                if stream.set_read_timeout(Some(left)).is_err() || !matches!(stream.read(&mut rest), Ok(1..)) {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// Port 0 is any free one, which the others could not know.
+fn check_port(address: &str) -> Result<()> {
+    match address.rsplit_once(':').map(|(_, port)| port.parse::<u16>()) {
+        Some(Ok(0)) => Err(Error::value("--meet", address, "HOST:PORT with a port from 1 to 65535, the same for all")),
+        _ => Ok(()),
+    }
 }
 
 fn meeting(address: &str, error: &io::Error) -> Error {
-    let allowed = format!("HOST:PORT where the worker of rank 0 can listen and the others can reach it ({error})");
+    let allowed =
+        format!("HOST:PORT where the worker of rank 0 can listen and the others can reach it ({})", said_by(error));
     Error::value("--meet", address, allowed)
+}
+
+/// The system's words without its number for them.
+fn said_by(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).into()
+}
+
+/// Ranks that nobody has yet.
+fn free(seats: &[Option<TcpStream>]) -> Vec<usize> {
+    (1..=seats.len()).filter(|&rank| seats[rank - 1].is_none()).collect()
+}
+
+fn listed(ranks: &[usize]) -> String {
+    ranks.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// How those are told of that did not come.
+fn missing(ranks: &[usize], size: usize) -> String {
+    match ranks {
+        [rank] => format!(
+            "worker {rank} has not come within ten minutes; start it with --rank {rank}/{size} --meet HOST:PORT of this \
+             machine"
+        ),
+        _ => format!(
+            "workers {} have not come within ten minutes; start each with its --rank i/{size} and --meet HOST:PORT of \
+             this machine",
+            listed(ranks)
+        ),
+    }
+}
+
+fn is_silence(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+fn gone(rank: usize, error: &io::Error) -> Error {
+    if is_silence(error) {
+        let fault = "was silent for ten minutes; what its own terminal shows may tell why, and the run goes on from its \
+                     last checkpoint with --resume";
+        return Error::file(format!("worker {rank}"), fault);
+    }
+    left(rank)
+}
+
+/// What is made of a parting's reason, heard from worker `rank`.
+fn parting(rank: usize, reason: &str) -> Error {
+    match reason.split_once(": ") {
+        Some((who, why)) => Error::file(who, why),
+        None => Error::file(format!("worker {rank}"), DONE),
+    }
+}
+
+/// How the end of a run is told of.
+const DONE: &str = "is done with the run";
+
+pub(super) fn is_done(error: &Error) -> bool {
+    matches!(error, Error::File { fault, .. } if fault == DONE)
 }
 
 /// Hears who has come, and gives it its seat or tells it why not.
@@ -160,11 +325,13 @@ fn seat(mut stream: TcpStream, seats: &mut [Option<TcpStream>]) -> io::Result<()
     let (rank, size) = (number()?, number()?);
     let own = seats.len() + 1;
     let refusal = match (rank, size) {
-        (Some(rank), Some(size)) if size == own && (1..size).contains(&rank) && seats[rank - 1].is_none() => {
-            write(&mut stream, &[])?;
-            stream.set_read_timeout(None)?;
-            seats[rank - 1] = Some(stream);
-            return Ok(());
+        (Some(rank), Some(size)) if size == own && (1..size).contains(&rank) => {
+            if seats[rank - 1].is_none() {
+                write(&mut stream, &[])?;
+                seats[rank - 1] = Some(stream);
+                return Ok(());
+            }
+            format!("rank {rank} is taken; free: {}", listed(&free(seats)))
         }
         (_, Some(size)) if size == own => format!("1/{own} to {}/{own}, each by one worker", own - 1),
         _ => format!("of {own} workers, as the first one says"),
@@ -173,23 +340,46 @@ fn seat(mut stream: TcpStream, seats: &mut [Option<TcpStream>]) -> io::Result<()
 }
 
 fn write(stream: &mut impl Write, message: &[u8]) -> io::Result<()> {
-    stream.write_all(&(message.len() as u64).to_le_bytes())?;
+    write_length(stream, message.len() as u64, message)
+}
+
+fn write_length(stream: &mut impl Write, length: u64, message: &[u8]) -> io::Result<()> {
+    stream.write_all(&length.to_le_bytes())?;
     stream.write_all(message)?;
     stream.flush()
 }
 
-fn read(stream: &mut impl Read) -> io::Result<Vec<u8>> {
-    read_at_most(stream, u64::MAX)
+/// What comes from another worker.
+enum Heard {
+    Message(Vec<u8>),
+    Parting(String),
+}
+
+fn read(stream: &mut impl Read) -> io::Result<Heard> {
+    let length = read_length(stream)?;
+    if length & PARTING == 0 {
+        return read_bytes(stream, length).map(Heard::Message);
+    }
+    let reason = read_bytes(stream, (length & !PARTING).min(REASON))?;
+    Ok(Heard::Parting(String::from_utf8_lossy(&reason).into_owned()))
+}
+
+fn read_at_most(stream: &mut impl Read, most: u64) -> io::Result<Vec<u8>> {
+    let length = read_length(stream)?;
+    if length > most {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "another protocol"));
+    }
+    read_bytes(stream, length)
+}
+
+fn read_length(stream: &mut impl Read) -> io::Result<u64> {
+    let mut length = [0; 8];
+    stream.read_exact(&mut length)?;
+    Ok(u64::from_le_bytes(length))
 }
 
 /// Memory is taken as the bytes come, not as their number is told.
-fn read_at_most(stream: &mut impl Read, most: u64) -> io::Result<Vec<u8>> {
-    let mut length = [0; 8];
-    stream.read_exact(&mut length)?;
-    let length = u64::from_le_bytes(length);
-    if length > most {
-        return Err(io::ErrorKind::InvalidData.into());
-    }
+fn read_bytes(stream: &mut impl Read, length: u64) -> io::Result<Vec<u8>> {
     let mut message = Vec::new();
     stream.take(length).read_to_end(&mut message)?;
     if message.len() as u64 == length { Ok(message) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
@@ -217,25 +407,93 @@ mod tests {
         };
         thread::scope(|scope| {
             let address = &address;
-            scope.spawn(move || talk(Sockets::first_at(&listener, "test", 3).unwrap()));
+            scope.spawn(move || talk(Sockets::first_at(&listener, "test", 3, PATIENCE, SILENCE).unwrap()));
             let wrong = Sockets::join(address, 1, 4).err().unwrap().to_string();
             assert!(wrong.contains("1/4") && wrong.contains("of 3 workers"), "{wrong}");
             let one = Sockets::join(address, 1, 3).unwrap();
             let twice = Sockets::join(address, 1, 3).err().unwrap().to_string();
-            assert!(twice.contains("1/3 to 2/3"), "{twice}");
+            assert!(twice.contains("--rank = 1/3") && twice.contains("rank 1 is taken; free: 2"), "{twice}");
             scope.spawn(move || talk(one));
             scope.spawn(move || talk(Sockets::join(address, 2, 3).unwrap()));
         });
     }
 
-    #[test]
-    fn one_that_is_gone_is_named() {
+    /// What the first of two hears when the other does `other`, and is silent for as long as `silence` at most.
+    fn first_hears(silence: Duration, other: impl FnOnce(Sockets) + Send) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         thread::scope(|scope| {
-            scope.spawn(|| drop(Sockets::join(&address, 1, 2).unwrap()));
-            let message = Sockets::first_at(&listener, "test", 2).unwrap().exchange(vec![1]).unwrap_err().to_string();
-            assert!(message.contains("worker 1 = has left"), "{message}");
+            scope.spawn(|| other(Sockets::join(&address, 1, 2).unwrap()));
+            let first = Sockets::first_at(&listener, "test", 2, PATIENCE, silence).unwrap();
+            first.exchange(vec![1]).unwrap_err().to_string()
+        })
+    }
+
+    #[test]
+    fn one_that_is_gone_is_named() {
+        let message = first_hears(SILENCE, drop);
+        assert!(message.starts_with("worker 1: has left"), "{message}");
+    }
+
+    #[test]
+    fn one_that_is_silent_is_given_up() {
+        let message = first_hears(Duration::from_millis(100), |sockets| {
+            thread::sleep(Duration::from_secs(1));
+            drop(sockets);
+        });
+        assert!(message.starts_with("worker 1: was silent for ten minutes"), "{message}");
+    }
+
+    #[test]
+    fn who_leaves_says_why() {
+        let fault = || Err::<(), _>(Error::value("batch", 3, "even"));
+        let message = first_hears(SILENCE, |sockets| sockets.farewell().say(&fault()));
+        assert_eq!(message, "worker 1: batch = 3 is not allowed: even");
+
+        // The first passes on what it was told, and says when the run is done.
+        let heard = |outcome: Result<()>| {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap().to_string();
+            thread::scope(|scope| {
+                let other = scope.spawn(|| Sockets::join(&address, 1, 2).unwrap().exchange(Vec::new()).unwrap_err());
+                let first = Sockets::first_at(&listener, "test", 2, PATIENCE, SILENCE).unwrap();
+                let farewell = first.farewell();
+                drop(first);
+                farewell.say(&outcome);
+                other.join().unwrap()
+            })
+        };
+        assert!(is_done(&heard(Ok(()))));
+        assert_eq!(heard(fault()).to_string(), "worker 0: batch = 3 is not allowed: even");
+        let passed = heard(Err(Error::file("worker 2", "data differs: a here, b there; give all the same")));
+        assert_eq!(passed.to_string(), "worker 2: data differs: a here, b there; give all the same");
+    }
+
+    #[test]
+    fn one_that_does_not_come_is_named() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let alone = |size| Sockets::first_at(&listener, &address, size, PAUSE, SILENCE).err().unwrap().to_string();
+        assert!(alone(2).starts_with(&format!("{address}: worker 1 has not come within ten minutes; start it with")));
+        assert!(alone(2).contains("--rank 1/2 --meet"));
+        assert!(alone(3).contains("workers 1, 2 have not come") && alone(3).contains("--rank i/3"));
+        drop(listener);
+        let nobody = Sockets::join_within(&address, 1, 2, PAUSE).err().unwrap().to_string();
+        let expected = format!("{address}: no worker 0 there within ten minutes (Connection refused); start it");
+        assert!(nobody.starts_with(&expected), "{nobody}");
+        let any = Sockets::join("127.0.0.1:0", 1, 2).err().unwrap().to_string();
+        assert!(any.contains("--meet = 127.0.0.1:0") && any.contains("1 to 65535"), "{any}");
+    }
+
+    /// A server of something else answers.
+    #[test]
+    fn what_is_no_worker_is_told_apart() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        thread::scope(|scope| {
+            scope.spawn(move || listener.accept().unwrap().0.write_all(b"SSH-2.0-other\r\n").unwrap());
+            let message = Sockets::join(&address, 1, 2).err().unwrap().to_string();
+            assert!(message.contains("no worker 0 of this version"), "{message}");
         });
     }
 }

@@ -1,9 +1,10 @@
 //! A run that several workers do: the first one leads, keeps the run folder and says what is next; the others help.
 
+use super::sockets::is_done;
 use super::{Alone, Collective, Sockets, is_left, threads};
 use crate::net::Place;
 use crate::net::file::Tensors;
-use crate::train::config::Config;
+use crate::train::config::{Config, Objective};
 use crate::train::generative::Trainer;
 use crate::train::optimiser::Pace;
 use crate::train::task::{Finding, Numbers, Sheet, Task};
@@ -48,7 +49,6 @@ enum Command {
         factor: f64,
         momentum: Option<f64>,
     },
-    Stop,
 }
 
 impl Team {
@@ -65,12 +65,13 @@ impl Team {
         Self { first, others: seats.zip(places.iter().skip(1).cloned()).collect() }
     }
 
-    /// This process and `size` − 1 others, which [help](help) and meet it at `address`.
+    /// This process and `size` − 1 others, which [help](help) and meet it at `address`; `listening` is called once they
+    /// can come.
     ///
     /// # Errors
     /// As [`Sockets::first`].
-    pub fn meet(address: &str, size: usize) -> Result<Self> {
-        Ok(Self { first: Box::new(Sockets::first(address, size)?), others: Vec::new() })
+    pub fn meet(address: &str, size: usize, listening: impl FnOnce()) -> Result<Self> {
+        Ok(Self { first: Box::new(Sockets::first(address, size, listening)?), others: Vec::new() })
     }
 
     /// Number of workers.
@@ -81,7 +82,10 @@ impl Team {
     /// What `lead` makes of the first seat, while the threads in the other ones help.
     pub(crate) fn run<T>(self, context: &Context, lead: impl FnOnce(Seat) -> Result<T>) -> Result<T> {
         if self.others.is_empty() {
-            return lead(Seat { collective: self.first, threads: None });
+            let farewell = self.first.farewell();
+            let outcome = lead(Seat { collective: self.first, threads: None });
+            farewell.say(&outcome);
+            return outcome;
         }
         let threads = (rayon::current_num_threads() / self.size()).max(1);
         thread::scope(|scope| {
@@ -114,11 +118,15 @@ fn pool(threads: usize) -> Result<ThreadPool> {
     pool.map_err(|e| Error::value("threads of a worker", threads, format!("as many as the system gives ({e})")))
 }
 
-/// Refuses batches that cannot be shared evenly.
+/// Refuses what several workers cannot share.
 ///
 /// # Errors
-/// When the number of workers does not divide the batch.
+/// When the number of workers does not divide the batch, or the objective is not that of a generator.
 pub(crate) fn check_shares(config: &Config, workers: usize) -> Result<()> {
+    if workers > 1 && matches!(config.objective, Objective::Classifier(_) | Objective::Autoencoder(_)) {
+        let allowed = "1 for this objective: only generators are trained by several";
+        return Err(Error::value("workers", workers, allowed));
+    }
     if config.batch.is_multiple_of(workers) {
         return Ok(());
     }
@@ -140,8 +148,20 @@ pub(crate) fn begin(collective: &dyn Collective, config: &Config, sources: &Sour
 /// worker's own, and must be the same.
 ///
 /// # Errors
-/// When the run cannot be done here, data or program differ from the first worker's, or a worker has left.
+/// When the run cannot be done here, data or program differ from the first worker's, or a worker has left. The first worker
+/// is told why.
 pub fn help(collective: Box<dyn Collective>, context: &Context) -> Result<()> {
+    let farewell = collective.farewell();
+    let outcome = match helped(collective, context) {
+        Err(error) if is_done(&error) => Ok(()),
+        other => other,
+    };
+    farewell.say(&outcome);
+    outcome
+}
+
+/// Until the first worker leaves.
+fn helped(collective: Box<dyn Collective>, context: &Context) -> Result<()> {
     let Command::Begin { version, config, sources } = hear(&*collective)? else { return Err(confused()) };
     let own = env!("CARGO_PKG_VERSION");
     if version != own {
@@ -159,7 +179,6 @@ pub fn help(collective: Box<dyn Collective>, context: &Context) -> Result<()> {
                 let tensors = numbers(trainer.collective(), tensors)?;
                 trainer.restore(step, &tensors)?;
             }
-            Command::Stop => return Ok(()),
             Command::Begin { .. } => return Err(confused()),
         }
     }
@@ -203,13 +222,6 @@ impl Leader {
     /// After [`begin`].
     pub(in crate::train) fn new(trainer: Trainer, threads: Option<usize>) -> Result<Self> {
         Ok(Self { trainer, pool: threads.map(pool).transpose()? })
-    }
-}
-
-impl Drop for Leader {
-    fn drop(&mut self) {
-        // Whoever has left need not be told.
-        let _ = say(self.trainer.collective(), &Command::Stop);
     }
 }
 

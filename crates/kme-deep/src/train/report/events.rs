@@ -18,6 +18,8 @@ pub(super) struct Point {
 /// One number over the steps.
 pub(super) struct Series<'a> {
     pub name: &'a str,
+    /// Whether it is a score on held-out data.
+    pub score: bool,
     pub points: &'a [Point],
 }
 
@@ -89,7 +91,7 @@ impl Events {
                 ("progress", _) => 4,
                 _ => 5,
             };
-            groups[group].1.push(Series { name, points });
+            groups[group].1.push(Series { name, score: event == "score", points });
         }
         groups.retain(|(_, series)| !series.is_empty());
         groups
