@@ -4,6 +4,7 @@ use super::Context;
 use super::batches::evenly;
 use super::config::Config;
 use super::feed::{HeldOut, held_out};
+use super::sources;
 use super::stock::{Facts, Stock};
 use super::task::Numbers;
 use crate::evaluate::Reference;
@@ -38,17 +39,27 @@ enum Kind {
 /// The number for which a check of progress takes another draw of the training data than any step does.
 const APART: u64 = 0x6a75_6467_e000_0000;
 
+/// The feature map of scores.
+///
+/// # Errors
+/// When it cannot be had.
+pub(super) fn features(config: &Config, context: &Context) -> Result<FeatureMap> {
+    let name = &config.score.features;
+    FeatureMap::named(name, &context.models, &context.place)
+        .map_err(|fault| sources::of_network("score.features", name, fault))
+}
+
 impl Judge {
     /// One that judges nothing, for workers that only take steps.
     pub fn absent() -> Self {
         Self { kind: Kind::Pictures, held_out: None, training: None, network: None }
     }
 
-    /// From the configuration's data; training samples are taken out of `stock`.
+    /// From the configuration's data, in the feature map `map`; training samples are taken out of `stock`.
     ///
     /// # Errors
-    /// When they, or the feature map of scores, cannot be had.
-    pub fn new(config: &Config, context: &Context, stock: &mut Stock, facts: &Facts) -> Result<Self> {
+    /// When they cannot be had.
+    pub fn new(config: &Config, context: &Context, map: FeatureMap, stock: &mut Stock, facts: &Facts) -> Result<Self> {
         let mut sample = |n: usize| stock.sample(facts, n, APART);
         let training = match &config.schedule {
             super::config::Schedule::ThreeSample(rule) => Some(sample(rule.samples)?),
@@ -71,7 +82,6 @@ impl Judge {
             let training = training.map(points).transpose()?.map(reference);
             return Ok(Self { kind: Kind::Points(points(sample(SHOWN)?)?), held_out, training, network: None });
         }
-        let map = FeatureMap::named(&config.score.features, &context.models, &context.place)?;
         let network = map.sha256().map(String::from);
         let held_out = match held_out {
             Some(HeldOut::Pictures(pictures)) => {
