@@ -1,6 +1,6 @@
 //! `kme train`
 
-use crate::arguments::Global;
+use crate::arguments::{self, Global};
 use crate::output::{self, fields};
 use crate::progress;
 use clap::Args;
@@ -9,7 +9,7 @@ use kme_deep::net::Place;
 use kme_deep::train::parallel::{self, Sockets, Team};
 use kme_deep::train::{self, Config, Event, Numbers, Outcome};
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// Train a generator or a classifier
@@ -34,14 +34,18 @@ use std::str::FromStr;
 
 --set changes one setting of the configuration. KEY is written with dots, as in optimiser.beta1;
 VALUE is TOML, and text that is no TOML is a string, so that quotes can be left out. KEY= with
-nothing behind it removes a setting that may be missing.
+nothing behind it removes a setting that may be missing. Where a kind is changed (optimiser.kind=sgd),
+settings that only the old kind has are left out.
+
+Ctrl-C ends a run after the step that it is in, and saves a checkpoint from which --resume continues;
+a second Ctrl-C stops at once.
 
 Several workers take the step of the whole batch together: features of all samples are gathered
 before the discrepancy is computed, so that the estimator is that of one worker. Each has an even
 share of the batch, which must be a multiple of their number. The one difference is batch
-normalisation, whose statistics are those of a worker's share. What workers on several machines send
-each other is not encrypted, and whoever reaches the port can take part: use it on a network that you
-trust.")]
+normalisation, whose statistics are those of a worker's share. What workers on several machines
+send each other is not encrypted, and whoever reaches the port can take part: use it on a network
+that you trust.")]
 pub struct Arguments {
     /// A preset's name, or a TOML file like a run's config.toml
     #[arg(value_name = "PRESET|CONFIG.toml", required_unless_present_any = ["list", "resume", "rank"])]
@@ -49,11 +53,12 @@ pub struct Arguments {
     /// Folder of the run
     #[arg(short, long, value_name = "RUN", required_unless_present_any = ["list", "rank"])]
     output: Option<PathBuf>,
-    /// Pictures to learn from, instead of the configuration's
+    /// What to learn from, instead of the configuration's. Its held-out pictures, which are of another kind, are left out
+    /// too, and then the run has no scores, unless --set data.held_out=SOURCE names others
     #[arg(long, value_name = "SOURCE", conflicts_with = "resume")]
     data: Option<String>,
     /// Steps to train, instead of the configuration's
-    #[arg(long, value_name = "N", conflicts_with = "resume")]
+    #[arg(long, value_name = "N", conflicts_with = "resume", value_parser = arguments::count::<u64>)]
     steps: Option<u64>,
     /// Change a setting of the configuration, such as optimiser.learning_rate=1e-4; may be repeated
     #[arg(long, value_name = "KEY=VALUE", conflicts_with = "resume", value_parser = setting)]
@@ -61,12 +66,19 @@ pub struct Arguments {
     /// Write event files for TensorBoard to RUN/tensorboard/; of a run that is resumed: log.tensorboard in its config.toml
     #[arg(long, conflicts_with = "resume")]
     tensorboard: bool,
-    /// Continue the run in RUN from its last checkpoint
-    #[arg(long, conflicts_with = "preset")]
+    /// Continue the run in RUN from its last checkpoint; a preset or file, where one is named, must be what it was begun as
+    #[arg(long)]
     resume: bool,
     /// Share every step among N workers of this machine: threads of the processor, or with --device gpu one graphics
     /// card each
-    #[arg(long, value_name = "N", default_value_t = 1, hide_default_value = true, conflicts_with = "rank")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        hide_default_value = true,
+        conflicts_with = "rank",
+        value_parser = arguments::count::<usize>
+    )]
     workers: usize,
     /// This process is worker i, from 0, of n that share every step; 0 keeps the run, and the others take its
     /// configuration from there, but data and models from their own machine
@@ -100,11 +112,24 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let context = global.context()?;
     progress::catch_interrupt();
     let bar = progress::bar(global, 0, "train");
-    let (mut pictures, mut seed) = (0, 0);
+    let start = match (arguments.resume, arguments.preset.as_deref()) {
+        (true, preset) => {
+            let config = train::config_of(path)?;
+            preset.map_or(Ok(()), |preset| check_begun_as(preset, &config, path))?;
+            (config, None)
+        }
+        (false, Some(preset)) => (arguments.config(preset, global)?, Some(preset)),
+        (false, None) => {
+            return Err(Error::value("PRESET|CONFIG.toml", "(nothing)", "a preset or a file, or --resume"));
+        }
+    };
+    let (config, preset) = start;
+    let unit = if config.data.is_points() { "points" } else { "images" };
+    let (mut samples, mut seed) = (0, 0);
     let mut observer = |event: Event| {
         match event {
             Event::Begin { step, steps, batch, seed: of_run } => {
-                (pictures, seed) = (batch, of_run);
+                (samples, seed) = (batch, of_run);
                 bar.set_length(steps);
                 bar.set_position(step);
                 bar.reset_eta();
@@ -112,8 +137,8 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
             Event::Remark { text } => bar.suspend(|| output::remark(global, text)),
             Event::Step { step, numbers } => {
                 bar.set_position(step);
-                let speed = bar.per_sec() * pictures as f64;
-                bar.set_message(format!("{speed:.0} images/s, {}", summary(numbers)));
+                let speed = bar.per_sec() * samples as f64;
+                bar.set_message(format!("{speed:.0} {unit}/s, {}", summary(numbers)));
             }
             Event::Score { step, numbers } => {
                 let text = format!("step {step}: {}", summary(numbers));
@@ -122,22 +147,9 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         }
         progress::flow()
     };
-    let outcome = if arguments.resume {
-        train::resume_with(path, &context, arguments.team(global)?, &mut observer)
-    } else {
-        let Some(preset) = arguments.preset.as_deref() else {
-            return Err(Error::value("PRESET|CONFIG.toml", "(nothing)", "a preset or a file, or --resume"));
-        };
-        let mut config = Config::load_with(preset, &arguments.set)?;
-        if let Some(data) = &arguments.data {
-            // The preset's held-out pictures say nothing about other ones: such a run is not scored.
-            config.data.source = data.clone();
-            config.data.held_out = None;
-        }
-        config.steps = arguments.steps.unwrap_or(config.steps);
-        config.log.tensorboard |= arguments.tensorboard;
-        config.seed = global.asked_seed().unwrap_or(config.seed);
-        train::start_with(preset, &config, path, &context, arguments.team(global)?, &mut observer)
+    let outcome = match preset {
+        None => train::resume_with(path, &context, arguments.team(global)?, &mut observer),
+        Some(preset) => train::start_with(preset, &config, path, &context, arguments.team(global)?, &mut observer),
     };
     bar.finish_and_clear();
     let (finished, step) = match outcome? {
@@ -146,7 +158,12 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     };
     let text = if finished {
         let model = path.join("model.safetensors");
-        format!("{}: {step} steps done with seed {seed}; the model is {}", path.display(), model.display())
+        format!(
+            "{}: {} done with seed {seed}; the model is {}",
+            path.display(),
+            output::counted(step, "step"),
+            model.display()
+        )
     } else {
         format!(
             "{}: stopped after step {step}; continue with: kme train -o {} --resume",
@@ -182,7 +199,40 @@ impl FromStr for Rank {
 /// Workers.
 const MOST: usize = 1024;
 
+/// Refuses to continue the run in `path` as something else than it was begun as.
+fn check_begun_as(preset: &str, config: &Config, path: &Path) -> Result<()> {
+    let begun = config.preset.as_deref().unwrap_or_default();
+    // A file may say itself what it was begun as.
+    if preset == begun || Config::load(preset).is_ok_and(|config| config.preset.as_deref() == Some(begun)) {
+        return Ok(());
+    }
+    let run = path.display();
+    let allowed =
+        format!("{begun}, as which the run {run} was begun; leave it out, or name a new folder without --resume");
+    Err(Error::value("preset to --resume", preset, allowed))
+}
+
 impl Arguments {
+    /// The configuration of a new run.
+    fn config(&self, preset: &str, global: &Global) -> Result<Config> {
+        let mut config = Config::load_with(preset, &self.set)?;
+        if let Some(data) = &self.data {
+            config.data.source = data.clone();
+            // Held-out pictures of the preset say nothing about other ones.
+            let named = self.set.iter().rfind(|(key, _)| key == "data.held_out");
+            if named.is_none() {
+                config.data.held_out = None;
+                let what = if config.data.is_points() { "points" } else { "pictures" };
+                let remedy = "name some with --set data.held_out=SOURCE";
+                output::remark(global, format!("no held-out {what}: the run has no scores; {remedy}"));
+            }
+        }
+        config.steps = self.steps.unwrap_or(config.steps);
+        config.log.tensorboard |= self.tensorboard;
+        config.seed = global.asked_seed().unwrap_or(config.seed);
+        Ok(config)
+    }
+
     /// The workers of a run that this process keeps.
     fn team(&self, global: &Global) -> Result<Team> {
         if let (Some(rank), Some(address)) = (self.rank, &self.meet) {
