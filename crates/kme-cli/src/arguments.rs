@@ -1,12 +1,12 @@
 //! What is typed: every flag with its help.
 
 use crate::verbs;
-use clap::{Args, Parser, Subcommand};
-use kme::Result;
+use clap::{Arg, Args, Command, CommandFactory, Parser, Subcommand};
 use kme_deep::data::Places;
 use kme_deep::models::Models;
 use kme_deep::net::Place;
 use kme_deep::train::Context;
+use std::num::IntErrorKind;
 use std::path::PathBuf;
 
 /// Make, steer and judge pictures by kernel mean embeddings.
@@ -36,10 +36,10 @@ pub struct Global {
     #[arg(long, global = true, default_value = "cpu", value_name = "DEVICE")]
     pub device: String,
     /// Seed of all randomness [default: 0, or that of a training configuration]
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, value_name = "N", value_parser = whole::<u64>)]
     seed: Option<u64>,
     /// Threads to use; results on the processor do not depend on it [default: one per core]
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, value_name = "N", value_parser = count::<usize>)]
     pub threads: Option<usize>,
     /// Print one JSON object instead of text
     #[arg(long, global = true)]
@@ -73,6 +73,62 @@ pub enum Verb {
     Data(verbs::data::Arguments),
 }
 
+/// The command with its flags: what follows one of them is its value, also a number below 0, so that the flag itself says
+/// what it takes. Paragraphs of help are broken where the terminal ends.
+pub fn command() -> Command {
+    adjusted(Arguments::command())
+}
+
+fn adjusted(command: Command) -> Command {
+    let is_option = |flag: &Arg| !flag.is_positional() && flag.get_action().takes_values();
+    let command = command.mut_args(|flag| if is_option(&flag) { flag.allow_negative_numbers(true) } else { flag });
+    let command = match command.get_after_help().map(|text| unbroken(&text.to_string())) {
+        Some(text) => command.after_help(text),
+        None => command,
+    };
+    command.mut_subcommands(adjusted)
+}
+
+/// Text with every paragraph on one line; indented lines, and what follows a colon, stay as they are.
+fn unbroken(text: &str) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.lines() {
+        let is_flowing = |line: &str| !line.is_empty() && !line.starts_with(' ');
+        match lines.last_mut() {
+            Some(last) if is_flowing(last) && is_flowing(line) && !last.ends_with(':') => {
+                last.push(' ');
+                last.push_str(line);
+            }
+            _ => lines.push(line.into()),
+        }
+    }
+    lines.join("\n")
+}
+
+/// A whole number from 0 on.
+pub fn whole<N: TryFrom<u64>>(text: &str) -> Result<N, String> {
+    read(text, "a whole number from 0 on")
+}
+
+/// The same of what must be 1 or more. Zero is left to the verb, which knows how many are too many as well.
+pub fn count<N: TryFrom<u64>>(text: &str) -> Result<N, String> {
+    read(text, "a whole number from 1 on")
+}
+
+fn read<N: TryFrom<u64>>(text: &str, allowed: &str) -> Result<N, String> {
+    let too_large = || format!("a whole number of at most {}", u64::MAX);
+    match text.parse::<u64>() {
+        Ok(number) => N::try_from(number).map_err(|_| too_large()),
+        Err(fault) if *fault.kind() == IntErrorKind::PosOverflow => Err(too_large()),
+        Err(_) => Err(allowed.into()),
+    }
+}
+
+/// A number.
+pub fn number(text: &str) -> Result<f64, String> {
+    text.parse().map_err(|_| "a number".into())
+}
+
 impl Global {
     /// The seed of all randomness.
     pub fn seed(&self) -> u64 {
@@ -85,7 +141,7 @@ impl Global {
     }
 
     /// Where tensors live and things are looked for.
-    pub fn context(&self) -> Result<Context> {
+    pub fn context(&self) -> kme::Result<Context> {
         Ok(Context { place: Place::parse(&self.device)?, models: self.models(), data: self.places() })
     }
 
@@ -98,5 +154,31 @@ impl Global {
     /// Where data sets are looked for.
     pub fn places(&self) -> Places {
         Places::new(self.data_dir.as_deref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_is_whole() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn paragraphs_of_help_are_not_broken() {
+        let text = "Examples:\n  kme a\n  kme b\n\nOne\ntwo\nthree.\n\nList:\n  a\n  b\n";
+        assert_eq!(unbroken(text), "Examples:\n  kme a\n  kme b\n\nOne two three.\n\nList:\n  a\n  b");
+    }
+
+    #[test]
+    fn numbers_say_what_they_may_be() {
+        assert_eq!((whole::<u64>("0"), count::<usize>("7"), number("-0.5")), (Ok(0), Ok(7), Ok(-0.5)));
+        for text in ["-3", "1e3", "", "x", "2.5"] {
+            assert_eq!(count::<u64>(text), Err("a whole number from 1 on".into()));
+        }
+        assert!(whole::<u64>("99999999999999999999").unwrap_err().contains("at most 18446744073709551615"));
+        assert_eq!(number("x"), Err("a number".into()));
     }
 }

@@ -14,7 +14,7 @@ mod sources;
 mod verbs;
 
 use arguments::Arguments;
-use clap::Parser;
+use clap::FromArgMatches;
 use std::process::ExitCode;
 
 /// An `--assert` did not hold.
@@ -26,7 +26,8 @@ const INTERNAL: u8 = 3;
 
 fn main() -> ExitCode {
     kme_conv::scratch::keep_freed_memory();
-    let arguments = Arguments::parse();
+    let matches = arguments::command().get_matches();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|fault| fault.exit());
     match std::panic::catch_unwind(|| verbs::run(&arguments)) {
         Ok(Ok(true)) => ExitCode::SUCCESS,
         Ok(Ok(false)) => ExitCode::from(UNTRUE),

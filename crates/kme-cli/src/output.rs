@@ -88,6 +88,12 @@ pub fn naming(fault: Error, left_name: impl Display, right_name: impl Display) -
     }
 }
 
+/// A number with the name of what is counted, whose plural is regular.
+pub fn counted(n: impl TryInto<u64>, name: &str) -> String {
+    let n = n.try_into().unwrap_or(u64::MAX);
+    format!("{n} {name}{}", if n == 1 { "" } else { "s" })
+}
+
 /// Rows as lines whose columns are aligned: numbers to the right, everything else to the left.
 pub fn aligned(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -147,6 +153,11 @@ mod tests {
         ] {
             assert_eq!(with_error(value, error), text);
         }
+    }
+
+    #[test]
+    fn one_is_no_plural() {
+        assert_eq!([0, 1, 2].map(|n: u64| counted(n, "picture")), ["0 pictures", "1 picture", "2 pictures"]);
     }
 
     #[test]

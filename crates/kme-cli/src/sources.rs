@@ -1,6 +1,6 @@
 //! What a user names as a sample (pictures, points, an embedding, a generator), as weighted points.
 
-use crate::arguments::Global;
+use crate::arguments::{self, Global};
 use crate::extract::{Extraction, batch_size};
 use crate::gallery::Gallery;
 use crate::output;
@@ -73,7 +73,7 @@ pub struct SourceFlags {
     #[arg(long, value_name = "1|3", value_parser = colour)]
     pub channels: Option<Colour>,
     /// Pictures or points to draw from each source that is a generator
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = arguments::count::<usize>)]
     pub samples: usize,
     /// Leave out pictures that cannot be read, and name them, instead of stopping
     #[arg(long)]

@@ -187,6 +187,13 @@ fn bad_input_is_told_clearly() {
         ("eval a a --features resnet18=hostile.pth", &["hostile.pth", "would execute `posix.system`"]),
         ("eval a a --features energy.kme", &["energy.kme", "description"]),
         ("eval a a --features cut.safetensors", &["cut.safetensors"]),
+        ("sample fashion -n -1 -o out.png", &["'-1' for '-n <N>'", "a whole number from 1 on"]),
+        ("eval x.npy y.npy --splits -2", &["'-2' for '--splits <N>'", "a whole number from 1 on"]),
+        ("test x.npy y.npy --alpha x", &["'x' for '--alpha <ALPHA>'", "a number"]),
+        ("test x.npy y.npy --alpha -0.5", &["--alpha = -0.5", "between 0 and 1"]),
+        // A name that begins with - is none of a flag behind --.
+        ("match fashion -o out.png -- 1*no.png -0.2*bag.png", &["no.png", "no such file"]),
+        ("match fashion -o out.png -- 1*a/000.png -0.2*bag.png", &["bag.png", "no such file"]),
         ("sample fashion-classifier -o out.png", &["fashion-classifier", "a classifier, not a generator"]),
         ("eval a fashion-classifier --features pixels", &["fashion-classifier", "a classifier, not a generator"]),
         ("models verify cut.safetensors", &["cut.safetensors"]),

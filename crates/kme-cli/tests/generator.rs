@@ -271,6 +271,7 @@ fn what_sample_refuses_is_named() {
     write_generator(&place.path("g.safetensors"), 1);
     write_conditional(&place.path("c.safetensors"), 1, &["a", "b"]);
     write_points(&place.path("p.safetensors"), &[]);
+    std::fs::write(place.path("notes"), "words").unwrap();
     for (words, expected) in [
         ("g.safetensors -n 0 -o x.png", "number of pictures (-n)"),
         ("g.safetensors -n 2000000 -o x.png", "1 to 1000000"),
@@ -289,10 +290,32 @@ fn what_sample_refuses_is_named() {
         ("g.safetensors --manifold --coordinates 0,5 -o x.png", "0 to 4"),
         ("g.safetensors --manifold --coordinates 2,2 -o x.png", "two different"),
         ("p.safetensors -o folder", "makes points"),
+        ("p.safetensors -n 0 -o x.npy", "number of points (-n)"),
+        ("g.safetensors -o x.jpg", "a name that ends in .png, or a folder"),
+        ("g.safetensors -o x.JPEG", "a name that ends in .png, or a folder"),
+        ("g.safetensors -o x.npy", "a name that ends in .png, or a folder"),
+        ("g.safetensors -o g.safetensors", "a name that ends in .png, or a folder"),
+        ("g.safetensors -o notes", "is a file"),
+        ("g.safetensors -o nowhere/x.png", "does not exist"),
         ("p.safetensors -o nowhere/x.npy", "does not exist"),
     ] {
         let ran = place.kme(&format!("sample {words}"));
         assert!(ran.code == Some(2) && ran.err.contains(expected), "{words}: {:?} {}", ran.code, ran.err);
     }
-    assert!(!place.path("x.png").exists());
+    for name in ["x.png", "x.jpg", "x.JPEG", "x.npy"] {
+        assert!(!place.path(name).exists(), "{name}");
+    }
+}
+
+#[test]
+fn pictures_of_two_runs_are_not_mixed_in_a_folder() {
+    let place = Place::new();
+    write_generator(&place.path("g.safetensors"), 1);
+    std::fs::create_dir(place.path("mix")).unwrap();
+    let ran = place.kme("sample g.safetensors -n 12 -o mix");
+    assert!(ran.code == Some(0) && ran.out.contains("12 pictures"), "{}", ran.err);
+    let ran = place.kme("sample g.safetensors -n 3 -o mix");
+    assert!(ran.code == Some(2) && ran.err.contains("exists and is not empty; name a new folder"), "{}", ran.err);
+    assert_eq!(names(&place.path("mix")).len(), 12);
+    assert!(place.kme("sample g.safetensors -n 1 -o one").out.contains("1 picture ("));
 }

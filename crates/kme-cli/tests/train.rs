@@ -59,6 +59,7 @@ fn presets_are_listed_by_paper_within_100_columns() {
 #[test]
 fn settings_that_do_not_fit_are_named() {
     let place = Place::new();
+    place.pictures("a", 4, 1);
     for (words, expected) in [
         ("--set steps", "KEY=VALUE"),
         ("--set stepz=3", "stepz"),
@@ -66,6 +67,33 @@ fn settings_that_do_not_fit_are_named() {
         ("--set data.size=2", "data.size"),
         ("--set data.size.x=2", "'size' is a single value"),
         ("--set optimiser.learning_rate=-1", "learning_rate"),
+        ("--set preset=x", "key of --set = preset"),
+        ("--set optimiser.kind=sgd --set optimiser.beta1=0.5", "optimiser.beta1 is no setting"),
+        ("--set schedule.kind=decay", "schedule.factor is missing"),
+        ("--steps -3", "'-3' for '--steps <N>': a whole number from 1 on"),
+        ("--steps 1e3", "'1e3' for '--steps <N>': a whole number from 1 on"),
+        ("--seed -1", "'-1' for '--seed <N>': a whole number from 0 on"),
+        ("--workers -1", "'-1' for '--workers <N>': a whole number from 1 on"),
+        // Networks, before the data, which are not there either.
+        (
+            "--data no --set score.features=runs/no",
+            "score.features = runs/no is not allowed: there is no such run folder",
+        ),
+        ("--data no --set score.features=inception", "--set score.features=pixels"),
+        ("--data no --set score.features=no", "score.features = no is not allowed: fashion, "),
+        (
+            "--data no --set objective.features=runs/no --set critic= --set regulariser=",
+            "objective.features = runs/no is not allowed: there is no such run folder",
+        ),
+        (
+            "--data no --set generator.decoder=runs/no",
+            "generator.decoder = runs/no is not allowed: there is no such run folder or file; train one with `kme train \
+             mnist-autoencoder -o runs/no`",
+        ),
+        ("--data no", "data.source = no is not allowed: no such file or folder"),
+        ("--data no", "name what to learn from with --data"),
+        ("--data a --set data.held_out=no", "data.held_out = no is not allowed: no such file or folder"),
+        ("--data a --set data.held_out=x.npy", "data.held_out = x.npy is not allowed: pictures"),
     ] {
         let ran = place.kme(&format!("train fashion-mmd-gan -o run {words}"));
         assert!(ran.code == Some(2) && ran.err.contains(expected), "{words}: {:?} {}", ran.code, ran.err);
@@ -73,4 +101,36 @@ fn settings_that_do_not_fit_are_named() {
     }
     let ran = place.kme("train -o run --resume --seed 3");
     assert!(ran.code == Some(2) && ran.err.contains("--seed"), "{}", ran.err);
+}
+
+#[test]
+fn a_run_is_resumed_as_what_it_was_begun_as() {
+    let place = Place::new();
+    place.pictures("a", 8, 1);
+    place.pictures("other", 8, 2);
+    let tiny = TINY.replace("--set data.held_out= ", "");
+    // Other data leave the preset's held-out pictures behind, and say so, unless others are named.
+    let ran = place.kme(&format!("train fashion-mmd-gan -o run --data a --steps 1 {tiny}"));
+    assert!(ran.code == Some(0) && ran.err.contains("no held-out pictures: the run has no scores"), "{}", ran.err);
+    assert!(ran.out.contains("run: 1 step done"), "{}", ran.out);
+    let ran = place.kme(&format!("train fashion-mmd-gan -o with --data a --steps 1 {tiny} --set data.held_out=other"));
+    assert!(ran.code == Some(0) && !ran.err.contains("held-out pictures:"), "{}", ran.err);
+    let config = |run: &str| std::fs::read_to_string(place.path(run).join("config.toml")).unwrap();
+    assert!(config("with").contains("held_out = \"other\"") && !config("run").contains("held_out"));
+
+    assert_eq!(place.kme("train fashion-mmd-gan -o run --resume").code, Some(0));
+    assert_eq!(place.kme("train run/config.toml -o run --resume").code, Some(0));
+    assert_eq!(place.kme("train run/config.toml -o again").code, Some(0));
+    assert!(config("again").contains("preset = \"fashion-mmd-gan\""));
+    let fault = |words: &str, expected: &str| {
+        let ran = place.kme(words);
+        assert!(ran.code == Some(2) && ran.err.contains(expected), "{words}: {:?} {}", ran.code, ran.err);
+    };
+    fault("train fashion-wgan -o run --resume", "fashion-mmd-gan, as which the run run was begun");
+    fault("train fashion-wgan -o nowhere --resume", "is no run folder");
+    fault("train run -o new", "is a folder; name its config.toml, or continue it with -o run --resume");
+    fault("train a -o new", "is a folder; name a preset");
+    std::fs::write(place.path("run/config.toml"), config("run").replace("beta1 = 0.5", "beta1 = 0.25")).unwrap();
+    fault("train -o run --resume", "config.toml: optimiser.beta1 was 0.5 and is 0.25 there now");
+    assert!(!place.path("new").exists());
 }

@@ -100,6 +100,15 @@ impl Card {
         }
     }
 
+    /// The role with its article.
+    pub(crate) fn a_role(&self) -> &'static str {
+        match self {
+            Self::Autoencoder { .. } => "an autoencoder",
+            Self::Generator { .. } => "a generator",
+            Self::Classifier { .. } => "a classifier",
+        }
+    }
+
     /// How the network was made.
     pub fn made(&self) -> &Made {
         match self {
@@ -212,7 +221,7 @@ impl Generator {
                 }
                 Ok(Self { net, latent, classes, points, features, made, sha256 })
             }
-            (_, card, _) => Err(Error::file(path, format!("holds a {}, not a generator", card.role()))),
+            (_, card, _) => Err(Error::file(path, format!("holds {}, not a generator", card.a_role()))),
         }
     }
 
@@ -396,7 +405,7 @@ impl Classifier {
                 }
                 Ok(Self { net, classes, features_after, made, sha256 })
             }
-            (_, card, _) => Err(Error::file(path, format!("holds a {}, not a classifier", card.role()))),
+            (_, card, _) => Err(Error::file(path, format!("holds {}, not a classifier", card.a_role()))),
         }
     }
 
@@ -461,7 +470,7 @@ impl Autoencoder {
                 }
                 Ok(Self { net, code_after, made, sha256 })
             }
-            (_, card, _) => Err(Error::file(path, format!("holds a {}, not an autoencoder", card.role()))),
+            (_, card, _) => Err(Error::file(path, format!("holds {}, not an autoencoder", card.a_role()))),
         }
     }
 

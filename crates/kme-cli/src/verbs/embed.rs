@@ -1,6 +1,6 @@
 //! `kme embed`
 
-use crate::arguments::Global;
+use crate::arguments::{self, Global};
 use crate::output::{self, fields};
 use crate::sources::{Sample, SourceFlags, Sources};
 use clap::Args;
@@ -41,7 +41,7 @@ pub struct Arguments {
     #[arg(long, value_name = "I/N", default_value_t = Shard::WHOLE, hide_default_value = true)]
     shard: Shard,
     /// Keep the mean of N random features of a Gaussian kernel instead of the points
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = arguments::count::<usize>)]
     random_features: Option<usize>,
     /// Precision in which points are stored: f32 or f64 [default: as they come, features f32]
     #[arg(long, value_name = "PRECISION", value_parser = ["f32", "f64"])]
@@ -96,7 +96,8 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let output = arguments.output.display();
     let features = &embedding.features().name;
     let (n, d, kernel) = (embedding.len(), embedding.dim(), embedding.kernel());
-    let text = format!("{output}: {n} points of dimension {d}, kernel {kernel}, features {features}");
+    let text =
+        format!("{output}: {} of dimension {d}, kernel {kernel}, features {features}", output::counted(n, "point"));
     let json = json!({
         "output": arguments.output,
         "form": embedding.form(),

@@ -1,6 +1,6 @@
 //! `kme match`
 
-use crate::arguments::Global;
+use crate::arguments::{self, Global};
 use crate::likes::Likes;
 use crate::output::{self, fields};
 use crate::progress;
@@ -48,7 +48,7 @@ pub struct Arguments {
     #[arg(value_name = "LIKE", required = true)]
     likes: Vec<String>,
     /// Number of pictures to make
-    #[arg(short, default_value_t = 4, value_name = "N")]
+    #[arg(short, default_value_t = 4, value_name = "N", value_parser = arguments::count::<usize>)]
     n: usize,
     /// The sheet (.png)
     #[arg(short, long, value_name = "OUT.png")]
@@ -60,16 +60,16 @@ pub struct Arguments {
     #[arg(long, value_name = "KERNEL")]
     kernel: Option<KernelSpec>,
     /// Steps of Adam
-    #[arg(long, default_value_t = 200, value_name = "N")]
+    #[arg(long, default_value_t = 200, value_name = "N", value_parser = arguments::count::<usize>)]
     steps: usize,
     /// Learning rate of Adam, in units of the latents
-    #[arg(long, default_value_t = 0.05, value_name = "X")]
+    #[arg(long, default_value_t = 0.05, value_name = "X", value_parser = arguments::number)]
     learning_rate: f64,
     /// Each start is the best of this many draws
-    #[arg(long, default_value_t = 64, value_name = "N")]
+    #[arg(long, default_value_t = 64, value_name = "N", value_parser = arguments::count::<usize>)]
     best_of: usize,
     /// Keep latents in [-X, X]
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", value_parser = arguments::number)]
     clamp: Option<f64>,
     /// Make pictures of this class, of a conditional generator [default: for each the class of its best draw]
     #[arg(long, value_name = "NAME|NUMBER")]

@@ -48,7 +48,12 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     })?;
     merged.write(&arguments.output)?;
     let (n, d) = (merged.len(), merged.dim());
-    let text = format!("{}: {n} points of dimension {d} from {} files", arguments.output.display(), parts.len());
+    let text = format!(
+        "{}: {} of dimension {d} from {}",
+        arguments.output.display(),
+        output::counted(n, "point"),
+        output::counted(parts.len(), "file")
+    );
     let json = json!({
         "output": arguments.output,
         "form": merged.form(),

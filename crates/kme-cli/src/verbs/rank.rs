@@ -1,6 +1,6 @@
 //! `kme rank`
 
-use crate::arguments::Global;
+use crate::arguments::{self, Global};
 use crate::gallery::Gallery;
 use crate::output::{self, fields};
 use crate::sources::{self, Sample, SourceFlags, Sources};
@@ -36,7 +36,7 @@ pub struct Arguments {
     #[arg(long, value_name = "ORDER", default_value_t = Order::Witness)]
     by: Order,
     /// How many to list and to show of each
-    #[arg(long, value_name = "N", default_value_t = 16)]
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = arguments::count::<usize>)]
     top: usize,
     /// Sheet of the worst fakes (.png), worst first, and below them those at the other end
     #[arg(long, value_name = "OUT.png")]

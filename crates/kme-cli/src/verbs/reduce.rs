@@ -1,6 +1,6 @@
 //! `kme reduce`
 
-use crate::arguments::Global;
+use crate::arguments::{self, Global};
 use crate::gallery::{Gallery, Look};
 use crate::output::{self, fields};
 use crate::sources::{Sample, SourceFlags, Sources};
@@ -28,7 +28,7 @@ pub struct Arguments {
     #[arg(value_name = "SOURCE")]
     source: String,
     /// How many to keep
-    #[arg(short, value_name = "N", required = true)]
+    #[arg(short, value_name = "N", required = true, value_parser = arguments::count::<usize>)]
     n: usize,
     /// herding, thinning or support
     #[arg(long, value_name = "METHOD", default_value_t = Method::Herding)]
@@ -43,13 +43,13 @@ pub struct Arguments {
     #[arg(long, value_name = "WEIGHTS", default_value_t = Weighting::Equal)]
     weights: Weighting,
     /// Times that all points are offered for exchange in the end [default: 0 for herding, 2 for thinning]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = arguments::whole::<usize>)]
     exchanges: Option<usize>,
     /// Oversampling of the compression before thinning, 0 to 20, or none to halve the whole sample [default: 4]
     #[arg(long, value_name = "G", value_parser = compression)]
     compress: Option<Compression>,
     /// Steps of support points [default: 100]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = arguments::count::<usize>)]
     steps: Option<usize>,
     /// Replace support points by the nearest of the sample, all different
     #[arg(long)]

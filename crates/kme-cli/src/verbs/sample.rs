@@ -1,6 +1,6 @@
 //! `kme sample`
 
-use crate::arguments::Global;
+use crate::arguments::{self, Global};
 use crate::output::{self, fields};
 use clap::Args;
 use kme::{Error, Points, Result, rng};
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// Draw pictures or points from a generator
 ///
 /// GENERATOR is a run folder, a weights file, or the name of a shipped model (`kme models list`). The output of a generator
-/// of pictures is one sheet when it ends in .png, else a folder with one PNG for each picture. A generator of points writes
+/// of pictures is one sheet when it ends in .png, else a new folder with one PNG for each picture. A generator of points writes
 /// them to .npy, .csv or .tsv, a point a row, or draws their first two coordinates when the output ends in .png.
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -45,7 +45,7 @@ pub struct Arguments {
     #[arg(value_name = "GENERATOR")]
     generator: String,
     /// Number of pictures or points; of other things with the flags below [default: 64, 8 or 16; see below]
-    #[arg(short, value_name = "N")]
+    #[arg(short, value_name = "N", value_parser = arguments::count::<usize>)]
     n: Option<usize>,
     /// Sheet (.png) or folder for single pictures; of points .npy, .csv, .tsv, or .png
     #[arg(short, long, value_name = "OUT")]
@@ -57,7 +57,13 @@ pub struct Arguments {
     #[arg(long, conflicts_with = "manifold")]
     interpolate: bool,
     /// Pictures on each way, for --interpolate
-    #[arg(long, value_name = "K", default_value_t = 8, requires = "interpolate")]
+    #[arg(
+        long,
+        value_name = "K",
+        default_value_t = 8,
+        requires = "interpolate",
+        value_parser = arguments::count::<usize>
+    )]
     steps: usize,
     /// Show the plane of two latent numbers
     #[arg(long)]
@@ -121,7 +127,8 @@ impl Plan {
         };
         if n == 0 || n.checked_mul(of_each).is_none_or(|all| all > MOST) {
             let given = if of_each == 1 || n == 0 { n.to_string() } else { format!("{n} times {of_each}") };
-            return Err(Error::value("number of pictures (-n)", given, format!("1 to {MOST}")));
+            let what = if generator.points { "number of points (-n)" } else { "number of pictures (-n)" };
+            return Err(Error::value(what, given, format!("1 to {MOST}")));
         }
         let latent = generator.latent;
         // A class for each row or picture, where there are classes.
@@ -191,9 +198,10 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let generator = Generator::parse(&bytes, &path, &context.place)?;
     let plan = Plan::new(arguments, &generator, global.seed())?;
     let out = &arguments.output;
-    if generator.points {
-        // Before anything is computed.
-        check_points_output(out)?;
+    // Before anything is computed.
+    match generator.points {
+        true => check_points_output(out)?,
+        false => check_pictures_output(out)?,
     }
     let inputs = generator.inputs(&plan.latents, &plan.classes)?;
     let n = plan.latents.len() / generator.latent.dim;
@@ -202,8 +210,8 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     } else {
         write_pictures(&inputs, &plan, &generator, out)?;
     }
-    let what = if generator.points { "points" } else { "pictures" };
-    let text = format!("{}: {n} {what} (seed {})", out.display(), global.seed());
+    let what = output::counted(n, if generator.points { "point" } else { "picture" });
+    let text = format!("{}: {what} (seed {})", out.display(), global.seed());
     let names: Vec<&String> = plan.classes.iter().map(|&class| &generator.classes[class]).collect();
     let mut json = json!({ "output": out, "n": n, "generator": arguments.generator });
     if generator.is_conditional() {
@@ -224,6 +232,28 @@ fn check_points_output(out: &Path) -> Result<()> {
     }
     let allowed = "a name that ends in .npy, .csv, .tsv or .png: this generator makes points, not pictures";
     Err(Error::value("output (-o)", out.display(), allowed))
+}
+
+/// Endings of files that are not written; a folder of such a name is not what was meant.
+const NOT_WRITTEN: [&str; 14] =
+    ["jpg", "jpeg", "gif", "bmp", "webp", "tif", "tiff", "npy", "npz", "csv", "tsv", "pdf", "svg", "safetensors"];
+
+fn check_pictures_output(out: &Path) -> Result<()> {
+    if is_png(out) {
+        return output::check_place(out);
+    }
+    if out.extension().is_some_and(|e| NOT_WRITTEN.iter().any(|ending| e.eq_ignore_ascii_case(ending))) {
+        let allowed = "a name that ends in .png, or a folder: this generator makes pictures";
+        return Err(Error::value("output (-o)", out.display(), allowed));
+    }
+    if out.is_file() {
+        return Err(Error::file(out, "is a file: name a new folder, or a sheet that ends in .png"));
+    }
+    // Pictures of two runs would be one sample to whoever reads the folder.
+    if std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(Error::file(out, "exists and is not empty; name a new folder"));
+    }
+    Ok(())
 }
 
 fn write_points(points: &Points, out: &Path) -> Result<()> {

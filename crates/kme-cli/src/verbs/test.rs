@@ -3,7 +3,7 @@
 mod manual;
 mod report;
 
-use crate::arguments::Global;
+use crate::arguments::{self, Global};
 use crate::output::{self, fields, with_error};
 use crate::sources::{self, Sample, SourceFlags, Sources};
 use clap::{Args, ValueEnum};
@@ -51,16 +51,16 @@ pub struct Arguments {
     #[arg(long = "kernel", value_name = "KERNEL")]
     kernels: Vec<KernelSpec>,
     /// Level: a true hypothesis is rejected with this probability
-    #[arg(long, value_name = "ALPHA", default_value_t = 0.05)]
+    #[arg(long, value_name = "ALPHA", default_value_t = 0.05, value_parser = arguments::number)]
     alpha: f64,
     /// Random permutations; the smallest p-value is 1/(N + 1)
-    #[arg(long, value_name = "N", default_value_t = 999)]
+    #[arg(long, value_name = "N", default_value_t = 999, value_parser = arguments::count::<usize>)]
     permutations: usize,
     /// biased or unbiased, for --method permutation
     #[arg(long, value_name = "ESTIMATOR")]
     estimator: Option<Estimator>,
     /// Points of the smaller sample in a block, for --method block [default: the root of their number]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = arguments::count::<usize>)]
     block_size: Option<usize>,
     /// Arithmetic of kernels and distances: f64, or f32 for speed; sums are f64 in both
     #[arg(long, value_name = "PRECISION", value_parser = sources::precision, default_value = "f64")]

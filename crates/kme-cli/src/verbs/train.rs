@@ -1,6 +1,6 @@
 //! `kme train`
 
-use crate::arguments::Global;
+use crate::arguments::{self, Global};
 use crate::output::{self, fields};
 use crate::progress;
 use clap::Args;
@@ -9,7 +9,7 @@ use kme_deep::net::Place;
 use kme_deep::train::parallel::{self, Sockets, Team};
 use kme_deep::train::{self, Config, Event, Numbers, Outcome};
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// Train a generator or a classifier
@@ -34,7 +34,11 @@ use std::str::FromStr;
 
 --set changes one setting of the configuration. KEY is written with dots, as in optimiser.beta1;
 VALUE is TOML, and text that is no TOML is a string, so that quotes can be left out. KEY= with
-nothing behind it removes a setting that may be missing.
+nothing behind it removes a setting that may be missing. Where a kind is changed (optimiser.kind=sgd),
+settings that only the old kind has are left out.
+
+Ctrl-C ends a run after the step that it is in, and saves a checkpoint from which --resume continues;
+a second Ctrl-C stops at once.
 
 Several workers take the step of the whole batch together: features of all samples are gathered
 before the discrepancy is computed, so that the estimator is that of one worker. Each has an even
@@ -50,11 +54,12 @@ pub struct Arguments {
     /// Folder of the run
     #[arg(short, long, value_name = "RUN", required_unless_present_any = ["list", "rank"])]
     output: Option<PathBuf>,
-    /// Pictures to learn from, instead of the configuration's
+    /// What to learn from, instead of the configuration's. Its held-out pictures, which are of another kind, are left out
+    /// too, and then the run has no scores, unless --set data.held_out=SOURCE names others
     #[arg(long, value_name = "SOURCE", conflicts_with = "resume")]
     data: Option<String>,
     /// Steps to train, instead of the configuration's
-    #[arg(long, value_name = "N", conflicts_with = "resume")]
+    #[arg(long, value_name = "N", conflicts_with = "resume", value_parser = arguments::count::<u64>)]
     steps: Option<u64>,
     /// Change a setting of the configuration, such as optimiser.learning_rate=1e-4; may be repeated
     #[arg(long, value_name = "KEY=VALUE", conflicts_with = "resume", value_parser = setting)]
@@ -62,12 +67,19 @@ pub struct Arguments {
     /// Write event files for TensorBoard to RUN/tensorboard/; of a run that is resumed: log.tensorboard in its config.toml
     #[arg(long, conflicts_with = "resume")]
     tensorboard: bool,
-    /// Continue the run in RUN from its last checkpoint
-    #[arg(long, conflicts_with = "preset")]
+    /// Continue the run in RUN from its last checkpoint; a preset or file, where one is named, must be what it was begun as
+    #[arg(long)]
     resume: bool,
     /// Share every step among N workers of this machine: threads of the processor, or with --device gpu one graphics
     /// card each
-    #[arg(long, value_name = "N", default_value_t = 1, hide_default_value = true, conflicts_with = "rank")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        hide_default_value = true,
+        conflicts_with = "rank",
+        value_parser = arguments::count::<usize>
+    )]
     workers: usize,
     /// This process is worker i, from 0, of n that share every step; 0 keeps the run, and the others take its
     /// configuration from there, but data and models from their own machine
@@ -105,7 +117,9 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     // What can be told at once is told before others are waited for.
     let workers = arguments.workers();
     let (preset, config) = if arguments.resume {
-        (None, train::check_resume(path, workers)?)
+        let config = train::check_resume(path, workers)?;
+        arguments.preset.as_deref().map_or(Ok(()), |preset| check_begun_as(preset, &config, path))?;
+        (None, config)
     } else {
         let Some(preset) = arguments.preset.as_deref() else {
             return Err(Error::value("PRESET|CONFIG.toml", "(nothing)", "a preset or a file, or --resume"));
@@ -118,7 +132,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     // Only now: whoever waits for others can be stopped at once.
     progress::catch_interrupt();
     let bar = progress::bar(global, 0, "train");
-    let what = if config.data.is_points() { "points" } else { "images" };
+    let unit = if config.data.is_points() { "points" } else { "images" };
     let (mut batch, mut seed) = (0, 0);
     let mut observer = |event: Event| {
         match event {
@@ -132,7 +146,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
             Event::Step { step, numbers } => {
                 bar.set_position(step);
                 let speed = bar.per_sec() * batch as f64;
-                bar.set_message(format!("{speed:.0} {what}/s, {}", summary(numbers)));
+                bar.set_message(format!("{speed:.0} {unit}/s, {}", summary(numbers)));
             }
             Event::Score { step, numbers } => {
                 let text = format!("step {step}: {}", summary(numbers));
@@ -152,7 +166,12 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     };
     let text = if finished {
         let model = path.join("model.safetensors");
-        format!("{}: {step} steps done with seed {seed}; the model is {}", path.display(), model.display())
+        format!(
+            "{}: {} done with seed {seed}; the model is {}",
+            path.display(),
+            output::counted(step, "step"),
+            model.display()
+        )
     } else {
         format!(
             "{}: stopped after step {step}; continue with: kme train -o {} --resume",
@@ -191,14 +210,33 @@ impl FromStr for Rank {
 /// Workers.
 const MOST: usize = 1024;
 
+/// Refuses to continue the run in `path` as something else than it was begun as.
+fn check_begun_as(preset: &str, config: &Config, path: &Path) -> Result<()> {
+    let begun = config.preset.as_deref().unwrap_or_default();
+    // A file may say itself what it was begun as.
+    if preset == begun || Config::load(preset).is_ok_and(|config| config.preset.as_deref() == Some(begun)) {
+        return Ok(());
+    }
+    let run = path.display();
+    let allowed =
+        format!("{begun}, as which the run {run} was begun; leave it out, or name a new folder without --resume");
+    Err(Error::value("preset to --resume", preset, allowed))
+}
+
 impl Arguments {
     /// The configuration of a new run.
     fn config(&self, preset: &str, global: &Global) -> Result<Config> {
         let mut config = Config::load_with(preset, &self.set)?;
         if let Some(data) = &self.data {
-            // The preset's held-out pictures say nothing about other ones: such a run is not scored.
             config.data.source = data.clone();
-            config.data.held_out = None;
+            // Held-out pictures of the preset say nothing about other ones.
+            let named = self.set.iter().rfind(|(key, _)| key == "data.held_out");
+            if named.is_none() {
+                config.data.held_out = None;
+                let what = if config.data.is_points() { "points" } else { "pictures" };
+                let remedy = "name some with --set data.held_out=SOURCE";
+                output::remark(global, format!("no held-out {what}: the run has no scores; {remedy}"));
+            }
         }
         config.steps = self.steps.unwrap_or(config.steps);
         config.log.tensorboard |= self.tensorboard;

@@ -1,6 +1,7 @@
 //! The configuration of a training run: what is typed, and what it means.
 
 mod check;
+pub(super) mod read;
 
 pub use super::data::Data;
 use super::presets::PRESETS;
@@ -430,8 +431,14 @@ impl Config {
         }
         let path = Path::new(text);
         if !path.exists() {
-            let names: Vec<_> = Self::presets().map(|preset| preset.name).collect();
-            return Err(Error::value("preset", text, format!("{}, or a TOML file that exists", names.join(", "))));
+            return Err(unknown(text));
+        }
+        if path.is_dir() {
+            let remedy = match path.join("config.toml").is_file() {
+                true => format!("name its config.toml, or continue it with -o {text} --resume"),
+                false => "name a preset (`kme train --list`) or a TOML file".into(),
+            };
+            return Err(Error::file(path, format!("is a folder; {remedy}")));
         }
         Ok((std::fs::read_to_string(path).map_err(|e| kme::io::read_error(path, &e))?, text.into()))
     }
@@ -441,9 +448,35 @@ impl Config {
     /// # Errors
     /// When a key is unknown or missing, or a value is not allowed.
     pub fn parse(toml: &str, path: &Path) -> Result<Self> {
-        let config: Self = toml::from_str(toml).map_err(|e| Error::file(path, e))?;
+        let table = table(toml, path)?;
+        let config = read::read(&table).map_err(|e| Error::file(path, e))?;
         config.check().map_err(|e| Error::file(path, e))?;
         Ok(config)
+    }
+
+    /// The first setting that `other` has otherwise, with both values; none where they are alike.
+    pub(super) fn difference(&self, other: &Self) -> Option<[String; 3]> {
+        let [mine, theirs] = [self, other].map(Self::settings);
+        let value = |settings: &[(String, String)], key: &str| {
+            settings.iter().find(|(other, _)| other == key).map_or("nothing".to_string(), |(_, value)| value.clone())
+        };
+        let keys = mine.iter().chain(&theirs).map(|(key, _)| key);
+        let differs = |key: &&String| value(&mine, key) != value(&theirs, key);
+        keys.into_iter().find(differs).map(|key| [key.clone(), value(&mine, key), value(&theirs, key)])
+    }
+
+    /// Dotted keys with their values as TOML.
+    fn settings(&self) -> Vec<(String, String)> {
+        let mut place = String::new();
+        let mut settings = Vec::new();
+        for line in self.to_toml().lines() {
+            if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+                place = format!("{name}.");
+            } else if let Some((key, value)) = line.split_once(" = ") {
+                settings.push((format!("{place}{key}"), value.into()));
+            }
+        }
+        settings
     }
 
     /// As TOML text.
@@ -463,6 +496,53 @@ impl Config {
             _ => self.generates(),
         }
     }
+}
+
+/// TOML text as a table; `path` is for messages.
+pub(super) fn table(toml: &str, path: &Path) -> Result<toml::Table> {
+    toml.parse().map_err(|fault: toml::de::Error| {
+        let plain = match fault.message() {
+            text if text.contains("128") || text.contains("overflowed") => {
+                format!("not allowed: a whole number of at most {}", i64::MAX)
+            }
+            other => other.into(),
+        };
+        Error::file(path, fault.to_string().replace(fault.message(), &plain))
+    })
+}
+
+/// The fault of a text that names neither a preset nor a file, with the presets whose names are nearest.
+fn unknown(text: &str) -> Error {
+    if text.ends_with(".toml") || text.contains(['/', '\\']) {
+        return Error::file(text, "no such file");
+    }
+    let mut near: Vec<_> = Config::presets().map(|preset| (edits(text, preset.name), preset.name)).collect();
+    near.sort();
+    let near: Vec<_> = near
+        .into_iter()
+        .filter(|(edits, _)| *edits <= text.chars().count() / 2)
+        .map(|(_, name)| name)
+        .take(3)
+        .collect();
+    let allowed = match near[..] {
+        [] => "a name that `kme train --list` shows, or a TOML file".into(),
+        _ => format!("perhaps {}; `kme train --list` shows all", near.join(" or ")),
+    };
+    Error::value("preset", text, allowed)
+}
+
+/// Letters to insert, remove or exchange between two names (Levenshtein's distance).
+fn edits(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut corner = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.chars().enumerate() {
+            let change = corner + usize::from(x != y);
+            corner = row[j + 1];
+            row[j + 1] = change.min(corner + 1).min(row[j] + 1);
+        }
+    }
+    row[b.chars().count()]
 }
 
 #[cfg(test)]
@@ -532,6 +612,74 @@ mod tests {
             let message = Config::load_with(preset, &[(key.into(), value.into())]).unwrap_err().to_string();
             assert!(message.contains(key) && message.contains(expected), "{message}");
         }
-        assert!(Config::load("no-such-preset").unwrap_err().to_string().contains("fashion-mmd-gan"));
+        let fault = |text: &str| Config::load(text).unwrap_err().to_string();
+        let near = fault("fashion-mmd-gn");
+        assert!(
+            near.contains("fashion-mmd-gan") && near.contains("--list") && near.matches(" or ").count() < 3,
+            "{near}"
+        );
+        assert!(!fault("xyz").contains("perhaps"));
+        for file in ["mine.toml", "no/such"] {
+            assert!(fault(file).contains("no such file"));
+        }
+        assert_eq!([edits("", "abc"), edits("kitten", "sitting"), edits("abc", "abc")], [3, 3, 0]);
+    }
+
+    #[test]
+    fn faults_of_a_file_are_told_in_its_words() {
+        let text = Config::load("fashion-mmd-gan").unwrap().to_toml();
+        let fault = |from: &str, to: &str| {
+            assert!(text.contains(from), "{from} in\n{text}");
+            Config::parse(&text.replace(from, to), Path::new("c.toml")).unwrap_err().to_string()
+        };
+        let whole = "is not allowed: a whole number from 0 on";
+        for (from, to, expected) in [
+            ("batch = 64", "batch = \"x\"", &format!("batch = x {whole}")[..]),
+            ("batch = 64", "batch = -3", &format!("batch = -3 {whole}")),
+            ("batch = 64", "", "c.toml: batch is missing"),
+            ("batch = 64", "batch = 99999999999999999999", "at most 9223372036854775807"),
+            ("beta1 = 0.5", "beta1 = \"x\"", "optimiser.beta1 = x is not allowed: a number"),
+            ("beta1 = 0.5", "", "optimiser.beta1 is missing"),
+            ("beta1 = 0.5", "beta3 = 0.5", "optimiser.beta3 is no setting; there are learning_rate, beta1"),
+            ("kind = \"adam\"", "kind = \"eve\"", "optimiser.kind = eve is not allowed: adam, sgd, rmsprop"),
+            ("kind = \"adam\"", "", "optimiser.kind is missing"),
+            ("prior = \"normal\"", "prior = \"odd\"", "generator.latent.prior = odd is not allowed: normal or uniform"),
+            ("prior = \"normal\"", "prior = 3", "generator.latent.prior = 3 is not allowed: text"),
+            ("[critic.net]\n", "[critic.net]\ndepth = 3\n", "critic.net.depth is no setting"),
+            ("channels = 1", "channels = 1\nflip = 3", "data.flip = 3 is not allowed: true or false"),
+            (
+                "[generator]",
+                "[objective.random_features]\ncount = \"x\"\n[generator]",
+                &format!("objective.random_features.count = x {whole}"),
+            ),
+            (
+                "[generator]",
+                "[objective.random_features]\ncount = 3\ncuont = 3\n[generator]",
+                "objective.random_features.cuont is no setting",
+            ),
+            (
+                "[generator]",
+                "[objective.random_features]\nredraw = true\n[generator]",
+                "objective.random_features.count is missing",
+            ),
+        ] {
+            let message = fault(from, to);
+            assert!(message.contains(expected), "{to}: {message}");
+            for word in ["usize", "u64", "f64", "struct", "enum", "field", "variant", "target type"] {
+                assert!(!message.contains(word), "{to}: {message}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_difference_is_named() {
+        let config = Config::load("fashion-mmd-gan").unwrap();
+        assert_eq!(config.difference(&config), None);
+        let sets = [("optimiser.beta1".to_string(), "0.25".to_string()), ("data.held_out".into(), "".into())];
+        let other = Config::load_with("fashion-mmd-gan", &sets).unwrap();
+        let [key, mine, theirs] = config.difference(&other).unwrap();
+        assert_eq!((&key[..], &mine[..], &theirs[..]), ("data.held_out", "\"fashion-mnist:test\"", "nothing"));
+        let other = Config::load_with("fashion-mmd-gan", &sets[..1]).unwrap();
+        assert_eq!(config.difference(&other).unwrap(), ["optimiser.beta1", "0.5", "0.25"].map(String::from));
     }
 }

@@ -7,6 +7,7 @@
 use super::ahead::Ahead;
 use super::batches::Batches;
 use super::data::Data;
+use super::sources;
 use super::stock::{Facts, Purpose, Stock, pictures, points};
 use crate::data::{Dataset, Places};
 use kme::{Error, Points, Result};
@@ -118,11 +119,12 @@ pub(crate) enum HeldOut {
 /// As [`Feed::open`].
 pub(crate) fn held_out(data: &Data, seed: u64, places: &Places) -> Result<Option<HeldOut>> {
     let Some(source) = &data.held_out else { return Ok(None) };
+    let fault = |fault: Error| sources::of_setting("data.held_out", source, fault);
     Ok(Some(if data.is_points() {
-        let (points, ..) = points(source, seed, Purpose::HeldOut)?;
+        let (points, ..) = points(source, seed, Purpose::HeldOut).map_err(fault)?;
         HeldOut::Points(points)
     } else {
-        HeldOut::Pictures(pictures(source, places)?.load(&data.form()?)?)
+        HeldOut::Pictures(pictures(source, places).map_err(fault)?.load(&data.form()?)?)
     }))
 }
 

@@ -4,6 +4,7 @@ use super::Context;
 use super::batches::evenly;
 use super::config::Config;
 use super::feed::{HeldOut, held_out};
+use super::sources;
 use super::stock::{Facts, Stock};
 use super::task::Numbers;
 use crate::evaluate::Reference;
@@ -41,19 +42,31 @@ const APART: u64 = 0x6a75_6467_e000_0000;
 /// Pixels from which on a network's features take a time that should be told.
 const LARGE: usize = 128 * 128;
 
+/// The feature map of scores.
+///
+/// # Errors
+/// When it cannot be had.
+pub(super) fn features(config: &Config, context: &Context) -> Result<FeatureMap> {
+    let name = &config.score.features;
+    FeatureMap::named(name, &context.models, &context.place)
+        .map_err(|fault| sources::of_network("score.features", name, fault))
+}
+
 impl Judge {
     /// One that judges nothing, for workers that only take steps.
     pub fn absent() -> Self {
         Self { kind: Kind::Pictures, held_out: None, training: None, network: None }
     }
 
-    /// From the configuration's data; training samples are taken out of `stock`. What takes long is said.
+    /// From the configuration's data, in the feature map `map`; training samples are taken out of `stock`. What takes long is
+    /// said.
     ///
     /// # Errors
-    /// When they, or the feature map of scores, cannot be had.
+    /// When they cannot be had.
     pub fn new(
         config: &Config,
         context: &Context,
+        map: FeatureMap,
         stock: &mut Stock,
         facts: &Facts,
         say: &mut dyn FnMut(&str),
@@ -80,7 +93,6 @@ impl Judge {
             let training = training.map(points).transpose()?.map(reference);
             return Ok(Self { kind: Kind::Points(points(sample(SHOWN)?)?), held_out, training, network: None });
         }
-        let map = FeatureMap::named(&config.score.features, &context.models, &context.place)?;
         let network = map.sha256().map(String::from);
         let mut say_of = |n: usize, what: &str| {
             // Small networks are done before this could be read.

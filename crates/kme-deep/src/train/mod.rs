@@ -115,7 +115,8 @@ pub fn start_with(
     observer: &mut Observer,
 ) -> Result<Outcome> {
     config.check()?;
-    let config = &Config { preset: Some(preset.into()), ..config.clone() };
+    // A run's own config.toml says already what it was begun as.
+    let config = &Config { preset: config.preset.clone().or_else(|| Some(preset.into())), ..config.clone() };
     let workers = team.size();
     team.run(context, |seat| {
         // Everything that can be wrong with the configuration or the data is found before the folder is made.
@@ -186,11 +187,14 @@ fn continued(
     if let Some((checkpoint, tensors)) = folder.read_checkpoint()? {
         let file = folder.last_checkpoint();
         // How often things are written may be changed on the way; nothing else may.
-        if (Config { log: config.log.clone(), ..checkpoint.config }) != config {
-            return Err(Error::file(
-                file,
-                "belongs to another configuration than config.toml; undo the change there, or start a new run",
-            ));
+        let begun = Config { log: config.log.clone(), ..checkpoint.config };
+        if begun != config {
+            let what = begun
+                .difference(&config)
+                .map_or_else(String::new, |[key, was, is]| format!(": {key} was {was} and is {is} there now"));
+            let fault = "belongs to another configuration than config.toml";
+            let remedy = "undo the change there, or start a new run";
+            return Err(Error::file(file, format!("{fault}{what}; {remedy}")));
         }
         sources.check(&checkpoint.sources, &config, |name| {
             format!("{name} has changed since the run began; bring it back, or start a new run")
@@ -216,6 +220,9 @@ fn continued(
 fn task(config: &Config, context: &Context, seat: Seat, observer: &mut Observer) -> Result<(Box<dyn Task>, Sources)> {
     let workers = seat.collective.size();
     check_shares(config, workers)?;
+    // Networks before data, whose reading may take long.
+    let trained = Trained::new(config, context)?;
+    let map = judge::features(config, context)?;
     let (mut stock, facts) = Stock::open(&config.data, config.seed, &context.data)?;
     let mut sources = Sources::new(&facts.fingerprint);
     let place = &context.place;
@@ -238,12 +245,12 @@ fn task(config: &Config, context: &Context, seat: Seat, observer: &mut Observer)
         }
         _ => {}
     }
-    let trained = Trained::new(config, context, &mut sources)?;
+    trained.note(&mut sources);
     if workers > 1 {
         // The others make themselves ready meanwhile.
         begin(&*seat.collective, config, &sources)?;
     }
-    let judge = Judge::new(config, context, &mut stock, &facts, &mut |text| {
+    let judge = Judge::new(config, context, map, &mut stock, &facts, &mut |text| {
         // Nothing can be stopped yet.
         let _ = observer(Event::Remark { text });
     })?;
@@ -274,24 +281,30 @@ struct Trained {
 }
 
 impl Trained {
-    /// Those that the configuration names; `sources` is told which they are.
-    fn new(config: &Config, context: &Context, sources: &mut Sources) -> Result<Self> {
+    /// Those that the configuration names.
+    fn new(config: &Config, context: &Context) -> Result<Self> {
         let autoencoder = match config.generator.as_ref().and_then(|generator| generator.decoder.as_ref()) {
             None => None,
             Some(name) => {
-                let (bytes, path) = context.models.bytes(name)?;
-                Some(Autoencoder::parse(&bytes, &path, &context.place)?)
+                let found = context.models.bytes(name);
+                let read = found.and_then(|(bytes, path)| Autoencoder::parse(&bytes, &path, &context.place));
+                Some(read.map_err(|fault| sources::of_network("generator.decoder", name, fault))?)
             }
         };
         let frozen = match &config.objective {
             Objective::Mmd(mmd) if !matches!(mmd.features.as_str(), "critic" | "identity") => {
-                FeatureMap::named(&mmd.features, &context.models, &context.place)?
+                FeatureMap::named(&mmd.features, &context.models, &context.place)
+                    .map_err(|fault| sources::of_network("objective.features", &mmd.features, fault))?
             }
             _ => FeatureMap::Pixels,
         };
-        sources.note("generator.decoder", autoencoder.as_ref().map(|a| a.sha256.as_str()));
-        sources.note("objective.features", frozen.sha256());
         Ok(Self { autoencoder, frozen })
+    }
+
+    /// Tells `sources` which they are.
+    fn note(&self, sources: &mut Sources) {
+        sources.note("generator.decoder", self.autoencoder.as_ref().map(|a| a.sha256.as_str()));
+        sources.note("objective.features", self.frozen.sha256());
     }
 
     fn trainer(
@@ -319,10 +332,11 @@ fn helper(
     collective: Box<dyn Collective>,
 ) -> Result<(generative::Trainer, Sources)> {
     check_shares(config, collective.size())?;
+    let trained = Trained::new(config, context)?;
     let feed = Feed::open(&config.data, config.batch, config.seed, &context.data)?;
     let mut sources = Sources::new(feed.fingerprint());
+    trained.note(&mut sources);
     let made = made(config, &sources.data);
-    let trained = Trained::new(config, context, &mut sources)?;
     Ok((trained.trainer(config, context, feed, Judge::absent(), made, collective)?, sources))
 }
 

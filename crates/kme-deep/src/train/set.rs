@@ -1,33 +1,78 @@
 //! Settings changed on the way from a preset to a run.
 
-use super::config::Config;
+use super::config::read::{self, KINDS, at, fault_of_key};
+use super::config::{Config, table};
 use kme::{Error, Result};
-use serde::Deserialize;
+use std::path::Path;
 use toml::{Table, Value};
 
 impl Config {
     /// The configuration that `text` names (a preset, or a TOML file), with settings changed: each is a dotted key, such as
-    /// `data.size`, and a value as TOML. A value that is no TOML is a string; an empty one removes the setting.
+    /// `data.size`, and a value as TOML. A value that is no TOML is a string; an empty one removes the setting. Where a
+    /// `kind` is changed, the settings of the old kind that the new one does not have are removed.
     ///
     /// # Errors
-    /// As [`Config::load`], and when a key does not name a place in a table; faults name the settings that were changed.
+    /// As [`Config::load`], and when a key does not name a place in a table; faults name the settings that they concern.
     pub fn load_with(text: &str, sets: &[(String, String)]) -> Result<Self> {
         if sets.is_empty() {
             return Self::load(text);
         }
         let (toml, name) = Self::text(text)?;
-        let mut table: Table = toml.parse().map_err(|e| Error::file(&name, e))?;
+        let before = table(&toml, Path::new(&name))?;
+        let mut after = before.clone();
         for (key, value) in sets {
-            set(&mut table, key, value)?;
+            set(&mut after, key, value)?;
         }
-        let changed: Vec<String> = sets.iter().map(|(key, value)| format!("{key}={value}")).collect();
-        let fault = |e: &dyn std::fmt::Display| {
-            let text = e.to_string();
-            Error::file(&name, format!("with {}: {}", changed.join(", "), text.trim_end().replace('\n', " ")))
+        drop_stale(&mut after, &before, sets);
+        let fault = |text: String| {
+            let changed: Vec<_> = concerned(sets, &text).iter().map(|(key, value)| format!("{key}={value}")).collect();
+            Error::file(&name, format!("with {}: {text}", changed.join(", ")))
         };
-        let config = Self::deserialize(table).map_err(|e| fault(&e))?;
-        config.check().map_err(|e| fault(&e))?;
+        let config = read::read(&after).map_err(fault)?;
+        config.check().map_err(|e| fault(e.to_string()))?;
         Ok(config)
+    }
+}
+
+/// The settings whose keys a fault names, or else those of a table that it names, or else all.
+fn concerned<'a>(sets: &'a [(String, String)], fault: &str) -> Vec<&'a (String, String)> {
+    let own = |(key, _): &&(String, String)| fault.contains(key.trim());
+    let table = |(key, _): &&(String, String)| {
+        key.rsplit_once('.').is_some_and(|(table, _)| fault.contains(&format!("{}.", table.trim())))
+    };
+    let [own, table]: [Vec<_>; 2] = [sets.iter().filter(own).collect(), sets.iter().filter(table).collect()];
+    [own, table].into_iter().find(|some| !some.is_empty()).unwrap_or_else(|| sets.iter().collect())
+}
+
+/// Removes, where a `kind` was changed, what the old kind has and the new one does not, or has as something else. What was
+/// set itself stays, so that it is refused and not lost.
+fn drop_stale(after: &mut Table, before: &Table, sets: &[(String, String)]) {
+    for (place, reader) in KINDS {
+        let (Some(Value::Table(old)), Some(Value::Table(new))) = (at(before, place), at(after, place)) else {
+            continue;
+        };
+        let (Some(old_kind), Some(new_kind)) = (old.get("kind"), new.get("kind")) else { continue };
+        if old_kind == new_kind {
+            continue;
+        }
+        let is_set = |key: &str| {
+            let (own, inside) = (format!("{place}.{key}"), format!("{place}.{key}."));
+            sets.iter().any(|(set, _)| *set == own || set.starts_with(&inside) || *set == place)
+        };
+        let fits = |kind: &Value, key: &str, value: &Value| fault_of_key(reader, kind, key, value).is_none();
+        let stale: Vec<String> = new
+            .iter()
+            .filter(|(key, value)| fits(old_kind, key, value) && !fits(new_kind, key, value))
+            .map(|(key, _)| key.clone())
+            .filter(|key| key != "kind" && !is_set(key))
+            .collect();
+        let mut table = Some(&mut *after);
+        for part in place.split('.') {
+            table = table.and_then(|table| table.get_mut(part)?.as_table_mut());
+        }
+        if let Some(table) = table {
+            stale.iter().for_each(|key| drop(table.remove(key)));
+        }
     }
 }
 
@@ -37,6 +82,10 @@ fn set(table: &mut Table, key: &str, value: &str) -> Result<()> {
     let [tables @ .., last] = &parts[..] else { return Ok(()) };
     if parts.iter().any(|part| part.is_empty()) {
         return Err(Error::value("key of --set", key, "names with dots between them, such as data.size"));
+    }
+    if parts == ["preset"] {
+        let allowed = "another setting: a run keeps as what it was begun, the preset or file that is named first";
+        return Err(Error::value("key of --set", key, allowed));
     }
     let removes = value.trim().is_empty();
     let mut place = table;
@@ -104,11 +153,62 @@ mod tests {
             ("", "3", "names with dots"),
             ("nowhere.x", "3", "nowhere"),
             ("steps", "3\nbatch = 7", "steps"),
+            ("steps", "-1", "steps=-1: steps = -1 is not allowed: a whole number from 0 on"),
+            ("steps", "1e3", "a whole number from 0 on"),
+            ("steps", "99999999999999999999", "a whole number of at most 9223372036854775807"),
+            ("optimiser", "3", "optimiser = 3 is not allowed: a table with a kind"),
+            ("data", "3", "data = 3 is not allowed: a table"),
+            ("optimiser.learning_rate", "1e300", "optimiser.learning_rate = 1e300 is not allowed: 1e-9 to 10000"),
+            ("optimiser.learning_rate", "", "optimiser.learning_rate is missing"),
+            ("preset", "x", "key of --set = preset"),
         ] {
             let message = load(&[(key, value)]).unwrap_err().to_string();
             assert!(message.contains(expected), "{key}={value}: {message}");
         }
         assert!(Config::load_with("nothing", &[("a".into(), "1".into())]).unwrap_err().to_string().contains("nothing"));
+    }
+
+    #[test]
+    fn another_kind_takes_no_settings_of_the_old_one_along() {
+        let sgd = load(&[("optimiser.kind", "sgd")]).unwrap().optimiser;
+        assert_eq!((sgd.learning_rate(), sgd.clip()), (3e-4, Some(1.0)));
+        // In any order with settings of the new kind.
+        load(&[("optimiser.momentum", "0.9"), ("optimiser.kind", "sgd")]).unwrap();
+        load(&[("schedule.kind", "constant")]).unwrap();
+        load(&[("schedule.kind", "decay"), ("schedule.factor", "0.5"), ("schedule.every", "9")]).unwrap();
+        load(&[("objective.kind", "wasserstein"), ("critic.top", "1")]).unwrap();
+        let without_networks = [("generator", ""), ("critic", ""), ("regulariser", ""), ("score", "")];
+        let classifier = [
+            ("objective.kind", "classifier"),
+            ("objective.width", "8"),
+            ("objective.features", "16"),
+            ("objective.shift", "2"),
+        ];
+        load(&[&classifier[..], &without_networks[..]].concat()).unwrap();
+        let fault = |sets: &[(&str, &str)]| load(sets).unwrap_err().to_string();
+        // What is missing then is named, and so is what was set and does not fit.
+        let message = fault(&[("objective.kind", "classifier"), ("batch", "32")]);
+        assert!(
+            message.contains("objective.kind=classifier: objective.") && message.contains(" is missing"),
+            "{message}"
+        );
+        let message = fault(&[("schedule.kind", "decay")]);
+        assert!(message.ends_with("with schedule.kind=decay: schedule.factor is missing"), "{message}");
+        let message = fault(&[("optimiser.kind", "sgd"), ("optimiser.beta1", "0.5"), ("steps", "7")]);
+        assert!(
+            message.ends_with(
+                "with optimiser.beta1=0.5: optimiser.beta1 is no setting; there are learning_rate, \
+                                   momentum, clip"
+            ),
+            "{message}"
+        );
+        let message = fault(&[("optimiser.kind", "eve")]);
+        assert!(message.contains("optimiser.kind = eve is not allowed: adam, sgd, rmsprop"), "{message}");
+        let back = [("optimiser.kind".to_string(), "adam".to_string())];
+        let message = Config::load_with("fashion-wgan", &back).unwrap_err().to_string();
+        assert!(message.contains("optimiser.beta1 is missing"), "{message}");
+        // A table that is set as a whole is taken as it is.
+        assert!(fault(&[("optimiser", "{ kind = \"sgd\", learning_rate = 1, beta1 = 0.5 }")]).contains("beta1"));
     }
 
     #[test]

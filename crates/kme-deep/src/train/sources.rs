@@ -1,9 +1,11 @@
 //! What a run depends on besides its configuration: data, and networks that were trained before.
 
 use super::config::{Config, Objective};
+use crate::networks;
 use kme::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// Names for their contents. A run that goes on, and every worker of a run, must have the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +50,39 @@ impl Sources {
             }
         }
         Ok(())
+    }
+}
+
+/// The fault of what the setting `key` names as `text`, told with the key.
+pub(super) fn of_setting(key: &str, text: &str, fault: Error) -> Error {
+    match fault {
+        Error::File { path, fault } if path == Path::new(text) => Error::value(key, text, fault),
+        // What these say of the thing, the key says better.
+        Error::Value { name, allowed, .. } if ["data", "features", "model", "network"].contains(&&name[..]) => {
+            Error::value(key, text, allowed)
+        }
+        fault => Error::value(key, text, fault),
+    }
+}
+
+/// The same of a network, with the remedy where there is one.
+pub(super) fn of_network(key: &str, name: &str, fault: Error) -> Error {
+    let is_path = name.contains(['/', '\\']) && !name.contains('=');
+    if is_path && !Path::new(name).exists() {
+        let remedy = match key {
+            "generator.decoder" => format!("; train one with `kme train mnist-autoencoder -o {name}`"),
+            _ => "; train it first, or name another".into(),
+        };
+        return Error::value(key, name, format!("there is no such run folder or file{remedy}"));
+    }
+    match (key, of_setting(key, name, fault)) {
+        // Pixels can take the place of this network alone without another training.
+        ("score.features", Error::Value { allowed, .. }) if networks::card(name).is_some() => {
+            let remedy =
+                format!("or score in pixels: --set score.features=pixels, or --set score.features={name}=FILE");
+            Error::value(key, name, format!("{allowed}; {remedy}"))
+        }
+        (_, fault) => fault,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::data::Data;
 use super::feed::Batch;
+use super::sources::of_setting;
 use crate::data::{Batches, Dataset, Form, Places, Source, Toy, hex, toys};
 use crate::image::{Images, Resize, mirror, square};
 use kme::points::{Data as Numbers, Points};
@@ -64,14 +65,15 @@ impl Stock {
     pub fn open(data: &Data, seed: u64, places: &Places) -> Result<(Self, Facts)> {
         data.check()?;
         if data.is_points() {
-            let (points, labels, class_names, fingerprint) = points(&data.source, seed, Purpose::Train)?;
+            let (points, labels, class_names, fingerprint) =
+                points(&data.source, seed, Purpose::Train).map_err(|fault| of_source(&data.source, fault))?;
             let (n, d) = (points.len(), points.dim());
             let Numbers::F32(rows) = points.into_data() else { unreachable!("`points` gives single precision") };
             let stock = Self { store: Store::Rows { d, rows }, cut: None, resize: None, flip: false, seed };
             return Ok((stock, Facts { shape: [d, 1, 1], n, fingerprint, labels, class_names }));
         }
         let (size, channels) = data.picture()?;
-        let source = pictures(&data.source, places)?;
+        let source = pictures(&data.source, places).map_err(|fault| of_source(&data.source, fault))?;
         let form = data.form()?;
         let cut = data.crop.random();
         let shape = [channels, size, size];
@@ -178,6 +180,17 @@ impl Chance {
     }
 }
 
+/// The fault of a source that cannot be had, with what names another.
+fn of_source(text: &str, fault: Error) -> Error {
+    let is_there = Path::new(text).exists() || matches!(fault, Error::Value { .. });
+    match of_setting("data.source", text, fault) {
+        Error::Value { allowed, .. } if !is_there => {
+            Error::value("data.source", text, format!("{allowed}; name what to learn from with --data"))
+        }
+        fault => fault,
+    }
+}
+
 /// Whether a source is points by its name: a toy, or a file of a kind that holds points.
 fn is_points(source: &str) -> Result<bool> {
     // What follows a colon is an array's name in the file.
@@ -191,7 +204,7 @@ fn is_points(source: &str) -> Result<bool> {
 /// The source of pictures that `text` names.
 pub(super) fn pictures(text: &str, places: &Places) -> Result<Source> {
     if is_points(text)? {
-        return Err(Error::value("data.source", text, "pictures; for points, leave out data.size and data.channels"));
+        return Err(Error::value("data", text, "pictures; for points, leave out data.size and data.channels"));
     }
     Source::parse(text, places)
 }
@@ -217,7 +230,7 @@ pub(super) fn points(text: &str, seed: u64, purpose: Purpose) -> Result<Sample> 
             "points, since data.size and data.channels are not given: a file (.npy, .npz, .safetensors, .csv, .tsv) or {}",
             toys.join(", ")
         );
-        return Err(Error::value("data.source", text, allowed));
+        return Err(Error::value("data", text, allowed));
     }
     let points = Points::read(text)?;
     let (n, d) = (points.len(), points.dim());

@@ -8,7 +8,7 @@ mod samples;
 
 pub use metrics::Metric;
 
-use crate::arguments::Global;
+use crate::arguments::{self, Global};
 use crate::claim::Claim;
 use crate::sources::{self, SourceFlags, Sources};
 use clap::Args;
@@ -48,16 +48,16 @@ pub struct Arguments {
     #[arg(long, value_name = "PROTOCOL", default_value_t)]
     protocol: Protocol,
     /// Subsets of kid in the other protocols than full [default: 100]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = arguments::count::<usize>)]
     subsets: Option<usize>,
     /// Points of a subset [default: 1000]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = arguments::count::<usize>)]
     subset_size: Option<usize>,
     /// Splits of is
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = arguments::count::<usize>)]
     splits: usize,
     /// Neighbours that make a radius of precision, recall, density and coverage
-    #[arg(long, value_name = "K", default_value_t = prdc::NEIGHBOURS)]
+    #[arg(long, value_name = "K", default_value_t = prdc::NEIGHBOURS, value_parser = arguments::count::<usize>)]
     neighbours: usize,
     /// Kernel of mmd [default: that of an embedding among the sources, else gaussian:sigma=median]
     #[arg(long, value_name = "KERNEL")]

@@ -37,7 +37,10 @@ impl Config {
     fn check_parts(&self) -> Result<()> {
         let part = |key: &str, wanted: bool, found: bool| match (wanted, found) {
             (true, false) => Err(Error::value(key, "(missing)", format!("a table [{key}] for this objective"))),
-            (false, true) => Err(Error::value(key, "(given)", format!("no table [{key}] for this objective"))),
+            (false, true) => {
+                let allowed = format!("no table [{key}] for this objective; --set {key}= removes it");
+                Err(Error::value(key, "(given)", allowed))
+            }
             _ => Ok(()),
         };
         part("generator", self.generates(), self.generator.is_some())?;
@@ -67,7 +70,12 @@ fn within(key: &str, value: f64, range: RangeInclusive<f64>) -> Result<()> {
     if range.contains(&value) {
         return Ok(());
     }
-    Err(Error::value(key, value, format!("{} to {}", range.start(), range.end())))
+    Err(Error::value(key, short(value), format!("{} to {}", short(*range.start()), short(*range.end()))))
+}
+
+/// A number without rows of zeros.
+fn short(x: f64) -> String {
+    if x == 0.0 || (1e-4..1e7).contains(&x.abs()) { x.to_string() } else { format!("{x:e}") }
 }
 
 impl Optimiser {
