@@ -1,6 +1,6 @@
 //! Which values of a configuration can be trained with: every refusal names the key, the value and what is allowed.
 
-use super::{Config, Critic, Generator, Objective, Optimiser, Schedule, Score};
+use super::{Config, Critic, Generator, Objective, Optimiser, Schedule, Score, Spectral};
 use crate::loss::Regulariser;
 use kme::{Error, Result};
 use std::ops::RangeInclusive;
@@ -158,8 +158,8 @@ impl Critic {
         }
         if let Some(clip) = self.clip_weights {
             within("critic.clip_weights", clip, 1e-9..=1e9)?;
-            if self.spectral.is_some() {
-                let allowed = "nothing beside critic.spectral, which divides by what is clipped";
+            if self.spectral == Some(Spectral::Learned) {
+                let allowed = "nothing beside critic.spectral = \"learned\", whose scales it would hold near 0";
                 return Err(Error::value("critic.clip_weights", clip, allowed));
             }
         }
