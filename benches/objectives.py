@@ -46,6 +46,8 @@ FEATURES = "fashion-classifier"
 
 def train(given, name, seed):
     run = given.runs / (name if seed == 0 else f"{name}-{seed}")
+    if (run / f"samples/step-{STEPS:06}.png").exists():
+        return run
     command = [given.program, "train", "--quiet", "--threads", str(given.threads), "-o", run]
     if (run / "config.toml").exists():
         command.append("--resume")
@@ -110,7 +112,7 @@ def main():
     print("|---|---|---|---|" + ("---|" if given.sheets else ""))
     for _, name, kid, fid, time in sorted(rows):
         row = f"| {PRESETS[name]} (`{name}`) | {cell(kid, 1)} | {cell(fid, 1)} | {'' if time is None else f'{time:.3f}'} |"
-        sheet = f" ![]({given.sheets.name}/{name}.png) |" if given.sheets else ""
+        sheet = f" ![]({given.sheets.parent.name}/{given.sheets.name}/{name}.png) |" if given.sheets else ""
         print(row + sheet)
 
 
