@@ -203,10 +203,10 @@ fn continued(
         schedule.restore(checkpoint.schedule.as_ref()).map_err(|e| Error::file(&file, e))?;
         (step, best) = (Some(checkpoint.step), checkpoint.best);
     }
-    if step.is_none() && folder.last_event()? > 0 {
+    let logged = folder.last_event()?;
+    if step.is_none() && logged > 0 {
         let fault = format!(
-            "is missing, though step {} is in events.jsonl; bring it back, copy {} to its place, or start a new run",
-            folder.last_event()?,
+            "is missing, though step {logged} is in events.jsonl; bring it back, copy {} to its place, or start a new run",
             folder.best_checkpoint().display()
         );
         return Err(Error::file(folder.last_checkpoint(), fault));
