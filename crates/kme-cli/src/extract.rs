@@ -7,9 +7,9 @@ use kme::embedding::FeatureIdentity;
 use kme::points::Data;
 use kme::{Points, Result};
 use kme_deep::cache::{Entry, FeatureCache, Key};
-use kme_deep::data::{Form, Skipped, Source};
-use kme_deep::feature::{FeatureMap, Outputs};
-use kme_deep::image::{Channels, Images};
+use kme_deep::data::{Form, Passed, Skipped, Source};
+use kme_deep::feature::{FeatureMap, Outputs, Pictures};
+use kme_deep::image::{Channels, Images, Reading};
 use kme_deep::model::Generator;
 use std::collections::HashSet;
 use std::ops::Range;
@@ -63,6 +63,7 @@ impl Extraction<'_> {
         if self.skip_bad {
             batches = batches.skipping_bad();
         }
+        self.tell_passed(batches.passed());
         let mut names: Vec<String> = range.filter_map(|i| batches.name(i)).collect();
         let content = self.cache.map(|_| batches.content()).transpose()?;
         let extracted = self.kept(content.as_deref(), || {
@@ -79,7 +80,8 @@ impl Extraction<'_> {
             let left_out: HashSet<&str> = skipped.iter().map(|bad| bad.name.as_str()).collect();
             names.retain(|name| !left_out.contains(name.as_str()));
         }
-        Ok(self.sample(extracted, Some(names)))
+        let decoder = Some(self.form.decoder.to_string());
+        Ok(Sample { decoder, ..self.sample(extracted, Some(names)) })
     }
 
     /// The features of pictures that a generator draws; of all `n` only those in `range`, if it is given.
@@ -175,15 +177,38 @@ impl Extraction<'_> {
 
     fn sample(&self, extracted: Extracted, names: Option<Vec<String>>) -> Sample {
         let Extracted { entry, logits, shape } = extracted;
+        let mut features = self.map.identity(shape);
+        // Pixels have no protocol of their own that would tell.
+        if matches!(self.map, FeatureMap::Pixels) && self.form.decoder.reading != Reading::default() {
+            features.protocol.push_str(", files read as Pillow reads them");
+        }
         Sample {
             points: entry.points,
             logits,
             weights: None,
-            features: self.map.identity(shape),
+            features,
             kernel: None,
             fingerprint: entry.fingerprint,
             skipped: entry.skipped,
             names,
+            decoder: None,
+        }
+    }
+
+    /// Says what of a source is not read.
+    fn tell_passed(&self, passed: Passed) {
+        if passed.archives > 0 {
+            let what = match passed.archives {
+                1 => "an archive lies beside the pictures and is not read".into(),
+                n => format!("{n} archives lie beside the pictures and are not read"),
+            };
+            output::remark(self.global, format!("{}: {what}", self.text));
+        }
+        if passed.files > 0 {
+            output::detail(
+                self.global,
+                format!("{}: passed over {} files that are no pictures", self.text, passed.files),
+            );
         }
     }
 
@@ -229,12 +254,13 @@ impl<'a> Rows<'a> {
         Self { extraction, features: Vec::new(), logits: Vec::new(), n: 0, total, shape: [0; 3], bar }
     }
 
-    /// Takes the features of the next pictures, after which `done` pictures are done.
+    /// Takes the features of the next pictures, which have the common form, after which `done` pictures are done.
     fn add(&mut self, images: &Images, done: usize) -> Result<()> {
         let [n, c, h, w] = images.shape();
-        let Extraction { map, logits, .. } = self.extraction;
+        let Extraction { map, logits, form, .. } = self.extraction;
+        let pictures = Pictures::in_form(images, form);
         let found =
-            if *logits { map.outputs(images)? } else { Outputs { features: map.features(images)?, logits: None } };
+            if *logits { map.outputs(pictures)? } else { Outputs { features: map.features(pictures)?, logits: None } };
         append(&mut self.features, &found.features, self.total);
         if let Some(logits) = &found.logits {
             append(&mut self.logits, logits, self.total);

@@ -134,6 +134,15 @@ pub fn with_error(value: f64, error: Option<f64>) -> String {
     format!("({:.digits$} ± {:.digits$})e{size}", value / unit, error / unit)
 }
 
+/// A feature map with how pictures come into it, from its name and protocol.
+pub fn features(name: &str, protocol: &str) -> String {
+    let mut parts = protocol.split(", ");
+    match (parts.next().filter(|size| !size.is_empty()), parts.next()) {
+        (Some(size), Some(resize)) => format!("{name} (pictures as {size}, {resize})"),
+        _ => name.into(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

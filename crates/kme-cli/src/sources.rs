@@ -13,7 +13,7 @@ use kme::{Embedding, Error, Kernel, KernelSpec, Points, Result};
 use kme_deep::cache::FeatureCache;
 use kme_deep::data::{Form, Skipped, Source};
 use kme_deep::feature::FeatureMap;
-use kme_deep::image::{Channels, Colour, Decoder, PROTOCOLS, Protocol, Resize};
+use kme_deep::image::{Channels, Colour, DEFAULT_MAX_PIXELS, Decoder, PROTOCOLS, Protocol, Resize};
 use kme_deep::model::Generator;
 use kme_deep::models::SHIPPED;
 use serde_json::{Value, json};
@@ -23,8 +23,11 @@ use std::path::{Path, PathBuf};
 /// The kinds of sources, for the help of every verb that takes them.
 pub const HELP: &str = "\
 Sources:
-  FOLDER, FILE.zip, FILE.tar   pictures in it at any depth: PNG, JPEG, BMP, GIF, WebP
+  FOLDER, FILE.zip, FILE.tar   pictures in it at any depth: PNG, JPEG, BMP, GIF, TIFF, WebP, PNM; also
+                               .tar.gz, and a folder of such archives
   FILE.png, ...                one picture
+  FILE.npy, FILE.npz[:ARRAY]   pictures: bytes, or floats from 0 to 1, of shape (n, h, w, c) or
+                               (n, c, h, w), c = 1, 3 or 4; :nhwc or :nchw behind it where both fit
   IDX or .bin file             pictures in the format of MNIST (.gz too) or CIFAR-10
   NAME[:train|:test|:all]      a data set: fashion-mnist, mnist, cifar10 (see kme data list)
   FILE.npy, FILE.csv           points, one a row; also .tsv
@@ -78,6 +81,9 @@ pub struct SourceFlags {
     /// Leave out pictures that cannot be read, and name them, instead of stopping
     #[arg(long)]
     pub skip_bad: bool,
+    /// Refuse pictures of more pixels than this; each takes 12 bytes, or more, while it is read
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_PIXELS)]
+    pub max_pixels: u64,
     /// Folder in which the features that a network computes are kept for the next time [default: the user's cache folder]
     #[arg(long, value_name = "FOLDER")]
     pub cache_dir: Option<PathBuf>,
@@ -146,6 +152,8 @@ pub struct Sample {
     pub skipped: Vec<Skipped>,
     /// Of pictures that have names: the name of each.
     pub names: Option<Vec<String>>,
+    /// Of files of pictures: how they were read.
+    pub decoder: Option<String>,
 }
 
 impl Sample {
@@ -178,6 +186,7 @@ impl Sample {
             "weighted": self.weights.is_some(),
             "fingerprint": self.fingerprint,
             "skipped": self.skipped,
+            "decoder": self.decoder,
         })
     }
 }
@@ -286,6 +295,9 @@ impl Opened {
             let place = global.context()?.place;
             return Generator::parse(&bytes, &path, &place).map(Box::new).map(Content::Generator);
         }
+        if !is_set && Source::is_array(text)? {
+            return Source::parse(text, &global.places()).map(Content::Pictures);
+        }
         if !is_set && path.extension().is_some_and(|e| e == "npz") && Statistics::is_file(path) {
             return Statistics::read(path).map(Box::new).map(Content::Statistics);
         }
@@ -356,13 +368,30 @@ impl<'a> Sources<'a> {
         flags: &'a SourceFlags,
         global: &'a Global,
     ) -> Result<Self> {
+        Self::open_with(texts, flags, None, global)
+    }
+
+    /// The same where pictures are brought to their size by `resize` unless the flags name another way.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with<'t>(
+        texts: impl Iterator<Item = &'t String>,
+        flags: &'a SourceFlags,
+        resize: Option<Protocol>,
+        global: &'a Global,
+    ) -> Result<Self> {
         if !(1..=10_000_000).contains(&flags.samples) {
             return Err(Error::value("--samples", flags.samples, "1 to 10000000"));
         }
         let open = |text: &String| Opened::open(text, global)?.with_points(flags.samples, global.seed());
         let all = texts.map(open).collect::<Result<Vec<_>>>()?;
-        let map = map(&all, flags, global)?;
-        let form = form(map.as_ref(), flags)?;
+        let map = named_map(&all, flags, global)?;
+        let map = match flags.resize.or(resize) {
+            Some(protocol) => map.map(|map| map.with_resize(protocol)),
+            None => map,
+        };
+        let form = form(map.as_ref(), flags, resize)?;
         let cache = cache(map.as_ref(), flags)?;
         Ok(Self { all, map, form, cache, logits: false, flags, global })
     }
@@ -406,6 +435,7 @@ impl<'a> Sources<'a> {
                 fingerprint: None,
                 skipped: Vec::new(),
                 names: None,
+                decoder: None,
                 logits: None,
             }),
             Content::Embedding(embedding) => {
@@ -422,6 +452,7 @@ impl<'a> Sources<'a> {
                     fingerprint: None,
                     skipped: Vec::new(),
                     names: None,
+                    decoder: None,
                     logits: None,
                 })
             }
@@ -490,16 +521,7 @@ fn only_statistics(text: &str) -> Error {
     Error::file(text, "holds a mean and a covariance (mu, sigma), not points: only kme eval --metrics fid takes them")
 }
 
-/// The feature map that the pictures among the sources go through, with the way to resize that was asked for.
-fn map(all: &[Opened], flags: &SourceFlags, global: &Global) -> Result<Option<FeatureMap>> {
-    let map = named_map(all, flags, global)?;
-    Ok(match flags.resize {
-        Some(protocol) => map.map(|map| map.with_resize(protocol)),
-        None => map,
-    })
-}
-
-/// The feature map that is named, or that one of the sources names.
+/// The feature map that the pictures among the sources go through: the one that is named, or that one of the sources names.
 fn named_map(all: &[Opened], flags: &SourceFlags, global: &Global) -> Result<Option<FeatureMap>> {
     let is_picture = |o: &&Opened| matches!(o.content, Content::Pictures(_) | Content::Generator(_));
     let Some(first) = all.iter().find(is_picture) else {
@@ -568,26 +590,30 @@ fn cache(map: Option<&FeatureMap>, flags: &SourceFlags) -> Result<Option<Feature
     }
 }
 
-/// What pictures are brought to when they are read.
-fn form(map: Option<&FeatureMap>, flags: &SourceFlags) -> Result<Form> {
+/// What pictures are brought to when they are read, by `resize` unless the flags name another way.
+fn form(map: Option<&FeatureMap>, flags: &SourceFlags, resize: Option<Protocol>) -> Result<Form> {
     let convert = |colour| Decoder::new(Channels::Convert(colour));
-    match map.and_then(|map| Some((map.input()?, map.resize()))) {
-        Some(([c, h, w], resize)) => {
+    let max_pixels = flags.max_pixels;
+    match map.map(FeatureMap::form).transpose()?.flatten() {
+        Some(form) => {
             if flags.size.is_some() || flags.channels.is_some() {
+                let [c, h, w] = map.and_then(FeatureMap::input).unwrap_or_default();
                 let why = format!("nothing here: this feature map itself brings pictures to {c}x{h}x{w}");
                 return Err(Error::value("--size and --channels", "given", why));
             }
-            Ok(Form { decoder: convert(Colour::from_channels(c)?), resize, ..Form::default() })
+            Ok(Form { decoder: Decoder { max_pixels, ..form.decoder }, ..form })
         }
         None => {
             let decoder = flags.channels.map_or_else(Decoder::default, convert);
+            let decoder =
+                Decoder { reading: flags.resize.or(resize).unwrap_or_default().reading(), max_pixels, ..decoder };
             let resize = match (flags.size, flags.resize) {
-                (Some(size), Some(protocol)) => Some(size.with(protocol)),
+                (Some(size), asked) => Some(asked.or(resize).map_or(size, |protocol| size.with(protocol))),
                 (None, Some(protocol)) => {
                     let allowed = "given together with --size HEIGHTxWIDTH for --features pixels";
                     return Err(Error::value("--resize", protocol, allowed));
                 }
-                (size, None) => size,
+                (None, None) => None,
             };
             Ok(Form { decoder, resize, ..Form::default() })
         }

@@ -20,8 +20,9 @@ use std::time::SystemTime;
 /// The entry of a file's metadata under which its [`Label`] stands.
 const KEY: &str = "kme features";
 
-/// Version of the files' layout, part of every key.
-const FORMAT: u32 = 1;
+/// Version of the files' layout and of how pictures are read, part of every key. Features of version 1 are of pictures that
+/// were rounded to 8 bits once more after resizing, and of JPEG files whose pixels were up to 5 levels off.
+const FORMAT: u32 = 2;
 
 /// Numbers that are read or written at one time.
 const BLOCK: usize = 1 << 14;

@@ -94,7 +94,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     embedding.write(&arguments.output)?;
 
     let output = arguments.output.display();
-    let features = &embedding.features().name;
+    let features = output::features(&embedding.features().name, &embedding.features().protocol);
     let (n, d, kernel) = (embedding.len(), embedding.dim(), embedding.kernel());
     let text =
         format!("{output}: {} of dimension {d}, kernel {kernel}, features {features}", output::counted(n, "point"));

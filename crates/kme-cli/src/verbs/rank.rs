@@ -292,7 +292,8 @@ fn report(arguments: &Arguments, global: &Global, sides: [&Side; 2], head: Value
         output::with_error(reals, None),
         arguments.by
     ));
-    let features = object["features"]["name"].as_str().unwrap_or_default();
+    let of = |member: &str| object["features"][member].as_str().unwrap_or_default();
+    let features = output::features(of("name"), of("protocol"));
     text.push_str(&format!("kernel {}, features {features}\n", object["kernel"].as_str().unwrap_or_default()));
     for path in [&arguments.fakes, &arguments.missed, &arguments.output].into_iter().flatten() {
         text.push_str(&format!("written: {}\n", path.display()));

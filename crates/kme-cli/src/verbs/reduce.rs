@@ -323,7 +323,9 @@ impl Found<'_> {
         let mut text = format!("{n} of {total} points of dimension {d}\n{}", output::aligned(&rows));
         text.push_str(&format!(
             "kernel {}, features {}, weights {}\n",
-            self.kernel, self.sample.features.name, arguments.weights
+            self.kernel,
+            output::features(&self.sample.features.name, &self.sample.features.protocol),
+            arguments.weights
         ));
         match (&reduced.indices, arguments.output.is_empty()) {
             (Some(places), true) => {

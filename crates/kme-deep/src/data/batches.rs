@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::MAX_FILE_BYTES;
 use super::archive::Archive;
+use super::array::{Array, Layout};
 use super::fingerprint::{Fingerprint, digest};
 use super::raw::RawPictures;
 use crate::image::{Channels, Crop, Decoder, Images, Resize};
@@ -53,9 +54,13 @@ impl Form {
         self.cut(images)
     }
 
-    /// The picture in `bytes`, in this form; `path` is for messages.
-    fn decode(&self, bytes: &[u8], path: &Path) -> Result<Images> {
-        self.cut(self.decoder.decode(bytes, path)?).map_err(|fault| Error::file(path, fault))
+    /// The picture in `bytes`, of a file or in plain samples, in this form; `path` is for messages.
+    fn decode(&self, bytes: &[u8], layout: Option<Layout>, path: &Path) -> Result<Images> {
+        let images = match layout {
+            None => self.decoder.decode(bytes, path)?,
+            Some(layout) => layout.decode(bytes, &self.decoder, path)?,
+        };
+        self.cut(images).map_err(|fault| Error::file(path, fault))
     }
 
     fn cut(&self, images: Images) -> Result<Images> {
@@ -92,10 +97,39 @@ pub(super) struct Named {
     pub(super) path: PathBuf,
 }
 
+/// Files of a source that are not read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// Files that are no pictures by name or content.
+    pub files: usize,
+    /// Archives among pictures.
+    pub archives: usize,
+}
+
 /// Where picture files lie.
 pub(super) enum Store {
     Files,
     Archive(Box<Archive>),
+    /// Plain samples: these files are pictures of an array.
+    Array(Box<Array>),
+}
+
+impl Store {
+    /// How samples lie in a file, if it holds nothing but them.
+    fn layout(&self) -> Option<Layout> {
+        match self {
+            Self::Array(array) => Some(array.layout()),
+            _ => None,
+        }
+    }
+
+    fn read(&mut self, i: usize, path: &Path) -> Result<Vec<u8>> {
+        match self {
+            Self::Files => read_file(path),
+            Self::Archive(archive) => archive.read(i),
+            Self::Array(array) => array.read(i),
+        }
+    }
 }
 
 /// Bytes of files that are held at one time.
@@ -112,12 +146,13 @@ pub(super) struct Encoded {
     first: Option<(usize, [usize; 3])>,
     /// The pictures that could not be read, where these are left out.
     skipped: Option<Vec<Skipped>>,
+    passed: Passed,
 }
 
 impl Encoded {
-    pub(super) fn new(store: Store, pictures: Vec<Named>) -> Self {
+    pub(super) fn new(store: Store, pictures: Vec<Named>, passed: Passed) -> Self {
         let labels = labels(&pictures);
-        Self { store, pictures, labels, fingerprint: Fingerprint::new(), first: None, skipped: None }
+        Self { store, pictures, labels, fingerprint: Fingerprint::new(), first: None, skipped: None, passed }
     }
 
     /// Decodes the pictures of `range` in parallel: their numbers, and the pictures unless all are left out. Ranges must
@@ -126,13 +161,13 @@ impl Encoded {
         let (mut read, mut images) = (Vec::new(), Vec::with_capacity(range.len()));
         while !range.is_empty() {
             let (numbers, files) = self.some(&mut range);
-            let pictures = &self.pictures[numbers.clone()];
+            let (pictures, layout) = (&self.pictures[numbers.clone()], self.store.layout());
             let decoded: Vec<Result<(Images, [u8; 32])>> = files
                 .into_par_iter()
                 .zip(pictures)
                 .map(|(file, picture)| {
                     let file = file?;
-                    Ok((form.decode(&file, &picture.path)?, digest(&file)))
+                    Ok((form.decode(&file, layout, &picture.path)?, digest(&file)))
                 })
                 .collect();
             // In order, so that of several faults always the first is reported.
@@ -191,19 +226,19 @@ impl Encoded {
 
     /// See [`Batches::pick`]. Files are read by the threads that decode them, entries of an archive one by one.
     fn pick(&mut self, indices: &[usize], form: &Form, change: &Change) -> Result<Vec<Images>> {
-        let pictures = &self.pictures;
+        let (pictures, layout) = (&self.pictures, self.store.layout());
         let decoded = |at: usize, bytes: Result<Vec<u8>>| {
             let path = &pictures[indices[at]].path;
-            change(at, form.decode(&bytes?, path)?).map_err(|fault| Error::file(path, fault))
+            change(at, form.decode(&bytes?, layout, path)?).map_err(|fault| Error::file(path, fault))
         };
-        let Store::Archive(archive) = &mut self.store else {
+        if let Store::Files = self.store {
             return in_order(
                 (0..indices.len()).into_par_iter().map(|at| decoded(at, read_file(&pictures[indices[at]].path))),
             );
-        };
+        }
         let (mut picked, mut held, mut files) = (Vec::with_capacity(indices.len()), 0, Vec::new());
         for (at, &i) in indices.iter().enumerate() {
-            let file = archive.read(i);
+            let file = self.store.read(i, &pictures[i].path);
             held += file.as_ref().map_or(0, Vec::len);
             files.push((at, file));
             if held >= HELD || at + 1 == indices.len() {
@@ -216,10 +251,26 @@ impl Encoded {
     }
 
     fn bytes(&mut self, i: usize) -> Result<Vec<u8>> {
-        match &mut self.store {
-            Store::Files => read_file(&self.pictures[i].path),
-            Store::Archive(archive) => archive.read(i),
-        }
+        self.store.read(i, &self.pictures[i].path)
+    }
+
+    /// The pictures of an array.
+    pub(super) fn of_array(mut array: Array, path: &Path) -> Self {
+        let (name, n) = (array.name.clone(), array.n);
+        let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        let named = |i: usize| {
+            let name = format!("{name}[{i}]");
+            Named { path: folder.join(&name), name }
+        };
+        let labels = array.labels.take().map(|numbers| {
+            let mut classes = numbers.clone();
+            classes.sort_unstable();
+            classes.dedup();
+            let label = |number: &i64| classes.partition_point(|class| class < number) as u32;
+            (numbers.iter().map(label).collect(), classes.iter().map(ToString::to_string).collect())
+        });
+        let encoded = Self::new(Store::Array(Box::new(array)), (0..n).map(named).collect(), Passed::default());
+        Self { labels, ..encoded }
     }
 }
 
@@ -232,7 +283,11 @@ fn in_order(pictures: impl IndexedParallelIterator<Item = Result<Images>>) -> Re
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>> {
-    let length = fs::metadata(path).map_err(|e| Error::file(path, e))?.len();
+    let length = fs::metadata(path).map_err(|e| match fs::read_link(path) {
+        Ok(to) => Error::file(path, format!("a link to {}, which is not there", to.display())),
+        Err(_) => Error::file(path, e),
+    })?;
+    let length = length.len();
     if length > MAX_FILE_BYTES {
         return Err(Error::file(path, format!("{length} bytes; picture files of at most {MAX_FILE_BYTES} are read")));
     }
@@ -337,6 +392,14 @@ impl Batches {
         }
     }
 
+    /// The files beside the pictures.
+    pub fn passed(&self) -> Passed {
+        match &self.content {
+            Content::Encoded(encoded) => encoded.passed,
+            Content::Raw { .. } => Passed::default(),
+        }
+    }
+
     /// Number of pictures that are still to be read.
     pub fn left(&self) -> usize {
         self.left.len()
@@ -386,7 +449,7 @@ impl Batches {
         match &mut self.content {
             Content::Encoded(encoded) => {
                 let bytes = encoded.bytes(i)?;
-                self.form.decode(&bytes, &encoded.pictures[i].path)
+                self.form.decode(&bytes, encoded.store.layout(), &encoded.pictures[i].path)
             }
             Content::Raw { raw, name, .. } => self.form.bring(raw.images(i..i + 1)?, name),
         }

@@ -5,26 +5,32 @@ use std::path::{Path, PathBuf};
 
 use kme::{Error, Result};
 
-use super::is_picture_name;
+use super::archive;
+use super::{head, is_picture, is_rubbish};
+use crate::image::kind;
 
 /// The picture files below a folder: their paths relative to it, sorted by the bytes of the path with `/` between its
 /// parts, so that nothing depends on the order in which the file system lists them.
 #[derive(Debug, PartialEq)]
 pub(super) struct Listing {
     pub(super) paths: Vec<PathBuf>,
-    /// Number of other files, which are not read.
+    /// The archives among the other files, in the same order.
+    pub(super) archives: Vec<PathBuf>,
+    /// Number of files that are neither, which are not read.
     pub(super) skipped: usize,
 }
 
-/// All picture files below `root`, at any depth; links are followed. Names that begin with a dot are left out.
+/// All picture files below `root`, at any depth; links are followed. A file is one by its name or its content. Names that begin
+/// with a dot, and systems' folders of thumbnails, are left out.
 ///
 /// # Errors
 /// [`Error::File`] when a folder cannot be read or links make a loop.
 pub(super) fn list(root: &Path) -> Result<Listing> {
-    let mut found = Listing { paths: Vec::new(), skipped: 0 };
+    let mut found = Listing { paths: Vec::new(), archives: Vec::new(), skipped: 0 };
     let mut above = Vec::new();
     descend(root, Path::new(""), &mut above, &mut found)?;
     found.paths.sort_by_cached_key(|path| sort_key(path));
+    found.archives.sort_by_cached_key(|path| sort_key(path));
     Ok(found)
 }
 
@@ -39,17 +45,36 @@ fn descend(root: &Path, inner: &Path, above: &mut Vec<PathBuf>, found: &mut List
     above.push(real);
     for entry in fs::read_dir(&folder).map_err(fault)? {
         let name = entry.map_err(fault)?.file_name();
-        if name.as_encoded_bytes().starts_with(b".") {
+        if is_rubbish(Path::new(&name)) {
             continue;
         }
         let inner = inner.join(&name);
         let path = root.join(&inner);
-        if fs::metadata(&path).map_err(|e| Error::file(&path, e))?.is_dir() {
+        let metadata = match fs::metadata(&path) {
+            Ok(metadata) => metadata,
+            // A link to what is not there: a picture that cannot be read, if it was to be one.
+            Err(_) if fs::symlink_metadata(&path).is_ok_and(|m| m.is_symlink()) => {
+                if kind::has_picture_name(&inner) {
+                    found.paths.push(inner)
+                } else {
+                    found.skipped += 1
+                }
+                continue;
+            }
+            Err(e) => return Err(Error::file(&path, e)),
+        };
+        if metadata.is_dir() {
             descend(root, &inner, above, found)?;
-        } else if is_picture_name(&inner) {
-            found.paths.push(inner);
-        } else {
-            found.skipped += 1;
+            continue;
+        }
+        let mut first = Vec::new();
+        // What is no file, such as a pipe, may never end.
+        let is_file = metadata.is_file();
+        let open = || fs::File::open(&path).and_then(head).inspect(|read| first.clone_from(read));
+        match is_file && is_picture(&inner, open) {
+            true => found.paths.push(inner),
+            false if archive::is_archive(&first) => found.archives.push(inner),
+            false => found.skipped += 1,
         }
     }
     above.pop();
@@ -69,6 +94,41 @@ pub(super) fn name(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pictures_are_found_by_content_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        };
+        let jpeg = b"\xff\xd8\xff\xe0";
+        ["a", "a.jfif", "b.txt", "c.tif", "d.heic", "e.dat"].iter().for_each(|name| write(name, jpeg));
+        // Nothing to be read, but pictures by name: faults, not gaps.
+        ["f.avif", "g.svg", "h.png", "i.nef"].iter().for_each(|name| write(name, b""));
+        write("z.json", b"{}");
+        write("Thumbs.db", b"\xd0\xcf\x11\xe0");
+        ["._a.jpg", "@eaDir/a.jpg/SYNOPHOTO_THUMB_S.png", "__MACOSX/a.jpg", ".ipynb_checkpoints/a.png"]
+            .iter()
+            .for_each(|name| write(name, jpeg));
+        write("shard.tar", &[&[0; 257][..], b"ustar", &[0; 250]].concat());
+        let found = list(folder.path()).unwrap();
+        let names: Vec<String> = found.paths.iter().map(|p| name(p)).collect();
+        assert_eq!(names, ["a", "a.jfif", "b.txt", "c.tif", "d.heic", "e.dat", "f.avif", "g.svg", "h.png", "i.nef"]);
+        assert_eq!((found.archives, found.skipped), (vec!["shard.tar".into()], 2));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_nothing_is_a_picture_that_cannot_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a.png", "notes.txt"] {
+            std::os::unix::fs::symlink("/nowhere/at/all", folder.path().join(name)).unwrap();
+        }
+        let found = list(folder.path()).unwrap();
+        assert_eq!((found.paths, found.skipped), (vec!["a.png".into()], 1));
+    }
 
     #[test]
     fn the_order_is_that_of_path_bytes() {

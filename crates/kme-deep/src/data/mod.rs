@@ -1,6 +1,6 @@
 //! Sources of pictures and data sets.
 //!
-//! A [`Source`] is parsed from text: a folder, a zip or tar archive, a picture, an idx or CIFAR-10 file, or a data set's name.
+//! A [`Source`] is parsed from text: a folder, an archive, a picture, an idx or CIFAR-10 file, or a data set's name.
 //! It is read whole into a [`Dataset`], or batch by batch in bounded memory ([`Source::batches`]). Pixels are in
 //! [0, 1]. The order of pictures never depends on the file system, and a [fingerprint](Dataset::fingerprint) says
 //! whether two runs saw the same files.
@@ -8,6 +8,7 @@
 //! Nothing is ever downloaded; [`info`] says where a data set is to be had and where it is looked for.
 
 mod archive;
+mod array;
 mod batches;
 mod cifar;
 mod dataset;
@@ -20,7 +21,7 @@ mod raw;
 mod source;
 mod toys;
 
-pub use batches::{Batch, Batches, Form, Skipped};
+pub use batches::{Batch, Batches, Form, Passed, Skipped};
 pub use dataset::Dataset;
 pub use fingerprint::hex;
 pub use names::{Info, Split, info, list};
@@ -29,15 +30,38 @@ pub use source::Source;
 pub(crate) use toys::Toy;
 pub use toys::toys;
 
+use std::io::{Read, Seek};
 use std::path::Path;
+
+use crate::image::kind;
+
+/// Where bytes are that are read at their places.
+trait Bytes: Read + Seek + Send {}
+
+impl<T: Read + Seek + Send> Bytes for T {}
 
 /// Picture files of more bytes than this (512 MiB) are refused.
 const MAX_FILE_BYTES: u64 = 1 << 29;
 
-/// Whether a file's name ends like that of a picture that is read.
-fn is_picture_name(path: &Path) -> bool {
-    const ENDINGS: [&str; 6] = ["png", "jpg", "jpeg", "bmp", "gif", "webp"];
-    path.extension().is_some_and(|e| ENDINGS.iter().any(|known| e.eq_ignore_ascii_case(known)))
+/// Whether a file counts as a picture: by its name, or else by its first bytes, which `head` reads. What is then not a picture
+/// that can be read is a fault that names it, rather than a picture that is missing without a word.
+fn is_picture(name: &Path, head: impl FnOnce() -> std::io::Result<Vec<u8>>) -> bool {
+    !is_rubbish(name) && (kind::has_picture_name(name) || head().is_ok_and(|head| kind::is_picture(&head)))
+}
+
+/// Whether a file is what systems leave beside pictures: names that begin with a dot, and folders of thumbnails.
+fn is_rubbish(name: &Path) -> bool {
+    name.iter().any(|part| {
+        let part = part.as_encoded_bytes();
+        part.starts_with(b".") || part == b"__MACOSX" || part == b"@eaDir" || part.starts_with(b"SYNOPHOTO_THUMB")
+    })
+}
+
+/// The first bytes of a file, from which its kind is told.
+fn head(file: impl Read) -> std::io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    file.take(kind::HEAD as u64).read_to_end(&mut head)?;
+    Ok(head)
 }
 
 #[cfg(test)]

@@ -2,32 +2,41 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use flate2::read::MultiGzDecoder;
 use kme::{Error, Result};
 
-use super::archive::Archive;
-use super::batches::{Batches, Content, Encoded, Form, Named, Store};
+use super::archive::{self, Archive, Unpacked};
+use super::array::Wanted;
+use super::batches::{Batches, Content, Encoded, Form, Named, Passed, Store};
 use super::dataset::Dataset;
 use super::fingerprint::Fingerprint;
 use super::names::{self, Known, Split};
 use super::places::Places;
 use super::raw::RawPictures;
-use super::{cifar, folder, idx, is_picture_name};
+use super::{cifar, folder, head, idx};
+use crate::image::{FORMATS, kind};
 
 /// Where pictures come from. Parsed from text:
 ///
 /// | text | meaning |
 /// |---|---|
 /// | `fashion-mnist`, `mnist`, `cifar10` | the training part of a data set, see [`Places`]; `NAME:train`, `NAME:test` and `NAME:all` say which part |
-/// | a folder | all PNG, JPEG, BMP, GIF and WebP files in it at any depth, in the order of their path's bytes |
-/// | a zip or tar archive | the same files inside it (a tar archive must not be compressed as a whole) |
+/// | a folder | all pictures in it at any depth (PNG, JPEG, BMP, GIF, TIFF, WebP, PNM), in the order of their path's bytes |
+/// | a zip or tar archive, also `.tar.gz` | the same files inside it; `.tar.gz` is unpacked to a temporary file |
+/// | a folder of archives | without pictures beside them: all of them as one, in the order of their names |
 /// | an idx file, also `.gz` | MNIST's format; labels are read from the file beside it (`images` → `labels`, `idx3` → `idx1`) |
 /// | a `.bin` file | CIFAR-10's binary version |
 /// | a picture | that one |
+/// | `.npy`, `.npz`, `.npz:ARRAY` | pictures of an array (n, h, w, c) or (n, c, h, w), or grey ones (n, h, w): bytes, or floats from 0 to 1; c is 1, 3 or 4. An array of whole numbers (n) beside them has their labels. Where the shape can be read in two ways, `:nhwc` or `:nchw` behind the name says which |
 ///
 /// A file is told by its content. A name of a data set wins over a file of that name: write `./mnist` for the file.
+///
+/// In folders and archives a file is a picture if its name ends like one's or its content begins like one's, of formats that
+/// are not read too (AVIF, HEIC, JPEG XL, ...): then it is one that cannot be read, not one that is passed over. Passed over are
+/// names that begin with a dot, `__MACOSX` and `@eaDir`, and what is no picture.
 ///
 /// Pictures of a folder or an archive have labels when every one of them lies in a folder below the top: the classes
 /// are the folders of the first level, in order.
@@ -43,9 +52,12 @@ enum Kind {
     Folder(PathBuf),
     Zip(PathBuf),
     Tar(PathBuf),
+    /// Compressed by gzip; once it is unpacked, what it holds.
+    TarGz(PathBuf, Arc<Mutex<Option<Unpacked>>>),
     Idx(PathBuf),
     Cifar(PathBuf),
     Picture(PathBuf),
+    Array(Wanted),
 }
 
 impl fmt::Debug for Kind {
@@ -55,9 +67,11 @@ impl fmt::Debug for Kind {
             Self::Folder(path) => write!(f, "Folder({path:?})"),
             Self::Zip(path) => write!(f, "Zip({path:?})"),
             Self::Tar(path) => write!(f, "Tar({path:?})"),
+            Self::TarGz(path, _) => write!(f, "TarGz({path:?})"),
             Self::Idx(path) => write!(f, "Idx({path:?})"),
             Self::Cifar(path) => write!(f, "Cifar({path:?})"),
             Self::Picture(path) => write!(f, "Picture({path:?})"),
+            Self::Array(wanted) => write!(f, "Array({wanted:?})"),
         }
     }
 }
@@ -82,9 +96,25 @@ impl Source {
                 let split = split.map(str::parse).transpose()?.unwrap_or_default();
                 Kind::Known(known, split, places.clone())
             }
-            None => Self::kind_of_path(Path::new(text))?,
+            None => match Self::array(text)? {
+                Some(wanted) => Kind::Array(wanted),
+                None => Self::kind_of_path(Path::new(text))?,
+            },
         };
         Ok(Self { text: text.into(), kind })
+    }
+
+    /// Whether `text` names an array of pictures, not one of points.
+    ///
+    /// # Errors
+    /// When it does, but it cannot be read, or does not tell which array or which axes are meant.
+    pub fn is_array(text: &str) -> Result<bool> {
+        Ok(Self::array(text)?.is_some())
+    }
+
+    fn array(text: &str) -> Result<Option<Wanted>> {
+        let Some(wanted) = Wanted::parse(text) else { return Ok(None) };
+        Ok(wanted.open()?.map(|_| wanted))
     }
 
     fn kind_of_path(path: &Path) -> Result<Kind> {
@@ -98,26 +128,37 @@ impl Source {
         if metadata.is_dir() {
             return Ok(Kind::Folder(path.into()));
         }
-        let mut head = Vec::new();
-        File::open(path).and_then(|file| file.take(512).read_to_end(&mut head)).map_err(|e| Error::file(path, e))?;
+        let first = File::open(path).and_then(head).map_err(|e| Error::file(path, e))?;
         let has_ending = |ending: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending));
-        Ok(match head[..] {
+        let archived = || archive::refused(&first);
+        Ok(match first[..] {
             [] => return Err(Error::file(path, "the file is empty (0 bytes)")),
-            [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Kind::Zip(path.into()),
-            [0x1f, 0x8b, ..] if has_ending("tgz") || path.to_string_lossy().ends_with(".tar.gz") => {
-                return Err(Error::file(
-                    path,
-                    "a compressed tar archive: decompress it first (`gzip -d`), or unpack it and name the folder",
-                ));
-            }
-            [0x1f, 0x8b, ..] | [0, 0, _, 1..=4, ..] => Kind::Idx(path.into()),
+            _ if archive::is_zip(&first) => Kind::Zip(path.into()),
+            [0x1f, 0x8b, ..] => match File::open(path).and_then(|file| head(MultiGzDecoder::new(file))) {
+                Ok(inner) if archive::is_tar(&inner) => Kind::TarGz(path.into(), Arc::default()),
+                Ok(inner) if kind::is_picture(&inner) => {
+                    return Err(Error::file(path, "a picture compressed by gzip: decompress it first (gzip -d)"));
+                }
+                Ok(inner) if !matches!(inner[..], [0, 0, _, 1..=4, ..]) => {
+                    let fault =
+                        "holds no pictures: what gzip compressed there is neither a tar archive nor an idx file";
+                    return Err(Error::file(path, fault));
+                }
+                // What is damaged is for the reader to say.
+                _ => Kind::Idx(path.into()),
+            },
+            [0, 0, _, 1..=4, ..] => Kind::Idx(path.into()),
             _ if has_ending("bin") => Kind::Cifar(path.into()),
-            _ if head.get(257..262) == Some(b"ustar") => Kind::Tar(path.into()),
+            _ if archive::is_tar(&first) => Kind::Tar(path.into()),
+            _ if archived().is_some() && !kind::has_picture_name(path) => {
+                let how = archived().unwrap_or_default();
+                return Err(Error::file(path, format!("compressed {how}; zip, tar and tar.gz archives are read")));
+            }
             // What is no picture in spite of its name is for the decoder to say.
-            _ if is_picture_name(path) || image::guess_format(&head).is_ok() => Kind::Picture(path.into()),
+            _ if kind::has_picture_name(path) || kind::is_picture(&first) => Kind::Picture(path.into()),
             _ => {
                 let known =
-                    "a picture (PNG, JPEG, BMP, GIF, WebP), a zip or tar archive, an idx file, a CIFAR-10 .bin file";
+                    format!("a picture ({FORMATS}), a zip, tar or tar.gz archive, an idx file, a CIFAR-10 .bin file");
                 return Err(Error::file(path, format!("holds no pictures: it is not {known}")));
             }
         })
@@ -156,19 +197,26 @@ impl Source {
             }
             Kind::Folder(path) => {
                 let listing = folder::list(path)?;
+                if listing.paths.is_empty() && !listing.archives.is_empty() {
+                    return open_shards(path, &listing.archives);
+                }
                 if listing.paths.is_empty() {
                     return Err(no_pictures(path, listing.skipped, "a folder"));
                 }
                 let pictures = listing.paths.iter().map(|p| Named { name: folder::name(p), path: path.join(p) });
-                Ok(Content::Encoded(Encoded::new(Store::Files, pictures.collect())))
+                let passed = Passed { files: listing.skipped, archives: listing.archives.len() };
+                Ok(Content::Encoded(Encoded::new(Store::Files, pictures.collect(), passed)))
             }
-            Kind::Zip(path) => open_archive(path, Archive::open_zip(path)?),
-            Kind::Tar(path) => open_archive(path, Archive::open_tar(path)?),
+            Kind::Zip(_) | Kind::Tar(_) | Kind::TarGz(..) => open_archive(&self.kind),
             Kind::Picture(path) => {
                 let name = path.file_name().map(Path::new).unwrap_or(path);
                 let picture = Named { name: folder::name(name), path: path.clone() };
-                Ok(Content::Encoded(Encoded::new(Store::Files, vec![picture])))
+                Ok(Content::Encoded(Encoded::new(Store::Files, vec![picture], Passed::default())))
             }
+            Kind::Array(wanted) => match wanted.open()? {
+                Some(array) => Ok(Content::Encoded(Encoded::of_array(array, &wanted.path))),
+                None => Err(Error::file(&wanted.path, "holds no pictures any more")),
+            },
             Kind::Idx(path) => open_idx(path),
             Kind::Cifar(path) => {
                 let (raw, sha256) = cifar::read(path)?;
@@ -179,13 +227,49 @@ impl Source {
     }
 }
 
-fn open_archive(path: &Path, archive: Archive) -> Result<Content> {
+/// The archive that `kind` is, if it is one.
+fn archive(kind: &Kind) -> Result<Option<(&Path, Archive)>> {
+    Ok(match kind {
+        Kind::Zip(path) => Some((path, Archive::open_zip(path)?)),
+        Kind::Tar(path) => Some((path, Archive::open_tar(path)?)),
+        Kind::TarGz(path, unpacked) => {
+            // Only once, however often the source is opened.
+            let mut unpacked = unpacked.lock().unwrap_or_else(PoisonError::into_inner);
+            let bytes = match &*unpacked {
+                Some(bytes) => bytes.again(),
+                None => unpacked.insert(Unpacked::gzip(path)?).again(),
+            };
+            Some((path, Archive::open_unpacked(path, bytes)?))
+        }
+        _ => None,
+    })
+}
+
+fn open_archive(kind: &Kind) -> Result<Content> {
+    let (path, archive) = archive(kind)?.expect("an archive's kind");
+    content_of_archive(path, archive, "an archive")
+}
+
+/// Archives at `inner` paths below `path` as one.
+fn open_shards(path: &Path, inner: &[PathBuf]) -> Result<Content> {
+    let mut shards = Vec::new();
+    for inner in inner {
+        let kind = Source::kind_of_path(&path.join(inner))?;
+        if let Some((_, archive)) = archive(&kind)? {
+            shards.push((folder::name(inner), archive));
+        }
+    }
+    content_of_archive(path, Archive::shards(shards), "a folder of archives")
+}
+
+fn content_of_archive(path: &Path, archive: Archive, what: &str) -> Result<Content> {
     let named = |name: &&str| Named { name: name.to_string(), path: format!("{}/{name}", path.display()).into() };
     let pictures: Vec<_> = archive.names().iter().map(named).collect();
     if pictures.is_empty() {
-        return Err(no_pictures(path, archive.skipped(), "an archive"));
+        return Err(no_pictures(path, archive.skipped(), what));
     }
-    Ok(Content::Encoded(Encoded::new(Store::Archive(Box::new(archive)), pictures)))
+    let passed = Passed { files: archive.skipped(), archives: 0 };
+    Ok(Content::Encoded(Encoded::new(Store::Archive(Box::new(archive)), pictures, passed)))
 }
 
 fn open_idx(path: &Path) -> Result<Content> {
@@ -248,5 +332,5 @@ fn no_pictures(path: &Path, skipped: usize, kind: &str) -> Error {
     } else {
         ""
     };
-    Error::file(path, format!("{kind} without pictures (PNG, JPEG, BMP, GIF, WebP) among {skipped} files{advice}"))
+    Error::file(path, format!("{kind} without pictures ({FORMATS}) among {skipped} files{advice}"))
 }

@@ -337,7 +337,7 @@ fn what_holds_no_pictures_is_told_apart() {
         ("no.zip", "not a whole zip archive"),
         ("empty.zip", "an archive without pictures"),
         ("bad.tar", "not a whole tar archive"),
-        ("packed.tar.gz", "decompress it first"),
+        ("packed.tar.gz", "neither a tar archive nor an idx file"),
         ("short.bin", "3073"),
         ("sub", "a folder without pictures"),
         ("missing", "no such file or folder, and no data set's name (fashion-mnist, mnist, cifar10)"),

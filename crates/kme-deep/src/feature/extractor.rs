@@ -1,11 +1,12 @@
 //! Frozen networks as feature maps.
 
-use crate::image::{Colour, Images, Protocol, Resize};
+use super::Pictures;
+use crate::image::{Colour, Protocol, Resize, Tool};
 use crate::loss::flat;
 use crate::model::{BATCH, Classifier};
 use crate::net::layer::spatial_mean;
 use crate::net::{Mode, Net, place};
-use crate::networks::Network;
+use crate::networks::{Network, Pixels};
 use burn::tensor::Tensor;
 use kme::embedding::FeatureIdentity;
 use kme::points::Data;
@@ -25,9 +26,14 @@ pub struct Extractor {
     batch: usize,
     resize: Resize,
     identity: FeatureIdentity,
-    /// What the identity's protocol says behind size and resizing.
+    /// What the network wants its pixels to be.
+    pixels: Pixels,
+    /// What the identity's protocol says behind size, resizing and pixels.
     treatment: String,
 }
+
+/// pytorch-fid gives Inception 2x − 1, not (255x − 128)/128: this times x, in the other formula, is the same.
+const PYTORCH_FID: f32 = 256.0 / 255.0;
 
 /// What becomes of the positions of a layer of maps (n, c, h, w).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +68,8 @@ impl Extractor {
                 protocol: String::new(),
                 sha256: Some(classifier.sha256.clone()),
             },
-            treatment: "range 0 to 1, running batch-norm statistics".into(),
+            pixels: Pixels::Unit,
+            treatment: "running batch-norm statistics".into(),
             features: classifier.features_after,
             logits: Some(classifier.net.layers().len()),
             positions: Positions::Flat,
@@ -94,7 +101,8 @@ impl Extractor {
                 protocol: String::new(),
                 sha256: Some(network.sha256.clone()),
             },
-            treatment: format!("{}, frozen batch-norm statistics{what}", network.convention.pixels),
+            pixels: network.convention.pixels,
+            treatment: format!("frozen batch-norm statistics{what}"),
             features,
             logits: card.logits.and_then(|logits| network.depth(logits).ok()),
             positions,
@@ -129,14 +137,34 @@ impl Extractor {
     pub fn with_resize(mut self, protocol: Protocol) -> Self {
         let [c, h, w] = self.net.input();
         self.resize = self.resize.with(protocol);
-        self.identity.protocol = format!("{c}x{h}x{w}, {protocol}, {}", self.treatment);
+        let pixels = if self.gain() == 1.0 { self.pixels.to_string() } else { "RGB 2x - 1".into() };
+        // Said since features of other programs, and of this one once, are of pixels that were rounded after resizing.
+        let rounded = if protocol.eight_bit { " (8 bits before resizing only)" } else { "" };
+        self.identity.protocol = format!("{c}x{h}x{w}, {protocol}{rounded}, {pixels}, {}", self.treatment);
         self
     }
 
-    /// The pictures as the network wants them.
-    fn fitted(&self, images: &Images) -> Result<Images> {
-        let [c, ..] = self.net.input();
-        self.resize.bring(images.to_colour(Colour::from_channels(c)?))
+    /// What pixels are multiplied by before they come into the network.
+    fn gain(&self) -> f32 {
+        match (self.resize.protocol().tool, self.pixels) {
+            (Some(Tool::PytorchFid), Pixels::TensorFlow) => PYTORCH_FID,
+            _ => 1.0,
+        }
+    }
+
+    /// Some of the pictures as the network wants them.
+    fn fitted(&self, pictures: Pictures, some: &[usize]) -> Result<Vec<f32>> {
+        let [c, h, w] = self.net.input();
+        let images = pictures.images.select(some)?;
+        let images = match pictures.brought == Some(self.resize) && images.shape()[1..] == [c, h, w] {
+            true => images,
+            false => self.resize.bring(images.to_colour(Colour::from_channels(c)?))?,
+        };
+        let mut data = images.into_data();
+        if self.gain() != 1.0 {
+            data.iter_mut().for_each(|x| *x *= self.gain());
+        }
+        Ok(data)
     }
 
     /// An activation as vectors.
@@ -147,30 +175,32 @@ impl Extractor {
 
     /// The features of pictures (n, c, h, w) as an expression in the pixels, shape (n, d).
     pub(super) fn tensor(&self, pictures: Tensor<4>) -> Result<Tensor<2>> {
+        let pictures = if self.gain() == 1.0 { pictures } else { pictures * self.gain() };
         let mut found = self.net.activations(pictures, &[self.features], Mode::Evaluate)?;
         Ok(self.vectors(found.remove(0)))
     }
 
     /// Features and, if they are asked for and there are any, logits. No more than a batch is held besides what comes out.
-    pub(super) fn outputs(&self, images: &Images, with_logits: bool) -> Result<Outputs> {
+    pub(super) fn outputs(&self, pictures: Pictures, with_logits: bool) -> Result<Outputs> {
         let depths: Vec<usize> = std::iter::once(self.features).chain(self.logits.filter(|_| with_logits)).collect();
         let [c, h, w] = self.net.input();
+        let n = pictures.images.len();
         let mut rows = vec![Vec::new(); depths.len()];
-        for first in (0..images.len()).step_by(self.batch) {
-            let count = self.batch.min(images.len() - first);
+        for first in (0..n).step_by(self.batch) {
+            let count = self.batch.min(n - first);
             let chunk: Vec<usize> = (first..first + count).collect();
-            let mut batch = self.fitted(&images.select(&chunk)?)?.into_data();
+            let mut batch = self.fitted(pictures, &chunk)?;
             // Filled up, since kernels for other batch sizes may round differently.
             batch.resize(self.batch * c * h * w, 0.0);
-            let pictures = self.net.place().tensor(batch, [self.batch, c, h, w]);
-            let found = self.net.activations(pictures, &depths, Mode::Evaluate)?;
+            let batch = self.net.place().tensor(batch, [self.batch, c, h, w]);
+            let found = self.net.activations(batch, &depths, Mode::Evaluate)?;
             for (i, (rows, activation)) in rows.iter_mut().zip(found).enumerate() {
                 let vectors = if i == 0 { self.vectors(activation) } else { flat(activation) };
                 let dim = vectors.dims()[1];
                 rows.extend_from_slice(&place::numbers_f32(vectors)[..count * dim]);
             }
         }
-        let points = |rows: Vec<f32>| Points::new(images.len(), rows.len() / images.len(), Data::F32(rows));
+        let points = |rows: Vec<f32>| Points::new(n, rows.len() / n, Data::F32(rows));
         let mut rows = rows.into_iter().map(points);
         let features = rows.next().expect("features are always asked for")?;
         Ok(Outputs { features, logits: rows.next().transpose()? })

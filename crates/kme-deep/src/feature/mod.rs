@@ -6,7 +6,8 @@ mod wanted;
 pub use extractor::{Extractor, Outputs, Positions};
 pub use wanted::canonical;
 
-use crate::image::{Images, Protocol, Resize};
+use crate::data::Form;
+use crate::image::{Channels, Colour, Decoder, Images, Protocol, Resize};
 use crate::loss::flat;
 use crate::model::Classifier;
 use crate::models::Models;
@@ -16,6 +17,32 @@ use kme::embedding::FeatureIdentity;
 use kme::points::Data;
 use kme::{Error, Points, Result};
 use wanted::Wanted;
+
+/// Pictures on their way into a feature map, with what was done to them before.
+///
+/// A map brings pictures to the size of its network by its [`Protocol`]. Those that were brought by the same protocol when
+/// they were read are not brought once more: rounding to 8 bits before resizing would round what resizing made. Their size
+/// does not tell, since a file may have the network's.
+#[derive(Clone, Copy, Debug)]
+pub struct Pictures<'a> {
+    images: &'a Images,
+    /// How they were brought to their size, if they were.
+    brought: Option<Resize>,
+}
+
+impl<'a> Pictures<'a> {
+    /// Pictures that were brought to `form`, which is perhaps the map's own ([`FeatureMap::form`]).
+    pub fn in_form(images: &'a Images, form: &Form) -> Self {
+        Self { images, brought: form.resize }
+    }
+}
+
+impl<'a> From<&'a Images> for Pictures<'a> {
+    /// Pictures of any size, to which nothing was done.
+    fn from(images: &'a Images) -> Self {
+        Self { images, brought: None }
+    }
+}
 
 /// A map from pictures to feature vectors.
 #[derive(Clone, Debug)]
@@ -31,10 +58,12 @@ impl FeatureMap {
     ///
     /// # Errors
     /// When a feature is not finite.
-    pub fn features(&self, images: &Images) -> Result<Points> {
-        match self {
-            Self::Pixels => Points::new(images.len(), images.stride(), Data::F32(images.data().to_vec())),
-            Self::Network(extractor) => Ok(extractor.outputs(images, false)?.features),
+    pub fn features<'a>(&self, pictures: impl Into<Pictures<'a>>) -> Result<Points> {
+        match (self, pictures.into()) {
+            (Self::Pixels, Pictures { images, .. }) => {
+                Points::new(images.len(), images.stride(), Data::F32(images.data().to_vec()))
+            }
+            (Self::Network(extractor), pictures) => Ok(extractor.outputs(pictures, false)?.features),
         }
     }
 
@@ -42,10 +71,10 @@ impl FeatureMap {
     ///
     /// # Errors
     /// When a number is not finite.
-    pub fn outputs(&self, images: &Images) -> Result<Outputs> {
+    pub fn outputs<'a>(&self, pictures: impl Into<Pictures<'a>>) -> Result<Outputs> {
         match self {
-            Self::Pixels => Ok(Outputs { features: self.features(images)?, logits: None }),
-            Self::Network(extractor) => extractor.outputs(images, true),
+            Self::Pixels => Ok(Outputs { features: self.features(pictures)?, logits: None }),
+            Self::Network(extractor) => extractor.outputs(pictures.into(), true),
         }
     }
 
@@ -89,6 +118,19 @@ impl FeatureMap {
     /// Whether [`outputs`](Self::outputs) gives logits.
     pub fn classifies(&self) -> bool {
         matches!(self, Self::Network(extractor) if extractor.classifies())
+    }
+
+    /// What sources of pictures are read as for this map, where it says; see [`Pictures::in_form`].
+    ///
+    /// # Errors
+    /// When its network takes neither 1 nor 3 channels.
+    pub fn form(&self) -> Result<Option<Form>> {
+        let Self::Network(extractor) = self else { return Ok(None) };
+        let [c, ..] = extractor.input();
+        let resize = extractor.resize();
+        let channels = Channels::Convert(Colour::from_channels(c)?);
+        let decoder = Decoder { channels, reading: resize.protocol().reading(), ..Decoder::default() };
+        Ok(Some(Form { decoder, resize: Some(resize), ..Form::default() }))
     }
 
     /// How pictures are brought to [`input`](Self::input).

@@ -130,7 +130,7 @@ fn short(images: Images, side: usize) -> Result<Images> {
     let scale = side as f64 / h.min(w) as f64;
     let scaled = |length: usize| if length == h.min(w) { side } else { (length as f64 * scale).round() as usize };
     let method = Method::Antialiased(Filter::Bicubic, Aspect::Stretch);
-    Resize::new(scaled(h), scaled(w))?.with(Protocol { eight_bit: false, method }).bring(images)
+    Resize::new(scaled(h), scaled(w))?.with(Protocol { eight_bit: false, method, tool: None }).bring(images)
 }
 
 /// Mirrors pictures of width `w`, left and right exchanged; `pixels` are any number of their rows.

@@ -9,6 +9,7 @@ mod crop;
 mod decode;
 mod font;
 mod grid;
+mod jpeg;
 mod png;
 mod protocol;
 mod resize;
@@ -16,9 +17,10 @@ mod scatter;
 
 pub use crop::Crop;
 pub(crate) use crop::{mirror, square};
-pub use decode::{Channels, Colour, DEFAULT_MAX_PIXELS, Decoder};
+pub use decode::{Channels, Colour, DEFAULT_MAX_PIXELS, Decoder, Reading};
+pub(crate) use decode::{FORMATS, Samples, kind};
 pub use grid::{Grid, Part, Scale, sheet};
-pub use protocol::{Method, PROTOCOLS, Protocol};
+pub use protocol::{Method, PROTOCOLS, Protocol, Tool};
 pub use resize::{Aspect, Filter, Resize};
 pub use scatter::scatter;
 

@@ -1,6 +1,6 @@
 //! Named ways to bring pictures to the size that a network wants.
 
-use super::{Aspect, Filter, Images, Resize};
+use super::{Aspect, Filter, Images, Reading, Resize};
 use kme::{Error, Result};
 use std::fmt;
 use std::str::FromStr;
@@ -19,6 +19,32 @@ pub enum Method {
     TorchBilinear,
 }
 
+/// A program whose way with pictures is followed as a whole: how it reads a file, brings it to a size, and scales its pixels.
+///
+/// All three read with Pillow ([`Reading::Pillow`]) and round nothing that a file of 8 bits holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tool {
+    /// clean-fid 0.1.35: Pillow's antialiased bicubic filter in `f32`, the whole picture (Parmar, Zhang, Zhu 2022).
+    CleanFid,
+    /// torch-fidelity 0.4: [`Method::Tensorflow1Bilinear`].
+    TorchFidelity,
+    /// pytorch-fid 0.3: [`Method::TorchBilinear`]. It gives Inception 2x − 1 in the place of (255x − 128)/128.
+    PytorchFid,
+}
+
+impl Tool {
+    const ALL: [(&'static str, Self); 3] =
+        [("clean-fid", Self::CleanFid), ("torch-fidelity", Self::TorchFidelity), ("pytorch-fid", Self::PytorchFid)];
+
+    fn method(self) -> Method {
+        match self {
+            Self::CleanFid => Method::Antialiased(Filter::Bicubic, Aspect::Stretch),
+            Self::TorchFidelity => Method::Tensorflow1Bilinear,
+            Self::PytorchFid => Method::TorchBilinear,
+        }
+    }
+}
+
 /// How pictures are brought to a size: prints as and parses from its name.
 ///
 /// | name | method |
@@ -28,12 +54,11 @@ pub enum Method {
 /// | `tensorflow1-bilinear` | [`Method::Tensorflow1Bilinear`] |
 /// | `torch-bilinear` | [`Method::TorchBilinear`] |
 /// | `uint8+…` | pixels are rounded to whole 255ths before: what a tool does that takes pictures of 8 bits |
-/// | `clean-fid` | `uint8+pillow-bicubic` (Parmar, Zhang, Zhu 2022) |
-/// | `torch-fidelity` | `uint8+tensorflow1-bilinear` |
-/// | `pytorch-fid` | `uint8+torch-bilinear` |
+/// | `clean-fid`, `torch-fidelity`, `pytorch-fid` | all that the [`Tool`] of this name does: `uint8+pillow-bicubic`, `uint8+tensorflow1-bilinear` or `uint8+torch-bilinear`, on files read as Pillow reads them |
 ///
 /// Rounding is to the nearest, in the fixed range [0, 1]: neither the batch's extremes nor truncation decide about a
-/// pixel. Pictures out of files of 8 bits are not changed by it, generated ones are.
+/// pixel. It comes before resizing and once: what comes out of resizing is not rounded. Pictures out of files of 8 bits are
+/// not changed by it, generated ones are.
 ///
 /// The default is `pillow-bicubic-crop`.
 ///
@@ -41,7 +66,7 @@ pub enum Method {
 /// ```
 /// use kme_deep::image::{Images, Protocol};
 /// let protocol: Protocol = "clean-fid".parse()?;
-/// assert_eq!(protocol.to_string(), "uint8+pillow-bicubic");
+/// assert_eq!(protocol.to_string(), "clean-fid");
 /// let pictures = Images::new(1, 1, 2, 2, vec![0.2; 4])?;
 /// assert_eq!(protocol.apply(&pictures, 299, 299)?.shape(), [1, 1, 299, 299]);
 /// # Ok::<(), kme::Error>(())
@@ -52,22 +77,23 @@ pub struct Protocol {
     pub eight_bit: bool,
     /// What happens to another size.
     pub method: Method,
+    /// The program that is followed in everything else too, if one is.
+    pub tool: Option<Tool>,
 }
 
 /// What [`Protocol`] parses from, for messages and the manual.
 pub const PROTOCOLS: &str = "pillow-bicubic-crop (or -box, -bilinear, -lanczos; -pad, or neither: stretched), \
      tensorflow1-bilinear, torch-bilinear, each also with uint8+ before it, clean-fid, torch-fidelity or pytorch-fid";
 
-/// What tools do by default.
-const TOOLS: [(&str, Method); 3] = [
-    ("clean-fid", Method::Antialiased(Filter::Bicubic, Aspect::Stretch)),
-    ("torch-fidelity", Method::Tensorflow1Bilinear),
-    ("pytorch-fid", Method::TorchBilinear),
-];
+impl From<Tool> for Protocol {
+    fn from(tool: Tool) -> Self {
+        Self { eight_bit: true, method: tool.method(), tool: Some(tool) }
+    }
+}
 
 impl Default for Protocol {
     fn default() -> Self {
-        Self { eight_bit: false, method: Method::Antialiased(Filter::default(), Aspect::default()) }
+        Self { eight_bit: false, method: Method::Antialiased(Filter::default(), Aspect::default()), tool: None }
     }
 }
 
@@ -79,10 +105,18 @@ impl Protocol {
     pub fn apply(&self, images: &Images, h: usize, w: usize) -> Result<Images> {
         Resize::new(h, w)?.with(*self).apply(images)
     }
+
+    /// How files are read that are brought to a size so.
+    pub fn reading(&self) -> Reading {
+        if self.tool.is_some() { Reading::Pillow } else { Reading::Upright }
+    }
 }
 
 impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some((name, _)) = Tool::ALL.iter().find(|(_, tool)| Some(*tool) == self.tool) {
+            return f.write_str(name);
+        }
         if self.eight_bit {
             f.write_str("uint8+")?;
         }
@@ -99,8 +133,8 @@ impl FromStr for Protocol {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        if let Some((_, method)) = TOOLS.iter().find(|(name, _)| *name == text) {
-            return Ok(Self { eight_bit: true, method: *method });
+        if let Some((_, tool)) = Tool::ALL.iter().find(|(name, _)| *name == text) {
+            return Ok((*tool).into());
         }
         let (eight_bit, name) = text.strip_prefix("uint8+").map_or((false, text), |name| (true, name));
         let method = match name {
@@ -112,7 +146,7 @@ impl FromStr for Protocol {
             }),
         };
         let method = method.ok_or_else(|| Error::value("resize protocol", text, format!("one of {PROTOCOLS}")))?;
-        Ok(Self { eight_bit, method })
+        Ok(Self { eight_bit, method, tool: None })
     }
 }
 
@@ -136,12 +170,16 @@ mod tests {
             assert_eq!(name.parse::<Protocol>().unwrap().to_string(), name);
         }
         assert_eq!(Protocol::default().to_string(), "pillow-bicubic-crop");
-        for (tool, name) in [
+        for (name, same) in [
             ("clean-fid", "uint8+pillow-bicubic"),
             ("torch-fidelity", "uint8+tensorflow1-bilinear"),
             ("pytorch-fid", "uint8+torch-bilinear"),
         ] {
-            assert_eq!(tool.parse::<Protocol>().unwrap().to_string(), name);
+            let (tool, other): (Protocol, Protocol) = (name.parse().unwrap(), same.parse().unwrap());
+            assert_eq!((tool.to_string(), other.to_string()), (name.into(), same.into()));
+            assert_eq!((tool.eight_bit, tool.method), (other.eight_bit, other.method));
+            // The name alone makes the files be read as the tool reads them.
+            assert_eq!((tool.reading(), other.reading()), (Reading::Pillow, Reading::Upright));
         }
         for name in ["", "bicubic", "pillow-cubic", "pillow-bicubic-zoom", "uint8+clean-fid", "uint8+"] {
             let fault = name.parse::<Protocol>().unwrap_err().to_string();

@@ -261,7 +261,11 @@ mod tests {
     use super::*;
 
     fn antialiased(h: usize, w: usize, filter: Filter, aspect: Aspect) -> Resize {
-        Resize::new(h, w).unwrap().with(Protocol { eight_bit: false, method: Method::Antialiased(filter, aspect) })
+        Resize::new(h, w).unwrap().with(Protocol {
+            eight_bit: false,
+            method: Method::Antialiased(filter, aspect),
+            tool: None,
+        })
     }
 
     /// Weights of the input pixels for each output pixel along one axis, by definition: the kernel, widened by the

@@ -60,8 +60,8 @@ pub fn inception_score(
         Protocol::Full => (rng::choose(&mut rng::stream(seed, "inception score", 0), n, n), Some(seed)),
         Protocol::TorchFidelity => (RandomState::new(seed)?.permutation(n), Some(seed)),
         Protocol::Paper => ((0..n).collect(), None),
-        Protocol::CleanFid => {
-            let allowed = "full, torch-fidelity or paper for the inception score: clean-fid has none";
+        Protocol::CleanFid | Protocol::PytorchFid => {
+            let allowed = format!("full, torch-fidelity or paper for the inception score: {protocol} has none");
             return Err(Error::value("protocol", protocol, allowed));
         }
     };

@@ -131,6 +131,10 @@ pub fn kid_on_draws(reference: &Points, candidate: &Points, draws: &[Draw], prec
 /// When there are no subsets, or a sample has too few points for one.
 pub fn draws(protocol: Protocol, subsets: Subsets, n: usize, m: usize, seed: u64) -> Result<Vec<Draw>> {
     let Subsets { count, size } = subsets;
+    if protocol == Protocol::PytorchFid {
+        let allowed = "full, torch-fidelity, clean-fid or paper for KID: pytorch-fid computes FID alone";
+        return Err(Error::value("protocol", protocol, allowed));
+    }
     if count == 0 {
         return Err(Error::value("number of subsets (--subsets)", count, "at least 1"));
     }
@@ -151,7 +155,7 @@ pub fn draws(protocol: Protocol, subsets: Subsets, n: usize, m: usize, seed: u64
         return Err(Error::value("number of points", smaller, "at least 2"));
     }
     match protocol {
-        Protocol::Full => Ok(vec![]),
+        Protocol::Full | Protocol::PytorchFid => Ok(vec![]),
         Protocol::Paper => Ok((0..count as u64)
             .map(|i| {
                 let choose =

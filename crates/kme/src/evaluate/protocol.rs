@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 /// Whose definition of a score is followed.
 ///
-/// They differ in KID (which subsets of the points, and what is printed beside their mean) and in the inception score
-/// (which images make a split); FID, and precision and recall, are the same in all. Scores of different protocols must
+/// On points they differ in KID (which subsets of the points, and what is printed beside their mean) and in the inception
+/// score (which images make a split); FID, and precision and recall, are the same in all. Scores of different protocols must
 /// not be compared: a mean over subsets scatters more than the value on all points.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -22,16 +22,19 @@ pub enum Protocol {
     /// clean-fid 0.1.35: as torch-fidelity, but subsets shrink to the smaller sample instead of failing, and no deviation is
     /// printed. clean-fid draws from NumPy's global generator: its numbers are those after `numpy.random.seed(seed)`.
     CleanFid,
+    /// pytorch-fid 0.3, which computes FID alone.
+    PytorchFid,
     /// Bińkowski et al., "Demystifying MMD GANs", 2018: 100 subsets of 1000 points without replacement; mean and standard
     /// deviation over subsets. The subsets are drawn by kme's own generator.
     Paper,
 }
 
 impl Protocol {
-    const ALL: [(Self, &'static str); 4] = [
+    const ALL: [(Self, &'static str); 5] = [
         (Self::Full, "full"),
         (Self::TorchFidelity, "torch-fidelity"),
         (Self::CleanFid, "clean-fid"),
+        (Self::PytorchFid, "pytorch-fid"),
         (Self::Paper, "paper"),
     ];
 
@@ -54,7 +57,7 @@ impl FromStr for Protocol {
     fn from_str(text: &str) -> Result<Self> {
         match Self::ALL.iter().find(|(_, name)| *name == text) {
             Some((protocol, _)) => Ok(*protocol),
-            None => Err(Error::value("protocol", text, "one of full, torch-fidelity, clean-fid, paper")),
+            None => Err(Error::value("protocol", text, "one of full, torch-fidelity, clean-fid, pytorch-fid, paper")),
         }
     }
 }

@@ -7,11 +7,13 @@ mod array;
 mod csv;
 mod npy;
 pub(crate) mod npz;
+mod numpy;
 mod read;
 pub(crate) mod safetensors;
 mod write;
 
 pub(crate) use array::{Checked, Dtype, Layout};
+pub use numpy::NumpyHeader;
 pub use read::read_weights;
 
 use crate::{Error, Result};

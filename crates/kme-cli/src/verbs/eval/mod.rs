@@ -10,12 +10,14 @@ pub use metrics::Metric;
 
 use crate::arguments::{self, Global};
 use crate::claim::Claim;
+use crate::output;
 use crate::sources::{self, SourceFlags, Sources};
 use clap::Args;
 use kme::discrepancy::Estimator;
 use kme::evaluate::{Protocol, prdc};
 use kme::sums::Precision;
 use kme::{Error, KernelSpec, Result};
+use kme_deep::image::{self, Tool};
 use metrics::Asked;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -44,7 +46,8 @@ pub struct Arguments {
     /// --kernel is given; fid with statistics]
     #[arg(long, value_name = "METRICS", value_delimiter = ',')]
     metrics: Vec<Asked>,
-    /// full (all points), or a tool's way: torch-fidelity, clean-fid, paper (Binkowski et al.)
+    /// full (all points), or a tool's way, which decides about --resize too: torch-fidelity, clean-fid, pytorch-fid; or paper
+    /// (Binkowski et al.)
     #[arg(long, value_name = "PROTOCOL", default_value_t)]
     protocol: Protocol,
     /// Subsets of kid in the other protocols than full [default: 100]
@@ -98,9 +101,12 @@ Protocols:
                   numbers are its numbers.
   clean-fid       kid: as clean-fid 0.1.35 after numpy.random.seed(SEED); small samples shrink the
                   subsets
+  pytorch-fid     fid alone
   paper           kid: 100 subsets of 1000 points; is: the images in the order given
-  fid, precision and recall are the same in all. What tools print as +- is the standard deviation
-  over subsets or splits, which is told as well; the +- here is a standard error.
+  The three tools also read pictures and bring them to the network's size in ways of their own, which
+  their protocols follow: see --resize, which wins when it is given. From the same features fid,
+  precision and recall are the same in all. What tools print as +- is the standard deviation over
+  subsets or splits, which is told as well; the +- here is a standard error.
 
 Claims:
   'kid<0.01' holds at 95 % when value + 1.645 standard errors < 0.01, 'kid>0.01' when value - 1.645
@@ -133,13 +139,24 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         return Err(Error::value("--assert", claim, format!("a claim on a metric of --metrics: add {}", claim.metric)));
     }
     let texts = || std::iter::once(reference).chain(&arguments.candidates);
-    let mut sources = Sources::open(texts(), &arguments.flags, global)?;
+    let tool = arguments.tool();
+    if let (Some(tool), Some(asked)) = (tool, arguments.flags.resize)
+        && asked != tool
+    {
+        let protocol = arguments.protocol;
+        output::remark(
+            global,
+            format!("--resize {asked} is not what {protocol} does: the numbers are not that tool's"),
+        );
+    }
+    let mut sources = Sources::open_with(texts(), &arguments.flags, tool, global)?;
     let has_means = sources.all.iter().any(|source| source.mean().is_some());
     let has_statistics = sources.all.iter().any(|source| source.statistics().is_some());
     if arguments.metrics.is_empty() {
         add(&[match (arguments.kernel.is_some() || has_means, has_statistics) {
             (true, _) => Metric::Mmd,
             (_, true) => Metric::Fid,
+            _ if arguments.protocol == Protocol::PytorchFid => Metric::Fid,
             _ => Metric::Kid,
         }]);
         arguments.claims.iter().for_each(|claim| add(&[claim.metric]));
@@ -153,6 +170,16 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
 }
 
 impl Arguments {
+    /// How the tool whose protocol is asked for treats pictures.
+    fn tool(&self) -> Option<image::Protocol> {
+        Some(match self.protocol {
+            Protocol::TorchFidelity => Tool::TorchFidelity.into(),
+            Protocol::CleanFid => Tool::CleanFid.into(),
+            Protocol::PytorchFid => Tool::PytorchFid.into(),
+            Protocol::Full | Protocol::Paper => return None,
+        })
+    }
+
     /// Whether every flag is used.
     fn check(&self, metrics: &[Metric]) -> Result<()> {
         if self.kernel.is_some() && !metrics.contains(&Metric::Mmd) {

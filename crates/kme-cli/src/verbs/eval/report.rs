@@ -97,7 +97,8 @@ fn table(scores: &[Score], metrics: &[Metric], arguments: &Arguments, global: &G
     }
     let reference = arguments.reference.as_deref().unwrap_or_default();
     let n = scores.iter().find_map(|s| s.n).map_or_else(String::new, |n| format!(" ({n} points)"));
-    let features = scores.first().and_then(|s| s.features["name"].as_str()).unwrap_or("unknown");
+    let of = |member: &str| scores.first().and_then(|s| s.features[member].as_str());
+    let features = output::features(of("name").unwrap_or("unknown"), of("protocol").unwrap_or_default());
     text.push_str(&format!("reference {reference}{n}, features {features}, seed {}", global.seed()));
     text
 }

@@ -31,7 +31,8 @@ pub(super) fn report(
     lines.push(line("method", format!("{}, {law}", finding.method)));
     lines.push(line("statistic", short(statistic)));
     lines.push(line("points", counts.join(", ")));
-    lines.push(line("features", &test.samples[0].features.name));
+    let features = &test.samples[0].features;
+    lines.push(line("features", output::features(&features.name, &features.protocol)));
     lines.push(line("seed", test.seed));
     text.push_str(&output::aligned(&lines.into_iter().map(|l| l.to_vec()).collect::<Vec<_>>()));
     if !finding.table.is_empty() {

@@ -1,6 +1,10 @@
-//! Archives of pictures: zip and tar. Nothing is unpacked to the disk.
+//! Archives of pictures: zip and tar, tar also compressed by gzip, and several of them as one.
+//!
+//! Entries are read at their place. Of a tar archive that is compressed as a whole there are no places: it is decompressed to
+//! a temporary file.
 
 mod tar;
+mod unpacked;
 mod zip;
 
 use std::io::Read;
@@ -8,13 +12,48 @@ use std::path::{Path, PathBuf};
 
 use kme::{Error, Result};
 
-use super::{MAX_FILE_BYTES, is_picture_name};
+use super::{MAX_FILE_BYTES, is_picture, is_rubbish};
+pub(super) use unpacked::Unpacked;
 
-/// An open archive and its picture entries, sorted by the bytes of their names. Entries with a part that begins with a
-/// dot, and those below `__MACOSX`, are left out.
+/// An open archive and its picture entries, sorted by the bytes of their names. An entry is one by its name or its content.
+/// Entries with a part that begins with a dot, and systems' folders of thumbnails, are left out.
 pub(super) enum Archive {
     Zip(zip::Zip),
     Tar(tar::Tar),
+    Shards(Shards),
+}
+
+/// Archives that are one source: their entries are called `ARCHIVE/ENTRY`.
+pub(super) struct Shards {
+    archives: Vec<Archive>,
+    /// For each picture, its archive and its number there.
+    places: Vec<(usize, usize)>,
+    names: Vec<String>,
+}
+
+/// What a compressed or unknown archive is called that begins so.
+pub(super) fn refused(head: &[u8]) -> Option<&'static str> {
+    let known: [(&[u8], &str); 5] = [
+        (b"BZh", "by bzip2 (unpack it: bunzip2 or tar -xjf)"),
+        (b"\xfd7zXZ\0", "by xz (unpack it: unxz or tar -xJf)"),
+        (b"\x28\xb5\x2f\xfd", "by Zstandard (unpack it: unzstd or tar --zstd -xf)"),
+        (b"7z\xbc\xaf\x27\x1c", "by 7-Zip (unpack it: 7z x)"),
+        (b"Rar!\x1a\x07", "by RAR (unpack it: unrar x)"),
+    ];
+    known.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, what)| *what)
+}
+
+/// Whether a file that begins so is an archive, of a kind that is read or another.
+pub(super) fn is_archive(head: &[u8]) -> bool {
+    is_zip(head) || is_tar(head) || head.starts_with(&[0x1f, 0x8b]) || refused(head).is_some()
+}
+
+pub(super) fn is_zip(head: &[u8]) -> bool {
+    matches!(head, [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..])
+}
+
+pub(super) fn is_tar(head: &[u8]) -> bool {
+    head.get(257..262) == Some(b"ustar")
 }
 
 impl Archive {
@@ -34,11 +73,33 @@ impl Archive {
         tar::Tar::open(path).map(Self::Tar)
     }
 
+    /// Reads the headers of a tar archive that was decompressed; `path` is that of the compressed file.
+    ///
+    /// # Errors
+    /// As [`Archive::open_zip`].
+    pub(super) fn open_unpacked(path: &Path, unpacked: Unpacked) -> Result<Self> {
+        tar::Tar::read_headers(path, Box::new(unpacked)).map(Self::Tar)
+    }
+
+    /// Archives, each with the name that its entries begin with, as one.
+    pub(super) fn shards(archives: Vec<(String, Archive)>) -> Self {
+        let mut shards = Shards { archives: Vec::new(), places: Vec::new(), names: Vec::new() };
+        for (i, (name, archive)) in archives.into_iter().enumerate() {
+            for (j, entry) in archive.names().into_iter().enumerate() {
+                shards.places.push((i, j));
+                shards.names.push(format!("{name}/{entry}"));
+            }
+            shards.archives.push(archive);
+        }
+        Self::Shards(shards)
+    }
+
     /// The names of the pictures, in order.
     pub(super) fn names(&self) -> Vec<&str> {
         match self {
             Self::Zip(zip) => zip.contents.names().collect(),
             Self::Tar(tar) => tar.contents.names().collect(),
+            Self::Shards(shards) => shards.names.iter().map(String::as_str).collect(),
         }
     }
 
@@ -47,6 +108,7 @@ impl Archive {
         match self {
             Self::Zip(zip) => zip.contents.skipped,
             Self::Tar(tar) => tar.contents.skipped,
+            Self::Shards(shards) => shards.archives.iter().map(Self::skipped).sum(),
         }
     }
 
@@ -59,6 +121,10 @@ impl Archive {
         match self {
             Self::Zip(zip) => zip.read(i),
             Self::Tar(tar) => tar.read(i),
+            Self::Shards(shards) => {
+                let (archive, entry) = shards.places[i];
+                shards.archives[archive].read(entry)
+            }
         }
     }
 }
@@ -75,13 +141,13 @@ impl<T> Contents<T> {
         Self { path: path.into(), entries: Vec::new(), skipped: 0 }
     }
 
-    /// Takes a file's entry in when it is a picture.
-    fn add(&mut self, name: &str, place: T) {
+    /// Takes a file's entry in when it is a picture, whose first bytes `head` reads.
+    fn add(&mut self, name: &str, place: T, head: impl FnOnce() -> std::io::Result<Vec<u8>>) {
         let name = name.strip_prefix("./").unwrap_or(name);
-        if name.split('/').any(|part| part.starts_with('.') || part == "__MACOSX") {
+        if is_rubbish(Path::new(name)) {
             return;
         }
-        if is_picture_name(Path::new(name)) {
+        if is_picture(Path::new(name), head) {
             self.entries.push((name.into(), place));
         } else {
             self.skipped += 1;

@@ -7,6 +7,7 @@ use std::path::Path;
 use kme::{Error, Result};
 use zip::ZipArchive;
 
+use super::super::head;
 use super::{Contents, read_whole};
 
 /// An open zip archive; an entry is found by its number.
@@ -19,15 +20,17 @@ impl Zip {
     pub(super) fn open(path: &Path) -> Result<Self> {
         let fault = |fault: &dyn std::fmt::Display| Error::file(path, fault);
         let file = File::open(path).map_err(|e| fault(&e))?;
-        let zip = ZipArchive::new(BufReader::new(file)).map_err(|e| fault(&format!("not a whole zip archive: {e}")))?;
+        let mut zip =
+            ZipArchive::new(BufReader::new(file)).map_err(|e| fault(&format!("not a whole zip archive: {e}")))?;
         if zip.has_duplicate_names() {
             return Err(fault(&"the archive holds two entries of one name: pack it anew"));
         }
         let mut contents = Contents::new(path);
-        for (i, name) in zip.file_names().enumerate() {
-            let name = name.map_err(|e| fault(&e))?;
+        let names: Vec<String> =
+            zip.file_names().map(|name| Ok(name.map_err(|e| fault(&e))?.to_string())).collect::<Result<_>>()?;
+        for (i, name) in names.iter().enumerate() {
             if !name.ends_with('/') {
-                contents.add(&name, i);
+                contents.add(name, i, || head(zip.by_index(i).map_err(std::io::Error::other)?));
             }
         }
         contents.sort()?;

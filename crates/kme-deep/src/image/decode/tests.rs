@@ -36,8 +36,10 @@ fn all_formats() -> Vec<(&'static str, Vec<u8>)> {
     BmpEncoder::new(&mut bmp).encode(raw, W, H, E::Rgb8).unwrap();
     GifEncoder::new(&mut gif).encode(raw, W, H, E::Rgb8).unwrap();
     WebPEncoder::new_lossless(&mut webp).encode(raw, W, H, E::Rgb8).unwrap();
-    let png = encoded(&DynamicImage::ImageRgb8(picture.clone()), ImageFormat::Png);
-    vec![("png", png), ("jpeg", jpeg(&picture)), ("bmp", bmp), ("gif", gif), ("webp", webp)]
+    let rgb = DynamicImage::ImageRgb8(picture.clone());
+    let [png, tiff, pnm] = [ImageFormat::Png, ImageFormat::Tiff, ImageFormat::Pnm].map(|format| encoded(&rgb, format));
+    let jpeg = jpeg(&picture);
+    vec![("png", png), ("jpeg", jpeg), ("bmp", bmp), ("gif", gif), ("webp", webp), ("tiff", tiff), ("pnm", pnm)]
 }
 
 fn decode(bytes: &[u8], channels: Channels) -> Result<Images> {
@@ -98,6 +100,23 @@ fn transparency_is_laid_over_white_or_the_wanted_ground() {
 }
 
 #[test]
+fn tools_drop_transparency_turns_and_lower_bits() {
+    let pillow = Decoder { reading: Reading::Pillow, ..Decoder::default() };
+    let decode = |file: &[u8]| pillow.decode(file, Path::new("x")).unwrap();
+    let pixels = RgbaImage::from_fn(3, 1, |x, _| Rgba([200, 0, 100, [0, 51, 255][x as usize]]));
+    let images = decode(&encoded(&DynamicImage::ImageRgba8(pixels), ImageFormat::Png));
+    close(&images, |c, _, _| [200.0, 0.0, 100.0][c] / 255.0, 1e-6);
+    assert_eq!(decode(&turned(6)).shape(), [1, 3, H as usize, W as usize]);
+    let words = image::ImageBuffer::from_fn(2, 1, |x, _| image::Rgb([0x12ff_u16, 0x1200, 0xff00 + x as u16]));
+    let images = decode(&encoded(&DynamicImage::ImageRgb16(words), ImageFormat::Png));
+    close(&images, |c, _, _| [0x12 as f32, 0x12 as f32, 255.0][c] / 255.0, 1e-7);
+    // Grey of 16 bits is not cut off at 255.
+    let words = image::ImageBuffer::from_fn(2, 1, |x, _| image::Luma([300 + 40_000 * x as u16]));
+    let images = decode(&encoded(&DynamicImage::ImageLuma16(words), ImageFormat::Png));
+    close(&images, |_, _, x| (300 + 40_000 * x) as f32 / 65535.0, 1e-7);
+}
+
+#[test]
 fn channels_are_converted_or_required() {
     let file = encoded(&DynamicImage::ImageRgb8(halves()), ImageFormat::Png);
     let grey = decode(&file, Channels::Convert(Colour::Grey)).unwrap();
@@ -133,7 +152,20 @@ fn the_orientation_in_metadata_is_applied() {
 fn what_is_no_picture_is_named() {
     assert!(fault(b"").contains("some/picture.png: the file is empty"));
     assert!(fault(b"dear diary, this is text in a file called picture.png").contains("not a picture; PNG, JPEG"));
-    assert!(fault(b"II*\0 a TIFF file is known but not read").contains("Tiff"));
+    assert!(fault(b"II*\0 a TIFF file that holds nothing").contains("Tiff"));
+    for (head, kind) in [
+        (&b"\0\0\0\x1cftypavif\0\0\0\0"[..], "an AVIF file"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "a HEIC file"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL file"),
+        (b"8BPS\0\x01", "a Photoshop file"),
+        (b"<svg xmlns='x'/>", "an SVG drawing"),
+    ] {
+        let text = fault(head);
+        assert!(text.contains(kind) && text.contains("only PNG, JPEG"), "{text}");
+    }
+    // A raw file is a TIFF file with a thumbnail in front.
+    let raw = Decoder::default().decode(&all_formats()[5].1, Path::new("a.NEF")).unwrap_err().to_string();
+    assert!(raw.contains("a camera's raw file"), "{raw}");
     let missing = Decoder::default().read(Path::new("no/such/file.png")).unwrap_err().to_string();
     assert!(missing.starts_with("no/such/file.png: "), "{missing}");
 }
@@ -144,7 +176,8 @@ fn a_file_cut_off_anywhere_is_an_error() {
         for end in 0..file.len() {
             let read = decode(&file[..end], Channels::Keep);
             // What may be missing without harm is the trailer alone: GIF's last byte, PNG's and WebP's closing bytes.
-            if end + 16 < file.len() || name == "jpeg" {
+            // TIFF's directory and what it names may lie anywhere.
+            if end + 16 < file.len() || ["jpeg", "tiff", "pnm"].contains(&name) {
                 assert!(read.is_err(), "{name} cut at {end} of {}", file.len());
             }
         }

@@ -1,0 +1,370 @@
+//! Sources of pictures: what counts as one, arrays and archives of them, and how a tool's protocol has them read.
+
+mod common;
+
+use common::Place;
+use kme::points::Data;
+use kme_deep::feature::FeatureMap;
+use kme_deep::image::Images;
+use kme_deep::models::Models;
+use kme_deep::net::Place as Device;
+use std::io::Write;
+
+/// n pictures of bytes, pixel after pixel, that all differ.
+fn bytes(n: usize, h: usize, w: usize, c: usize) -> Vec<u8> {
+    (0..n * h * w * c).map(|i| ((i * 37 + i / 7 * 11 + i / (h * w * c) * 53) % 256) as u8).collect()
+}
+
+/// Picture i of them as planes.
+fn image(bytes: &[u8], i: usize, [h, w, c]: [usize; 3]) -> Images {
+    let one = &bytes[i * h * w * c..][..h * w * c];
+    let planes = (0..c).flat_map(|channel| one.iter().skip(channel).step_by(c)).map(|b| f32::from(*b) / 255.0);
+    Images::new(1, c, h, w, planes.collect()).unwrap()
+}
+
+/// Writes them as PNG files.
+fn folder(place: &Place, name: &str, bytes: &[u8], shape: [usize; 3]) {
+    std::fs::create_dir_all(place.path(name)).unwrap();
+    for i in 0..bytes.len() / shape.iter().product::<usize>() {
+        image(bytes, i, shape).write_png(0, &place.path(&format!("{name}/{i:03}.png"))).unwrap();
+    }
+}
+
+/// A `.npy` file.
+fn npy(descr: &str, shape: &[usize], numbers: &[u8]) -> Vec<u8> {
+    let shape: String = shape.iter().map(|axis| format!("{axis}, ")).collect();
+    let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}), }}");
+    header.push_str(&" ".repeat(63 - (header.len() + 10) % 64));
+    header.push('\n');
+    [b"\x93NUMPY\x01\0", &(header.len() as u16).to_le_bytes()[..], header.as_bytes(), numbers].concat()
+}
+
+fn npz(place: &Place, name: &str, deflated: bool, arrays: &[(&str, Vec<u8>)]) {
+    let method = if deflated { zip::CompressionMethod::Deflated } else { zip::CompressionMethod::Stored };
+    let mut file = zip::ZipWriter::new(std::fs::File::create(place.path(name)).unwrap());
+    for (array, content) in arrays {
+        let options = zip::write::SimpleFileOptions::default().compression_method(method);
+        file.start_file(format!("{array}.npy"), options).unwrap();
+        file.write_all(content).unwrap();
+    }
+    file.finish().unwrap();
+}
+
+fn write(place: &Place, name: &str, content: &[u8]) {
+    let path = place.path(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, content).unwrap();
+}
+
+/// The bytes of the embedding of a source's pixels.
+fn embedded(place: &Place, source: &str) -> Vec<u8> {
+    let ran = place.run(&["embed", source, "-o", "out.kme", "--features", "pixels"]);
+    assert_eq!(ran.code, Some(0), "{source}: {}", ran.err);
+    std::fs::read(place.path("out.kme")).unwrap()
+}
+
+#[test]
+fn resized_pictures_are_not_rounded() {
+    let place = Place::new();
+    let (all, shape) = (bytes(1, 45, 37, 1), [45, 37, 1]);
+    folder(&place, "a", &all, shape);
+    // Of a file of 8 bits, with and without rounding before is the same.
+    for (protocol, same) in [
+        ("clean-fid", "pillow-bicubic"),
+        ("uint8+pillow-bicubic", "pillow-bicubic"),
+        ("torch-fidelity", "tensorflow1-bilinear"),
+        ("pytorch-fid", "torch-bilinear"),
+    ] {
+        let ran = place.run(&["embed", "a", "-o", "a.kme", "--features", "fashion-classifier", "--resize", protocol]);
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        let map = FeatureMap::named("fashion-classifier", &Models::new(None), &Device::cpu()).unwrap();
+        let map = map.with_resize(same.parse().unwrap());
+        let (found, wanted) =
+            (kme::Embedding::read(place.path("a.kme")).unwrap(), map.features(&image(&all, 0, shape)).unwrap());
+        assert_eq!(found.points(), &wanted, "{protocol}");
+    }
+}
+
+#[test]
+fn generated_pictures_are_rounded_once() {
+    let place = Place::new();
+    let features = |resize: &str, out: &str| {
+        let words = format!("embed fashion -o {out} --samples 3 --features fashion-classifier --resize {resize}");
+        assert_eq!(place.kme(&words).code, Some(0));
+        let Data::F32(rows) = kme::Embedding::read(place.path(out)).unwrap().points().data().clone() else {
+            panic!("single precision")
+        };
+        rows
+    };
+    // What a tool sees: the pictures as files of 8 bits.
+    assert_eq!(place.kme("sample fashion -n 3 -o drawn").code, Some(0));
+    let ran = place.kme("embed drawn -o drawn.kme --features fashion-classifier --resize pillow-bicubic");
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let drawn = kme::Embedding::read(place.path("drawn.kme")).unwrap();
+    let Data::F32(drawn) = drawn.points().data() else { panic!("single precision") };
+    assert_eq!(&features("uint8+pillow-bicubic", "a.kme"), drawn);
+    assert_ne!(&features("pillow-bicubic", "b.kme"), drawn);
+}
+
+#[test]
+fn arrays_are_pictures_of_every_layout() {
+    let place = Place::new();
+    let n = 5;
+    for c in [1, 3] {
+        let (h, w) = (9, 6);
+        let all = bytes(n, h, w, c);
+        folder(&place, &format!("of{c}"), &all, [h, w, c]);
+        let wanted = embedded(&place, &format!("of{c}"));
+        let planes: Vec<u8> = (0..n)
+            .flat_map(|i| {
+                let one = &all[i * h * w * c..][..h * w * c];
+                (0..c).flat_map(move |channel| one.iter().skip(channel).step_by(c).copied())
+            })
+            .collect();
+        write(&place, "last.npy", &npy("|u1", &[n, h, w, c], &all));
+        write(&place, "first.npy", &npy("|u1", &[n, c, h, w], &planes));
+        let floats: Vec<u8> = all.iter().flat_map(|b| (f32::from(*b) / 255.0).to_le_bytes()).collect();
+        write(&place, "f4.npy", &npy("<f4", &[n, h, w, c], &floats));
+        let floats: Vec<u8> = all.iter().flat_map(|b| (f64::from(*b) / 255.0).to_be_bytes()).collect();
+        write(&place, "f8.npy", &npy(">f8", &[n, h, w, c], &floats));
+        let labels: Vec<u8> = (0..n as i64).flat_map(i64::to_le_bytes).collect();
+        let array = npy("|u1", &[n, h, w, c], &all);
+        npz(&place, "adm.npz", false, &[("arr_0", array.clone())]);
+        npz(&place, "packed.npz", true, &[("arr_0", array.clone()), ("arr_1", npy("<i8", &[n], &labels))]);
+        npz(&place, "two.npz", true, &[("arr_0", array.clone()), ("arr_1", array.clone())]);
+        let mut sources = vec![
+            "last.npy",
+            "first.npy",
+            "f4.npy",
+            "f8.npy",
+            "adm.npz",
+            "adm.npz:arr_0",
+            "packed.npz",
+            "two.npz:arr_1",
+        ];
+        sources.extend(["last.npy:nhwc", "two.npz:arr_0:nhwc", "first.npy:nchw"]);
+        if c == 1 {
+            write(&place, "grey.npy", &npy("|u1", &[n, h, w], &all));
+            sources.push("grey.npy");
+        }
+        for source in sources {
+            assert!(embedded(&place, source) == wanted, "{source}, {c} channels");
+        }
+        let json = place.kme("embed adm.npz -o part.kme --features pixels --shard 2/5 --json").json();
+        assert_eq!(json["n"], 1);
+    }
+    // Transparency as in files.
+    let all = bytes(2, 4, 5, 4);
+    write(&place, "clear.npy", &npy("|u1", &[2, 4, 5, 4], &all));
+    let ran = place.kme("embed clear.npy -o clear.kme --features pixels");
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let found = kme::Embedding::read(place.path("clear.kme")).unwrap();
+    let mut white: Vec<Vec<f32>> = (0..2)
+        .map(|i| {
+            let pixel = |c: usize, p: usize| f32::from(all[i * 80 + p * 4 + c]) / 255.0;
+            (0..60).map(|j| (j / 20, j % 20)).map(|(c, p)| pixel(3, p) * pixel(c, p) + (1.0 - pixel(3, p))).collect()
+        })
+        .collect();
+    white.sort_by(|a, b| a.partial_cmp(b).unwrap());
+    let Data::F32(found) = found.points().data() else { panic!("single precision") };
+    assert!(found.iter().zip(white.concat()).all(|(a, b)| (a - b).abs() < 1e-6));
+}
+
+#[test]
+fn arrays_that_can_be_read_in_two_ways_are_not_guessed() {
+    let place = Place::new();
+    let array = |shape: &[usize]| npy("|u1", shape, &vec![7; shape.iter().product()]);
+    write(&place, "cube.npy", &array(&[3, 3, 3, 3]));
+    write(&place, "row.npy", &array(&[10, 1, 28, 1]));
+    write(&place, "one.npy", &array(&[32, 32, 3]));
+    npz(&place, "two.npz", false, &[("train", array(&[4, 8, 8, 3])), ("test", array(&[2, 8, 8, 3]))]);
+    npz(&place, "more.npz", false, &[("arr_0", array(&[4, 8, 8, 3])), ("z", npy("<f4", &[4, 1], &[0; 16]))]);
+    write(&place, "wide.npy", &npy("<f4", &[1, 2, 2, 3], &[2.5_f32; 12].map(f32::to_le_bytes).concat()));
+    write(&place, "whole.npy", &npy("<i8", &[1, 4, 4, 3], &[0; 48 * 8]));
+    write(&place, "short.npy", &array(&[2, 8, 8, 3])[..300]);
+    for (source, words) in [
+        ("cube.npy", &["cube.npy:nchw", "cube.npy:nhwc"][..]),
+        ("one.npy", &["(32, 32, 3)", "x[None]"]),
+        ("two.npz", &["train uint8 (4, 8, 8, 3)", "two.npz:train"]),
+        ("more.npz", &["arr_0 uint8 (4, 8, 8, 3)", "z float32 (4, 1)"]),
+        ("wide.npy", &["a pixel is 2.5", "from 0 to 1"]),
+        ("whole.npy", &["int64 (1, 4, 4, 3)", "uint8"]),
+        ("short.npy", &["truncated", "384 bytes"]),
+    ] {
+        let ran = place.run(&["embed", source, "-o", "out.kme", "--features", "pixels"]);
+        assert_eq!(ran.code, Some(2), "{source}");
+        assert!(words.iter().all(|word| ran.err.contains(word)), "{source}: {}", ran.err);
+    }
+    for source in ["cube.npy:nchw", "cube.npy:nhwc", "row.npy:nchw", "two.npz:test", "more.npz:arr_0"] {
+        embedded(&place, source);
+    }
+    // Features of shape (n, d, 1, 1) are no pictures, and a mean and a covariance beside pictures are what the file is for.
+    write(&place, "pooled.npy", &npy("<f4", &[2, 64, 1, 1], &[0; 512]));
+    let ran = place.kme("eval pooled.npy pooled.npy");
+    assert!(ran.code == Some(2) && ran.err.contains("reshape"), "{}", ran.err);
+    let square: Vec<u8> = [1.0_f64, 0.0, 0.0, 1.0].iter().flat_map(|x| x.to_le_bytes()).collect();
+    let statistics =
+        [("arr_0", array(&[4, 8, 8, 3])), ("mu", npy("<f8", &[2], &[0; 16])), ("sigma", npy("<f8", &[2, 2], &square))];
+    npz(&place, "batch.npz", false, &statistics);
+    assert!(place.kme("eval batch.npz batch.npz --metrics fid").value().abs() < 1e-9);
+}
+
+#[test]
+fn archives_compressed_or_in_parts_are_one_source() {
+    let place = Place::new();
+    let (all, shape) = (bytes(6, 8, 5, 3), [8, 5, 3]);
+    folder(&place, "a", &all, shape);
+    let wanted = embedded(&place, "a");
+    let tar = |range: std::ops::Range<usize>| {
+        // Each header by hand: name, size, checksum, magic (POSIX ustar).
+        let mut out = Vec::new();
+        for i in range {
+            let content = std::fs::read(place.path(&format!("a/{i:03}.png"))).unwrap();
+            let mut header = [0_u8; 512];
+            let mut put = |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());
+            put(0, &format!("{i:03}.png"));
+            put(100, "0000644");
+            put(124, &format!("{:011o}", content.len()));
+            put(148, "        ");
+            put(156, "0");
+            put(257, "ustar\x0000");
+            let sum: u32 = header.iter().map(|b| u32::from(*b)).sum();
+            header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+            out.extend(header);
+            out.extend(&content);
+            out.resize(out.len().next_multiple_of(512), 0);
+        }
+        out.extend([0; 1024]);
+        out
+    };
+    let gzip = |bytes: &[u8]| {
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gz.write_all(bytes).unwrap();
+        gz.finish().unwrap()
+    };
+    write(&place, "all.tar.gz", &gzip(&tar(0..6)));
+    write(&place, "all.tgz", &gzip(&tar(0..6)));
+    write(&place, "named.anyhow", &gzip(&tar(0..6)));
+    write(&place, "shards/00.tar", &tar(0..2));
+    write(&place, "shards/01.tar.gz", &gzip(&tar(2..5)));
+    write(&place, "shards/02.tar", &tar(5..6));
+    write(&place, "shards/index.json", b"{}");
+    for source in ["all.tar.gz", "all.tgz", "named.anyhow", "shards"] {
+        assert!(embedded(&place, source) == wanted, "{source}");
+    }
+    let names = place.kme("reduce shards -n 6 -o chosen.txt --features pixels");
+    assert_eq!(names.code, Some(0), "{}", names.err);
+    let chosen = std::fs::read_to_string(place.path("chosen.txt")).unwrap();
+    assert!(chosen.contains("01.tar.gz/003.png"), "{chosen}");
+
+    write(&place, "cut.tgz", &gzip(&tar(0..6))[..700]);
+    write(&place, "a.tar.bz2", b"BZh91AY&SY");
+    write(&place, "a.tar.xz", b"\xfd7zXZ\0\0\x04");
+    write(&place, "a.tar.zst", b"\x28\xb5\x2f\xfd\x24");
+    write(&place, "a.7z", b"7z\xbc\xaf\x27\x1c");
+    write(&place, "a.jpg.gz", &gzip(include_bytes!("golden/grey.jpg")));
+    for (source, word) in [
+        ("cut.tgz", "cut off"),
+        ("a.tar.bz2", "bzip2"),
+        ("a.tar.xz", "xz"),
+        ("a.tar.zst", "Zstandard"),
+        ("a.7z", "7-Zip"),
+        ("a.jpg.gz", "a picture compressed by gzip"),
+    ] {
+        let ran = place.run(&["embed", source, "-o", "out.kme", "--features", "pixels"]);
+        assert!(ran.code == Some(2) && ran.err.contains(word), "{source}: {}", ran.err);
+    }
+    // Beside pictures, an archive is told.
+    write(&place, "a/more.tar", &tar(0..1));
+    let ran = place.kme("embed a -o out.kme --features pixels");
+    assert!(ran.code == Some(0) && ran.err.contains("an archive lies beside the pictures"), "{}", ran.err);
+}
+
+#[test]
+fn what_looks_like_a_picture_is_never_left_out_in_silence() {
+    let place = Place::new();
+    let (all, shape) = (bytes(4, 28, 28, 1), [28, 28, 1]);
+    folder(&place, "a", &all, shape);
+    let jpeg = include_bytes!("golden/grey.jpg");
+    for name in ["a.jfif", "b.jpe", "c", "d.txt", "deep/e.PJPEG"] {
+        write(&place, &format!("a/{name}"), jpeg);
+    }
+    for name in ["notes.txt", "Thumbs.db", ".DS_Store", "._000.png", "@eaDir/000.png/SYNOPHOTO_THUMB_M.png", "x.json"] {
+        write(&place, &format!("a/{name}"), b"\x89PNG of course not"[1..].as_ref());
+    }
+    let json = place.kme("embed a -o a.kme --features pixels --json").json();
+    assert_eq!(json["n"], 9);
+    let ran = place.kme("embed a -o a.kme --features pixels --verbose");
+    assert!(ran.err.contains("passed over 3 files that are no pictures"), "{}", ran.err);
+
+    let bad: [(&str, &[u8], &str); 6] = [
+        ("p.avif", b"\0\0\0\x1cftypavif\0\0\0\0", "an AVIF file"),
+        ("q.heic", b"\0\0\0\x18ftypheic\0\0\0\0", "a HEIC file"),
+        ("r", b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL file"),
+        ("s.svg", b"<svg/>", "an SVG drawing"),
+        ("t.png", b"", "the file is empty"),
+        ("u.dng", b"II*\0\x08\0\0\0", "a camera's raw file"),
+    ];
+    for (name, content, fault) in bad {
+        write(&place, &format!("a/{name}"), content);
+        let ran = place.kme("embed a -o a.kme --features pixels");
+        assert!(ran.code == Some(2) && ran.err.contains(name) && ran.err.contains(fault), "{name}: {}", ran.err);
+        let json = place.kme("embed a -o a.kme --features pixels --skip-bad --json").json();
+        assert_eq!((&json["n"], json["skipped"].as_array().map(Vec::len)), (&9.into(), Some(1)), "{name}");
+        std::fs::remove_file(place.path(&format!("a/{name}"))).unwrap();
+    }
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("nowhere.png", place.path("a/v.png")).unwrap();
+        let ran = place.kme("embed a -o a.kme --features pixels");
+        assert!(ran.code == Some(2) && ran.err.contains("a link to nowhere.png, which is not there"), "{}", ran.err);
+        let json = place.kme("embed a -o a.kme --features pixels --skip-bad --json").json();
+        assert_eq!((&json["n"], &json["skipped"][0]["name"]), (&9.into(), &"v.png".into()));
+    }
+}
+
+#[test]
+fn a_tools_protocol_decides_about_pictures_too() {
+    let place = Place::new();
+    place.pictures("a", 6, 1);
+    place.pictures("b", 6, 2);
+    let eval = |words: &str| place.kme(&format!("eval a b --features fashion-classifier --metrics fid {words}"));
+    for tool in ["torch-fidelity", "clean-fid", "pytorch-fid"] {
+        let protocol = format!("--protocol {tool}");
+        let json = eval(&format!("{protocol} --json")).json();
+        let said = json["features"]["protocol"].as_str().unwrap();
+        assert!(said.starts_with(&format!("1x28x28, {tool}")), "{said}");
+        let decoder = json["protocol"]["reference"]["decoder"].as_str().unwrap();
+        assert!(decoder.contains("alpha dropped"), "{decoder}");
+        let ran = eval(&protocol);
+        assert!(ran.out.contains(&format!("(pictures as 1x28x28, {tool}")), "{}", ran.out);
+        assert!(!ran.err.contains("--resize"), "{}", ran.err);
+        let ran = eval(&format!("{protocol} --resize pillow-bicubic-crop"));
+        assert!(ran.out.contains("1x28x28, pillow-bicubic-crop"), "{}", ran.out);
+        assert!(ran.err.contains(&format!("is not what {tool} does")), "{}", ran.err);
+    }
+    let json = eval("--json").json();
+    assert!(json["features"]["protocol"].as_str().unwrap().starts_with("1x28x28, pillow-bicubic-crop"));
+    let ran = place.kme("eval a b --features pixels --protocol pytorch-fid --metrics kid");
+    assert!(ran.code == Some(2) && ran.err.contains("pytorch-fid computes FID alone"), "{}", ran.err);
+    assert_eq!(
+        place.kme("eval a b --features fashion-classifier --protocol pytorch-fid --json").json()["metric"],
+        "fid"
+    );
+    // With --size, pixels are brought there in the tool's way, and are not compared with those of another.
+    let size = "--features pixels --size 9x9";
+    assert_eq!(place.kme(&format!("embed a -o own.kme {size}")).code, Some(0));
+    assert_eq!(place.kme(&format!("embed a -o tool.kme {size} --resize clean-fid")).code, Some(0));
+    let ran = place.kme("eval own.kme tool.kme");
+    assert!(ran.code == Some(2) && ran.err.contains("files read as Pillow reads them"), "{}", ran.err);
+}
+
+#[test]
+fn the_largest_picture_is_the_users_choice() {
+    let place = Place::new();
+    let (all, shape) = (bytes(2, 30, 40, 1), [30, 40, 1]);
+    folder(&place, "a", &all, shape);
+    let ran = place.kme("embed a -o a.kme --features pixels --max-pixels 1199");
+    assert!(ran.code == Some(2) && ran.err.contains("1200 pixels; at most 1199"), "{}", ran.err);
+    assert_eq!(place.kme("embed a -o a.kme --features pixels --max-pixels 1200").code, Some(0));
+}

@@ -1,0 +1,375 @@
+//! Arrays of pictures: NumPy's `.npy` and `.npz`, as samplers of diffusion models write them (`arr_0` of shape
+//! (n, h, w, 3), labels beside it).
+//!
+//! Which axis is what is told by the shape where only one reading of it makes sense, and is not guessed otherwise.
+
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use half::f16;
+use kme::points::NumpyHeader;
+use kme::{Error, Result};
+use zip::{CompressionMethod, ZipArchive};
+
+use super::Bytes;
+use super::archive::Unpacked;
+use crate::image::{Decoder, Images, Samples};
+
+/// The order of the axes behind the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Axes {
+    /// (n, height, width, channels), or (n, height, width).
+    ChannelsLast,
+    /// (n, channels, height, width).
+    ChannelsFirst,
+}
+
+/// A name of an array, taken apart: `FILE.npy`, `FILE.npz`, `FILE.npz:ARRAY`, each with `:nhwc` or `:nchw` behind it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Wanted {
+    pub(super) path: PathBuf,
+    array: Option<String>,
+    axes: Option<Axes>,
+}
+
+/// What one array is.
+struct Found {
+    name: String,
+    number: usize,
+    header: std::result::Result<NumpyHeader, String>,
+}
+
+/// Pictures of an array, read one by one.
+pub(super) struct Array {
+    bytes: Box<dyn Bytes>,
+    offset: u64,
+    layout: Layout,
+    /// Of pictures in messages and fingerprints, before their number.
+    pub(super) name: String,
+    pub(super) n: usize,
+    /// One number a picture, where the archive has them.
+    pub(super) labels: Option<Vec<i64>>,
+}
+
+/// How a picture lies in its bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Layout {
+    axes: Axes,
+    h: usize,
+    w: usize,
+    c: usize,
+    number: Number,
+    big_endian: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Number {
+    U8,
+    F16,
+    F32,
+    F64,
+}
+
+const SIZE: [(&str, Number, usize); 4] =
+    [("uint8", Number::U8, 1), ("float16", Number::F16, 2), ("float32", Number::F32, 4), ("float64", Number::F64, 8)];
+
+impl Wanted {
+    /// What `text` names, if it is an array's name.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let has = |text: &str, ending: &str| {
+            Path::new(text).extension().is_some_and(|e| e.eq_ignore_ascii_case(ending)) && Path::new(text).is_file()
+        };
+        let (rest, axes) = match text.rsplit_once(':') {
+            Some((rest, "nhwc" | "NHWC")) => (rest, Some(Axes::ChannelsLast)),
+            Some((rest, "nchw" | "NCHW")) => (rest, Some(Axes::ChannelsFirst)),
+            _ => (text, None),
+        };
+        let wanted = |file: &str, array: Option<&str>| Self { path: file.into(), array: array.map(Into::into), axes };
+        if has(rest, "npy") || has(rest, "npz") {
+            return Some(wanted(rest, None));
+        }
+        rest.rsplit_once(':').filter(|(file, _)| has(file, "npz")).map(|(file, array)| wanted(file, Some(array)))
+    }
+
+    /// The array's pictures; none when it is one of something else.
+    ///
+    /// # Errors
+    /// When the file cannot be read, it holds pictures in a form that is not read, or it does not tell which array is
+    /// meant or which of its axes is what.
+    pub(super) fn open(&self) -> Result<Option<Array>> {
+        match self.path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npz")) {
+            true => self.open_npz(),
+            false => self.open_npy(),
+        }
+        .map_err(|fault| Error::file(&self.path, fault))
+    }
+
+    fn open_npy(&self) -> std::result::Result<Option<Array>, String> {
+        let mut file = File::open(&self.path).map_err(|e| e.to_string())?;
+        // What is no array is for the reader of points to say.
+        let Ok(header) = NumpyHeader::read(&mut BufReader::new(&file)) else { return Ok(None) };
+        let Some(layout) = self.layout(&header)? else { return Ok(None) };
+        let there = file.seek(SeekFrom::End(0)).map_err(|e| e.to_string())?;
+        check_length(&header, there - header.offset.min(there))?;
+        let name = file_name(&self.path);
+        Ok(Some(Array { bytes: Box::new(file), offset: header.offset, layout, name, n: count(&header)?, labels: None }))
+    }
+
+    fn open_npz(&self) -> std::result::Result<Option<Array>, String> {
+        let file = File::open(&self.path).map_err(|e| e.to_string())?;
+        let Ok(mut zip) = ZipArchive::new(BufReader::new(file)) else { return Ok(None) };
+        let mut found = Vec::new();
+        for number in 0..zip.len() {
+            let Ok(mut entry) = zip.by_index(number) else { continue };
+            let Some(name) = entry.name().ok().and_then(|n| Some(n.strip_suffix(".npy")?.to_string())) else {
+                continue;
+            };
+            found.push(Found { name, number, header: NumpyHeader::read(&mut entry) });
+        }
+        let Some((chosen, header)) = self.choose(&found)? else { return Ok(None) };
+        let Some(layout) = self.layout(header)? else { return Ok(None) };
+        let n = count(header)?;
+        let labels = match labels_beside(&found, chosen, n) {
+            Some((beside, header)) => Some(read_labels(&mut zip, beside.number, header, n)?),
+            None => None,
+        };
+        let damaged = |e: &dyn std::fmt::Display| format!("is damaged: {e}");
+        let (stored, start, size) = {
+            let entry = zip.by_index(chosen.number).map_err(|e| damaged(&e))?;
+            (entry.compression() == CompressionMethod::Stored, entry.data_start(), entry.size())
+        };
+        check_length(header, size.saturating_sub(header.offset))?;
+        let name = format!("{}:{}", file_name(&self.path), chosen.name);
+        let (bytes, offset): (Box<dyn Bytes>, u64) = match start.filter(|_| stored) {
+            Some(start) => (Box::new(File::open(&self.path).map_err(|e| e.to_string())?), start + header.offset),
+            None => {
+                let entry = zip.by_index(chosen.number).map_err(|e| damaged(&e))?;
+                (Box::new(Unpacked::of(entry)?), header.offset)
+            }
+        };
+        Ok(Some(Array { bytes, offset, layout, name, n, labels }))
+    }
+
+    /// The array that is meant, if one of them is of pictures.
+    fn choose<'a>(&self, found: &'a [Found]) -> std::result::Result<Option<(&'a Found, &'a NumpyHeader)>, String> {
+        if let Some(name) = &self.array {
+            let named = found.iter().find(|array| array.name == *name);
+            return Ok(named.and_then(|array| Some((array, array.header.as_ref().ok()?))));
+        }
+        let readable: Vec<(&Found, &NumpyHeader)> =
+            found.iter().filter_map(|array| Some((array, array.header.as_ref().ok()?))).collect();
+        let pictures: Vec<_> = readable.iter().filter(|(_, header)| looks_like_pictures(header)).copied().collect();
+        let is_statistics = |wanted: [&str; 2]| {
+            wanted.iter().all(|name| readable.iter().any(|(array, _)| array.name.eq_ignore_ascii_case(name)))
+        };
+        // With a mean and a covariance beside them, these are what the file is for.
+        if pictures.is_empty() || is_statistics(["mu", "sigma"]) || is_statistics(["mean", "cov"]) {
+            return Ok(None);
+        }
+        let told = |arrays: &[(&Found, &NumpyHeader)]| {
+            let one = |(array, header): &(&Found, &NumpyHeader)| {
+                format!("{} {} {}", array.name, header.dtype, header.shape_text())
+            };
+            arrays.iter().map(one).collect::<Vec<_>>().join(", ")
+        };
+        let others = readable.iter().filter(|(array, header)| {
+            let n = pictures[0].1.shape[0];
+            array.name != pictures[0].0.name && !is_labels(header, n)
+        });
+        if pictures.len() > 1 || others.count() > 0 {
+            let example = format!("{}:{}", file_name(&self.path), pictures[0].0.name);
+            return Err(format!("holds several arrays, {}: name one, as in {example}", told(&readable)));
+        }
+        Ok(Some(pictures[0]))
+    }
+
+    /// How the pictures of an array lie in it; none when it holds none.
+    fn layout(&self, header: &NumpyHeader) -> std::result::Result<Option<Layout>, String> {
+        let asked = self.axes.is_some();
+        if !asked && !looks_like_pictures(header) {
+            return Ok(None);
+        }
+        let shape = header.shape_text();
+        let kind = format!("{} {shape}", header.dtype);
+        let number = SIZE.iter().find(|(name, ..)| *name == header.dtype).map(|(_, number, _)| *number);
+        let number = number.ok_or_else(|| {
+            format!(
+                "holds an array of pictures of type {kind}; uint8 and floats from 0 to 1 are read: save it as uint8"
+            )
+        })?;
+        if header.fortran {
+            return Err(format!("holds pictures in Fortran's order ({kind}): save numpy.ascontiguousarray(x)"));
+        }
+        let sides = header.shape.iter().map(|&axis| usize::try_from(axis)).collect::<std::result::Result<Vec<_>, _>>();
+        let sides = sides.map_err(|_| format!("its shape {shape} is impossible"))?;
+        let channels = |c: usize| matches!(c, 1 | 3 | 4);
+        let (axes, h, w, c) = match (sides[..].get(1..).unwrap_or_default(), self.axes) {
+            (&[h, w], Some(Axes::ChannelsLast)) => (Axes::ChannelsLast, h, w, 1),
+            (&[_, last], None) if channels(last) => {
+                return Err(format!(
+                    "holds {kind}: one picture with channels last, or grey ones of width {last}? Give it four axes, in NumPy \
+                     x[None] for one picture, x[..., None] for grey ones"
+                ));
+            }
+            (&[h, w], None) => (Axes::ChannelsLast, h, w, 1),
+            (&[h, w, c], Some(Axes::ChannelsLast)) if channels(c) => (Axes::ChannelsLast, h, w, c),
+            (&[c, h, w], Some(Axes::ChannelsFirst)) if channels(c) => (Axes::ChannelsFirst, h, w, c),
+            (&[first, .., last], None) if sides.len() == 4 && channels(first) && channels(last) => {
+                let file = file_name(&self.path);
+                let file = self.array.as_ref().map_or(file.clone(), |array| format!("{file}:{array}"));
+                return Err(format!(
+                    "holds {kind}: channels first or last? Name it {file}:nchw or {file}:nhwc to say which"
+                ));
+            }
+            (&[h, w, c], None) if channels(c) => (Axes::ChannelsLast, h, w, c),
+            (&[c, h, w], None) if channels(c) => (Axes::ChannelsFirst, h, w, c),
+            _ => {
+                return Err(format!(
+                    "holds {kind}, which is no array of pictures so: (n, h, w, c) for nhwc, (n, c, h, w) for nchw, with c = 1, 3 or 4"
+                ));
+            }
+        };
+        if sides.contains(&0) || sides.iter().try_fold(8_usize, |product, &side| product.checked_mul(side)).is_none() {
+            return Err(format!("its shape {shape} holds no pictures"));
+        }
+        Ok(Some(Layout { axes, h, w, c, number, big_endian: header.big_endian }))
+    }
+}
+
+/// Whether an array is one of pictures by type and shape: bytes of three or four axes, or floats of four, one of which may be
+/// that of channels and two of which are longer than 1. Features of shape (n, d, 1, 1) are not.
+fn looks_like_pictures(header: &NumpyHeader) -> bool {
+    let channels = |c: u64| matches!(c, 1 | 3 | 4);
+    let sides = |h: u64, w: u64| h > 1 && w > 1;
+    match (header.dtype, &header.shape[..]) {
+        ("uint8", &[_, h, w]) => sides(h, w),
+        (_, &[_, a, b, c]) => (channels(c) && sides(a, b)) || (channels(a) && sides(b, c)),
+        _ => false,
+    }
+}
+
+/// Whether an array is one of labels of `n` pictures.
+fn is_labels(header: &NumpyHeader, n: u64) -> bool {
+    let is_whole = header.dtype.contains("int");
+    is_whole && matches!(header.shape[..], [m] | [m, 1] if m == n)
+}
+
+fn labels_beside<'a>(found: &'a [Found], chosen: &Found, n: usize) -> Option<(&'a Found, &'a NumpyHeader)> {
+    let mut labels = found
+        .iter()
+        .filter(|array| array.name != chosen.name)
+        .filter_map(|array| Some((array, array.header.as_ref().ok()?)))
+        .filter(|(_, header)| is_labels(header, n as u64));
+    labels.next().filter(|_| labels.next().is_none())
+}
+
+fn read_labels(
+    zip: &mut ZipArchive<BufReader<File>>,
+    number: usize,
+    header: &NumpyHeader,
+    n: usize,
+) -> std::result::Result<Vec<i64>, String> {
+    let fault = |e: &dyn std::fmt::Display| format!("its labels are damaged: {e}");
+    let mut entry = zip.by_index(number).map_err(|e| fault(&e))?;
+    let (size, header_bytes) = (header.size as usize, header.offset);
+    let mut bytes = Vec::new();
+    entry.by_ref().take(header_bytes + (n * size) as u64).read_to_end(&mut bytes).map_err(|e| fault(&e))?;
+    let numbers = bytes.get(header_bytes as usize..).filter(|numbers| numbers.len() == n * size);
+    let numbers = numbers.ok_or_else(|| fault(&"they end too early"))?;
+    let signed = header.dtype.starts_with('i');
+    Ok(numbers
+        .chunks_exact(size)
+        .map(|bytes| {
+            let mut eight = [0_u8; 8];
+            for (i, byte) in bytes.iter().enumerate() {
+                eight[if header.big_endian { size - 1 - i } else { i }] = *byte;
+            }
+            let value = i64::from_le_bytes(eight);
+            let unused = 64 - 8 * size as u32;
+            if signed { value << unused >> unused } else { value }
+        })
+        .collect())
+}
+
+fn count(header: &NumpyHeader) -> std::result::Result<usize, String> {
+    usize::try_from(header.shape[0]).map_err(|_| "has more pictures than this machine can count".into())
+}
+
+fn check_length(header: &NumpyHeader, there: u64) -> std::result::Result<(), String> {
+    let shape = header.shape_text();
+    match header.bytes() {
+        Some(needed) if needed == there => Ok(()),
+        Some(needed) => {
+            Err(format!("is truncated or damaged: its shape {shape} needs {needed} bytes, there are {there}"))
+        }
+        None => Err(format!("its shape {shape} is impossible")),
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+impl Array {
+    /// The bytes of picture `i`.
+    pub(super) fn read(&mut self, i: usize) -> Result<Vec<u8>> {
+        let stride = self.layout.bytes();
+        let mut bytes = vec![0; stride];
+        self.bytes
+            .seek(SeekFrom::Start(self.offset + (i * stride) as u64))
+            .and_then(|_| self.bytes.read_exact(&mut bytes))
+            .map_err(|e| Error::file(format!("{}[{i}]", self.name), e))?;
+        Ok(bytes)
+    }
+
+    pub(super) fn layout(&self) -> Layout {
+        self.layout
+    }
+}
+
+impl Layout {
+    fn bytes(&self) -> usize {
+        let size = SIZE.iter().find(|(_, number, _)| *number == self.number).map_or(1, |(.., size)| *size);
+        self.h * self.w * self.c * size
+    }
+
+    /// The picture in its bytes, as `decoder` treats channels and transparency.
+    pub(super) fn decode(&self, bytes: &[u8], decoder: &Decoder, path: &Path) -> Result<Images> {
+        let Self { h, w, c, big_endian: big, .. } = *self;
+        fn numbers<const N: usize>(bytes: &[u8], big: bool, of: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+            let number = |chunk: &[u8]| {
+                let mut bytes: [u8; N] = chunk.try_into().expect("a chunk's length");
+                if big {
+                    bytes.reverse();
+                }
+                of(bytes)
+            };
+            bytes.chunks_exact(N).map(number).collect()
+        }
+        let samples = match self.number {
+            Number::U8 => Samples::Bytes(self.interleaved(bytes)),
+            Number::F16 => Samples::Floats(self.interleaved(&numbers(bytes, big, |b| f16::from_le_bytes(b).to_f32()))),
+            Number::F32 => Samples::Floats(self.interleaved(&numbers(bytes, big, f32::from_le_bytes))),
+            Number::F64 => Samples::Floats(self.interleaved(&numbers(bytes, big, |b| f64::from_le_bytes(b) as f32))),
+        };
+        if let Samples::Floats(floats) = &samples
+            && let Some(odd) = floats.iter().find(|x| !(0.0..=1.0).contains(*x))
+        {
+            let fault = format!(
+                "a pixel is {odd}; floats are read as pixels from 0 to 1: divide pixels of 0 to 255 by 255, or save them as uint8"
+            );
+            return Err(Error::file(path, fault));
+        }
+        decoder.of_samples(samples, [h, w, c], path)
+    }
+
+    /// Pixel after pixel, whatever the order of the axes.
+    fn interleaved<T: Copy>(&self, samples: &[T]) -> Vec<T> {
+        let plane = self.h * self.w;
+        match self.axes {
+            Axes::ChannelsLast => samples.to_vec(),
+            Axes::ChannelsFirst => (0..plane).flat_map(|i| (0..self.c).map(move |c| samples[c * plane + i])).collect(),
+        }
+    }
+}
