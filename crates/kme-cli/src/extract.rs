@@ -192,6 +192,7 @@ impl Extraction<'_> {
             skipped: entry.skipped,
             names,
             decoder: None,
+            resize: self.form.resize.map(|resize| resize.protocol().to_string()),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use kme::{Error, Result};
 use kme_deep::data::{Form, Source};
-use kme_deep::image::{Colour, Images, Resize};
+use kme_deep::image::{Channels, Colour, Decoder, Images, Resize};
 use kme_deep::model::Generator;
 use std::collections::HashMap;
 
@@ -13,8 +13,13 @@ const LONGEST: usize = 256;
 pub struct Gallery(Origin);
 
 enum Origin {
-    Source(Source),
-    Generator { generator: Box<Generator>, n: usize, seed: u64 },
+    /// With what the decoder is to make of files.
+    Source(Source, Decoder),
+    Generator {
+        generator: Box<Generator>,
+        n: usize,
+        seed: u64,
+    },
 }
 
 /// How pictures are wanted.
@@ -27,8 +32,9 @@ pub enum Look {
 }
 
 impl Gallery {
-    pub fn of_source(source: Source) -> Self {
-        Self(Origin::Source(source))
+    /// The pictures of a source, read as `decoder` did for the points, in their own channels.
+    pub fn of_source(source: Source, decoder: Decoder) -> Self {
+        Self(Origin::Source(source, Decoder { channels: Channels::Keep, ..decoder }))
     }
 
     /// The `n` pictures that `kme sample` draws with this seed.
@@ -42,7 +48,7 @@ impl Gallery {
     /// When one can no longer be read.
     pub fn pictures(&self, places: &[usize], names: Option<&[String]>, look: Look) -> Result<Vec<Images>> {
         match &self.0 {
-            Origin::Source(source) => from_source(source, places, names, look),
+            Origin::Source(source, decoder) => from_source(source, *decoder, places, names, look),
             Origin::Generator { generator, n, seed } => {
                 let width = generator.width();
                 let inputs = generator.draw(*n, *seed);
@@ -66,8 +72,15 @@ impl Gallery {
     }
 }
 
-fn from_source(source: &Source, places: &[usize], names: Option<&[String]>, look: Look) -> Result<Vec<Images>> {
-    let mut batches = source.batches(&Form::default(), 1)?;
+fn from_source(
+    source: &Source,
+    decoder: Decoder,
+    places: &[usize],
+    names: Option<&[String]>,
+    look: Look,
+) -> Result<Vec<Images>> {
+    let own = Form { decoder, ..Form::default() };
+    let mut batches = source.batches(&own, 1)?;
     let places: Vec<usize> = match names.filter(|names| names.len() != batches.total()) {
         None => places.to_vec(),
         // Some of the source's pictures have not become points.
@@ -88,7 +101,7 @@ fn from_source(source: &Source, places: &[usize], names: Option<&[String]>, look
         let [_, _, h, w] = batches.picture(first)?.shape();
         let scale = (LONGEST as f64 / h.max(w) as f64).min(1.0);
         let side = |side: usize| ((side as f64 * scale).round() as usize).max(1);
-        let form = Form { resize: Some(Resize::new(side(h), side(w))?), ..Form::default() };
+        let form = Form { resize: Some(Resize::new(side(h), side(w))?), ..own };
         batches = source.batches(&form, 1)?;
     }
     places.into_iter().map(|i| batches.picture(i)).collect()

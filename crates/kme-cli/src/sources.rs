@@ -69,7 +69,8 @@ pub struct SourceFlags {
     #[arg(long, value_name = "HxW", value_parser = Resize::parse)]
     pub size: Option<Resize>,
     #[arg(long, value_name = "NAME", help = format!(
-        "How pictures are brought to their size: {PROTOCOLS} [default: that of the network; pillow-bicubic-crop with --size]"
+        "How pictures are brought to their size: {PROTOCOLS}; the last three do all as the tools do, so they ignore EXIF's orientation \
+         and drop transparency, where all others turn the picture and lay it over white [default: that of the network; pillow-bicubic-crop with --size]"
     ))]
     pub resize: Option<Protocol>,
     /// Bring pictures to 1 (grey) or 3 (colour) channels, for --features pixels
@@ -154,6 +155,8 @@ pub struct Sample {
     pub names: Option<Vec<String>>,
     /// Of files of pictures: how they were read.
     pub decoder: Option<String>,
+    /// Of pictures: how they were brought to one size, if they were.
+    pub resize: Option<String>,
 }
 
 impl Sample {
@@ -187,6 +190,7 @@ impl Sample {
             "fingerprint": self.fingerprint,
             "skipped": self.skipped,
             "decoder": self.decoder,
+            "resize": self.resize,
         })
     }
 }
@@ -436,6 +440,7 @@ impl<'a> Sources<'a> {
                 skipped: Vec::new(),
                 names: None,
                 decoder: None,
+                resize: None,
                 logits: None,
             }),
             Content::Embedding(embedding) => {
@@ -453,6 +458,7 @@ impl<'a> Sources<'a> {
                     skipped: Vec::new(),
                     names: None,
                     decoder: None,
+                    resize: None,
                     logits: None,
                 })
             }
@@ -490,7 +496,7 @@ impl<'a> Sources<'a> {
     /// The pictures of source `i`, to be looked at again after it has been read; none where it holds points.
     pub fn gallery(&self, i: usize) -> Option<Gallery> {
         match &self.all[i].content {
-            Content::Pictures(source) => Some(Gallery::of_source(source.clone())),
+            Content::Pictures(source) => Some(Gallery::of_source(source.clone(), self.form.decoder)),
             Content::Generator(generator) => {
                 Some(Gallery::of_generator((**generator).clone(), self.flags.samples, self.global.seed()))
             }

@@ -527,3 +527,33 @@ fn results_are_compared_when_they_can_be() {
         assert!(ran.code == Some(2) && ran.err.contains(named), "{}", ran.err);
     }
 }
+
+#[test]
+fn cmmd_is_a_thousand_times_the_biased_mmd_of_unit_vectors() {
+    let place = Place::new();
+    let mut sides = Vec::new();
+    for (name, n, shift, seed) in [("x.npy", 40, 0.0, 1), ("y.npy", 30, 0.4, 2)] {
+        let mut rows = place.normal(name, n, 5, shift, seed);
+        for row in &mut rows {
+            let length = row.iter().map(|x| x * x).sum::<f64>().sqrt();
+            row.iter_mut().for_each(|x| *x /= length);
+        }
+        kme::Points::new(n, 5, kme::points::Data::F64(rows.concat())).unwrap().write(place.path(name)).unwrap();
+        sides.push(rows);
+    }
+    let mean = |x: &[Vec<f64>], y: &[Vec<f64>]| {
+        let kernel = |a: &Vec<f64>, b: &Vec<f64>| {
+            (-a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>() / (2.0 * 100.0)).exp()
+        };
+        x.iter().flat_map(|a| y.iter().map(move |b| kernel(a, b))).sum::<f64>() / (x.len() * y.len()) as f64
+    };
+    let (x, y) = (&sides[0], &sides[1]);
+    let wanted = 1000.0 * (mean(x, x) + mean(y, y) - 2.0 * mean(x, y));
+    let json = place.kme("eval x.npy y.npy --metrics cmmd --json").json();
+    let found = json["value"].as_f64().unwrap();
+    assert!((found / wanted - 1.0).abs() < 1e-9, "{found} and {wanted}");
+    assert_eq!((&json["metric"], &json["kernel"]), (&"cmmd".into(), &"gaussian:sigma=10".into()));
+    place.normal("z.npy", 10, 5, 3.0, 3);
+    let ran = place.kme("eval x.npy z.npy --metrics cmmd");
+    assert!(ran.code == Some(2) && ran.err.contains("unit length") && ran.err.contains("z.npy"), "{}", ran.err);
+}

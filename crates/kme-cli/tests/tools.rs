@@ -65,7 +65,7 @@ fn files_give_the_features_and_scores_of_the_tools() {
     let text = std::fs::read_to_string(golden("end_to_end.txt")).unwrap();
     let place = Place::new();
     let sets = write(&place, &text);
-    assert_eq!((sets["a"].len(), sets["b"].len()), (12, 24));
+    assert_eq!((sets["a"].len(), sets["b"].len()), (12, 26));
     let network = inception();
     for tool in ["clean-fid", "torch-fidelity", "pytorch-fid"] {
         let lines: Vec<Vec<&str>> = text

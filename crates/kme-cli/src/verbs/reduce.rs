@@ -201,8 +201,13 @@ fn check_usage(arguments: &Arguments) -> Result<Vec<Kind>> {
     only("--snap", arguments.snap, &[Method::Support])?;
     let kinds = arguments.output.iter().map(|path| Kind::of(path)).collect::<Result<Vec<_>>>()?;
     for (kind, path) in kinds.iter().zip(&arguments.output) {
-        if *kind != Kind::Folder {
-            output::check_place(path)?;
+        match kind {
+            // Pictures of two runs would be one choice to whoever reads the folder.
+            Kind::Folder if std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some()) => {
+                return Err(Error::file(path, "exists and is not empty; name a new folder"));
+            }
+            Kind::Folder => {}
+            _ => output::check_place(path)?,
         }
         if kind.needs_places() && arguments.by == Method::Support && !arguments.snap {
             let allowed = "an output for points that were moved, .kme, .npy, .csv or .json; or add --snap";

@@ -192,6 +192,9 @@ impl Decoder {
             return Err("the file is empty (0 bytes)".into());
         }
         let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| e.to_string())?;
+        if kind::is_big_tiff(bytes) {
+            reader.set_format(ImageFormat::Tiff);
+        }
         let Some(format) = reader.format() else {
             return Err(match kind::of(bytes) {
                 Some(kind) => format!("{kind}; only {FORMATS} are read: convert it first"),

@@ -12,6 +12,7 @@ pub enum Metric {
     Fid,
     InceptionScore,
     Mmd,
+    Cmmd,
     Precision,
     Recall,
     Density,
@@ -20,11 +21,12 @@ pub enum Metric {
 
 impl Metric {
     /// Each with what it is called in flags and what the quantity is called.
-    const ALL: [(Self, &'static str, &'static str); 8] = [
+    const ALL: [(Self, &'static str, &'static str); 9] = [
         (Self::Kid, "kid", "kid"),
         (Self::Fid, "fid", "fid"),
         (Self::InceptionScore, "is", "inception_score"),
         (Self::Mmd, "mmd", "mmd2"),
+        (Self::Cmmd, "cmmd", "cmmd"),
         (Self::Precision, "precision", "precision"),
         (Self::Recall, "recall", "recall"),
         (Self::Density, "density", "density"),
@@ -63,7 +65,7 @@ impl FromStr for Metric {
         match Self::ALL.iter().find(|(_, name, quantity)| [*name, *quantity].contains(&text.trim())) {
             Some((metric, ..)) => Ok(*metric),
             None => {
-                let allowed = "one of kid, fid, is, mmd, prdc, precision, recall, density, coverage";
+                let allowed = "one of kid, fid, is, mmd, cmmd, prdc, precision, recall, density, coverage";
                 Err(Error::value("metric", text, allowed))
             }
         }

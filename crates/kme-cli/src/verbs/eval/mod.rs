@@ -28,8 +28,9 @@ use std::time::Instant;
 /// points of both samples, not on subsets of them, and not multiplied by 100. fid is the Frechet inception distance of the
 /// normal laws fitted to the points. is is the inception score, from the class logits of the network that --features names,
 /// or of candidates that are files of logits. prdc is precision, recall, density and coverage, which can also be named one
-/// by one. mmd is MMD^2 with the kernel of your choice: the square itself, neither its root nor its half. Every value comes
-/// with its standard error.
+/// by one. mmd is MMD^2 with the kernel of your choice: the square itself, neither its root nor its half. cmmd is 1000 times the
+/// biased MMD^2 of CLIP embeddings, which you give as points, under gaussian:sigma=10. Every value comes with its standard
+/// error.
 ///
 /// The default estimator is unbiased: it is right on average, hence negative about half of the time when the two
 /// distributions are the same. Nothing is clipped. FID has a bias that no estimator avoids; its size is told.
@@ -42,7 +43,7 @@ pub struct Arguments {
     /// What to judge
     #[arg(value_name = "CANDIDATE", required_unless_present = "compare")]
     candidates: Vec<String>,
-    /// What to compute, with commas: kid, fid, is, mmd, prdc, precision, recall, density, coverage [default: kid; mmd when
+    /// What to compute, with commas: kid, fid, is, mmd, cmmd, prdc, precision, recall, density, coverage [default: kid; mmd when
     /// --kernel is given; fid with statistics]
     #[arg(long, value_name = "METRICS", value_delimiter = ',')]
     metrics: Vec<Asked>,

@@ -8,11 +8,17 @@ use crate::sources::{self, Sample, Sources, check_same_dim};
 use kme::discrepancy::{self, Estimator};
 use kme::evaluate::{self, Fitted, Manifold, Measured, Prdc, Protocol, Statistics, Subsets};
 use kme::points::Data;
-use kme::{Error, Kernel, Points, Result};
+use kme::{Error, Kernel, KernelSpec, Points, Result};
 use kme_deep::data::hex;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::time::Instant;
+
+/// The kernel of CMMD.
+const CMMD: &str = "gaussian:sigma=10";
+
+/// By how much the length of what is called a unit vector may differ from 1: half precision is off by less.
+const UNIT: f64 = 0.01;
 
 /// A source that was read.
 struct Side {
@@ -189,6 +195,7 @@ impl<'a> Judge<'a> {
             let mut score = match metric {
                 Metric::Kid => self.kid(candidate),
                 Metric::Mmd => self.mmd(Metric::Mmd, candidate, self.kernel.as_ref().expect("mmd has a kernel")),
+                Metric::Cmmd => self.cmmd(candidate),
                 Metric::Fid => self.fid(candidate),
                 Metric::InceptionScore => self.inception_score(candidate),
                 Metric::Precision | Metric::Recall | Metric::Density | Metric::Coverage => {
@@ -270,6 +277,32 @@ impl<'a> Judge<'a> {
         let told = json!({ "sample": "full", "precision": found.precision });
         let measured = Measured { value: found.value, standard_error: found.standard_error };
         let score = self.score(metric, measured, estimator, told);
+        let (n, m) = (Some(found.n as u64), Some(found.m as u64));
+        Ok(Score { kernel: Some(found.kernel.to_string()), n, m, ..score })
+    }
+
+    /// 1000 times the biased MMD² of a Gaussian kernel of width 10, of vectors of unit length (Jayasumana et al., "Rethinking
+    /// FID", 2024).
+    fn cmmd(&self, candidate: &Side) -> Result<Score> {
+        for side in [self.reference, candidate] {
+            let points = side.points(Metric::Cmmd)?;
+            let d = points.dim();
+            let norm = |i: usize| (i * d..(i + 1) * d).map(|j| points.data().get(j).powi(2)).sum::<f64>().sqrt();
+            if let Some(i) = (0..points.len()).find(|i| (norm(*i) - 1.0).abs() > UNIT) {
+                let value = format!("{:.6} (point {i} of {}, counted from 0)", norm(i), side.text);
+                let allowed = "1: cmmd is of CLIP embeddings of unit length, x / |x|";
+                return Err(Error::value("length of an embedding", value, allowed));
+            }
+        }
+        let kernel: Kernel = CMMD.parse::<KernelSpec>()?.resolve(self.reference.dim(), || Ok(1.0))?;
+        let (x, y) = (self.reference.points(Metric::Cmmd)?, candidate.points(Metric::Cmmd)?);
+        let whole = |points| discrepancy::Sample { points, weights: None };
+        let precision = self.arguments.precision;
+        let found = discrepancy::mmd2(&kernel, whole(x), whole(y), Estimator::Biased, precision)?;
+        let told = json!({ "sample": "full", "precision": found.precision, "factor": 1000 });
+        let thousand = |x: f64| 1000.0 * x;
+        let measured = Measured { value: thousand(found.value), standard_error: found.standard_error.map(thousand) };
+        let score = self.score(Metric::Cmmd, measured, Estimator::Biased, told);
         let (n, m) = (Some(found.n as u64), Some(found.m as u64));
         Ok(Score { kernel: Some(found.kernel.to_string()), n, m, ..score })
     }

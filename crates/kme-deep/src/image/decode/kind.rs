@@ -37,9 +37,15 @@ pub(crate) fn is_raw(path: &Path) -> bool {
     ends(path, &[RAW])
 }
 
+/// Whether a file that begins so is a TIFF file of the form that may be larger than 4 GB, which [`image::guess_format`] does
+/// not know.
+pub(super) fn is_big_tiff(head: &[u8]) -> bool {
+    head.starts_with(b"II+\0\x08\0") || head.starts_with(b"MM\0+\0\x08")
+}
+
 /// Whether a file that begins so is a picture, of a kind that is read or another.
 pub(crate) fn is_picture(head: &[u8]) -> bool {
-    if of(head).is_some() {
+    if of(head).is_some() || is_big_tiff(head) {
         return true;
     }
     match image::guess_format(head) {
@@ -101,6 +107,7 @@ mod tests {
             b"GIF89a",
             b"II*\0\x08\0\0\0",
             b"MM\0*\0\0\0\x08",
+            b"II+\0\x08\0\0\0",
             b"RIFF\x10\0\0\0WEBPVP8 ",
             b"P6\n3 2\n255\n",
             b"P5 # comment",
