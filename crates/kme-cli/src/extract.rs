@@ -1,6 +1,7 @@
 //! Pictures become features: batch by batch, or out of the folder of features where they are there already.
 
 use crate::arguments::Global;
+use crate::points::Notes;
 use crate::sources::Sample;
 use crate::{output, progress};
 use kme::embedding::FeatureIdentity;
@@ -191,6 +192,7 @@ impl Extraction<'_> {
             fingerprint: entry.fingerprint,
             skipped: entry.skipped,
             names,
+            notes: Notes::default(),
             decoder: None,
             resize: self.form.resize.map(|resize| resize.protocol().to_string()),
         }

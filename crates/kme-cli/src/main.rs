@@ -9,6 +9,7 @@ mod extract;
 mod gallery;
 mod likes;
 mod output;
+mod points;
 mod progress;
 mod sources;
 mod verbs;

@@ -12,16 +12,26 @@ use std::path::Path;
 /// # Errors
 /// When standard output cannot be written, except that a reader who has seen enough (a closed pipe) is no fault.
 pub fn print(global: &Global, text: &str, json: Map<String, Value>) -> Result<()> {
+    match global.json {
+        true => print_text(&json_text(global, json)),
+        false => print_text(text),
+    }
+}
+
+/// The object of `--json`: `json` with the version and the seed added.
+pub fn json_text(global: &Global, mut json: Map<String, Value>) -> String {
+    json.entry("seed").or_insert_with(|| global.seed().into());
+    json.insert("version".into(), env!("CARGO_PKG_VERSION").into());
+    Value::Object(json).to_string()
+}
+
+/// Prints `text` whatever the flags.
+///
+/// # Errors
+/// As [`print`].
+pub fn print_text(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    let result = if global.json {
-        let mut object = json;
-        object.entry("seed").or_insert_with(|| global.seed().into());
-        object.insert("version".into(), env!("CARGO_PKG_VERSION").into());
-        writeln!(out, "{}", Value::Object(object))
-    } else {
-        writeln!(out, "{}", text.trim_end())
-    };
-    match result.and_then(|()| out.flush()) {
+    match writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush()) {
         Err(fault) if fault.kind() != ErrorKind::BrokenPipe => Err(Error::file("standard output", fault)),
         _ => Ok(()),
     }
@@ -112,6 +122,107 @@ pub fn aligned(rows: &[Vec<String>]) -> String {
     text
 }
 
+/// How a table is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    Text,
+    Csv,
+    #[value(alias = "md")]
+    Markdown,
+    Json,
+}
+
+impl Format {
+    /// That of a file of this name.
+    ///
+    /// # Errors
+    /// When the ending is none of those of tables.
+    pub fn of_file(path: &Path) -> Result<Self> {
+        let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
+        match extension.as_deref() {
+            Some("txt") => Ok(Self::Text),
+            Some("csv") => Ok(Self::Csv),
+            Some("md") => Ok(Self::Markdown),
+            Some("json") => Ok(Self::Json),
+            _ => {
+                let allowed = "a name that ends in .csv, .md, .json or .txt";
+                Err(Error::value("output (-o)", path.display(), allowed))
+            }
+        }
+    }
+}
+
+/// A table in every form.
+pub struct Table {
+    pub text: String,
+    /// The first row is the header.
+    pub csv: Vec<Vec<String>>,
+    pub markdown: Vec<Vec<String>>,
+    /// Lines below the table in Markdown.
+    pub notes: String,
+    pub json: Map<String, Value>,
+}
+
+impl Table {
+    fn written(&self, format: Format, global: &Global) -> String {
+        match format {
+            Format::Text => self.text.clone(),
+            Format::Json => json_text(global, self.json.clone()),
+            Format::Csv => csv(&self.csv),
+            Format::Markdown => format!("{}\n{}", markdown(&self.markdown), self.notes),
+        }
+    }
+
+    /// Prints the table in the form that was asked for, and writes it to `output` in that of its name.
+    ///
+    /// # Errors
+    /// When the file or standard output cannot be written.
+    pub fn deliver(&self, format: Option<Format>, output: Option<&Path>, global: &Global) -> Result<()> {
+        if let Some(path) = output {
+            let text = self.written(Format::of_file(path)?, global);
+            kme::io::write_atomically(path, |out| writeln!(out, "{}", text.trim_end()))?;
+        }
+        let format = match (format, global.json) {
+            (Some(format), true) if format != Format::Json => {
+                return Err(Error::value("--format", format!("{format:?}").to_lowercase(), "json, or without --json"));
+            }
+            (_, true) => Format::Json,
+            (format, false) => format.unwrap_or(Format::Text),
+        };
+        print_text(&self.written(format, global))
+    }
+}
+
+/// Rows as CSV; what holds a comma, a quote or the end of a line stands in quotes.
+pub fn csv(rows: &[Vec<String>]) -> String {
+    let field = |cell: &String| match cell.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", cell.replace('"', "\"\"")),
+        false => cell.clone(),
+    };
+    rows.iter().map(|row| row.iter().map(field).collect::<Vec<_>>().join(",") + "\n").collect()
+}
+
+/// Rows as a table of Markdown, the first being the header; columns of numbers to the right.
+pub fn markdown(rows: &[Vec<String>]) -> String {
+    let Some((header, body)) = rows.split_first() else { return String::new() };
+    let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+    let escaped =
+        |row: &[String]| row.iter().map(|cell| cell.replace('|', "\\|").replace('\n', " ")).collect::<Vec<_>>();
+    let is_number =
+        |cell: &String| cell.starts_with(|c: char| c.is_ascii_digit() || "-(".contains(c)) || cell.is_empty();
+    let rule = (0..header.len()).map(|j| match j > 0 && body.iter().filter_map(|row| row.get(j)).all(is_number) {
+        true => "---:".to_string(),
+        false => "---".to_string(),
+    });
+    let mut text = line(escaped(header)) + &line(rule.collect());
+    for row in body {
+        let mut cells = escaped(row);
+        cells.resize(header.len(), String::new());
+        text.push_str(&line(cells));
+    }
+    text
+}
+
 /// `value ± error` with two digits of the error and the value to the same place.
 pub fn with_error(value: f64, error: Option<f64>) -> String {
     let exponent = |x: f64| if x == 0.0 || !x.is_finite() { 0 } else { x.abs().log10().floor() as i32 };
@@ -162,6 +273,13 @@ mod tests {
         ] {
             assert_eq!(with_error(value, error), text);
         }
+    }
+
+    #[test]
+    fn tables_are_written_for_other_programs() {
+        let rows = [["name", "kid"], ["a, \"b\"", "0.1"], ["c|d", "-2 ± 1"]].map(|row| row.map(String::from).to_vec());
+        assert_eq!(csv(&rows), "name,kid\n\"a, \"\"b\"\"\",0.1\nc|d,-2 ± 1\n");
+        assert_eq!(markdown(&rows), "| name | kid |\n| --- | ---: |\n| a, \"b\" | 0.1 |\n| c\\|d | -2 ± 1 |\n");
     }
 
     #[test]

@@ -4,8 +4,9 @@ use crate::arguments::{self, Global};
 use crate::extract::{Extraction, batch_size};
 use crate::gallery::Gallery;
 use crate::output;
+use crate::points::{self, Columns, Found, Header, Notes};
 use clap::Args;
-use kme::discrepancy::median_distance;
+use kme::discrepancy::{median_distance, total_weight};
 use kme::embedding::{AnyEmbedding, Expression, FeatureIdentity, Kind, MeanEmbedding};
 use kme::evaluate::Statistics;
 use kme::sums::Precision;
@@ -30,9 +31,11 @@ Sources:
                                (n, c, h, w), c = 1, 3 or 4; :nhwc or :nchw behind it where both fit
   IDX or .bin file             pictures in the format of MNIST (.gz too) or CIFAR-10
   NAME[:train|:test|:all]      a data set: fashion-mnist, mnist, cifar10 (see kme data list)
-  FILE.npy, FILE.csv           points, one a row; also .tsv
-  FILE.npz[:ARRAY]             points in an archive of arrays; also .safetensors[:ARRAY]
-  FILE.npz                     with arrays mu and sigma: mean and covariance, for FID alone
+  FILE.npy, FILE.csv           points, one a row; also .tsv, .txt, and - for standard input
+  FILE.csv:COLUMN=VALUE        the rows of one group; --group COLUMN splits a file into its groups
+  FILE.npz[:ARRAY]             points in an archive of arrays; also .safetensors and .pt; of several
+                               arrays one must be named
+  FILE.npz                     with arrays mu and sigma, or mean and cov: statistics, for FID alone
   FILE.kme                     an embedding: its points, weights, kernel and features; also an
                                expression such as '0.7*a.kme + 0.3*b.kme'
   RUN, MODEL                   pictures or points drawn from a generator: a run folder, a weights
@@ -79,6 +82,16 @@ pub struct SourceFlags {
     /// Pictures or points to draw from each source that is a generator
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = arguments::count::<usize>)]
     pub samples: usize,
+    /// Coordinates of points, with commas: names of a header, numbers from 1, ranges such as 2-5 or 3- [default: all but row
+    /// names]
+    #[arg(long, value_name = "COLUMNS")]
+    pub columns: Option<Columns>,
+    /// Split each text file of points into the samples that this column tells apart
+    #[arg(long, value_name = "COLUMN")]
+    pub group: Option<String>,
+    /// Whether the first line of text files names the columns [default: found out]
+    #[arg(long, value_name = "yes|no", value_enum)]
+    pub header: Option<Header>,
     /// Leave out pictures that cannot be read, and name them, instead of stopping
     #[arg(long)]
     pub skip_bad: bool,
@@ -91,6 +104,13 @@ pub struct SourceFlags {
     /// Neither look for features that were computed before nor keep them
     #[arg(long, conflicts_with = "cache_dir")]
     pub no_cache: bool,
+}
+
+impl SourceFlags {
+    /// The coordinates that were asked for; none: all.
+    pub fn columns(&self) -> &[String] {
+        self.columns.as_ref().map_or(&[], |columns| &columns.0)
+    }
 }
 
 fn colour(text: &str) -> Result<Colour> {
@@ -113,6 +133,8 @@ pub struct Opened {
     content: Content,
     /// Whether the content was drawn from a generator of points.
     drawn: bool,
+    /// Of a file of points.
+    notes: Notes,
 }
 
 enum Content {
@@ -157,6 +179,8 @@ pub struct Sample {
     pub decoder: Option<String>,
     /// Of pictures: how they were brought to one size, if they were.
     pub resize: Option<String>,
+    /// Of a file of points: columns, and what was left out.
+    pub notes: Notes,
 }
 
 impl Sample {
@@ -184,14 +208,21 @@ impl Sample {
 
     /// What a result records of where the sample named `text` comes from.
     pub fn provenance(&self, text: &str) -> Value {
-        json!({
+        let mut told = json!({
             "source": text,
             "weighted": self.weights.is_some(),
             "fingerprint": self.fingerprint,
             "skipped": self.skipped,
             "decoder": self.decoder,
             "resize": self.resize,
-        })
+        });
+        if let Some(columns) = &self.notes.columns {
+            told["columns"] = json!(columns);
+        }
+        if !self.notes.remarks.is_empty() {
+            told["remarks"] = json!(self.notes.remarks);
+        }
+        told
     }
 }
 
@@ -272,12 +303,13 @@ fn read_combination(expression: &Expression) -> Result<Embedding> {
 
 impl Opened {
     /// Finds out what `text` names, and reads it unless it is pictures.
-    fn open(text: &str, global: &Global) -> Result<Self> {
-        let content = Self::content(text, global)?;
-        Ok(Self { text: text.into(), content, drawn: false })
+    fn open(text: &str, flags: &SourceFlags, global: &Global) -> Result<Self> {
+        let mut notes = Notes::default();
+        let content = Self::content(text, flags, &mut notes, global)?;
+        Ok(Self { text: text.into(), content, drawn: false, notes })
     }
 
-    fn content(text: &str, global: &Global) -> Result<Content> {
+    fn content(text: &str, flags: &SourceFlags, notes: &mut Notes, global: &Global) -> Result<Content> {
         let path = Path::new(text);
         let set = text.split_once(':').map_or(text, |(name, _)| name);
         let is_set = kme_deep::data::list().iter().any(|(name, _)| *name == set);
@@ -302,13 +334,16 @@ impl Opened {
         if !is_set && Source::is_array(text)? {
             return Source::parse(text, &global.places()).map(Content::Pictures);
         }
-        if !is_set && path.extension().is_some_and(|e| e == "npz") && Statistics::is_file(path) {
-            return Statistics::read(path).map(Box::new).map(Content::Statistics);
+        if !is_set && points::is_named(text) {
+            return Ok(match points::read(text, flags, global)? {
+                Found::Statistics(statistics) => Content::Statistics(Box::new(statistics)),
+                Found::Points(points, found) => {
+                    *notes = found;
+                    Content::Points(points)
+                }
+            });
         }
-        if !is_set && is_points(path) {
-            return Points::read(path).map(Content::Points);
-        }
-        Source::parse(text, &global.places()).map(Content::Pictures)
+        Source::parse(text, &global.places()).map(Content::Pictures).map_err(points::naming_formats)
     }
 
     /// Whether this is a sum of random features, without points.
@@ -352,16 +387,6 @@ impl Opened {
     }
 }
 
-/// Whether the name is that of a file of points, perhaps with an array's name.
-fn is_points(path: &Path) -> bool {
-    let known = |path: &Path| {
-        let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
-        extension.is_some_and(|e| matches!(e.as_str(), "npy" | "npz" | "safetensors" | "csv" | "tsv"))
-    };
-    !path.is_dir()
-        && (known(path) || path.to_str().and_then(|t| t.rsplit_once(':')).is_some_and(|(file, _)| known(file.as_ref())))
-}
-
 impl<'a> Sources<'a> {
     /// The sources that `texts` name, with one feature map for all.
     ///
@@ -388,8 +413,20 @@ impl<'a> Sources<'a> {
         if !(1..=10_000_000).contains(&flags.samples) {
             return Err(Error::value("--samples", flags.samples, "1 to 10000000"));
         }
-        let open = |text: &String| Opened::open(text, global)?.with_points(flags.samples, global.seed());
-        let all = texts.map(open).collect::<Result<Vec<_>>>()?;
+        let texts: Vec<&String> = texts.collect();
+        if let Some(column) = &flags.group
+            && !texts.iter().all(|text| text.contains(&format!(":{column}=")))
+        {
+            let allowed = "used by kme eval and kme test; elsewhere name the rows of one group: FILE.csv:COLUMN=VALUE";
+            return Err(Error::value("--group", column, allowed));
+        }
+        let open = |text: &String| Opened::open(text, flags, global)?.with_points(flags.samples, global.seed());
+        let mut all = texts.into_iter().map(open).collect::<Result<Vec<_>>>()?;
+        let tables = all.iter_mut().filter_map(|opened| match &mut opened.content {
+            Content::Points(points) => Some((opened.text.as_str(), points, &mut opened.notes)),
+            _ => None,
+        });
+        points::align(&mut tables.collect::<Vec<_>>(), flags, global)?;
         let map = named_map(&all, flags, global)?;
         let map = match flags.resize.or(resize) {
             Some(protocol) => map.map(|map| map.with_resize(protocol)),
@@ -423,7 +460,8 @@ impl<'a> Sources<'a> {
     pub fn read(&mut self, i: usize, range: Option<Range<usize>>) -> Result<Sample> {
         let content = std::mem::replace(&mut self.all[i].content, Content::Taken);
         let text = &self.all[i].text;
-        let sample = self.sample(text, content, range)?;
+        let mut sample = self.sample(text, content, range)?;
+        sample.notes = self.all[i].notes.clone();
         let (n, d) = (sample.points.len(), sample.points.dim());
         output::detail(self.global, format!("{text}: {n} points of dimension {d}, features {}", sample.features.name));
         Ok(sample)
@@ -441,13 +479,17 @@ impl<'a> Sources<'a> {
                 names: None,
                 decoder: None,
                 resize: None,
+                notes: Notes::default(),
                 logits: None,
             }),
             Content::Embedding(embedding) => {
                 // Masses rather than weights, so that pooling samples pools them as they were.
                 let weights = match embedding.kind() {
                     Kind::Sample => embedding.masses(),
-                    Kind::Combination => Some(embedding.weights()),
+                    Kind::Combination => {
+                        self.check_mass(text, embedding.weights())?;
+                        Some(embedding.weights())
+                    }
                 };
                 Ok(Sample {
                     weights: weights.map(|w| range.clone().map_or(w.to_vec(), |range| w[range].to_vec())),
@@ -459,6 +501,7 @@ impl<'a> Sources<'a> {
                     names: None,
                     decoder: None,
                     resize: None,
+                    notes: Notes::default(),
                     logits: None,
                 })
             }
@@ -468,6 +511,21 @@ impl<'a> Sources<'a> {
             Content::Pictures(source) => self.extraction(text)?.pictures(&source, range),
             Content::Generator(generator) => self.extraction(text)?.generated(&generator, self.flags.samples, range),
         }
+    }
+
+    /// Whether a combination is a distribution but for a factor, which is told.
+    fn check_mass(&self, text: &str, weights: &[f64]) -> Result<()> {
+        let total = total_weight(weights).map_err(|fault| match fault {
+            Error::Value { name, value, allowed } => Error::value(format!("{name} of '{text}'"), value, allowed),
+            other => other,
+        })?;
+        if (total - 1.0).abs() > 1e-9 {
+            let shown = (total * 1e12).round() / 1e12;
+            let told =
+                format!("{text}: its weights sum to {shown}; they are divided by it, so that it is a distribution");
+            output::remark(self.global, told);
+        }
+        Ok(())
     }
 
     /// How the pictures of the source `text` become points.
@@ -637,16 +695,6 @@ mod tests {
         }
         for text in ["x.kme.d/a.npy", "a.kmes", "pictures/", "my.kme-files/boot.png"] {
             assert!(!is_embedding(text), "{text}");
-        }
-    }
-
-    #[test]
-    fn files_of_points_are_told_by_their_name() {
-        for name in ["a.npy", "a.NPZ", "a.npz:x", "a.safetensors:layer", "b.csv", "b.tsv"] {
-            assert!(is_points(Path::new(name)), "{name}");
-        }
-        for name in ["a.png", "a", "a.idx3-ubyte.gz", "mnist:test"] {
-            assert!(!is_points(Path::new(name)), "{name}");
         }
     }
 }

@@ -17,6 +17,7 @@ fn place() -> Place {
     write("text.npy", b"just some words, no array at all");
     write("text.png", b"just some words, no picture at all");
     write("notes.txt", b"just some words");
+    write("notes.md", b"just some words");
     write("nan.csv", b"1,2,3\n4,nan,6\n");
     write("ragged.csv", b"1,2,3\n4,5\n");
     let whole = std::fs::read(place.path("x.npy")).unwrap();
@@ -65,7 +66,8 @@ fn bad_input_is_told_clearly() {
         ("eval x.npy missing", &["missing", "no such file", "fashion-mnist"]),
         ("eval x.npy missing.kme", &["missing.kme", "no such file"]),
         ("eval text.png a --features pixels", &["text.png", "PNG, JPEG"]),
-        ("eval notes.txt a --features pixels", &["notes.txt", "a picture (PNG"]),
+        ("eval notes.txt a --features pixels", &["notes.txt", "no line of numbers"]),
+        ("eval notes.md a --features pixels", &["notes.md", "a picture (PNG", ".npy, .npz"]),
         ("eval hollow a --features pixels", &["hollow", "without pictures"]),
         ("eval empty.npy y.npy", &["empty.npy", "0 bytes"]),
         ("eval text.npy y.npy", &["text.npy", "npy"]),
@@ -134,7 +136,7 @@ fn bad_input_is_told_clearly() {
         ("eval x.npy y.npy --metrics is --splits 21", &["number of images of y.npy = 20", "--splits 20"]),
         ("eval x.npy y.npy --metrics is --protocol clean-fid", &["clean-fid has none"]),
         ("eval energy.kme energy.kme --metrics is", &["is = energy.kme", "logits"]),
-        ("eval --compare x.npy", &["--compare"]),
+        ("eval --compare x.npy", &["x.npy", "--json"]),
         ("eval --compare x.npy y.npy", &["x.npy", "--json"]),
         ("eval x.npy y.npy --compare x.npy y.npy", &["--compare"]),
         ("eval x.npy y.npy --estimator best", &["best", "biased, unbiased, u-statistic, linear"]),
@@ -145,13 +147,14 @@ fn bad_input_is_told_clearly() {
         ("eval x.npy y.npy --device gpu:x", &["--device", "gpu:x", "cpu, gpu"]),
         ("eval huge.csv y.npy", &["rescale them"]),
         ("embed huge.csv --precision f32 -o out.kme", &["--precision = f32", "1e39"]),
-        ("eval x.npy", &["<CANDIDATE>..."]),
+        ("eval x.npy", &["x.npy", "REFERENCE", "CANDIDATE"]),
         ("embed x.npy -o out.kme --shard 8/7", &["8/7", "such as 3/16"]),
         ("embed x.npy -o out.kme --shard 1/30", &["1/30", "20 points"]),
         ("embed x.npy -o out.kme --shard 1/2 --kernel gaussian:sigma=median", &["--shard", "median"]),
         ("embed x.npy -o out.kme --random-features 10", &["one Gaussian", "gaussian:sigma=2"]),
         ("embed x.npy -o out.kme --random-features 9 --kernel gaussian:sigma=2", &["9", "even"]),
-        ("embed x.npy -o out.npy", &["out.npy", "ends in .kme"]),
+        ("embed x.npy -o out.jpg", &["out.jpg", "ends in .kme", ".npz", ".npy"]),
+        ("reduce a -n 2 --features pixels -o mixed", &["mixed", "not empty"]),
         // Choices.
         ("reduce x.npy", &["-n <N>"]),
         ("reduce x.npy -n 0", &["-n", "at least 1"]),

@@ -49,11 +49,31 @@ impl Sample<'_> {
             return Ok(vec![1.0 / n as f64; n]);
         };
         self.points.check_count(weights)?;
-        let sum: f64 = weights.iter().sum();
-        if !(sum.is_finite() && sum > 0.0) {
-            return Err(Error::value("sum of the weights", sum, "finite weights with a sum > 0"));
-        }
+        let sum = total_weight(weights)?;
         Ok(weights.iter().map(|w| w / sum).collect())
+    }
+}
+
+/// The sum Σwᵢ of the weights of a distribution, by which they are divided so that it has mass 1.
+///
+/// # Errors
+/// When a weight is not finite, or the sum is not above rounding, |Σwᵢ| ≤ max(n, 16)·ε·Σ|wᵢ|: a difference of two
+/// distributions has the sum 0, and dividing by what rounding leaves of it would make numbers out of nothing.
+pub fn total_weight(weights: &[f64]) -> Result<f64> {
+    let name = "sum of the weights";
+    let sum: f64 = weights.iter().sum();
+    let size: f64 = weights.iter().map(|w| w.abs()).sum();
+    if !size.is_finite() {
+        return Err(Error::value(name, sum, "finite weights with a sum > 0"));
+    }
+    if sum.abs() <= f64::EPSILON * size * weights.len().max(16) as f64 {
+        let allowed = "a sum > 0: weights that cancel out, as those of a difference a - b, make no distribution; compare a \
+                       and b themselves";
+        return Err(Error::value(name, sum, allowed));
+    }
+    match sum > 0.0 {
+        true => Ok(sum),
+        false => Err(Error::value(name, sum, "a sum > 0: a distribution has positive mass")),
     }
 }
 

@@ -36,9 +36,8 @@ fn arrays_of_numpy_are_read() {
         ("float64-columns-big-endian.npy", true),
         ("stored.npz", false),
         ("stored.npz:arr_0", false),
-        ("labelled.npz", false),
+        ("labelled.npz:features", false),
         ("several.npz:features", false),
-        ("labelled.safetensors", false),
         ("labelled.safetensors:features", false),
     ] {
         assert_eq!(Points::read(golden(name)).unwrap(), expected(wide), "{name}");
@@ -55,10 +54,13 @@ fn what_is_no_sample_is_refused_with_a_remedy() {
         ("four-axes.npy", &["shape (2, 3, 2, 2)", "x.reshape(2, 12)"][..]),
         ("complex.npy", &["'<c8'", "astype"]),
         ("several.npz", &["several arrays", "FILE:NAME", "features (4, 3)", "pixels (4, 3)", "labels (4,)"]),
+        // One array of points beside others: which is meant is not for the program to guess.
+        ("labelled.npz", &["several arrays", "FILE:NAME", "features (4, 3)", "labels (4,)"]),
+        ("labelled.safetensors", &["several arrays", "features (4, 3)", "images (2, 3, 2, 2)", "labels (4,)"]),
         ("several.npz:other", &["no array 'other'", "features (4, 3)"]),
         ("labelled.safetensors:images", &["array 'images'", "x.reshape(2, 12)"]),
         ("none.npy", &["no such file"]),
-        ("../points.py", &[".py", ".npy, .npz, .safetensors, .csv and .tsv"]),
+        ("../points.py", &[".py", ".npy, .npz, .safetensors, .csv, .tsv, .txt and .dat"]),
         ("../points", &["no extension", ".safetensors"]),
     ] {
         let text = fault(golden(name));

@@ -6,15 +6,16 @@ use crate::sources::{Sample, SourceFlags, Sources};
 use clap::Args;
 use kme::discrepancy::median_distance;
 use kme::embedding::{AnyEmbedding, MeanEmbedding, Shard};
+use kme::evaluate::Statistics;
 use kme::features::{RandomFeatures, Waves};
-use kme::kernel::Form;
+use kme::kernel;
 use kme::points::{Data, read_weights};
 use kme::{Embedding, Error, Kernel, KernelSpec, Points, Result};
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Embed a sample: write its points, weights, kernel and feature map as one .kme file
+/// Embed a sample: write its points, weights, kernel and feature map as one .kme file; or its statistics, or its features
 ///
 /// The kernel mean embedding of a sample is the function mu = sum_i w_i k(phi(x_i), .) of kernel k and feature map phi. Its
 /// file is the reference of `kme eval`, the target of `kme match`, and a term of expressions such as
@@ -22,18 +23,21 @@ use std::time::Instant;
 ///
 /// The file depends on which points there are and not on their order, and `kme merge` of the shards of a sample gives the
 /// bytes of the whole. So --shard spreads one embedding over many machines.
+///
+/// Other programs read -o OUT.npz, with the mean mu and the covariance sigma of the points in double precision under the
+/// names that pytorch-fid and clean-fid use: a reference for fid that takes 33 MB for Inception however many pictures there
+/// were. And they read -o OUT.npy, the points themselves (of pictures the features), in the order of the sources.
 #[derive(Args)]
 #[command(after_help = format!("{EXAMPLES}\n\n{}\n\n{}", crate::sources::KERNELS, crate::sources::HELP))]
 pub struct Arguments {
     /// What to embed
     #[arg(value_name = "SOURCE", required = true)]
     sources: Vec<String>,
-    /// The embedding
-    #[arg(short, long, value_name = "OUT.kme")]
+    /// The embedding (.kme); mean and covariance (.npz); or the points, one a row (.npy, .csv, .tsv)
+    #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
-    /// Kernel, such as gaussian:sigma=2, gaussian:sigma=median, rq:alpha=0.2,1,5+linear, imq:c=10, energy
-    #[arg(long, value_name = "KERNEL", default_value = DEFAULT_KERNEL)]
-    kernel: KernelSpec,
+    #[arg(long, value_name = "KERNEL", help = KERNEL_HELP)]
+    kernel: Option<KernelSpec>,
     /// File with one weight >= 0 for each point of all sources together; any file of points
     #[arg(long, value_name = "FILE", conflicts_with = "random_features")]
     weights: Option<PathBuf>,
@@ -51,8 +55,11 @@ pub struct Arguments {
     flags: SourceFlags,
 }
 
-/// That of the kernel inception distance. It needs no data, so that shards agree on it.
 const DEFAULT_KERNEL: &str = "poly:degree=3,gamma=1/d,coef=1";
+
+const KERNEL_HELP: &str = "\
+Kernel, such as gaussian:sigma=2, gaussian:sigma=median, rq:alpha=0.2,1,5+linear, imq:c=10, energy [default: \
+poly:degree=3,gamma=1/d,coef=1]";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -61,6 +68,8 @@ Examples:
   kme embed photos/ more.zip -o photos.kme --features pixels --size 32x32
   kme embed fashion-mnist -o part-3.kme --features fashion-classifier --shard 3/16
   kme embed x.npy -o x.kme --kernel gaussian:sigma=2 --random-features 2000
+  kme embed photos/ -o statistics.npz --features inception
+  kme embed photos/ -o features.npy --features inception
 
 Shards:
   The parts of a sample are runs of neighbours in the order of the sources, whose sizes differ by at
@@ -78,8 +87,12 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         return Err(Error::value("source", &sources.all[i].text, allowed));
     }
     let sample = pooled(&mut sources, arguments)?;
+    let form = Form::of(&arguments.output)?;
+    if form != Form::Embedding {
+        return write_plain(&sample, form, arguments, global, begin).map(|()| true);
+    }
     let points = sample.points;
-    let kernel = arguments.kernel.resolve(points.dim(), || median_distance(&[&points]))?;
+    let kernel = arguments.kernel().resolve(points.dim(), || median_distance(&[&points]))?;
     let seed = sources.all.iter().any(|source| source.is_random()).then_some(global.seed());
     let embedding = match arguments.random_features {
         None => AnyEmbedding::Points(Embedding::of_sample(points, sample.weights, kernel, sample.features, seed)?),
@@ -113,16 +126,110 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     Ok(true)
 }
 
+/// What is written, by the name of the output.
+#[derive(Clone, Copy, PartialEq)]
+enum Form {
+    Embedding,
+    Statistics,
+    Points,
+}
+
+impl Form {
+    fn of(path: &Path) -> Result<Self> {
+        let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
+        match extension.as_deref() {
+            Some("kme") => Ok(Self::Embedding),
+            Some("npz") => Ok(Self::Statistics),
+            Some("npy" | "csv" | "tsv") => Ok(Self::Points),
+            _ => {
+                let allowed = "a name that ends in .kme (an embedding), .npz (mean and covariance), or .npy, .csv or .tsv (the \
+                               points)";
+                Err(Error::value("output (-o)", path.display(), allowed))
+            }
+        }
+    }
+
+    /// As [`write_atomically`](kme::io::write_atomically), of what has no kernel and no weights.
+    fn write(self, points: &Points, path: &Path) -> Result<()> {
+        match self {
+            Self::Statistics => Statistics::of_points(points)?.write(path),
+            _ => points.write(path),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Embedding => "points",
+            Self::Statistics => "statistics",
+            Self::Points => "rows",
+        }
+    }
+}
+
+/// Writes what other programs read.
+fn write_plain(sample: &Sample, form: Form, arguments: &Arguments, global: &Global, begin: Instant) -> Result<()> {
+    if sample.weights.is_some() {
+        let allowed = "a .kme file, since the points have weights: neither statistics nor rows of points hold them";
+        return Err(Error::value("output (-o)", arguments.output.display(), allowed));
+    }
+    form.write(&sample.points, &arguments.output)?;
+    let (n, d) = (sample.points.len(), sample.points.dim());
+    let what = match form {
+        Form::Statistics => "mean (mu) and covariance (sigma) of ",
+        _ => "",
+    };
+    let text = format!(
+        "{}: {what}{} of dimension {d}, features {}",
+        arguments.output.display(),
+        output::counted(n, "point"),
+        sample.features.name
+    );
+    let json = json!({
+        "output": arguments.output,
+        "form": form.name(),
+        "n": n,
+        "d": d,
+        "features": sample.features,
+        "shard": arguments.shard.to_string(),
+        "skipped": sample.skipped,
+        "seconds": begin.elapsed().as_secs_f64(),
+    });
+    output::print(global, &text, fields(json))
+}
+
+impl Arguments {
+    /// That of the kernel inception distance unless another is asked for. It needs no data, so that shards agree on it.
+    fn kernel(&self) -> KernelSpec {
+        let default = || DEFAULT_KERNEL.parse().expect("the default kernel is one");
+        self.kernel.clone().unwrap_or_else(default)
+    }
+}
+
 /// What can be said before anything is read.
 fn check_usage(arguments: &Arguments) -> Result<()> {
-    output::check_ending(&arguments.output, "kme")?;
-    if arguments.shard != Shard::WHOLE && arguments.kernel.needs_median() {
+    let form = Form::of(&arguments.output)?;
+    if form != Form::Embedding {
+        let given = [
+            ("--kernel", arguments.kernel.is_some()),
+            ("--weights", arguments.weights.is_some()),
+            ("--random-features", arguments.random_features.is_some()),
+        ];
+        if let Some((flag, _)) = given.iter().find(|(_, is_given)| *is_given) {
+            return Err(Error::value(*flag, "given", "used for .kme files only"));
+        }
+        if form == Form::Statistics && arguments.shard != Shard::WHOLE {
+            let allowed = "a .kme file for a part: kme merge pools the parts, also into statistics (-o OUT.npz)";
+            return Err(Error::value("--shard", arguments.shard, allowed));
+        }
+    }
+    let kernel = arguments.kernel();
+    if arguments.shard != Shard::WHOLE && kernel.needs_median() {
         let allowed = "a kernel with numbers when there is --shard, since every part has another median: write it out";
-        return Err(Error::value("--kernel", &arguments.kernel, allowed));
+        return Err(Error::value("--kernel", &kernel, allowed));
     }
     if arguments.random_features.is_some() {
         // The median, if it is asked for, is some length.
-        sigma(&arguments.kernel.resolve(1, || Ok(1.0))?)?;
+        sigma(&kernel.resolve(1, || Ok(1.0))?)?;
     }
     Ok(())
 }
@@ -130,7 +237,7 @@ fn check_usage(arguments: &Arguments) -> Result<()> {
 /// The width of the one kernel that has random features here.
 fn sigma(kernel: &Kernel) -> Result<f64> {
     match kernel.terms() {
-        &[(1.0, Form::Gaussian { sigma })] => Ok(sigma),
+        &[(1.0, kernel::Form::Gaussian { sigma })] => Ok(sigma),
         _ => Err(Error::value("--kernel", kernel, "one Gaussian, such as gaussian:sigma=2, with --random-features")),
     }
 }

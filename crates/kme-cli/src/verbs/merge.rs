@@ -4,6 +4,7 @@ use crate::arguments::Global;
 use crate::output::{self, fields};
 use clap::Args;
 use kme::embedding::{AnyEmbedding, Kind};
+use kme::evaluate::Statistics;
 use kme::{Error, Result};
 use serde_json::json;
 use std::path::PathBuf;
@@ -17,18 +18,22 @@ use std::path::PathBuf;
 #[command(after_help = "Examples:
   kme merge part-*.kme -o all.kme
   for i in 1 2 3 4; do kme embed x.npy -o part-$i.kme --shard $i/4; done
-  kme merge part-?.kme -o x.kme")]
+  kme merge part-?.kme -o x.kme
+  kme merge part-?.kme -o statistics.npz    mean and covariance of all points, as pytorch-fid writes them")]
 pub struct Arguments {
     /// Embeddings of samples
     #[arg(value_name = "A.kme", required = true)]
     parts: Vec<PathBuf>,
-    /// The merged embedding
-    #[arg(short, long, value_name = "OUT.kme")]
+    /// The merged embedding (.kme), or the mean and covariance of all its points (.npz)
+    #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
 }
 
 pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
-    output::check_ending(&arguments.output, "kme")?;
+    let is_statistics = arguments.output.extension().is_some_and(|e| e == "npz");
+    if !is_statistics {
+        output::check_ending(&arguments.output, "kme")?;
+    }
     output::check_place(&arguments.output)?;
     let mut parts = Vec::new();
     for path in &arguments.parts {
@@ -46,7 +51,20 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
             None => fault,
         }
     })?;
-    merged.write(&arguments.output)?;
+    match &merged {
+        AnyEmbedding::Points(embedding) if is_statistics => {
+            if embedding.masses().is_some() {
+                let allowed = "a .kme file, since the points have weights: statistics hold none";
+                return Err(Error::value("output (-o)", arguments.output.display(), allowed));
+            }
+            Statistics::of_points(embedding.points())?.write(&arguments.output)?;
+        }
+        AnyEmbedding::Mean(_) if is_statistics => {
+            let allowed = "a .kme file, since these embeddings hold the mean of random features, not points";
+            return Err(Error::value("output (-o)", arguments.output.display(), allowed));
+        }
+        _ => merged.write(&arguments.output)?,
+    }
     let (n, d) = (merged.len(), merged.dim());
     let text = format!(
         "{}: {} of dimension {d} from {}",

@@ -86,7 +86,7 @@ Outputs:
   OUT.txt               a line for each: its name, or its place counted from 0
   OUT.json              the same with weights, and what was achieved
   OUT.png               the pictures on one sheet
-  OUT (no extension)    the pictures as PNG files in this folder
+  OUT (no extension)    the pictures as PNG files in this folder, which must be new or empty
   In the order in which they were found, which for thinning is that of the sample; an embedding is in
   its own order.
 

@@ -5,6 +5,7 @@ mod report;
 
 use crate::arguments::{self, Global};
 use crate::output::{self, fields, with_error};
+use crate::points;
 use crate::sources::{self, Sample, SourceFlags, Sources};
 use clap::{Args, ValueEnum};
 use kme::discrepancy::{Estimator, median_distance};
@@ -36,8 +37,8 @@ pub struct Arguments {
     #[arg(value_name = "A")]
     a: String,
     /// Second sample; with C the first candidate; with --memorisation the training points
-    #[arg(value_name = "B")]
-    b: String,
+    #[arg(value_name = "B", required_unless_present = "group")]
+    b: Option<String>,
     /// Second candidate; with --memorisation the held-out points
     #[arg(value_name = "C")]
     c: Option<String>,
@@ -133,17 +134,23 @@ struct Finding {
 
 pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let begin = Instant::now();
-    let question = match (&arguments.c, arguments.memorisation) {
-        (None, false) => Question::TwoSamples,
-        (Some(_), false) => Question::ThreeSamples,
-        (Some(_), true) => Question::Memorisation,
-        (None, true) => {
+    let named = std::iter::once(&arguments.a).chain(&arguments.b).chain(&arguments.c);
+    let texts = points::expanded(named, &arguments.flags)?;
+    let question = match (texts.len(), arguments.memorisation) {
+        (2, false) => Question::TwoSamples,
+        (3, false) => Question::ThreeSamples,
+        (3, true) => Question::Memorisation,
+        (2, true) => {
             let allowed = "three sources: SAMPLES TRAINING HELD_OUT; without held-out points nearness has no yardstick";
             return Err(Error::value("--memorisation", "two sources", allowed));
         }
+        (found, _) => {
+            let allowed = format!("two or three samples, not {found}: name them, as in FILE.csv:COLUMN=VALUE");
+            return Err(Error::value("--group", arguments.flags.group.as_deref().unwrap_or_default(), allowed));
+        }
     };
     check_flags(arguments, question)?;
-    let texts: Vec<&String> = [&arguments.a, &arguments.b].into_iter().chain(&arguments.c).collect();
+    let texts: Vec<&String> = texts.iter().collect();
     let mut sources = Sources::open(texts.iter().copied(), &arguments.flags, global)?;
     let samples = (0..texts.len()).map(|i| sources.read(i, None)).collect::<Result<Vec<Sample>>>()?;
     check_samples(&texts, &samples)?;

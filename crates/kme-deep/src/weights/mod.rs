@@ -3,11 +3,13 @@
 //! [`read`] tells the kind of a file by its content and gives its tensors under the names that they have there. Nothing in
 //! a file is ever executed, and no more memory is taken than its size accounts for.
 
+mod arrays;
 mod face_api;
 mod safetensors;
 mod torch;
 
 pub use crate::net::file::Tensors;
+pub use arrays::{Arrays, read_arrays};
 
 use crate::net::file::sha256;
 use kme::{Error, Result};

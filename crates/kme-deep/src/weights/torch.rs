@@ -9,12 +9,15 @@
 mod pickle;
 mod tensor;
 
-use crate::net::file::Tensors;
 use pickle::{Machine, Object, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Cursor, Read};
+pub(super) use tensor::Number;
 use tensor::{Storage, View};
 use zip::{CompressionMethod, ZipArchive};
+
+/// Tensors by name: shape, and numbers row after row.
+pub(super) type Tensors<T> = BTreeMap<String, (Vec<usize>, Vec<T>)>;
 
 /// What is wrong, in words that follow the file's name.
 type Fault = String;
@@ -32,7 +35,7 @@ const LOCAL_HEADER: usize = 30;
 const DEEPEST: usize = 100;
 
 /// The tensors of a file in the zip form.
-pub(super) fn of_zip(bytes: &[u8]) -> Result<(Tensors, &'static str), Fault> {
+pub(super) fn of_zip<T: Number>(bytes: &[u8]) -> Result<(Tensors<T>, &'static str), Fault> {
     let mut archive = Archive::open(bytes)?;
     let pickle = archive.entry("data.pkl")?;
     let order = match archive.has("byteorder") {
@@ -66,7 +69,7 @@ pub(super) fn of_zip(bytes: &[u8]) -> Result<(Tensors, &'static str), Fault> {
 }
 
 /// The tensors of a file in the legacy form.
-pub(super) fn of_legacy(bytes: &[u8]) -> Result<(Tensors, &'static str), Fault> {
+pub(super) fn of_legacy<T: Number>(bytes: &[u8]) -> Result<(Tensors<T>, &'static str), Fault> {
     let mut machine = Machine::new(bytes, false);
     if !matches!(machine.run()?, Value::Long(number) if number == MAGIC) {
         return Err("is a pickle, but none of torch.save; save the tensors with torch.save or as safetensors".into());
@@ -110,8 +113,8 @@ pub(super) fn of_legacy(bytes: &[u8]) -> Result<(Tensors, &'static str), Fault> 
     finish(tensors, "torch legacy")
 }
 
-fn insert(
-    tensors: &mut Tensors,
+fn insert<T: Number>(
+    tensors: &mut Tensors<T>,
     name: &str,
     view: &View,
     storage: &Storage,
@@ -122,7 +125,7 @@ fn insert(
         let key = storage.key;
         return Err(format!("storage '{key}' has {} bytes, its tensors need {}", data.len(), storage.bytes));
     }
-    let Some(numbers) = view.numbers(data, is_big) else { return Ok(()) };
+    let Some(numbers) = view.numbers::<T>(data, is_big) else { return Ok(()) };
     if let Some(i) = numbers.iter().position(|x| !x.is_finite()) {
         return Err(format!("tensor {name} holds {} at position {i}", numbers[i]));
     }
@@ -132,7 +135,7 @@ fn insert(
     }
 }
 
-fn finish(tensors: Tensors, container: &'static str) -> Result<(Tensors, &'static str), Fault> {
+fn finish<T>(tensors: Tensors<T>, container: &'static str) -> Result<(Tensors<T>, &'static str), Fault> {
     if tensors.is_empty() {
         return Err("holds no tensors".into());
     }

@@ -17,15 +17,15 @@ pub struct Term {
 /// A linear combination of embedding files.
 ///
 /// ```text
-/// expression = [ sign ] term { blank sign blank term }
+/// expression = [ sign ] term { sign term }
 /// term       = [ number "*" ] file
 /// file       = name without blanks | '"' name '"' | "'" name "'"
 /// sign       = "+" | "-"
 /// ```
 ///
-/// Names may contain `+`, `-` and `*`: a sign is an operator only with blanks on both sides (the first needs none), a
-/// `*` only after a number. Names with blanks, and names that start with a sign or a number and `*`, are quoted. A text
-/// that is as a whole the name of an existing file is that file.
+/// Blanks may stand around signs and `*`. Names may contain `+`, `-` and `*`: a sign is an operator after a blank, a quote
+/// or `.kme`, a `*` only after a number. Names with blanks, and names that start with a sign or a number and `*`, are
+/// quoted. A text or a name that is as a whole that of an existing file is that file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expression {
     /// The summands in the order of the text; at least one.
@@ -90,16 +90,15 @@ fn parse_terms(text: &str) -> std::result::Result<Vec<Term>, String> {
         let coefficient = take_coefficient(&mut rest)?;
         let name = take_name(&mut rest)?;
         terms.push(Term { coefficient: sign * coefficient, path: name.into() });
-        let before = rest;
         rest = rest.trim_start();
         if rest.is_empty() {
             return Ok(terms);
         }
         sign = match take_sign(&mut rest) {
-            Some(sign) if before.starts_with(char::is_whitespace) && rest.starts_with(char::is_whitespace) => sign,
-            Some(_) => {
-                return Err(format!("the operator after '{name}' needs a blank on both sides and a term after it"));
+            Some(_) if rest.trim().is_empty() => {
+                return Err(format!("a term is missing after the sign behind '{name}'"));
             }
+            Some(sign) => sign,
             None => return Err(format!("'+' or '-' is missing after '{name}' (quote names with blanks)")),
         };
     }
@@ -135,13 +134,28 @@ fn take_name<'a>(rest: &mut &'a str) -> std::result::Result<&'a str, String> {
     let quote = text.chars().next().filter(|c| matches!(c, '"' | '\''));
     let (name, after) = match quote {
         Some(quote) => text[1..].split_once(quote).ok_or("a quote is not closed")?,
-        None => text.split_at(text.find(char::is_whitespace).unwrap_or(text.len())),
+        None => {
+            let word = &text[..text.find(char::is_whitespace).unwrap_or(text.len())];
+            text.split_at(end_of_name(word))
+        }
     };
     if name.is_empty() || (quote.is_none() && matches!(name, "+" | "-" | "*")) {
         return Err("the name of a file is missing".into());
     }
     *rest = after;
     Ok(name)
+}
+
+/// Where the name at the start of `word` ends: before a sign that follows `.kme`, unless there is a file of the whole name.
+fn end_of_name(word: &str) -> usize {
+    let operator = word
+        .match_indices(".kme")
+        .map(|(at, ending)| at + ending.len())
+        .find(|end| word[*end..].starts_with(['+', '-']));
+    match operator {
+        Some(end) if !Path::new(word).exists() => end,
+        _ => word.len(),
+    }
 }
 
 #[cfg(test)]
@@ -157,6 +171,10 @@ mod tests {
             ("- 2 * a.kme - -3e-1*b.kme", &[(-2.0, "a.kme"), (0.3, "b.kme")]),
             ("runs/a-b+c.kme - 2*x*y.kme", &[(1.0, "runs/a-b+c.kme"), (-2.0, "x*y.kme")]),
             ("0.5*'my dog.kme' + \"it's - 2*x.kme\"", &[(0.5, "my dog.kme"), (1.0, "it's - 2*x.kme")]),
+            ("0.5*a.kme+0.5*b.kme", &[(0.5, "a.kme"), (0.5, "b.kme")]),
+            ("a.kme-b.kme", &[(1.0, "a.kme"), (-1.0, "b.kme")]),
+            ("2*a+b.kme-1e-3*c-d.kme", &[(2.0, "a+b.kme"), (-1e-3, "c-d.kme")]),
+            ("a.kme +b.kme -.5*'c.kme'- d.kme", &[(1.0, "a.kme"), (1.0, "b.kme"), (-0.5, "c.kme"), (-1.0, "d.kme")]),
             ("2024-a*.kme + .5*b", &[(1.0, "2024-a*.kme"), (0.5, "b")]),
         ] {
             let terms = Expression::parse(text).unwrap().terms;
@@ -172,6 +190,12 @@ mod tests {
         let path = folder.path().join("2*a + b.kme");
         std::fs::write(&path, "").unwrap();
         assert_eq!(Expression::parse(path.to_str().unwrap()).unwrap().terms, [Term { coefficient: 1.0, path }]);
+        let path = folder.path().join("a.kme-old.kme");
+        std::fs::write(&path, "").unwrap();
+        let sum = Expression::parse(&format!("2*{}+b.kme", path.display())).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(sum.terms.len(), 3, "the word is not the name of a file");
+        let twice = Expression::parse(&format!("2*{}", path.display())).unwrap();
+        assert_eq!(twice.terms, [Term { coefficient: 2.0, path }]);
     }
 
     #[test]
@@ -179,11 +203,10 @@ mod tests {
         for (text, part) in [
             ("", "name of a file is missing"),
             ("0.5*", "name of a file is missing"),
-            ("a.kme + ", "blank on both sides and a term"),
+            ("a.kme + ", "a term is missing"),
+            ("a.kme+", "a term is missing"),
             ("a.kme + + b.kme", "name of a file is missing"),
-            ("a.kme +b.kme", "operator after 'a.kme' needs a blank"),
             ("a.kme b.kme", "'+' or '-' is missing after 'a.kme'"),
-            ("'a.kme'- b.kme", "blank on both sides"),
             ("'a.kme", "quote is not closed"),
             ("1e999*a.kme", "not finite"),
             ("''", "name of a file is missing"),

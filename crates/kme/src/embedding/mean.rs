@@ -223,6 +223,29 @@ impl MeanEmbedding {
         false
     }
 
+    /// The unbiased estimate of MMD² in the features, (‖Σᵢẑ(xᵢ)‖² − n)/(n(n−1)) + (‖Σⱼẑ(yⱼ)‖² − m)/(m(m−1)) − 2⟨m_μ, m_ν⟩: the
+    /// diagonals are Σᵢ‖ẑ(xᵢ)‖² = n, since ‖ẑ(x)‖² = 1 for [`Waves::Paired`].
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] when kernels, feature maps or frequencies differ; [`Error::Value`] when one is a combination, has
+    /// fewer than 2 points, or features whose norm is not 1.
+    pub fn mmd2_unbiased(&self, other: &Self) -> Result<f64> {
+        check_compatible(&[self, other])?;
+        if self.frequencies.waves != Waves::Paired {
+            return Err(Error::value("estimator", "unbiased", "biased: these random features do not have norm 1"));
+        }
+        let within = |side: &Self| match (side.kind(), side.n) {
+            (Kind::Combination, _) => Err(Error::value("estimator", "unbiased", "biased, for a combination")),
+            (_, 0 | 1) => Err(Error::value("number of points", side.n, "at least 2 for the unbiased estimator")),
+            (_, n) => {
+                let n = n as f64;
+                let norm = canonical::sum(&side.mean.iter().map(|a| a * a).collect::<Vec<_>>());
+                Ok((n * norm - 1.0) / (n - 1.0))
+            }
+        };
+        Ok(within(self)? + within(other)? - 2.0 * self.inner(other)?)
+    }
+
     /// Whether this is a sample or a combination.
     pub fn kind(&self) -> Kind {
         if self.sums.is_some() { Kind::Sample } else { Kind::Combination }

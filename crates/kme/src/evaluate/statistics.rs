@@ -1,6 +1,7 @@
 //! Mean and covariance of a sample, computed or read from the files of other tools.
 
-use crate::points::{Points, npz};
+use crate::io::write_atomically;
+use crate::points::{Archive, Data, Points, Role, npz};
 use crate::sums::{Panel, add_product, mean};
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -73,30 +74,36 @@ impl Statistics {
         Ok(Self { mean, covariance })
     }
 
-    /// Reads the arrays `mu` (d,) and `sigma` (d, d) of a `.npz` file, as pytorch-fid and clean-fid write them.
+    /// Reads the mean (d,) and the covariance (d, d) in a `.npz` or `.safetensors` file, as pytorch-fid, clean-fid and
+    /// others write them: arrays called mu and sigma, or mean and cov, in any case.
     ///
     /// # Errors
     /// When there is no such file, it lacks one of them, or they are no statistics.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let mean = npz::read(path, Some("mu"))?;
-        let covariance = npz::read(path, Some("sigma"))?;
-        let (d, one) = (mean.len().max(mean.dim()), mean.len().min(mean.dim()));
-        if one != 1 || (covariance.len(), covariance.dim()) != (d, d) {
-            let shape = |p: &Points| format!("({}, {})", p.len(), p.dim());
-            let (mu, sigma) = (shape(&mean), shape(&covariance));
-            return Err(Error::file(
-                path,
-                format!("holds mu of shape {mu} and sigma of shape {sigma}; (d,) and (d, d) are read"),
-            ));
-        }
+        let none = || Error::file(path, "holds no mean and covariance (mu, sigma)");
+        let mut archive = Archive::open(path)?.ok_or_else(none)?;
+        let Role::Statistics { mean, covariance } = archive.role(None)? else { return Err(none()) };
+        let (mean, covariance) = (archive.read(mean)?, archive.read(covariance)?);
         Self::new(mean.into_data().into_f64(), covariance.into_data().into_f64())
             .map_err(|fault| Error::file(path, format!("holds no statistics: {fault}")))
     }
 
-    /// Whether the file at `path` is a `.npz` file with arrays named `mu` and `sigma`.
+    /// Whether the file at `path` holds the arrays that [`Statistics::read`] takes.
     pub fn is_file(path: impl AsRef<Path>) -> bool {
-        npz::names(path.as_ref()).is_ok_and(|names| ["mu", "sigma"].iter().all(|name| names.iter().any(|n| n == name)))
+        let archive = Archive::open(path.as_ref()).ok().flatten();
+        archive.is_some_and(|archive| matches!(archive.role(None), Ok(Role::Statistics { .. })))
+    }
+
+    /// Writes `mu` (d,) and `sigma` (d, d) in double precision as a `.npz` file, whole or not at all: what pytorch-fid and
+    /// clean-fid write and read.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
+        let d = self.dim();
+        let (mean, covariance) = (Data::F64(self.mean.clone()), Data::F64(self.covariance.clone()));
+        write_atomically(path, |out| npz::write(out, &[("mu", &[d], &mean), ("sigma", &[d, d], &covariance)]))
     }
 
     /// x̄, shape (d).

@@ -62,7 +62,8 @@ impl fmt::Display for Layout {
     }
 }
 
-fn show_shape(shape: &[u64]) -> String {
+/// A shape as NumPy prints it.
+pub(super) fn show_shape(shape: &[u64]) -> String {
     match shape {
         [one] => format!("({one},)"),
         _ => format!("({})", shape.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")),

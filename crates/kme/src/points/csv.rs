@@ -1,108 +1,553 @@
-//! Points as text: one point a line, its numbers separated by commas, semicolons or tabs.
+//! Points as text: one point a line, its numbers separated by commas, semicolons, tabs or blanks.
 
-use std::io::{BufRead, Read};
-use std::path::Path;
+use std::collections::HashSet;
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::path::{Path, PathBuf};
 
 use ::csv::{ByteRecord, Position, ReaderBuilder, Trim};
 
+use super::Data;
 use super::array;
-use super::{Data, Points};
-use crate::{Error, Result, io};
+use super::choice::{listed, shown};
+use super::header::{CHOOSE, Fault, Kinds, Line, Plan, RowNames, is_id_name, is_index_name};
+use super::read::{Loaded, Reading, Refused, Remedy};
+use crate::{Error, Result, io as files};
+
+/// How fields are separated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Separator {
+    Tab,
+    /// By what the first line shows.
+    Shown,
+}
+
+/// Bytes from which the form of a file is told: longer than any two lines of thousands of numbers.
+const HEAD: u64 = 1 << 20;
 
 /// Reads the sample in the text file at `path` in double precision.
-///
-/// The first line is a header, and skipped, when none of its fields is a number. The separator is the tab in `.tsv`;
-/// elsewhere the first line shows it: a tab if there is one, else a semicolon if there is one, else the comma.
-pub(super) fn read(path: &Path, tabs: bool) -> Result<Points> {
-    let (mut reader, _) = io::open(path)?;
-    let start = reader.fill_buf().map_err(|e| io::read_error(path, &e))?;
-    let first_line = start.split(|&b| b == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or_default();
-    let delimiter = match tabs {
-        true => b'\t',
-        false => b"\t;".iter().copied().find(|b| first_line.contains(b)).unwrap_or(b','),
+pub(super) fn read(path: &Path, separator: Separator, reading: &Reading) -> std::result::Result<Loaded, Refused> {
+    let text = Text::open(path, separator)?;
+    let head = text.head()?;
+    let refused = |(fault, remedy): Fault| Refused { error: Error::file(path, fault), remedy };
+    let (first, second) = text.first_lines(&head);
+    let Some(first) = first else {
+        return Err(refused(("holds no points: there is no line of numbers".into(), None)));
     };
-    read_rows(reader, delimiter).map_err(|(byte, fault)| match byte {
-        Some(byte) => Error::file(path, format!("line {}{fault}", line_at(path, byte))),
-        None => Error::file(path, fault),
+    let comment = text.comment(&head);
+    let plan = Plan::of(&first, second.as_ref(), comment.as_ref(), reading).map_err(refused)?;
+    let mut rows = Rows::new(&text, plan);
+    rows.read().map_err(|(byte, fault, remedy)| match byte {
+        Some(byte) => refused((format!("line {}{fault}", text.line_at(byte)), remedy)),
+        None => refused((fault, remedy)),
+    })?;
+    rows.finish().map_err(refused)
+}
+
+/// The values in a column, each once, in the order in which they come first; at most `most`.
+pub(super) fn groups(
+    path: &Path,
+    separator: Separator,
+    column: &str,
+    reading: &Reading,
+    most: usize,
+) -> std::result::Result<Vec<String>, Refused> {
+    let text = Text::open(path, separator)?;
+    let head = text.head()?;
+    let fault = |fault: String| Refused::from(Error::file(path, fault));
+    let (Some(first), second) = text.first_lines(&head) else { return Err(fault("holds no lines".into())) };
+    // The column alone: what is in the others does not matter here.
+    let alone = Reading { columns: vec![column.into()], ..reading.clone() };
+    let plan = Plan::of(&first, second.as_ref(), text.comment(&head).as_ref(), &alone).map_err(|(e, _)| fault(e))?;
+    let place = plan.columns[0];
+    let mut records = text.records(text.stream()?);
+    let (mut values, mut record, mut is_first) = (Vec::<String>::new(), ByteRecord::new(), true);
+    while records.read_byte_record(&mut record).map_err(|e| fault(e.to_string()))? {
+        if std::mem::take(&mut is_first) && plan.skip_first {
+            continue;
+        }
+        let value = String::from_utf8_lossy(record.get(place).unwrap_or_default());
+        if value.is_empty() {
+            return Err(fault(format!("column '{column}' is empty in some rows: fill it or drop them")));
+        }
+        if !values.iter().any(|known| *known == value) {
+            values.push(value.into_owned());
+        }
+        if values.len() > most {
+            return Err(fault(format!("column '{column}' has more than {most} values: it does not tell groups apart")));
+        }
+    }
+    Ok(values)
+}
+
+/// A text file whose separator is known.
+struct Text {
+    path: PathBuf,
+    /// Bytes before the first line that counts: a byte order mark, or Excel's `sep=;`.
+    skipped: u64,
+    /// Lines of these bytes, for the count.
+    skipped_lines: usize,
+    delimiter: u8,
+    /// Whether runs of blanks separate; they are turned into the delimiter.
+    blanks: bool,
+}
+
+impl Text {
+    fn open(path: &Path, separator: Separator) -> Result<Self> {
+        let (reader, _) = files::open(path)?;
+        let mut start = Vec::new();
+        reader.take(HEAD).read_to_end(&mut start).map_err(|e| files::read_error(path, &e))?;
+        if start.starts_with(&[0xff, 0xfe]) || start.starts_with(&[0xfe, 0xff]) {
+            return Err(Error::file(path, "is text in UTF-16: save it as UTF-8 (in Excel, CSV UTF-8)"));
+        }
+        let mut skipped = if start.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+        let (mut skipped_lines, mut told) = (0, None);
+        let line = start[skipped..].split(|&b| b == b'\n').next().unwrap_or_default();
+        if let [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', delimiter @ (b',' | b';' | b'\t')] = line.trim_ascii_end()
+        {
+            told = Some(*delimiter);
+            skipped += line.len() + 1;
+            skipped_lines = 1;
+        }
+        let lines = || {
+            let lines = start.get(skipped..).unwrap_or_default().split(|&b| b == b'\n');
+            lines.filter(|line| !line.trim_ascii().is_empty() && !line.starts_with(b"#"))
+        };
+        let has = |line: &[u8], wanted: &[u8]| outside_quotes(line).any(|b| wanted.contains(&b));
+        let first = lines().next().unwrap_or_default();
+        let shown = b"\t;,".iter().copied().find(|b| has(first, &[*b]));
+        let (delimiter, blanks) = match (separator, told, shown) {
+            (Separator::Tab, ..) => (b'\t', false),
+            (_, Some(delimiter), _) | (_, None, Some(delimiter)) => (delimiter, false),
+            _ => {
+                // A header of one name may have blanks: what is below it tells.
+                let below = lines().nth(1).unwrap_or(first).trim_ascii();
+                match has(below, b" \t") && !has(below, b",;") {
+                    true => (b'\t', true),
+                    false => (b',', false),
+                }
+            }
+        };
+        Ok(Self { path: path.into(), skipped: skipped as u64, skipped_lines, delimiter, blanks })
+    }
+
+    /// The text from the first line that counts on.
+    fn stream(&self) -> Result<Box<dyn Read>> {
+        let (mut reader, _) = files::open(&self.path)?;
+        io::copy(&mut (&mut reader).take(self.skipped), &mut io::sink())
+            .map_err(|e| files::read_error(&self.path, &e))?;
+        Ok(match self.blanks {
+            true => Box::new(Blanks { inner: reader, line: Cursor::new(Vec::new()) }),
+            false => Box::new(reader),
+        })
+    }
+
+    fn head(&self) -> Result<Vec<u8>> {
+        let mut head = Vec::new();
+        self.stream()?.take(HEAD).read_to_end(&mut head).map_err(|e| files::read_error(&self.path, &e))?;
+        Ok(head)
+    }
+
+    fn records<R: Read>(&self, reader: R) -> ::csv::Reader<R> {
+        ReaderBuilder::new()
+            .delimiter(self.delimiter)
+            .has_headers(false)
+            .flexible(true)
+            .trim(Trim::All)
+            .comment(Some(b'#'))
+            .buffer_capacity(1 << 16)
+            .from_reader(reader)
+    }
+
+    /// The first two lines that are not blank or comments.
+    fn first_lines(&self, head: &[u8]) -> (Option<Line>, Option<Line>) {
+        let mut records = self.records(head);
+        let mut next = || {
+            let mut record = ByteRecord::new();
+            if !matches!(records.read_byte_record(&mut record), Ok(true)) {
+                return None;
+            }
+            let start = record.position().map_or(0, |p| p.byte() as usize).min(head.len());
+            let fields: Vec<String> = record.iter().map(|f| String::from_utf8_lossy(f).into_owned()).collect();
+            let mut quoted = quoted_fields(&head[start..], self.delimiter);
+            quoted.resize(fields.len(), false);
+            Some(Line { fields, quoted })
+        };
+        (next(), next())
+    }
+
+    /// The last comment before the first line, which may name the columns, as NumPy's `savetxt` writes them.
+    fn comment(&self, head: &[u8]) -> Option<Line> {
+        let lines = head.split(|&b| b == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
+        let comment = lines.take_while(|line| line.starts_with(b"#")).last()?;
+        let text = String::from_utf8_lossy(comment).trim_start_matches('#').to_string();
+        let separator = char::from(self.delimiter);
+        let fields: Vec<String> =
+            text.split(separator).map(|f| f.trim().to_string()).filter(|f| !self.blanks || !f.is_empty()).collect();
+        // Numbers are a comment for people, such as the size of the table.
+        let is_name = |f: &String| !f.is_empty() && parse(f.as_bytes()).is_none();
+        fields.iter().all(is_name).then(|| Line { quoted: vec![false; fields.len()], fields })
+    }
+
+    /// The line, counted from 1, of the record at or after `byte`. The csv crate's own count does not tell blank lines
+    /// before a record from the record, so the place is looked up, once, when there is a fault to report.
+    fn line_at(&self, byte: u64) -> usize {
+        let Ok(reader) = self.stream() else { return 0 };
+        let (mut newlines, mut is_comment, mut is_start) = (0, false, true);
+        for (at, b) in (0..).zip(BufReader::new(reader).bytes().map_while(std::result::Result::ok)) {
+            is_comment = if is_start { b == b'#' } else { is_comment };
+            if at >= byte && b != b'\n' && b != b'\r' && !is_comment {
+                break;
+            }
+            is_start = b == b'\n';
+            newlines += usize::from(is_start);
+        }
+        newlines + 1 + self.skipped_lines
+    }
+}
+
+/// The bytes of a line that are not in quotes.
+fn outside_quotes(line: &[u8]) -> impl Iterator<Item = u8> {
+    let mut inside = false;
+    line.iter().copied().filter(move |b| {
+        inside ^= *b == b'"';
+        !inside
     })
 }
 
-/// The line, counted from 1, of the record at or after `byte`. The csv crate's own count does not tell blank lines
-/// before a record from the record, so the place is looked up, once, when there is a fault to report.
-fn line_at(path: &Path, byte: u64) -> usize {
-    let Ok((reader, _)) = io::open(path) else { return 0 };
-    let mut newlines = 0;
-    for (at, b) in (0..).zip(reader.bytes().map_while(std::result::Result::ok)) {
-        if at >= byte && b != b'\n' && b != b'\r' {
+/// Which fields of the record at the start of `text` begin with a quote. Blank lines and comments before it are passed.
+fn quoted_fields(mut text: &[u8], delimiter: u8) -> Vec<bool> {
+    loop {
+        let start = text.iter().position(|b| !matches!(b, b'\n' | b'\r')).unwrap_or(text.len());
+        text = &text[start..];
+        if !text.starts_with(b"#") {
             break;
         }
-        newlines += usize::from(b == b'\n');
+        let end = text.iter().position(|b| *b == b'\n').unwrap_or(text.len());
+        text = &text[end..];
     }
-    newlines + 1
+    let (mut quoted, mut is_inside, mut is_start) = (vec![false], false, true);
+    for &b in text {
+        match b {
+            b'"' => {
+                if is_start && let Some(last) = quoted.last_mut() {
+                    *last = true;
+                }
+                is_inside = !is_inside;
+                is_start = false;
+            }
+            b'\n' if !is_inside => break,
+            _ if b == delimiter && !is_inside => {
+                quoted.push(false);
+                is_start = true;
+            }
+            _ => is_start &= b == b' ',
+        }
+    }
+    quoted
+}
+
+/// Text whose runs of blanks, but in quotes, are one tab each.
+struct Blanks<R> {
+    inner: R,
+    line: Cursor<Vec<u8>>,
+}
+
+impl<R: BufRead> Read for Blanks<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let n = self.line.read(out)?;
+            if n > 0 || out.is_empty() {
+                return Ok(n);
+            }
+            let mut line = Vec::new();
+            if self.inner.read_until(b'\n', &mut line)? == 0 {
+                return Ok(0);
+            }
+            let mut joined = Vec::with_capacity(line.len());
+            let (mut is_inside, mut is_blank) = (false, false);
+            for &b in line.trim_ascii() {
+                is_inside ^= b == b'"';
+                let blank = !is_inside && matches!(b, b' ' | b'\t');
+                if !blank {
+                    joined.push(b);
+                } else if !is_blank {
+                    joined.push(b'\t');
+                }
+                is_blank = blank;
+            }
+            joined.push(b'\n');
+            self.line = Cursor::new(joined);
+        }
+    }
 }
 
 /// Where in the file, if anywhere, and what.
-type Fault = (Option<u64>, String);
+type Found = (Option<u64>, String, Option<Remedy>);
 
-fn read_rows(reader: impl BufRead, delimiter: u8) -> std::result::Result<Points, Fault> {
-    let mut reader = ReaderBuilder::new()
-        .delimiter(delimiter)
-        .has_headers(false)
-        .flexible(true)
-        .trim(Trim::All)
-        .buffer_capacity(1 << 16)
-        .from_reader(reader);
-    let (mut numbers, mut d, mut is_first) = (Vec::new(), 0, true);
-    let mut record = ByteRecord::new();
-    while reader.read_byte_record(&mut record).map_err(|e| (None, e.to_string()))? {
-        if std::mem::take(&mut is_first) && record.iter().all(|f| parse(f).is_none()) {
-            continue;
+/// The rows that were read, with what is to be found out of all of them.
+struct Rows<'a> {
+    text: &'a Text,
+    plan: Plan,
+    numbers: Vec<f64>,
+    /// Values of a column of row names that must hold what they seem to.
+    names: Vec<String>,
+    kinds: Kinds,
+    /// Values of the column of groups that are not the one that is asked for.
+    other_groups: Vec<String>,
+    /// Lines with a missing value, and what the first of them was.
+    missing: (usize, Option<Found>),
+    lines: usize,
+}
+
+impl<'a> Rows<'a> {
+    fn new(text: &'a Text, plan: Plan) -> Self {
+        let (numbers, names, other_groups) = (Vec::new(), Vec::new(), Vec::new());
+        Self { text, plan, numbers, names, kinds: Kinds::default(), other_groups, missing: (0, None), lines: 0 }
+    }
+
+    fn read(&mut self) -> std::result::Result<(), Found> {
+        let stream = self.text.stream().map_err(|e| (None, e.to_string(), None))?;
+        let mut reader = self.text.records(stream);
+        let mut record = ByteRecord::new();
+        let mut is_first = true;
+        while reader.read_byte_record(&mut record).map_err(|e| (None, e.to_string(), None))? {
+            if !(std::mem::take(&mut is_first) && self.plan.skip_first) {
+                self.add(&record)?;
+            }
         }
-        let fault = |text| (record.position().map(Position::byte), text);
-        if d == 0 {
-            d = record.len();
+        if let (lines, Some((byte, text, remedy))) = std::mem::take(&mut self.missing) {
+            let of = self.lines;
+            return Err((
+                byte,
+                format!("{text}; {lines} of {of} lines have missing values: drop or fill them"),
+                remedy,
+            ));
         }
-        if record.len() != d {
-            return Err(fault(format!(" has {} fields, the lines before have {d}", record.len())));
+        Ok(())
+    }
+
+    fn add(&mut self, record: &ByteRecord) -> std::result::Result<(), Found> {
+        let plan = &self.plan;
+        let fault = |text, remedy| (record.position().map(Position::byte), text, remedy);
+        if record.len() != plan.d {
+            let before = if plan.skip_first && self.lines == 0 { "the header has" } else { "the lines before have" };
+            let text = format!(" has {} fields, {before} {}", record.len(), plan.d);
+            return Err(fault(text, None));
         }
-        for (column, field) in (1..).zip(record.iter()) {
+        if let Some((column, value)) = &plan.group {
+            let field = String::from_utf8_lossy(&record[*column]);
+            let same = || field.parse::<f64>().ok().zip(value.parse::<f64>().ok()).is_some_and(|(a, b)| a == b);
+            if field != *value && !same() {
+                if self.other_groups.len() < 100 && !self.other_groups.iter().any(|other| *other == field) {
+                    self.other_groups.push(field.into_owned());
+                }
+                return Ok(());
+            }
+        }
+        self.lines += 1;
+        let field_of = |column: usize| match &plan.names {
+            Some(_) => format!(", field {} ('{}')", column + 1, shown(plan.names.as_deref(), column)),
+            None => format!(", field {}", column + 1),
+        };
+        if plan.trailing && !record[plan.d - 1].is_empty() {
+            let text = format!("{} is not empty as in the lines before", field_of(plan.d - 1));
+            return Err(fault(text, Some(Remedy::Columns)));
+        }
+        if let Some((column, RowNames::Counting | RowNames::Quoted)) = plan.row_names {
+            self.names.push(String::from_utf8_lossy(&record[column]).into_owned());
+        }
+        let mut missing = None;
+        for &column in &plan.columns {
+            let field = &record[column];
             match parse(field) {
-                Some(x) if x.is_finite() => numbers.push(x),
-                Some(x) => return Err(fault(format!(", field {column} is {x}: drop or repair that line"))),
-                None if field.is_empty() => {
-                    return Err(fault(format!(", field {column} is empty: drop or repair that line")));
+                Some(x) if x.is_finite() => self.numbers.push(x),
+                Some(x) if x.is_nan() => missing = missing.or(Some((column, "NaN".to_string()))),
+                Some(x) => {
+                    return Err(fault(format!("{} is {x}: drop or repair that line", field_of(column)), None));
+                }
+                None if field.is_empty() => missing = missing.or(Some((column, "empty".to_string()))),
+                None if is_missing(field) => {
+                    let text = String::from_utf8_lossy(field).into_owned();
+                    missing = missing.or(Some((column, format!("missing ({text})"))));
                 }
                 None => {
                     let text: String = String::from_utf8_lossy(field).chars().take(40).collect();
-                    return Err(fault(format!(
-                        ", field {column} is '{}', which is no number (decimals take a point; fields are separated \
-                         by '{}' here)",
+                    let separator = match self.text.blanks {
+                        true => "blanks".to_string(),
+                        false => format!("'{}'", self.text.delimiter.escape_ascii()),
+                    };
+                    let text = format!(
+                        "{} is '{}', which is not a number (decimals take a point; fields are separated by {separator} \
+                         here): repair it, or {CHOOSE}",
+                        field_of(column),
                         text.escape_debug(),
-                        delimiter.escape_ascii()
-                    )));
+                    );
+                    return Err(fault(text, Some(Remedy::Group)));
                 }
             }
         }
+        if let Some((column, what)) = missing {
+            let text = format!("{} is {what}", field_of(column));
+            self.missing.0 += 1;
+            self.missing.1.get_or_insert_with(|| fault(text, None));
+            // Nothing is made of the numbers any more.
+            self.numbers.clear();
+        }
+        // The first of them is the line in question.
+        if plan.numbers.is_some() && self.lines > 1 {
+            let is_decimal = |&column: &usize| record[column].iter().any(|b| b".eE".contains(b));
+            self.kinds.lines += 1;
+            self.kinds.decimal += usize::from(plan.columns.iter().any(|c| is_decimal(c)));
+            self.kinds.all_decimal += usize::from(plan.columns.iter().all(|c| is_decimal(c)));
+        }
+        Ok(())
     }
-    if d == 0 {
-        return Err((None, "holds no points: there is no line of numbers".into()));
+
+    fn finish(mut self) -> std::result::Result<Loaded, Fault> {
+        let d = self.plan.columns.len();
+        self.decide_header()?;
+        if self.numbers.is_empty() {
+            return Err(match &self.plan.group {
+                Some((column, value)) if !self.other_groups.is_empty() => {
+                    let column = shown(self.plan.names.as_deref(), *column);
+                    let others = listed(&self.other_groups);
+                    (format!("has no row whose column '{column}' holds '{value}'; it holds {others}"), None)
+                }
+                _ => ("holds no points: there is no line of numbers".into(), None),
+            });
+        }
+        self.check_row_names()?;
+        if !self.plan.chosen && d > 1 {
+            self.check_index()?;
+        }
+        let Self { plan: Plan { names, columns, mut remarks, .. }, numbers, .. } = self;
+        let columns = names.map(|names| columns.iter().map(|&i| names[i].clone()).collect::<Vec<_>>());
+        if let (Some(columns), false) = (&columns, remarks.is_empty()) {
+            remarks.push(format!("columns that are read: {}", listed(columns)));
+        }
+        let points = array::sample(numbers.len() / d, d, Data::F64(numbers)).map_err(|e| (e, None))?;
+        Ok(Loaded { points, columns, remarks })
     }
-    array::sample(numbers.len() / d, d, Data::F64(numbers)).map_err(|e| (None, e))
+
+    /// Whether a first line of numbers was a header after all.
+    fn decide_header(&mut self) -> std::result::Result<(), Fault> {
+        let Some(numbers) = self.plan.numbers else { return Ok(()) };
+        let d = self.plan.columns.len();
+        match numbers.is_header(self.plan.d, self.kinds) {
+            Some(false) => {}
+            Some(true) => {
+                // The line that was taken for a point holds the names of those columns.
+                let mut names = vec![String::new(); self.plan.d];
+                for (place, name) in self.plan.columns.iter().zip(self.numbers.drain(..d)) {
+                    names[*place] = name.to_string();
+                }
+                self.plan.names = Some(names);
+                self.lines -= 1;
+                self.plan
+                    .remarks
+                    .push(format!("the first line (0, 1, ..., {}) is taken for a header", self.plan.d - 1));
+            }
+            None => {
+                let fault = "its first line holds whole numbers that grow, as a header of numbers does: say whether it is a \
+                             header";
+                return Err((fault.into(), Some(Remedy::Header)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a column that was left out for row names holds such.
+    fn check_row_names(&mut self) -> std::result::Result<(), Fault> {
+        let Some((_, why)) = self.plan.row_names else { return Ok(()) };
+        let holds = match why {
+            RowNames::Unnamed => true,
+            RowNames::Counting => {
+                let numbers: Vec<f64> = self.names.iter().filter_map(|n| n.parse().ok()).collect();
+                numbers.len() == self.names.len() && counts(numbers.into_iter())
+            }
+            RowNames::Quoted => self.names.iter().collect::<HashSet<_>>().len() == self.names.len(),
+        };
+        if !holds {
+            let fault = match why {
+                RowNames::Counting => format!(
+                    "its header has {} fields, the lines below have {}, and the first column does not count the rows: name \
+                     all columns",
+                    self.plan.d - 1,
+                    self.plan.d
+                ),
+                _ => format!("column 1 alone stands in quotes and holds text ('{}'): {CHOOSE}", self.names[0]),
+            };
+            return Err((fault, Some(Remedy::Group)));
+        }
+        let why = match why {
+            RowNames::Unnamed => "has no name",
+            RowNames::Counting => "has no name and counts the rows",
+            RowNames::Quoted => "alone stands in quotes",
+        };
+        self.plan.remarks.push(format!("the first column {why}: left out as row names"));
+        Ok(())
+    }
+
+    /// Whether the first coordinate is one, and does not number the rows.
+    fn check_index(&mut self) -> std::result::Result<(), Fault> {
+        let (d, place) = (self.plan.columns.len(), self.plan.columns[0]);
+        let column = || self.numbers.iter().step_by(d).copied();
+        if self.numbers.len() / d < 3 {
+            return Ok(());
+        }
+        let (first, counts) = (self.numbers[0], counts(column()));
+        let about = format!("({first}, {}, {}, ...)", first + 1.0, first + 2.0);
+        let Some(name) = self.plan.names.as_ref().map(|names| names[place].clone()) else {
+            let fault = format!("its first column counts the rows {about}: {CHOOSE}");
+            return if counts { Err((fault, Some(Remedy::Columns))) } else { Ok(()) };
+        };
+        if counts && is_index_name(&name) {
+            return Err((format!("column '{name}' counts the rows {about}: {CHOOSE}"), Some(Remedy::Columns)));
+        }
+        if is_id_name(&name) {
+            let values: HashSet<u64> = column().map(f64::to_bits).collect();
+            if column().all(|x| x.fract() == 0.0) && values.len() == self.numbers.len() / d {
+                let fault = format!(
+                    "column '{name}' holds a whole number of its own in every row, as names of rows do: {CHOOSE}"
+                );
+                return Err((fault, Some(Remedy::Columns)));
+            }
+        }
+        if counts {
+            self.plan
+                .remarks
+                .push(format!("column '{name}' counts up by one {about}: if it numbers the rows, leave it out"));
+        }
+        Ok(())
+    }
+}
+
+/// Whether each number is one more than the one before.
+fn counts(mut numbers: impl Iterator<Item = f64>) -> bool {
+    let Some(first) = numbers.next() else { return false };
+    first.fract() == 0.0 && numbers.zip(1..).all(|(x, i)| x == first + f64::from(i))
+}
+
+/// What stands in the place of a number that is missing.
+fn is_missing(field: &[u8]) -> bool {
+    let known = ["na", "n/a", "<na>", "#n/a", "null", "none", "?", "-", ".", "missing"];
+    std::str::from_utf8(field).is_ok_and(|text| known.contains(&text.to_ascii_lowercase().as_str()))
 }
 
 fn parse(field: &[u8]) -> Option<f64> {
     std::str::from_utf8(field).ok()?.parse().ok()
 }
-
 #[cfg(test)]
 mod tests {
+    use super::super::Points;
     use super::*;
 
     fn rows(text: &str) -> std::result::Result<Points, String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.csv");
         std::fs::write(&path, text).unwrap();
-        read(&path, false).map_err(|e| e.to_string().rsplit_once("x.csv: ").unwrap().1.to_string())
+        let read = read(&path, Separator::Shown, &Reading::default()).map(|loaded| loaded.points);
+        read.map_err(|e| e.error.to_string().rsplit_once("x.csv: ").unwrap().1.to_string())
     }
 
     fn points(n: usize, d: usize, numbers: &[f64]) -> std::result::Result<Points, String> {
@@ -124,9 +569,9 @@ mod tests {
         for (text, expected) in [
             ("1,2\n3\n", "line 2 has 1 fields, the lines before have 2"),
             ("a,b\n1,2\n\n3,4,5\n", "line 4 has 3 fields"),
-            ("1,2\nx,4\n", "line 2, field 1 is 'x', which is no number"),
+            ("1,2\nx,4\n", "line 2, field 1 is 'x', which is not a number"),
             ("1,x\n3,4\n", "line 1, field 2 is 'x'"),
-            ("1;2,5\n", "line 1, field 2 is '2,5', which is no number (decimals take a point"),
+            ("1;2,5\n", "line 1, field 2 is '2,5', which is not a number (decimals take a point"),
             ("1,2\n3,nan\n", "line 2, field 2 is NaN"),
             ("1,2\n-inf,4\n", "line 2, field 1 is -inf"),
             ("1,2\n3,\n", "line 2, field 2 is empty"),
@@ -136,5 +581,168 @@ mod tests {
             let error = rows(text).unwrap_err();
             assert!(error.starts_with(expected) || error.contains(expected), "{text:?}: {error}");
         }
+    }
+
+    /// What is read of a text with settings: points, names, remarks.
+    fn loaded(text: &str, extension: &str, reading: &Reading) -> std::result::Result<Loaded, (String, Option<Remedy>)> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(format!("x.{extension}"));
+        std::fs::write(&path, text).unwrap();
+        let fault =
+            |e: Refused| (e.error.to_string().rsplit_once(&format!("x.{extension}: ")).unwrap().1.into(), e.remedy);
+        Points::read_with(&path, reading).map_err(fault)
+    }
+
+    #[test]
+    fn row_names_are_left_out_and_said() {
+        let expected = Points::new(3, 2, Data::F64(vec![0.5, 1.0, 0.25, 2.0, 0.75, 4.0])).unwrap();
+        for (extension, text) in [
+            // pandas: to_csv(), to_csv() of what read_csv() read, an index of text, numbers as names, with tabs.
+            ("csv", ",a,b\n0,0.5,1\n1,0.25,2\n2,0.75,4\n"),
+            ("csv", ",a,b\n60,0.5,1\n17,0.25,2\n2,0.75,4\n"),
+            ("csv", ",Unnamed: 0,a,b\n0,0,0.5,1\n1,1,0.25,2\n2,2,0.75,4\n"),
+            ("csv", "Unnamed: 0.1,Unnamed: 0,a,b\n0,0,0.5,1\n1,1,0.25,2\n2,2,0.75,4\n"),
+            ("csv", ",a,b\nx,0.5,1\ny,0.25,2\nx,0.75,4\n"),
+            ("csv", ",0,1\n0,0.5,1\n1,0.25,2\n2,0.75,4\n"),
+            ("tsv", "\ta\tb\n0\t0.5\t1\n1\t0.25\t2\n2\t0.75\t4\n"),
+            ("csv", "\u{feff};a;b\r\n0;0.5;1\r\n1;0.25;2\r\n2;0.75;4\r\n"),
+            // R: write.csv(), write.table() with its header one field short, col.names = FALSE, readr's name.
+            ("csv", "\"\",\"a\",\"b\"\n\"1\",0.5,1\n\"2\",0.25,2\n\"3\",0.75,4\n"),
+            ("txt", "\"a\" \"b\"\n\"1\" 0.5 1\n\"2\" 0.25 2\n\"3\" 0.75 4\n"),
+            ("csv", "a,b\n1,0.5,1\n2,0.25,2\n3,0.75,4\n"),
+            ("csv", "a,b\nx,0.5,1\ny,0.25,2\nz,0.75,4\n"),
+            ("csv", "\"7\",0.5,1\n\"2\",0.25,2\n\"3\",0.75,4\n"),
+            ("csv", "...1,a,b\n1,0.5,1\n2,0.25,2\n3,0.75,4\n"),
+            ("csv", "sep=;\n;a;b\n1;0.5;1\n2;0.25;2\n3;0.75;4\n"),
+        ] {
+            let loaded = loaded(text, extension, &Reading::default()).unwrap_or_else(|e| panic!("{text}: {e:?}"));
+            assert_eq!(loaded.points, expected, "{text}");
+            assert!(loaded.remarks.iter().any(|r| r.contains("left out as row names")), "{text}: {:?}", loaded.remarks);
+            assert!(loaded.columns.is_none_or(|c| c == ["a", "b"] || c == ["0", "1"]), "{text}");
+        }
+        // Nothing but such a column.
+        assert_eq!(rows("\"\"\n1\n2\n"), points(2, 1, &[1.0, 2.0]));
+    }
+
+    #[test]
+    fn columns_that_number_rows_are_not_points() {
+        for (text, part) in [
+            ("0,0.5\n1,0.25\n2,0.75\n", "first column counts the rows (0, 1, 2, ...)"),
+            ("7,0.5\n8,0.25\n9,0.75\n", "first column counts the rows (7, 8, 9, ...)"),
+            ("index,a\n0,0.5\n1,0.25\n2,0.75\n", "column 'index' counts the rows"),
+            ("X,a\n1,0.5\n2,0.25\n3,0.75\n", "column 'X' counts the rows"),
+            ("ID,a\n4711,0.5\n17,0.25\n3,0.75\n", "column 'ID' holds a whole number of its own"),
+        ] {
+            let (fault, remedy) = loaded(text, "csv", &Reading::default()).unwrap_err();
+            assert!(fault.contains(part) && remedy == Some(Remedy::Columns), "{text}: {fault}");
+            let all = Reading { columns: vec!["all".into()], ..Reading::default() };
+            assert_eq!(loaded(text, "csv", &all).unwrap().points.dim(), 2, "{text}");
+            let last = Reading { columns: vec!["2".into()], ..Reading::default() };
+            assert_eq!(loaded(text, "csv", &last).unwrap().points.data(), &Data::F64(vec![0.5, 0.25, 0.75]), "{text}");
+        }
+        let time = loaded("t,a\n0,0.5\n1,0.25\n2,0.75\n", "csv", &Reading::default()).unwrap();
+        assert!(
+            time.points.dim() == 2 && time.remarks[0].contains("column 't' counts up by one"),
+            "{:?}",
+            time.remarks
+        );
+        for text in ["x,a\n3,0.5\n1,0.25\n2,0.75\n", "id,a\n1,0.5\n1,0.25\n2,0.75\n", "1,2\n2,4\n"] {
+            assert_eq!(loaded(text, "csv", &Reading::default()).unwrap().remarks, [""; 0], "{text}");
+        }
+    }
+
+    #[test]
+    fn headers_of_numbers_are_taken_or_refused_but_never_points() {
+        let header = |header| Reading { header, ..Reading::default() };
+        let text = "0,1,2\n.5,.25,.75\n1,2.5,3\n";
+        let read = loaded(text, "csv", &header(None)).unwrap();
+        assert_eq!(read.points.data(), &Data::F64(vec![0.5, 0.25, 0.75, 1.0, 2.5, 3.0]));
+        assert!(read.remarks[0].contains("(0, 1, ..., 2) is taken for a header"), "{:?}", read.remarks);
+        assert_eq!(read.columns.unwrap(), ["0", "1", "2"]);
+        assert_eq!(loaded(text, "csv", &header(Some(false))).unwrap().points.len(), 3);
+        for text in [
+            "0,1\n.5,.25\n.5,.25\n",
+            "0\n.5\n.25\n",
+            "0,1,2\n5,6,7\n5,6,7\n",
+            "1,2,3\n.5,.2,1\n5,.6,7\n.5,.2,1\n.5,.2,1\n.5,.2,1\n",
+            "400,500,600\n.5,.2,.1\n5.,.6,.7\n.5,.2,.1\n.5,.2,.1\n.5,.2,.1\n",
+        ] {
+            let (fault, remedy) = loaded(text, "csv", &header(None)).unwrap_err();
+            assert!(fault.contains("whether it is a header") && remedy == Some(Remedy::Header), "{text}: {fault}");
+            let n = text.lines().count();
+            assert_eq!(loaded(text, "csv", &header(Some(true))).unwrap().points.len(), n - 1, "{text}");
+            assert_eq!(loaded(text, "csv", &header(Some(false))).unwrap().points.len(), n, "{text}");
+        }
+        for text in ["1,2,3\n4,5,6\n", "5,6,9\n1,2.5,3\n", "0\n1\n0\n", "0.0,1.0,2.0\n.5,.25,.75\n", "0,1,2\n"] {
+            let read = loaded(text, "csv", &header(None)).unwrap();
+            assert_eq!((read.points.len(), read.remarks.len()), (text.lines().count(), 0), "{text}");
+        }
+    }
+
+    #[test]
+    fn columns_and_groups_are_chosen() {
+        let text = "\"h, cm\",sex,w\n1,m,4\n2,f,5\n3,m,6\n";
+        let reading = |columns: &[&str], rows: Option<(&str, &str)>| Reading {
+            columns: columns.iter().map(|c| c.to_string()).collect(),
+            rows: rows.map(|(column, value)| (column.into(), value.into())),
+            ..Reading::default()
+        };
+        let numbers = |columns: &[&str], rows| {
+            let read = loaded(text, "csv", &reading(columns, rows));
+            read.map(|read| (read.points.into_data().into_f64(), read.columns.unwrap()))
+        };
+        let names = |names: &[&str]| names.iter().map(|n| n.to_string()).collect::<Vec<_>>();
+        assert_eq!(numbers(&["w", "h, cm"], None), Ok((vec![4.0, 1.0, 5.0, 2.0, 6.0, 3.0], names(&["w", "h, cm"]))));
+        assert_eq!(numbers(&[], Some(("sex", "m"))), Ok((vec![1.0, 4.0, 3.0, 6.0], names(&["h, cm", "w"]))));
+        assert_eq!(numbers(&["3"], Some(("2", "f"))), Ok((vec![5.0], names(&["w"]))));
+        assert_eq!(numbers(&["h, cm"], Some(("w", "5.0"))), Ok((vec![2.0], names(&["h, cm"]))));
+        let (fault, remedy) = numbers(&[], None).unwrap_err();
+        assert!(fault.contains("line 2, field 2 ('sex') is 'm', which is not a number"), "{fault}");
+        assert_eq!(remedy, Some(Remedy::Group));
+        let (fault, _) = numbers(&[], Some(("sex", "x"))).unwrap_err();
+        assert!(fault.contains("no row whose column 'sex' holds 'x'; it holds 'm', 'f'"), "{fault}");
+        assert!(numbers(&["q"], None).unwrap_err().0.contains("its 3 columns are 'h, cm', 'sex', 'w'"));
+        // A number in quotes is a label.
+        let (fault, remedy) = loaded("a,g\n1,\"1\"\n2,\"2\"\n", "csv", &reading(&[], None)).unwrap_err();
+        assert!(fault.contains("column g holds text (\"1\" in quotes") && remedy == Some(Remedy::Group), "{fault}");
+    }
+
+    #[test]
+    fn other_ways_to_write_are_read_or_named() {
+        let expected = Points::new(2, 2, Data::F64(vec![1.0, 2.0, 3.0, 4.5])).unwrap();
+        for (extension, text) in [
+            ("txt", "1.0 2.0\n3 4.5\n"),
+            ("txt", "  1.0    2.0\n\t3  4.5  \n"),
+            ("dat", "a b\n1.0\t2.0\n3\t4.5"),
+            ("csv", "1.0 2.0\n3 4.5\n"),
+            ("csv", "# a,b\n1,2\n# in between\n3,4.5\n"),
+            ("csv", "a,b,\n1,2,\n3,4.5,\n"),
+            ("csv", "a,b\n1,2,\n3,4.5,\n"),
+            ("csv", "1,2,\n3,4.5,\n"),
+            ("csv", "\"a; b\",c\n1,2\n3,4.5\n"),
+            ("csv", "sep=,\r\na,b\r\n1,2\r\n3,4.5\r\n"),
+        ] {
+            let read = loaded(text, extension, &Reading::default()).unwrap_or_else(|e| panic!("{text}: {e:?}"));
+            assert_eq!(read.points, expected, "{text}");
+        }
+        let named = loaded("# a b\n1 2\n", "txt", &Reading::default()).unwrap();
+        assert_eq!(named.columns.unwrap(), ["a", "b"]);
+        for (text, part) in [
+            ("h\n1,5\n2,7\n9,2\n", "its header has 1 fields, the lines below have 2"),
+            ("a;b\n1,5;2,5\n", "field 1 ('a') is '1,5', which is not a number"),
+            ("a,b\n1,2,\n3,4,5\n", "line 3, field 3 is not empty"),
+            ("a,b\n1,NA\n2,3\n,4\n", "line 2, field 2 ('b') is missing (NA); 2 of 3 lines have missing values"),
+            ("a,b\n# c\n1,2\n1,x\n", "line 4, field 2"),
+            ("\"a\",1\n\"a\",2\n", "column 1 alone stands in quotes"),
+            ("True,1\nFalse,2\n", "field 1 is 'True'"),
+            ("a,b,c\n1,2\n", "line 2 has 2 fields, the header has 3"),
+        ] {
+            let (fault, _) = loaded(text, "csv", &Reading::default()).unwrap_err();
+            assert!(fault.contains(part), "{text}: {fault}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.csv");
+        std::fs::write(&path, b"\xff\xfe1\x00").unwrap();
+        assert!(Points::read(&path).unwrap_err().to_string().contains("UTF-16"));
     }
 }

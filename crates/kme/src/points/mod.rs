@@ -1,10 +1,14 @@
 //! A sample of points: n rows of dimension d, in single or double precision; reading and writing it.
 //!
-//! [`Points::read`] takes `.npy`, `.npz`, `.safetensors`, `.csv` and `.tsv`; [`Points::write`] `.npy`, `.csv` and
-//! `.tsv`. Each format is one file here; what they share is in `array` (element types, byte order, shapes).
+//! [`Points::read`] takes `.npy`, `.npz`, `.safetensors` and text (`.csv`, `.tsv`, `.txt`, `.dat`); [`Points::write`]
+//! `.npy`, `.csv` and `.tsv`. Each format is one file here; what they share is in `array` (element types, byte order,
+//! shapes). `archive` decides which of several arrays is meant, `header` and `choice` which columns of a text are.
 
+mod archive;
 mod array;
+mod choice;
 mod csv;
+mod header;
 mod npy;
 pub(crate) mod npz;
 mod numpy;
@@ -12,9 +16,11 @@ mod read;
 pub(crate) mod safetensors;
 mod write;
 
+pub(crate) use archive::Archive;
+pub use archive::{Array, Role};
 pub(crate) use array::{Checked, Dtype, Layout};
 pub use numpy::NumpyHeader;
-pub use read::read_weights;
+pub use read::{Loaded, Reading, Refused, Remedy, groups, read_weights};
 
 use crate::{Error, Result};
 
@@ -136,6 +142,27 @@ impl Points {
             Data::F64(v) => Data::F64(indices.iter().flat_map(|i| &v[i * d..][..d]).copied().collect()),
         };
         Ok(Self { n: indices.len(), d, data })
+    }
+
+    /// The coordinates whose places are in `columns`, in that order.
+    ///
+    /// # Errors
+    /// When there are no places, or one is not below d.
+    pub fn select_columns(&self, columns: &[usize]) -> Result<Self> {
+        if let Some(&i) = columns.iter().find(|&&i| i >= self.d) {
+            return Err(Error::value("place of a coordinate", i, format!("0 to {}", self.d - 1)));
+        }
+        if columns.is_empty() {
+            return Err(Error::value("choice of coordinates", "(none)", "at least one"));
+        }
+        fn taken<T: Copy>(rows: &[T], d: usize, columns: &[usize]) -> Vec<T> {
+            rows.chunks_exact(d).flat_map(|row| columns.iter().map(|&j| row[j])).collect()
+        }
+        let data = match &self.data {
+            Data::F32(rows) => Data::F32(taken(rows, self.d, columns)),
+            Data::F64(rows) => Data::F64(taken(rows, self.d, columns)),
+        };
+        Ok(Self { n: self.n, d: columns.len(), data })
     }
 
     /// All points of `parts`, one part after another, in double precision if any part is.

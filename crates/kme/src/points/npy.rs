@@ -7,7 +7,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
 
-use super::array::{Checked, Dtype, Endian, Layout};
+use super::array::{Checked, Dtype, Endian, Layout, show_shape};
 use super::{Data, Points};
 use crate::{Error, Result, io as files};
 
@@ -188,12 +188,17 @@ impl<'a> Cursor<'a> {
 
 /// Writes `points` as an array of shape (n, d), little-endian, rows one after another, version 1.0.
 pub(super) fn write(points: &Points, out: &mut impl Write) -> io::Result<()> {
-    let descr = match points.data() {
+    write_array(&[points.len(), points.dim()], points.data(), out)
+}
+
+/// Writes numbers as an array of this shape of one or two axes.
+pub(super) fn write_array(shape: &[usize], data: &Data, out: &mut impl Write) -> io::Result<()> {
+    let descr = match data {
         Data::F32(_) => "<f4",
         Data::F64(_) => "<f8",
     };
-    let (n, d) = (points.len(), points.dim());
-    let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({n}, {d}), }}");
+    let shape: Vec<u64> = shape.iter().map(|&side| side as u64).collect();
+    let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {}, }}", show_shape(&shape));
     // The numbers start at a multiple of 64 bytes, and a newline ends the header.
     let length = (MAGIC.len() + 4 + header.len() + 1).next_multiple_of(64) - MAGIC.len() - 4;
     header.extend(std::iter::repeat_n(' ', length - 1 - header.len()));
@@ -203,7 +208,7 @@ pub(super) fn write(points: &Points, out: &mut impl Write) -> io::Result<()> {
     // Two 20-digit lengths keep the header far below 2^16 bytes.
     out.write_all(&(length as u16).to_le_bytes())?;
     out.write_all(header.as_bytes())?;
-    super::write::little_endian(points.data(), out)
+    super::write::little_endian(data, out)
 }
 
 #[cfg(test)]

@@ -1,66 +1,98 @@
 //! The `.npz` format of NumPy: a zip archive of `.npy` files, stored or deflated.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read, Seek, Write};
 use std::path::Path;
 
 use zip::result::ZipError;
-use zip::{CompressionMethod, ZipArchive};
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
-use super::array::Checked;
-use super::npy::{check_size, read_layout};
-use super::{Points, read};
+use super::array::{Checked, Layout};
+use super::npy::{self, check_size, read_layout};
+use super::{Data, Points};
 use crate::{Error, Result, io};
 
 /// Deflate, the one compression that is read, cannot shrink data by more than this factor.
 const BEST_COMPRESSION: u64 = 1032;
 
-/// Reads the sample in the array `member` of the archive at `path`, or in its only array that is a sample.
-pub(crate) fn read(path: &Path, member: Option<&str>) -> Result<Points> {
-    let (reader, _) = io::open(path)?;
-    read_member(reader, member).map_err(|e| Error::file(path, e))
+/// An archive and the places of its arrays.
+pub(super) struct Archive {
+    zip: ZipArchive<BufReader<File>>,
+    /// Name and number of each entry that is an array.
+    entries: Vec<(String, usize)>,
 }
 
-/// The names of the arrays in the archive at `path`.
-pub(crate) fn names(path: &Path) -> Result<Vec<String>> {
-    let (reader, _) = io::open(path)?;
-    let archive = ZipArchive::new(reader).map_err(|e| Error::file(path, fault(e)))?;
-    Ok(archive.file_names().filter_map(|n| Some(n.ok()?.strip_suffix(".npy")?.to_string())).collect())
-}
+impl Archive {
+    /// Opens the archive at `path`.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let (reader, _) = io::open(path)?;
+        Self::of(reader).map_err(|e| Error::file(path, e))
+    }
 
-fn read_member(reader: BufReader<File>, member: Option<&str>) -> Checked<Points> {
-    let mut archive =
-        ZipArchive::new(reader).map_err(|e| format!("is no whole .npz file (zip archive): {}", fault(e)))?;
-    let mut arrays = Vec::new();
-    for i in 0..archive.len() {
-        let mut entry = archive.by_index(i).map_err(fault)?;
-        let Some(name) = entry.name().ok().and_then(|n| Some(n.strip_suffix(".npy")?.to_string())) else { continue };
-        let layout = match read_layout(&mut entry) {
-            Ok((layout, _)) => Ok(layout),
-            Err(e) => Err(e),
+    fn of(reader: BufReader<File>) -> Checked<Self> {
+        let mut zip =
+            ZipArchive::new(reader).map_err(|e| format!("is no whole .npz file (zip archive): {}", fault(e)))?;
+        let mut entries = Vec::new();
+        for i in 0..zip.len() {
+            let entry = zip.by_index(i).map_err(fault)?;
+            if let Some(name) = entry.name().ok().and_then(|n| Some(n.strip_suffix(".npy")?.to_string())) {
+                entries.push((name, i));
+            }
+        }
+        Ok(Self { zip, entries })
+    }
+
+    /// The names of the arrays, in the order of the archive.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.entries.iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Type and shape of array `i`, or why it cannot be read.
+    pub(super) fn layout(&mut self, i: usize) -> Checked<Layout> {
+        let mut entry = self.zip.by_index(self.entries[i].1).map_err(fault)?;
+        read_layout(&mut entry).map(|(layout, _)| layout)
+    }
+
+    /// Array `i` as points.
+    pub(super) fn read(&mut self, i: usize) -> Checked<Points> {
+        let mut entry = self.zip.by_index(self.entries[i].1).map_err(fault)?;
+        let (layout, header) = read_layout(&mut entry)?;
+        check_size(&layout, entry.size().saturating_sub(header))?;
+        // Before memory is taken on the word of the directory.
+        let most = match entry.compression() {
+            CompressionMethod::Stored => entry.compressed_size(),
+            _ => entry.compressed_size().saturating_mul(BEST_COMPRESSION),
         };
-        arrays.push((name, layout, i));
+        if entry.size() > most {
+            let (size, compressed) = (entry.size(), entry.compressed_size());
+            return Err(format!("is damaged: it claims {size} bytes of numbers, compressed to {compressed}"));
+        }
+        let points = layout.read_sample(&mut entry)?;
+        // The checksum is compared when the end is reached.
+        match entry.read(&mut [0]) {
+            Ok(0) => Ok(points),
+            Ok(_) => Err("holds more bytes than its directory says".into()),
+            Err(e) => Err(format!("is damaged: {e}")),
+        }
     }
-    let chosen = read::choose(arrays, member)?;
-    let mut entry = archive.by_index(chosen).map_err(fault)?;
-    let (layout, header) = read_layout(&mut entry)?;
-    check_size(&layout, entry.size().saturating_sub(header))?;
-    // Before memory is taken on the word of the directory.
-    let most = match entry.compression() {
-        CompressionMethod::Stored => entry.compressed_size(),
-        _ => entry.compressed_size().saturating_mul(BEST_COMPRESSION),
-    };
-    if entry.size() > most {
-        let (size, compressed) = (entry.size(), entry.compressed_size());
-        return Err(format!("is damaged: it claims {size} bytes of numbers, compressed to {compressed}"));
+}
+
+/// Writes arrays as NumPy's `savez` does: an archive without compression. The bytes depend on the
+/// arguments alone.
+pub(crate) fn write(out: &mut (impl Write + Seek), arrays: &[(&str, &[usize], &Data)]) -> std::io::Result<()> {
+    let mut zip = ZipWriter::new(out);
+    let wrong = |e: ZipError| std::io::Error::other(e);
+    for (name, shape, numbers) in arrays {
+        let options = SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Stored)
+            // The least time that the format knows: the clock has no part in the file.
+            .last_modified_time(DateTime::default())
+            .large_file(numbers.len() >= 1 << 28);
+        zip.start_file(format!("{name}.npy"), options).map_err(wrong)?;
+        npy::write_array(shape, numbers, &mut zip)?;
     }
-    let points = layout.read_sample(&mut entry)?;
-    // The checksum is compared when the end is reached.
-    match entry.read(&mut [0]) {
-        Ok(0) => Ok(points),
-        Ok(_) => Err("holds more bytes than its directory says".into()),
-        Err(e) => Err(format!("is damaged: {e}")),
-    }
+    zip.finish().map(drop).map_err(wrong)
 }
 
 fn fault(error: ZipError) -> String {

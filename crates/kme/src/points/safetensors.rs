@@ -11,22 +11,12 @@ use std::path::{Path, PathBuf};
 use safetensors::Dtype as Stored;
 use safetensors::tensor::{Metadata, TensorInfo};
 
+use super::Data;
 use super::array::{Checked, Dtype, Endian, Layout, decode};
-use super::{Data, Points, read};
 use crate::{Error, Result, io as files};
 
 /// The limit of the format's own library.
 const LONGEST_HEADER: u64 = 100_000_000;
-
-/// Reads the sample in the tensor `member` of the file at `path`, or in its only tensor that is a sample.
-pub(super) fn read(path: &Path, member: Option<&str>) -> Result<Points> {
-    let mut container = Container::open(path)?;
-    let arrays = container.names().into_iter().map(|name| (name.clone(), container.layout(&name), name)).collect();
-    let chosen = read::choose(arrays, member).map_err(|e| Error::file(path, e))?;
-    let layout = container.layout(&chosen).map_err(|e| Error::file(path, e))?;
-    container.seek(&chosen)?;
-    layout.read_sample(&mut container.reader).map_err(|e| Error::file(path, e))
-}
 
 /// A safetensors file whose header is read and found consistent with the file's size.
 pub(crate) struct Container {
@@ -114,7 +104,13 @@ impl Container {
         decode(&mut self.reader, layout.dtype, layout.endian, count).map_err(|e| files::read_error(&self.path, &e))
     }
 
-    fn seek(&mut self, name: &str) -> Result<()> {
+    /// Where the numbers are read from after [`seek`](Self::seek).
+    pub(super) fn reader(&mut self) -> &mut BufReader<File> {
+        &mut self.reader
+    }
+
+    /// Goes to the first number of the tensor `name`.
+    pub(super) fn seek(&mut self, name: &str) -> Result<()> {
         let start = self.header.info(name).map_or(0, |info| info.data_offsets.0 as u64);
         let moved = self.reader.seek(SeekFrom::Start(self.data_start + start));
         moved.map(|_| ()).map_err(|e| files::read_error(&self.path, &e))

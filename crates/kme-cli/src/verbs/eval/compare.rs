@@ -1,12 +1,13 @@
 //! `kme eval --compare`: results that were printed before, side by side, if they can be compared at all.
 
+use super::Arguments;
 use super::metrics::Metric;
 use crate::arguments::Global;
-use crate::output::{self, fields, with_error};
+use crate::output::{self, Table, fields, with_error};
 use kme::{Error, Result, io};
 use serde_json::{Map, Value, json};
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// One number of a file.
 struct Outcome {
@@ -18,6 +19,9 @@ struct Outcome {
     object: Map<String, Value>,
 }
 
+const CSV: [&str; 8] =
+    ["metric", "first", "first_value", "second", "second_value", "difference", "standard_error", "z"];
+
 /// Files of results beyond this size are none.
 const LARGEST: u64 = 64 << 20;
 
@@ -25,7 +29,8 @@ const LARGEST: u64 = 64 << 20;
 ///
 /// # Errors
 /// When a file holds no results, no metric is in all of them, or two results of a metric were made in different ways.
-pub fn run(files: &[PathBuf], global: &Global) -> Result<()> {
+pub fn run(arguments: &Arguments, global: &Global) -> Result<()> {
+    let files = &arguments.compare;
     let all = files.iter().map(|file| read(file)).collect::<Result<Vec<_>>>()?;
     let metrics = |results: &[Outcome]| -> Vec<Metric> { results.iter().map(|r| r.metric).collect() };
     let mut shared = metrics(&all[0]);
@@ -74,9 +79,35 @@ pub fn run(files: &[PathBuf], global: &Global) -> Result<()> {
             }));
         }
     }
-    let mut text = output::aligned(&rows);
-    text.push_str("difference to the first; z is the difference in standard errors, both results taken as independent");
-    output::print(global, &text, fields(json!({ "comparisons": comparisons })))?;
+    if comparisons.is_empty() {
+        let fault = "holds one result of each metric: name another file to compare it with";
+        return Err(Error::file(&files[0], fault));
+    }
+    let notes = "difference to the first; z is the difference in standard errors, both results taken as independent"
+        .to_string();
+    let mut csv = vec![CSV.map(String::from).to_vec()];
+    for found in &comparisons {
+        let cell = |value: &Value| match value {
+            Value::String(text) => text.clone(),
+            Value::Null => String::new(),
+            other => other.to_string(),
+        };
+        let (first, second) = (&found["first"], &found["second"]);
+        let cells = [
+            &found["metric"],
+            &first["name"],
+            &first["value"],
+            &second["name"],
+            &second["value"],
+            &found["difference"],
+            &found["standard_error"],
+            &found["z"],
+        ];
+        csv.push(cells.map(cell).to_vec());
+    }
+    let text = format!("{}{notes}", output::aligned(&rows));
+    let table = Table { text, csv, markdown: rows, notes, json: fields(json!({ "comparisons": comparisons })) };
+    table.deliver(arguments.format, arguments.output.as_deref(), global)?;
     output::remark(
         global,
         "Results against one reference share its randomness, so that |z| here is rather too small than too large.",

@@ -23,8 +23,9 @@ pub fn scores(sources: &mut Sources, arguments: &Arguments, metrics: &[Metric]) 
     if let Some(kernel) = &arguments.kernel {
         return Err(Error::value("--kernel", kernel, format!("none, since {holds} of kernel {}", first.kernel())));
     }
-    if let Some(estimator) = arguments.estimator.filter(|e| *e != Estimator::Biased) {
-        return Err(Error::value("--estimator", estimator, format!("biased, since {holds}")));
+    let estimator = arguments.estimator.unwrap_or(Estimator::Biased);
+    if !matches!(estimator, Estimator::Biased | Estimator::Unbiased) {
+        return Err(Error::value("--estimator", estimator, format!("biased or unbiased, since {holds}")));
     }
     if arguments.protocol != Protocol::Full {
         return Err(Error::value("--protocol", arguments.protocol, format!("full, since {holds}")));
@@ -49,8 +50,11 @@ pub fn scores(sources: &mut Sources, arguments: &Arguments, metrics: &[Metric]) 
     for (i, mean) in means.iter().enumerate().skip(1) {
         let begin = Instant::now();
         let reference = &means[0];
-        let value =
-            reference.mmd2(mean).map_err(|fault| output::naming(fault, &sources.all[0].text, &sources.all[i].text))?;
+        let value = match estimator {
+            Estimator::Unbiased => reference.mmd2_unbiased(mean),
+            _ => reference.mmd2(mean),
+        }
+        .map_err(|fault| output::naming(fault, &sources.all[0].text, &sources.all[i].text))?;
         scores.push(Score {
             metric: Metric::Mmd,
             candidate: i,
@@ -58,7 +62,7 @@ pub fn scores(sources: &mut Sources, arguments: &Arguments, metrics: &[Metric]) 
             standard_error: None,
             spread: None,
             bias: None,
-            estimator: Estimator::Biased.to_string(),
+            estimator: estimator.to_string(),
             kernel: Some(first.kernel().to_string()),
             n: Some(reference.len()),
             m: Some(mean.len()),

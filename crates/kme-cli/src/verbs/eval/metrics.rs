@@ -46,6 +46,11 @@ impl Metric {
         !matches!(self, Self::Kid | Self::Mmd)
     }
 
+    /// Whether more is better: of the others less is.
+    pub fn is_better_large(self) -> bool {
+        self == Self::InceptionScore || Self::PRDC.contains(&self)
+    }
+
     /// The metric of a quantity.
     pub fn of_quantity(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|(.., quantity)| *quantity == name).map(|(metric, ..)| *metric)
@@ -62,7 +67,8 @@ impl FromStr for Metric {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        match Self::ALL.iter().find(|(_, name, quantity)| [*name, *quantity].contains(&text.trim())) {
+        let typed = text.trim().to_ascii_lowercase();
+        match Self::ALL.iter().find(|(_, name, quantity)| [*name, *quantity].contains(&typed.as_str())) {
             Some((metric, ..)) => Ok(*metric),
             None => {
                 let allowed = "one of kid, fid, is, mmd, cmmd, prdc, precision, recall, density, coverage";
@@ -80,9 +86,9 @@ impl FromStr for Asked {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        match text.trim() {
+        match text.trim().to_ascii_lowercase().as_str() {
             "prdc" => Ok(Self(Metric::PRDC.to_vec())),
-            name => Ok(Self(vec![name.parse()?])),
+            _ => Ok(Self(vec![text.parse()?])),
         }
     }
 }

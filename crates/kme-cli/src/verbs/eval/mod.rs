@@ -6,11 +6,14 @@ mod metrics;
 mod report;
 mod samples;
 
+use metrics::Score;
+
 pub use metrics::Metric;
 
 use crate::arguments::{self, Global};
 use crate::claim::Claim;
-use crate::output;
+use crate::output::{self, Format};
+use crate::points;
 use crate::sources::{self, SourceFlags, Sources};
 use clap::Args;
 use kme::discrepancy::Estimator;
@@ -40,8 +43,8 @@ pub struct Arguments {
     /// What to compare with
     #[arg(value_name = "REFERENCE", required_unless_present = "compare")]
     reference: Option<String>,
-    /// What to judge
-    #[arg(value_name = "CANDIDATE", required_unless_present = "compare")]
+    /// What to judge; for --metrics is, what stands alone
+    #[arg(value_name = "CANDIDATE")]
     candidates: Vec<String>,
     /// What to compute, with commas: kid, fid, is, mmd, cmmd, prdc, precision, recall, density, coverage [default: kid; mmd when
     /// --kernel is given; fid with statistics]
@@ -76,8 +79,17 @@ pub struct Arguments {
     #[arg(long = "assert", value_name = "CLAIM")]
     claims: Vec<Claim>,
     /// Compare results that were printed with --json instead of computing any
-    #[arg(long, value_name = "RESULT.json", num_args = 2.., conflicts_with_all = ["reference", "metrics", "claims"])]
+    #[arg(long, value_name = "RESULT.json", num_args = 1.., conflicts_with_all = ["reference", "metrics", "claims", "sort"])]
     compare: Vec<PathBuf>,
+    /// Order the candidates by this metric, the best first
+    #[arg(long, value_name = "METRIC")]
+    sort: Option<Metric>,
+    /// How to print: text, csv (a row for each number, all digits), markdown, or json
+    #[arg(long, value_name = "FORMAT", value_enum, ignore_case = true)]
+    format: Option<Format>,
+    /// Also write the results to a file: .csv, .md, .json or .txt
+    #[arg(short, long, value_name = "OUT")]
+    output: Option<PathBuf>,
     // Last, since its heading holds for what follows.
     #[command(flatten)]
     flags: SourceFlags,
@@ -94,6 +106,9 @@ Examples:
   kme eval x.npy y.npy --metrics mmd --kernel energy
   kme eval test.kme samples/ --assert 'kid<0.05' --json > monday.json
   kme eval --compare monday.json tuesday.json
+  kme eval real/ runs/*/samples --metrics kid,fid --features inception --sort fid -o table.csv
+  kme eval fake/ --metrics is --features inception
+  kme eval measurements.csv --group treatment --metrics mmd --kernel energy
 
 Protocols:
   full            all points of both samples; needs no subsets and scatters least
@@ -123,8 +138,12 @@ JSON:
 
 pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let begin = Instant::now();
+    if let Some(path) = &arguments.output {
+        Format::of_file(path)?;
+        output::check_place(path)?;
+    }
     let Some(reference) = &arguments.reference else {
-        return compare::run(&arguments.compare, global).map(|()| true);
+        return compare::run(arguments, global).map(|()| true);
     };
     let mut metrics: Vec<Metric> = Vec::new();
     let mut add = |asked: &[Metric]| {
@@ -139,7 +158,9 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     if let Some(claim) = arguments.claims.iter().find(|c| !arguments.metrics.is_empty() && !is_named(&c.metric)) {
         return Err(Error::value("--assert", claim, format!("a claim on a metric of --metrics: add {}", claim.metric)));
     }
-    let texts = || std::iter::once(reference).chain(&arguments.candidates);
+    let texts = points::expanded(std::iter::once(reference).chain(&arguments.candidates), &arguments.flags)?;
+    let asked: Vec<Metric> = arguments.metrics.iter().flat_map(|asked| asked.0.clone()).collect();
+    let subjects = Subjects::of(texts, &asked)?;
     let tool = arguments.tool();
     if let (Some(tool), Some(asked)) = (tool, arguments.flags.resize)
         && asked != tool
@@ -150,7 +171,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
             format!("--resize {asked} is not what {protocol} does: the numbers are not that tool's"),
         );
     }
-    let mut sources = Sources::open_with(texts(), &arguments.flags, tool, global)?;
+    let mut sources = Sources::open_with(subjects.all(), &arguments.flags, tool, global)?;
     let has_means = sources.all.iter().any(|source| source.mean().is_some());
     let has_statistics = sources.all.iter().any(|source| source.statistics().is_some());
     if arguments.metrics.is_empty() {
@@ -163,11 +184,52 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         arguments.claims.iter().for_each(|claim| add(&[claim.metric]));
     }
     arguments.check(&metrics)?;
-    let scores = match has_means {
+    let mut scores = match has_means {
         true => means::scores(&mut sources, arguments, &metrics)?,
-        false => samples::scores(&mut sources, arguments, &metrics, global)?,
+        false => samples::scores(&mut sources, &subjects, arguments, &metrics, global)?,
     };
-    report::print(&scores, &metrics, arguments, global, begin.elapsed().as_secs_f64())
+    if let Some(by) = arguments.sort {
+        sort(&mut scores, by);
+    }
+    report::print(&scores, &subjects, &metrics, arguments, global, begin.elapsed().as_secs_f64())
+}
+
+/// What is compared with what.
+struct Subjects {
+    /// None for the inception score alone.
+    reference: Option<String>,
+    candidates: Vec<String>,
+}
+
+impl Subjects {
+    fn of(mut texts: Vec<String>, metrics: &[Metric]) -> Result<Self> {
+        if texts.len() > 1 {
+            let reference = texts.remove(0);
+            return Ok(Self { reference: Some(reference), candidates: texts });
+        }
+        match metrics {
+            [Metric::InceptionScore] => Ok(Self { reference: None, candidates: texts }),
+            _ => {
+                let allowed = "a REFERENCE and at least one CANDIDATE: name what it is to be compared with first; only \
+                               --metrics is takes a candidate alone";
+                Err(Error::value("sources", texts.join(" "), allowed))
+            }
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &String> {
+        self.reference.iter().chain(&self.candidates)
+    }
+}
+
+/// Brings the scores of the best candidate by `metric` to the front.
+fn sort(scores: &mut [Score], metric: Metric) {
+    let sign = if metric.is_better_large() { -1.0 } else { 1.0 };
+    let own: Vec<(usize, f64)> =
+        scores.iter().filter(|s| s.metric == metric).map(|s| (s.candidate, sign * s.value)).collect();
+    let value =
+        |score: &Score| own.iter().find(|(candidate, _)| *candidate == score.candidate).map_or(0.0, |(_, v)| *v);
+    scores.sort_by(|a, b| value(a).total_cmp(&value(b)));
 }
 
 impl Arguments {
@@ -183,6 +245,9 @@ impl Arguments {
 
     /// Whether every flag is used.
     fn check(&self, metrics: &[Metric]) -> Result<()> {
+        if let Some(metric) = self.sort.filter(|metric| !metrics.contains(metric)) {
+            return Err(Error::value("--sort", metric, format!("a metric that is computed: add --metrics {metric}")));
+        }
         if self.kernel.is_some() && !metrics.contains(&Metric::Mmd) {
             let allowed = "used by mmd only; kid has a kernel of its own: add --metrics kid,mmd";
             return Err(Error::value("--kernel", "given", allowed));

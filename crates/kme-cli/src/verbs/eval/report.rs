@@ -1,15 +1,16 @@
 //! Printing scores: a row for each candidate, a column for each metric.
 
-use super::Arguments;
 use super::metrics::{Metric, Score};
+use super::{Arguments, Subjects};
 use crate::arguments::Global;
-use crate::output::{self, fields, with_error};
+use crate::output::{self, Table, fields, with_error};
 use kme::Result;
 use serde_json::json;
 
 /// Prints the scores. False when a claim does not hold.
 pub fn print(
     scores: &[Score],
+    subjects: &Subjects,
     metrics: &[Metric],
     arguments: &Arguments,
     global: &Global,
@@ -18,7 +19,7 @@ pub fn print(
     let mut all_hold = true;
     let mut results = Vec::new();
     for score in scores {
-        let name = &arguments.candidates[score.candidate - 1];
+        let name = &subjects.candidates[score.candidate - 1];
         let mut object = score.json(name);
         let mut verdicts = Vec::new();
         for claim in arguments.claims.iter().filter(|claim| claim.metric == score.metric) {
@@ -40,9 +41,14 @@ pub fn print(
             object.insert("seconds".into(), seconds.into());
             object
         }
-        _ => fields(json!({ "reference": arguments.reference, "results": results, "seconds": seconds })),
+        _ => fields(json!({ "reference": subjects.reference, "results": results, "seconds": seconds })),
     };
-    output::print(global, &table(scores, metrics, arguments, global), json)?;
+    let rows = rows(scores, subjects, metrics);
+    let notes = notes(scores, subjects, metrics, arguments, global);
+    let text = format!("{}{notes}", output::aligned(&rows));
+    let notes = notes.lines().map(|line| format!("{}  \n", line.trim_start())).collect();
+    let table = Table { text, csv: csv(scores, subjects, global), markdown: rows, notes, json };
+    table.deliver(arguments.format, arguments.output.as_deref(), global)?;
     let is_unbiased = |score: &&Score| score.kernel.is_some() && score.estimator != "biased";
     if scores.iter().filter(is_unbiased).any(|score| score.value < 0.0) {
         output::remark(
@@ -54,18 +60,68 @@ pub fn print(
     Ok(all_hold)
 }
 
-fn table(scores: &[Score], metrics: &[Metric], arguments: &Arguments, global: &Global) -> String {
+/// A row for each candidate, a column for each metric.
+fn rows(scores: &[Score], subjects: &Subjects, metrics: &[Metric]) -> Vec<Vec<String>> {
     let mut rows = vec![vec!["candidate".to_string()]];
     rows[0].extend(metrics.iter().map(|metric| metric.quantity().to_string()));
     rows[0].push("points".into());
-    for (i, candidate) in arguments.candidates.iter().enumerate() {
-        let own = || scores.iter().filter(move |score| score.candidate == i + 1);
-        let mut row = vec![candidate.clone()];
-        row.extend(own().map(|score| with_error(score.value, score.standard_error)));
-        row.push(own().find_map(|score| score.m).map_or_else(|| "statistics".into(), |m| m.to_string()));
+    // In the order of the scores, which may be sorted.
+    for own in scores.chunk_by(|a, b| a.candidate == b.candidate) {
+        let mut row = vec![subjects.candidates[own[0].candidate - 1].clone()];
+        row.extend(own.iter().map(|score| with_error(score.value, score.standard_error)));
+        let m = own.iter().find_map(|score| score.m);
+        row.push(m.map_or_else(|| "statistics".into(), |m| m.to_string()));
         rows.push(row);
     }
-    let mut text = output::aligned(&rows);
+    rows
+}
+
+/// A row for each number, with all that it depends on, in full precision.
+fn csv(scores: &[Score], subjects: &Subjects, global: &Global) -> Vec<Vec<String>> {
+    let header = [
+        "reference",
+        "candidate",
+        "metric",
+        "value",
+        "standard_error",
+        "spread",
+        "bias",
+        "n",
+        "m",
+        "estimator",
+        "kernel",
+        "protocol",
+        "features",
+        "seed",
+    ];
+    let mut rows = vec![header.map(String::from).to_vec()];
+    let number = |x: Option<f64>| x.map_or_else(String::new, |x| x.to_string());
+    let count = |n: Option<u64>| n.map_or_else(String::new, |n| n.to_string());
+    for score in scores {
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_string();
+        rows.push(vec![
+            subjects.reference.clone().unwrap_or_default(),
+            subjects.candidates[score.candidate - 1].clone(),
+            score.metric.quantity().into(),
+            score.value.to_string(),
+            number(score.standard_error),
+            number(score.spread),
+            number(score.bias),
+            count(score.n),
+            count(score.m),
+            score.estimator.clone(),
+            score.kernel.clone().unwrap_or_default(),
+            text(&score.protocol["name"]),
+            text(&score.features["name"]),
+            global.seed().to_string(),
+        ]);
+    }
+    rows
+}
+
+/// What stands below the table.
+fn notes(scores: &[Score], subjects: &Subjects, metrics: &[Metric], arguments: &Arguments, global: &Global) -> String {
+    let mut text = String::new();
     text.push_str("± is a standard error\n");
     // Metrics that were computed alike share a line.
     let mut lines: Vec<(Vec<&str>, String)> = Vec::new();
@@ -74,7 +130,7 @@ fn table(scores: &[Score], metrics: &[Metric], arguments: &Arguments, global: &G
         let Some(first) = of_metric.first() else { continue };
         let mut line = about(first, arguments);
         let told = |of: fn(&Score) -> Option<f64>| -> Option<String> {
-            let each = |s: &&Score| Some(format!("{} ({})", rough(of(s)?), arguments.candidates[s.candidate - 1]));
+            let each = |s: &&Score| Some(format!("{} ({})", rough(of(s)?), subjects.candidates[s.candidate - 1]));
             let told: Vec<String> = of_metric.iter().filter_map(each).collect();
             (!told.is_empty()).then(|| told.join(", "))
         };
@@ -95,7 +151,7 @@ fn table(scores: &[Score], metrics: &[Metric], arguments: &Arguments, global: &G
     for (names, line) in lines {
         text.push_str(&format!("{}: {line}\n", names.join(", ")));
     }
-    let reference = arguments.reference.as_deref().unwrap_or_default();
+    let reference = subjects.reference.as_deref().unwrap_or("none");
     let n = scores.iter().find_map(|s| s.n).map_or_else(String::new, |n| format!(" ({n} points)"));
     let of = |member: &str| scores.first().and_then(|s| s.features[member].as_str());
     let features = output::features(of("name").unwrap_or("unknown"), of("protocol").unwrap_or_default());

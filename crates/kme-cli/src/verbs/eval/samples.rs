@@ -1,7 +1,7 @@
 //! Scores of samples, and of statistics.
 
-use super::Arguments;
 use super::metrics::{Metric, Score};
+use super::{Arguments, Subjects};
 use crate::arguments::Global;
 use crate::output::fields;
 use crate::sources::{self, Sample, Sources, check_same_dim};
@@ -79,7 +79,13 @@ fn logits_of(side: &Side) -> Result<&Points> {
 }
 
 /// Scores of all candidates, candidate by candidate.
-pub fn scores(sources: &mut Sources, arguments: &Arguments, metrics: &[Metric], global: &Global) -> Result<Vec<Score>> {
+pub fn scores(
+    sources: &mut Sources,
+    subjects: &Subjects,
+    arguments: &Arguments,
+    metrics: &[Metric],
+    global: &Global,
+) -> Result<Vec<Score>> {
     if let Some((metric, source)) =
         metrics.iter().find(|m| **m != Metric::Fid).zip(sources.all.iter().find(|s| s.statistics().is_some()))
     {
@@ -92,11 +98,14 @@ pub fn scores(sources: &mut Sources, arguments: &Arguments, metrics: &[Metric], 
         sources.want_logits()?;
     }
     let sides = (0..sources.all.len()).map(|i| read(sources, i)).collect::<Result<Vec<Side>>>()?;
-    let (reference, candidates) = sides.split_first().expect("there is a reference");
+    let first = sides.first().expect("there is a source");
+    // Without a reference there is nothing that would ask for it: the first candidate stands in its place.
+    let (reference, candidates) = (first, &sides[usize::from(subjects.reference.is_some())..]);
     for candidate in candidates {
         check_same_space(reference, candidate)?;
     }
     let mut judge = Judge::new(reference, candidates, arguments, metrics, global)?;
+    judge.has_reference = subjects.reference.is_some();
     let mut scores = Vec::new();
     for i in 0..candidates.len() {
         scores.extend(judge.scores(i, metrics)?);
@@ -151,6 +160,7 @@ fn check_same_space(reference: &Side, candidate: &Side) -> Result<()> {
 /// The reference, and what is computed of it once for all candidates.
 struct Judge<'a> {
     reference: &'a Side,
+    has_reference: bool,
     candidates: &'a [Side],
     arguments: &'a Arguments,
     /// The seed, when one was asked for.
@@ -182,7 +192,16 @@ impl<'a> Judge<'a> {
             Some(metric) => Some(Manifold::new(reference.points(metric)?, arguments.neighbours)?),
             None => None,
         };
-        Ok(Self { reference, candidates, arguments, seed: global.asked_seed(), kernel, fitted, manifold })
+        Ok(Self {
+            reference,
+            has_reference: true,
+            candidates,
+            arguments,
+            seed: global.asked_seed(),
+            kernel,
+            fitted,
+            manifold,
+        })
     }
 
     /// The scores of candidate `i`, in the order of `metrics`.
@@ -214,7 +233,8 @@ impl<'a> Judge<'a> {
                 Some((_, seconds)) if Metric::PRDC.contains(&metric) => *seconds,
                 _ => begin.elapsed().as_secs_f64(),
             };
-            score.protocol.insert("reference".into(), self.reference.origin.clone());
+            let reference = if self.has_reference { self.reference.origin.clone() } else { Value::Null };
+            score.protocol.insert("reference".into(), reference);
             score.protocol.insert("candidate".into(), candidate.origin.clone());
             scores.push(score);
         }

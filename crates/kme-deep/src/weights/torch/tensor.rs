@@ -55,6 +55,45 @@ impl Element {
     }
 }
 
+/// What numbers become: weights are rounded to `f32`, points stay as they are in `f64`.
+pub(in crate::weights) trait Number: Copy + std::fmt::Display {
+    fn of_f32(x: f32) -> Self;
+    fn of_f64(x: f64) -> Self;
+    /// None without an exact counterpart.
+    fn of_i64(x: i64) -> Option<Self>;
+    fn is_finite(self) -> bool;
+}
+
+impl Number for f32 {
+    fn of_f32(x: f32) -> Self {
+        x
+    }
+    fn of_f64(x: f64) -> Self {
+        x as Self
+    }
+    fn of_i64(x: i64) -> Option<Self> {
+        (x as Self as i128 == i128::from(x)).then_some(x as Self)
+    }
+    fn is_finite(self) -> bool {
+        self.is_finite()
+    }
+}
+
+impl Number for f64 {
+    fn of_f32(x: f32) -> Self {
+        x.into()
+    }
+    fn of_f64(x: f64) -> Self {
+        x
+    }
+    fn of_i64(x: i64) -> Option<Self> {
+        (x as Self as i128 == i128::from(x)).then_some(x as Self)
+    }
+    fn is_finite(self) -> bool {
+        self.is_finite()
+    }
+}
+
 /// A block of bytes that tensors are views of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Storage<'a> {
@@ -116,29 +155,29 @@ impl View {
         Ok(Self { storage: number, element, offset, shape, strides, count })
     }
 
-    /// The numbers, row after row, out of the storage's bytes. None when an integer has no exact counterpart in `f32`.
-    pub(super) fn numbers(&self, data: &[u8], is_big: bool) -> Option<Vec<f32>> {
-        let exact = |x: i64| (x as f32 as i128 == i128::from(x)).then_some(x as f32);
+    /// The numbers, row after row, out of the storage's bytes. None when an integer has no exact counterpart in `T`.
+    pub(super) fn numbers<T: Number>(&self, data: &[u8], is_big: bool) -> Option<Vec<T>> {
+        let single = |x: f32| Some(T::of_f32(x));
         match self.element {
-            Element::F64 => self.decode(data, is_big, |b| Some(f64::from_le_bytes(b) as f32)),
-            Element::F32 => self.decode(data, is_big, |b| Some(f32::from_le_bytes(b))),
-            Element::F16 => self.decode(data, is_big, |b| Some(f16::from_le_bytes(b).to_f32())),
-            Element::BF16 => self.decode(data, is_big, |b| Some(bf16::from_le_bytes(b).to_f32())),
-            Element::I64 => self.decode(data, is_big, |b| exact(i64::from_le_bytes(b))),
-            Element::I32 => self.decode(data, is_big, |b| exact(i32::from_le_bytes(b).into())),
-            Element::I16 => self.decode(data, is_big, |b| exact(i16::from_le_bytes(b).into())),
-            Element::I8 => self.decode(data, is_big, |b| exact(i8::from_le_bytes(b).into())),
-            Element::U8 => self.decode(data, is_big, |[b]| Some(f32::from(b))),
-            Element::Bool => self.decode(data, is_big, |[b]| Some(f32::from(u8::from(b != 0)))),
+            Element::F64 => self.decode(data, is_big, |b| Some(T::of_f64(f64::from_le_bytes(b)))),
+            Element::F32 => self.decode(data, is_big, |b| single(f32::from_le_bytes(b))),
+            Element::F16 => self.decode(data, is_big, |b| single(f16::from_le_bytes(b).to_f32())),
+            Element::BF16 => self.decode(data, is_big, |b| single(bf16::from_le_bytes(b).to_f32())),
+            Element::I64 => self.decode(data, is_big, |b| T::of_i64(i64::from_le_bytes(b))),
+            Element::I32 => self.decode(data, is_big, |b| T::of_i64(i32::from_le_bytes(b).into())),
+            Element::I16 => self.decode(data, is_big, |b| T::of_i64(i16::from_le_bytes(b).into())),
+            Element::I8 => self.decode(data, is_big, |b| T::of_i64(i8::from_le_bytes(b).into())),
+            Element::U8 => self.decode(data, is_big, |[b]| single(f32::from(b))),
+            Element::Bool => self.decode(data, is_big, |[b]| single(f32::from(u8::from(b != 0)))),
         }
     }
 
-    fn decode<const N: usize>(
+    fn decode<T, const N: usize>(
         &self,
         data: &[u8],
         is_big: bool,
-        number: impl Fn([u8; N]) -> Option<f32>,
-    ) -> Option<Vec<f32>> {
+        number: impl Fn([u8; N]) -> Option<T>,
+    ) -> Option<Vec<T>> {
         let elements = data.as_chunks::<N>().0;
         let get = |i: usize| {
             let mut bytes = elements[i];

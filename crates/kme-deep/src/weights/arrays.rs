@@ -1,0 +1,71 @@
+//! Files of `torch.save` that hold points or statistics instead of weights.
+
+use super::torch::{self, Tensors};
+use kme::evaluate::Statistics;
+use kme::points::{Array, Data, Role};
+use kme::{Error, Points, Result};
+use std::io::Read;
+use std::path::Path;
+
+/// What a file of arrays holds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Arrays {
+    Points(Points),
+    Statistics(Statistics),
+}
+
+/// The tensor of a file of `torch.save`, or that called `member` of a dictionary of several, as points (n, d) or (n,); or,
+/// where tensors are called mu and sigma, the statistics. [`Role::of`] decides.
+///
+/// Numbers stay as they are: what fits `f32` exactly becomes `f32`, everything else `f64`. Nothing in the file is executed.
+///
+/// # Errors
+/// When the file cannot be read, is not of `torch.save`, is damaged, or could execute something; when it holds several
+/// tensors and none is named, or one of another shape or with a number that is not finite.
+pub fn read_arrays(path: &Path, member: Option<&str>) -> Result<Arrays> {
+    let (mut file, size) = kme::io::open(path)?;
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+    file.read_to_end(&mut bytes).map_err(|e| kme::io::read_error(path, &e))?;
+    let fault = |text: String| Error::file(path, text);
+    let found = match bytes.as_slice() {
+        [b'P', b'K', 3, 4, ..] => torch::of_zip::<f64>(&bytes),
+        [0x80, 2..=5, ..] => torch::of_legacy::<f64>(&bytes),
+        _ => Err("is not a file of torch.save: points are read from a tensor, or a dictionary of tensors".into()),
+    };
+    let (tensors, _): (Tensors<f64>, _) = found.map_err(fault)?;
+    let shape = |sides: &[usize]| Ok(sides.iter().map(|&side| side as u64).collect());
+    let arrays: Vec<Array> =
+        tensors.iter().map(|(name, (sides, _))| Array { name: name.clone(), shape: shape(sides) }).collect();
+    let role = Role::of(&arrays, member).map_err(fault)?;
+    let mut tensors: Vec<(Vec<usize>, Vec<f64>)> = tensors.into_values().collect();
+    let mut take = |i: usize| std::mem::take(&mut tensors[i]);
+    match role {
+        Role::Statistics { mean, covariance } => {
+            let wrong = |e: Error| fault(format!("holds no statistics: {e}"));
+            Statistics::new(take(mean).1, take(covariance).1).map(Arrays::Statistics).map_err(wrong)
+        }
+        Role::Points(i) => {
+            let (sides, numbers) = take(i);
+            let (n, d) = match *sides.as_slice() {
+                [n] => (n, 1),
+                [n, d] => (n, d),
+                _ => {
+                    let name = &arrays[i].name;
+                    return Err(fault(format!(
+                        "tensor '{name}' has {} axes {sides:?}; a sample is a tensor of shape [n, d] or [n]",
+                        sides.len()
+                    )));
+                }
+            };
+            Points::new(n, d, narrowed(numbers)).map(Arrays::Points).map_err(|e| fault(e.to_string()))
+        }
+    }
+}
+
+/// In single precision where that loses nothing.
+fn narrowed(numbers: Vec<f64>) -> Data {
+    match numbers.iter().all(|x| f64::from(*x as f32) == *x) {
+        true => Data::F32(numbers.into_iter().map(|x| x as f32).collect()),
+        false => Data::F64(numbers),
+    }
+}
