@@ -67,8 +67,8 @@ fn groups_of_one_file_are_samples() {
     let (x, y) = (place.normal("x.npy", 40, 2, 0.0, 1), place.normal("y.npy", 30, 2, 1.0, 2));
     let mut text = String::from("h,w,kind\n");
     // In turns, as in a table of measurements.
-    for i in 0..40 {
-        text.push_str(&format!("{},{},old\n", x[i][0], x[i][1]));
+    for (i, old) in x.iter().enumerate() {
+        text.push_str(&format!("{},{},old\n", old[0], old[1]));
         if let Some(row) = y.get(i) {
             text.push_str(&format!("{},{},new\n", row[0], row[1]));
         }

@@ -397,8 +397,8 @@ impl<'a> Rows<'a> {
         if plan.numbers.is_some() && self.lines > 1 {
             let is_decimal = |&column: &usize| record[column].iter().any(|b| b".eE".contains(b));
             self.kinds.lines += 1;
-            self.kinds.decimal += usize::from(plan.columns.iter().any(|c| is_decimal(c)));
-            self.kinds.all_decimal += usize::from(plan.columns.iter().all(|c| is_decimal(c)));
+            self.kinds.decimal += usize::from(plan.columns.iter().any(&is_decimal));
+            self.kinds.all_decimal += usize::from(plan.columns.iter().all(is_decimal));
         }
         Ok(())
     }
