@@ -1,11 +1,13 @@
 //! What is typed: every flag with its help.
 
 use crate::verbs;
-use clap::{Arg, Args, Command, CommandFactory, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{Arg, ArgMatches, Args, Command, CommandFactory, Parser, Subcommand};
 use kme_deep::data::Places;
 use kme_deep::models::Models;
 use kme_deep::net::Place;
 use kme_deep::train::Context;
+use std::io::Write;
 use std::num::IntErrorKind;
 use std::path::PathBuf;
 
@@ -77,6 +79,24 @@ pub enum Verb {
 /// what it takes. Paragraphs of help are broken where the terminal ends.
 pub fn command() -> Command {
     adjusted(Arguments::command())
+}
+
+/// What was typed, taken apart; what cannot be ends the program with its fault.
+pub fn matches() -> ArgMatches {
+    command().try_get_matches().unwrap_or_else(|fault| match fault.kind() {
+        ErrorKind::InvalidUtf8 => {
+            let words: Vec<String> =
+                std::env::args_os().filter(|word| word.to_str().is_none()).map(|word| format!("{word:?}")).collect();
+            let fault = format!(
+                "kme: {} is not UTF-8 text. Results are written under any name (-o), but what is read is named in UTF-8: make a \
+                 link with another name (ln -s), or name the folder that it lies in",
+                words.join(" or ")
+            );
+            let _ = writeln!(std::io::stderr(), "{fault}");
+            std::process::exit(2)
+        }
+        _ => fault.exit(),
+    })
 }
 
 fn adjusted(command: Command) -> Command {

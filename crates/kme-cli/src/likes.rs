@@ -5,13 +5,16 @@ use crate::sources::{is_embedding, read_embedding};
 use kme::{Embedding, Error, Kernel, KernelSpec, Points, Result};
 use kme_deep::data::{Form, Source};
 use kme_deep::feature::FeatureMap;
-use kme_deep::image::{Channels, Colour, Decoder, Images, Resize};
+use kme_deep::image::{Channels, Colour, Crop, Decoder, Images, Resize};
 
 /// The inputs of a match.
 pub struct Likes {
     /// What is shown of them: at most a sheet's worth of pictures, none for embeddings.
     pub shown: Option<Images>,
-    points: Points,
+    /// Each as it was named, without its weight, and how many points it has.
+    pub names: Vec<(String, usize)>,
+    /// Their features, in the order of the names.
+    pub points: Points,
     /// Sum to 1.
     weights: Vec<f64>,
     /// The kernel of the embeddings among them.
@@ -22,13 +25,14 @@ pub struct Likes {
 const SHOWN: usize = 8;
 
 impl Likes {
-    /// The inputs written as `[WEIGHT*]IMAGE|FOLDER|EMBEDDING`, as features of `map`, in the form (channels, height, width).
+    /// The inputs written as `[WEIGHT*]IMAGE|FOLDER|EMBEDDING`, as features of `map`. Pictures are cut by `crop` and brought to
+    /// the form (channels, height, width) of the generator's, as those that it has learned from were.
     ///
     /// # Errors
     /// When an input cannot be read, an embedding has another feature map, or the weights do not have a positive sum.
-    pub fn read(texts: &[String], map: &FeatureMap, shape: [usize; 3], global: &Global) -> Result<Self> {
+    pub fn read(texts: &[String], map: &FeatureMap, shape: [usize; 3], crop: Crop, global: &Global) -> Result<Self> {
         let mut parts: Vec<(f64, Points, Vec<f64>)> = Vec::new();
-        let (mut shown, mut kernel) = (Vec::new(), None::<Kernel>);
+        let (mut shown, mut kernel, mut names) = (Vec::new(), None::<Kernel>, Vec::new());
         for text in texts {
             let (weight, name) = weighted(text)?;
             if is_embedding(name) {
@@ -38,23 +42,22 @@ impl Likes {
                     let remedy = "embed all inputs with one kernel, or name one with --kernel";
                     return Err(Error::mismatch("kernel", other, embedding.kernel(), remedy));
                 }
+                names.push((name.to_string(), embedding.len()));
                 parts.push((weight, embedding.points().clone(), embedding.weights().to_vec()));
             } else {
-                let images = pictures(name, shape, global)?;
+                let images = pictures(name, shape, crop, global)?;
                 let points = map.features(&images)?;
                 let n = images.len();
                 shown.push(images.select(&(0..n.min(SHOWN)).collect::<Vec<_>>())?);
+                names.push((name.to_string(), n));
                 parts.push((weight, points, vec![1.0 / n as f64; n]));
             }
         }
-        let total: f64 = parts.iter().map(|(weight, ..)| weight).sum();
-        if !(total > 0.0 && total.is_finite()) {
-            return Err(Error::value("sum of the inputs' weights", total, "a positive number"));
-        }
+        let total = total(parts.iter().map(|(weight, _, inner)| (*weight, inner.as_slice())))?;
         let points = Points::concat(&parts.iter().map(|(_, points, _)| points).collect::<Vec<_>>())?;
         let weights = parts.iter().flat_map(|(w, _, inner)| inner.iter().map(move |v| w / total * v)).collect();
         let shown = if shown.is_empty() { None } else { Some(Images::concat(&shown)?) };
-        Ok(Self { shown, points, weights, kernel })
+        Ok(Self { shown, names, points, weights, kernel })
     }
 
     /// The inputs as one embedding: under the kernel that was asked for, else that of the embeddings among them, else
@@ -81,6 +84,28 @@ impl Likes {
     }
 }
 
+/// The sum of the weights of all inputs, each with the weights inside it: those of a sample have the sum 1, those of an
+/// expression any sum.
+///
+/// # Errors
+/// When it is not positive. A difference of embeddings is no distribution, and nothing can be more like it alone.
+fn total<'a>(parts: impl Iterator<Item = (f64, &'a [f64])>) -> Result<f64> {
+    let (mut total, mut size) = (0.0, 0.0);
+    for (weight, inner) in parts {
+        let sum: f64 = inner.iter().sum();
+        // Whole to rounding is whole.
+        total += if (sum - 1.0).abs() < 1e-9 { weight } else { weight * sum };
+        size += weight.abs() * inner.iter().map(|w| w.abs()).sum::<f64>();
+    }
+    // Sums that are 0 but for rounding are 0.
+    if total > 1e-9 * size && total.is_finite() {
+        return Ok(total);
+    }
+    let given = if total.abs() <= 1e-9 * size { 0.0 } else { total };
+    let allowed = "a positive number: \"less like this\" needs something beside it to be more like, of greater weight";
+    Err(Error::value("sum of the inputs' weights", given, allowed))
+}
+
 /// The weight and the rest of `0.7*boot.png`; without a weight it is 1. A file that exists under the whole text wins.
 fn weighted(text: &str) -> Result<(f64, &str)> {
     if std::path::Path::new(text).exists() || text.contains(" + ") || text.contains(" - ") {
@@ -95,16 +120,34 @@ fn weighted(text: &str) -> Result<(f64, &str)> {
     }
 }
 
-/// All pictures of a source in the generator's form.
-fn pictures(name: &str, [c, h, w]: [usize; 3], global: &Global) -> Result<Images> {
+/// All pictures of a source, cut and in the generator's form.
+fn pictures(name: &str, [c, h, w]: [usize; 3], crop: Crop, global: &Global) -> Result<Images> {
     let decoder = Decoder::new(Channels::Convert(Colour::from_channels(c)?));
-    let form = Form { decoder, resize: Some(Resize::new(h, w)?), ..Form::default() };
+    let form = Form { decoder, crop, resize: Some(Resize::new(h, w)?) };
     Source::parse(name, &global.places())?.load(&form)?.images()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn weights_have_a_positive_sum() {
+        let sum = |parts: &[(f64, &[f64])]| total(parts.iter().copied());
+        assert_eq!(sum(&[(0.7, &[0.5, 0.5]), (0.3, &[1.0])]).unwrap(), 0.7 + 0.3);
+        assert_eq!(sum(&[(1.0, &[0.1; 10]), (-0.2, &[1.0])]).unwrap(), 0.8);
+        // An expression counts with what it sums to.
+        assert_eq!(sum(&[(1.0, &[2.0, 1.0]), (1.0, &[1.0])]).unwrap(), 4.0);
+        for parts in [
+            &[(1.0, &[0.5, 0.5, -0.5, -0.5][..])][..],
+            &[(0.1, &[1.0]), (0.2, &[1.0]), (-0.3, &[1.0])],
+            &[(1.0, &[1e-17, 0.3, -0.3])],
+            &[(-1.0, &[1.0])],
+            &[(1.0, &[0.2, -0.4])],
+        ] {
+            assert!(sum(parts).unwrap_err().to_string().contains("less like this"), "{parts:?}");
+        }
+    }
 
     #[test]
     fn weights_in_front_of_names() {

@@ -27,12 +27,13 @@ const INTERNAL: u8 = 3;
 
 fn main() -> ExitCode {
     kme_conv::scratch::keep_freed_memory();
-    let matches = arguments::command().get_matches();
+    let matches = arguments::matches();
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|fault| fault.exit());
     match std::panic::catch_unwind(|| verbs::run(&arguments)) {
         Ok(Ok(true)) => ExitCode::SUCCESS,
         Ok(Ok(false)) => ExitCode::from(UNTRUE),
         Ok(Err(error)) => {
+            progress::wait_where_ending();
             eprintln!("kme: {error}");
             ExitCode::from(BAD_INPUT)
         }

@@ -63,29 +63,69 @@ pub fn fields(value: Value) -> Map<String, Value> {
 /// long computation does not end in an error that could have been foreseen.
 ///
 /// # Errors
-/// When `path` is a folder, or its folder does not exist.
+/// When `path` is a folder, write-protected or `-`, or no file can be made in its folder.
 pub fn check_place(path: &Path) -> Result<()> {
-    if path.is_dir() {
-        return Err(Error::file(path, "is a folder: name a file in it"));
+    check_named(path)?;
+    kme::io::check_writable(path)
+}
+
+/// Whether a folder for `what` can be made at `path`, which is none yet or is empty.
+///
+/// # Errors
+/// When it cannot, or the name looks like that of a file: see [`is_folder_name`].
+pub fn check_new_folder(path: &Path, what: &str) -> Result<()> {
+    check_named(path)?;
+    if !is_folder_name(path) {
+        let allowed =
+            format!("{what}, or a folder; a new folder whose name has such an ending is written with / behind it");
+        return Err(Error::value("output (-o)", path.display(), allowed));
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    match folder {
-        Some(folder) if !folder.is_dir() => {
-            Err(Error::file(path, "cannot be written: its folder does not exist: create it, or choose another place"))
+    kme::io::NewFolder::check(path)
+}
+
+/// Whether the name of an output is meant as that of a folder: it is one, it ends in `/`, or it has no ending like that of a
+/// file, a letter behind its last dot.
+pub fn is_folder_name(path: &Path) -> bool {
+    let ending = path.extension().map(|e| e.to_string_lossy().into_owned());
+    let has_slash = path.as_os_str().as_encoded_bytes().ends_with(b"/");
+    has_slash || path.is_dir() || !ending.is_some_and(|e| e.starts_with(|c: char| c.is_ascii_alphabetic()))
+}
+
+/// Refuses `-`, which elsewhere stands for standard output, and nothing at all.
+fn check_named(path: &Path) -> Result<()> {
+    match path.as_os_str().as_encoded_bytes() {
+        b"-" | b"" => {
+            let allowed = "a name: results are not written to standard output; ./- is the file of that name";
+            Err(Error::value("output (-o)", path.display(), allowed))
         }
         _ => Ok(()),
     }
 }
 
-/// Whether the name of an output ends as it must to be recognised later.
+/// Whether the name of an output ends as it must to be recognised later; in upper case too.
 ///
 /// # Errors
 /// When it does not.
 pub fn check_ending(path: &Path, ending: &str) -> Result<()> {
-    match path.extension().is_some_and(|e| e == ending) {
+    match has_ending(path, ending) {
         true => Ok(()),
         false => Err(Error::value("output (-o)", path.display(), format!("a name that ends in .{ending}"))),
     }
+}
+
+/// Whether a name ends in `.ending`, in upper or lower case.
+pub fn has_ending(path: &Path, ending: &str) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending))
+}
+
+/// The name of picture `i` of `n` in a folder: its number, with as many digits as the last one's.
+pub fn numbered(i: usize, n: usize) -> String {
+    format!("{i:0digits$}.png", digits = (n.max(1) - 1).to_string().len())
+}
+
+/// A path in a JSON object, whose text is Unicode: what is none stands there as the replacement character.
+pub fn name(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
 }
 
 /// A difference with the names of the two things that differ.
@@ -280,6 +320,26 @@ mod tests {
         let rows = [["name", "kid"], ["a, \"b\"", "0.1"], ["c|d", "-2 ± 1"]].map(|row| row.map(String::from).to_vec());
         assert_eq!(csv(&rows), "name,kid\n\"a, \"\"b\"\"\",0.1\nc|d,-2 ± 1\n");
         assert_eq!(markdown(&rows), "| name | kid |\n| --- | ---: |\n| a, \"b\" | 0.1 |\n| c\\|d | -2 ± 1 |\n");
+    }
+
+    #[test]
+    fn names_tell_folders_from_files() {
+        for (name, is_folder) in [
+            ("samples", true),
+            ("out/samples", true),
+            ("run-1.5", true),
+            (".hidden", true),
+            ("walk.mp4", false),
+            ("pics.zip", false),
+            ("a.b/c.webm", false),
+            ("pics.zip/", true),
+            ("a.b/c", true),
+        ] {
+            assert_eq!(is_folder_name(Path::new(name)), is_folder, "{name}");
+        }
+        for name in ["-", ""] {
+            assert!(check_place(Path::new(name)).is_err() && check_new_folder(Path::new(name), "x").is_err());
+        }
     }
 
     #[test]

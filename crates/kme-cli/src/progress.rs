@@ -2,6 +2,7 @@
 
 use crate::arguments::Global;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::Write;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -32,9 +33,22 @@ pub fn stop_on_interrupt() {
     let _ = ctrlc::set_handler(end);
 }
 
+static ENDING: AtomicBool = AtomicBool::new(false);
+
 fn end() {
-    kme::io::discard_unfinished();
+    ENDING.store(true, Ordering::SeqCst);
+    if kme::io::discard_unfinished() {
+        // Without a panic where nobody reads it any more.
+        let _ = writeln!(std::io::stderr(), "\nkme: interrupted; the unfinished output is removed");
+    }
     end_interrupted();
+}
+
+/// Waits for the end where Ctrl-C is ending the program: that an unfinished output is gone meanwhile is no fault to be told.
+pub fn wait_where_ending() {
+    while ENDING.load(Ordering::SeqCst) {
+        std::thread::park();
+    }
 }
 
 /// Ends the program with the exit code of one that was interrupted, so that what should follow a finished run does not.

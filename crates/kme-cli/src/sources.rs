@@ -603,10 +603,14 @@ fn named_map(all: &[Opened], flags: &SourceFlags, global: &Global) -> Result<Opt
     // An embedding says what it is to be compared with, a generator how it is to be judged.
     let embedded = all.iter().filter_map(Opened::features).find(|f| *f != &FeatureIdentity::identity());
     let card = all.iter().find_map(|o| match &o.content {
-        Content::Generator(generator) => Some(generator.features.as_str()),
+        Content::Generator(generator) => Some((generator, &o.text)),
         _ => None,
     });
-    let named = embedded.map(|f| f.name.split_once('/').map_or(f.name.as_str(), |(network, _)| network)).or(card);
+    if let (None, Some((generator, text))) = (embedded, card) {
+        let (_, path) = global.models().bytes(text)?;
+        return FeatureMap::of_generator(generator, &path, &global.models(), &place).map(Some);
+    }
+    let named = embedded.map(|f| f.name.split_once('/').map_or(f.name.as_str(), |(network, _)| network));
     let needed = |why: String| Error::value("--features", "(nothing)", why);
     let Some(name) = named else {
         let classifiers = SHIPPED.iter().map(|s| s.name).filter(|name| name.contains("classifier"));

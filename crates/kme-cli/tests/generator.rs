@@ -4,7 +4,7 @@ mod common;
 
 use common::{Place, names};
 use kme::Points;
-use kme_deep::image::{Channels, Decoder, Images};
+use kme_deep::image::{Channels, Crop, Decoder, Images};
 use kme_deep::model::{Generator, Latent, Made, Prior};
 use kme_deep::net::layer::Linear;
 use kme_deep::net::{self, Init, Net, dcgan_generator};
@@ -47,7 +47,19 @@ fn write(path: &Path, net: Net, latent: Latent, classes: &[&str], points: bool) 
     };
     let features = if points { "identity" } else { "fashion-classifier" }.into();
     let classes = classes.iter().map(|name| name.to_string()).collect();
-    Generator { net, latent, classes, points, features, made, sha256: String::new() }.write(path).unwrap();
+    Generator {
+        net,
+        latent,
+        classes,
+        points,
+        features,
+        features_sha256: None,
+        crop: Crop::default(),
+        made,
+        sha256: String::new(),
+    }
+    .write(path)
+    .unwrap();
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! What a network file is for: a generator with its prior, or a classifier with its classes and its feature layer.
 
-use crate::image::Images;
+mod stored;
+
+use crate::image::{Crop, Images};
 use crate::net::{Mode, ModelFile, Net, Place, place};
 use burn::tensor::Tensor;
 use kme::points::Data;
@@ -73,6 +75,12 @@ pub enum Card {
         points: bool,
         /// The feature map in which this generator is steered and judged unless another is named.
         features: String,
+        /// SHA-256 of that feature map's network, where its name alone does not tell which it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        features_sha256: Option<String>,
+        /// What was cut out of the pictures that it has learned from.
+        #[serde(default, skip_serializing_if = "Crop::is_none")]
+        crop: Crop,
         made: Made,
     },
     /// Pictures (n, c, h, w) with pixels in [0, 1] → the same shape, through a code.
@@ -198,6 +206,10 @@ pub struct Generator {
     pub points: bool,
     /// Name of the feature map in which it is steered and judged by default.
     pub features: String,
+    /// SHA-256 of that feature map's network, where its name alone does not tell which it is.
+    pub features_sha256: Option<String>,
+    /// What was cut out of the pictures that it has learned from: pictures that it is to make more of are cut alike.
+    pub crop: Crop,
     pub made: Made,
     /// SHA-256 of the file that it was read from.
     pub sha256: String,
@@ -210,7 +222,7 @@ impl Generator {
     /// When the file is damaged, or no generator.
     pub fn parse(bytes: &[u8], path: &Path, place: &Place) -> Result<Self> {
         match ModelFile::<Card>::parse(bytes, path, place)? {
-            (net, Card::Generator { latent, classes, points, features, made }, sha256) => {
+            (net, Card::Generator { latent, classes, points, features, features_sha256, crop, made }, sha256) => {
                 let [c, h, w] = net.output();
                 let fits = if points { [h, w] == [1, 1] } else { c == 1 || c == 3 };
                 let inputs = latent.dim.checked_add(classes.len());
@@ -219,7 +231,7 @@ impl Generator {
                     let what = if points { "point" } else { "picture" };
                     return Err(Error::file(path, format!("is no {what} generator: it maps {shapes}")));
                 }
-                Ok(Self { net, latent, classes, points, features, made, sha256 })
+                Ok(Self { net, latent, classes, points, features, features_sha256, crop, made, sha256 })
             }
             (_, card, _) => Err(Error::file(path, format!("holds {}, not a generator", card.a_role()))),
         }
@@ -235,6 +247,8 @@ impl Generator {
             classes: self.classes.clone(),
             points: self.points,
             features: self.features.clone(),
+            features_sha256: self.features_sha256.clone(),
+            crop: self.crop,
             made: self.made.clone(),
         };
         ModelFile::write(path, &self.net, card)
@@ -521,6 +535,8 @@ mod tests {
             classes: classes.iter().map(|name| name.to_string()).collect(),
             points,
             features: "pixels".into(),
+            features_sha256: None,
+            crop: Crop::default(),
             made: made(),
             sha256: String::new(),
         }

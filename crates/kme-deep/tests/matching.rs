@@ -1,13 +1,18 @@
 //! Matching on a generator whose pictures are its latents, so that the answer is known.
 
-use kme::kernel::Pair;
+mod made_up;
+
+use kme::kernel::{Form, Pair};
 use kme::points::Data;
+use kme::sums::Precision;
 use kme::{Embedding, Kernel, Points};
-use kme_deep::feature::FeatureMap;
+use kme_deep::feature::{Extractor, FeatureMap, Positions};
+use kme_deep::image::Crop;
 use kme_deep::model::{Generator, Latent, Made, Prior};
 use kme_deep::net::layer::{Linear, Reshape};
 use kme_deep::net::{Init, Net, Place};
-use kme_deep::steer::{Match, bandwidth};
+use kme_deep::steer::{Match, Progress, bandwidth};
+use made_up::{Golden, network};
 use std::ops::ControlFlow;
 
 /// A picture of one row with two pixels ½ + z/8.
@@ -34,7 +39,17 @@ fn linear(classes: &[&str], weight: Vec<f32>) -> Generator {
     };
     let latent = Latent { dim: 2, prior: Prior::Normal };
     let classes = classes.iter().map(|name| name.to_string()).collect();
-    Generator { net, latent, classes, points: false, features: "pixels".into(), made, sha256: String::new() }
+    Generator {
+        net,
+        latent,
+        classes,
+        points: false,
+        features: "pixels".into(),
+        features_sha256: None,
+        crop: Crop::default(),
+        made,
+        sha256: String::new(),
+    }
 }
 
 fn target(points: &[f32], weights: &[f64], kernel: &str) -> Embedding {
@@ -44,7 +59,7 @@ fn target(points: &[f32], weights: &[f64], kernel: &str) -> Embedding {
 }
 
 fn outputs(settings: &Match, target: &Embedding) -> Vec<Vec<f32>> {
-    let mut on = |_: usize, _: f64| ControlFlow::Continue(());
+    let mut on = |_: Progress| ControlFlow::Continue(());
     let matched = settings.run(&generator(), &FeatureMap::Pixels, target, &mut on).unwrap();
     assert!(matched.after <= matched.before);
     matched.pictures.data().chunks(2).map(<[f32]>::to_vec).collect()
@@ -114,7 +129,7 @@ fn a_match_takes_the_class_that_fits_or_the_one_that_is_named() {
     let target = target(&[0.78, 0.53], &[1.0], "energy:a=0.01");
     let run = |class: Option<usize>| {
         let settings = Match { n: 3, steps: 200, clamp: Some(1.0), class, ..Match::default() };
-        let mut on = |_: usize, _: f64| ControlFlow::Continue(());
+        let mut on = |_: Progress| ControlFlow::Continue(());
         settings.run(&generator, &FeatureMap::Pixels, &target, &mut on)
     };
     let free = run(None).unwrap();
@@ -127,7 +142,7 @@ fn a_match_takes_the_class_that_fits_or_the_one_that_is_named() {
     assert!(named.pictures.data().chunks(2).all(|p| (p[0] - 0.3125).abs() < 0.01), "{:?}", named.pictures);
     assert!(run(Some(2)).unwrap_err().to_string().contains("0 to 1"));
     let points = Generator { points: true, ..generator.clone() };
-    let mut on = |_: usize, _: f64| ControlFlow::Continue(());
+    let mut on = |_: Progress| ControlFlow::Continue(());
     let fault = Match::default().run(&points, &FeatureMap::Pixels, &target, &mut on).unwrap_err().to_string();
     assert!(fault.contains("generator of pictures"), "{fault}");
 }
@@ -148,7 +163,82 @@ fn the_default_bandwidth_mixes_the_inputs() {
 fn a_target_in_other_features_is_refused() {
     let target = target(&[0.5, 0.5], &[1.0], "linear");
     let map = FeatureMap::named("fashion-classifier", &Default::default(), &Place::cpu()).unwrap();
-    let mut on = |_: usize, _: f64| ControlFlow::Continue(());
+    let mut on = |_: Progress| ControlFlow::Continue(());
     let message = Match::default().run(&generator(), &map, &target, &mut on).unwrap_err().to_string();
     assert!(message.contains("pixels") && message.contains("fashion-classifier"), "{message}");
+}
+
+/// A map whose network wants another size and other channels than the generator makes: what is optimised is what is printed,
+/// and both are what the pictures give.
+#[test]
+fn a_match_goes_through_a_networks_own_resize() {
+    let place = Place::cpu();
+    let layers = vec![Linear { inputs: 2, outputs: 48, bias: true }.into(), Reshape { to: [3, 4, 4] }.into()];
+    let net = Net::new(layers, [2, 1, 1], Init::He, 1, &place).unwrap().map_values(|p| {
+        let count = p.shape.iter().product::<usize>();
+        let wave = |i: usize| 0.5 + 0.4 * (i as f32 * 0.7).sin();
+        place.tensor(
+            (0..count).map(|i| if p.name == "0.bias" { wave(i) } else { 0.3 * wave(i) - 0.15 }).collect(),
+            [count],
+        )
+    });
+    let generator = Generator { net, ..generator() };
+    let golden = Golden::all();
+    for (name, layer) in [("squeezenet1_1", "fire9"), ("resnet18", "avgpool")] {
+        let golden = &golden[name];
+        let network = network(name, &golden.weights()).unwrap().resized(golden.size).unwrap();
+        for protocol in ["pillow-bicubic-crop", "clean-fid", "torch-bilinear"] {
+            let map = Extractor::of_network(&network, layer, Positions::Mean).unwrap();
+            let map = FeatureMap::Network(Box::new(map.with_resize(protocol.parse().unwrap())));
+            let liked = generator.pictures(&[1.0, -0.5, 0.6, -0.9]).unwrap();
+            let points = map.features(&liked).unwrap();
+            let kernel =
+                Kernel::try_from(Form::InverseMultiquadric { c: bandwidth(&points, &points).unwrap() }).unwrap();
+            let identity = map.identity([3, 4, 4]);
+            let target = Embedding::of_weighted(points, vec![0.5; 2], kernel, identity.clone(), None).unwrap();
+            let settings = Match { n: 2, steps: 25, best_of: 4, ..Match::default() };
+            let mut seen = Vec::new();
+            let mut on = |at: Progress| {
+                if let Progress::Step { mmd2, .. } = at {
+                    seen.push(mmd2);
+                }
+                ControlFlow::Continue(())
+            };
+            let found = settings.run(&generator, &map, &target, &mut on).unwrap();
+            assert!(found.after < 0.5 * found.before, "{name} {protocol}: {} {}", found.before, found.after);
+            let least = seen.iter().copied().fold(f64::INFINITY, f64::min);
+            assert!((least - found.after).abs() < 1e-3 * found.before, "{name} {protocol}: {least} {}", found.after);
+            // As whoever has the pictures.
+            let again = map.features(&found.pictures).unwrap();
+            let again = Embedding::of_sample(again, None, target.kernel().clone(), identity, None).unwrap();
+            let again = again.mmd2(&target, Precision::F64).unwrap();
+            assert!((again - found.after).abs() < 1e-12 * found.before.max(1.0), "{again} {}", found.after);
+        }
+    }
+}
+
+/// Stopped anywhere, a match has what it reached and says so.
+#[test]
+fn a_match_can_be_stopped() {
+    let target = target(&[0.4, 0.4, 0.6, 0.6], &[0.5, 0.5], "energy:a=0.01");
+    let settings = Match { n: 5, best_of: 450, steps: 30, ..Match::default() };
+    let run = |stop: &dyn Fn(Progress) -> bool| {
+        let mut on = |at: Progress| if stop(at) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+        settings.run(&generator(), &FeatureMap::Pixels, &target, &mut on).unwrap()
+    };
+    let whole = run(&|_| false);
+    assert_eq!((whole.interrupted, whole.steps, whole.pictures.len()), (false, 30, 5));
+    let found = run(&|at| matches!(at, Progress::Step { step: 7, .. }));
+    assert_eq!((found.interrupted, found.steps, found.pictures.len()), (true, 7, 5));
+    assert!(whole.after <= found.after && found.after <= found.before);
+    // At the first look, and in the middle of the third output's draws.
+    for (draws, n) in [(200, 1), (2 * 450 + 200, 3), (5 * 450 - 50, 5)] {
+        let found = run(&|at| matches!(at, Progress::Draws { done, .. } if done >= draws));
+        assert_eq!((found.interrupted, found.steps, found.pictures.len()), (true, 0, n), "{draws}");
+        assert_eq!(found.latents.len(), 2 * n);
+        assert_eq!(found.after, found.before);
+    }
+    // In the last look of all there is nothing left to stop.
+    assert!(!run(&|at| matches!(at, Progress::Draws { done: 2250, .. })).interrupted);
+    assert!(!run(&|at| matches!(at, Progress::Step { step: 30, .. })).interrupted);
 }

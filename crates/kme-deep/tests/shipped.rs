@@ -63,7 +63,7 @@ fn a_match_gives_what_was_shown() {
     let kernel = format!("imq:c={c}").parse().unwrap();
     let target = kme::Embedding::of_sample(points, None, kernel, map.identity([1, 28, 28]), None).unwrap();
     let settings = Match { steps: 100, ..Match::default() };
-    let matched = settings.run(&generator, &map, &target, &mut |_, _| ControlFlow::Continue(())).unwrap();
+    let matched = settings.run(&generator, &map, &target, &mut |_| ControlFlow::Continue(())).unwrap();
     assert!(matched.after < matched.before && matched.before < matched.random);
     let classes = classifier().classify(&matched.pictures).unwrap();
     assert!(classes.contains(&BAG) && classes.contains(&ANKLE_BOOT), "{classes:?}");

@@ -8,6 +8,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::{Error, Result};
 
+mod folder;
+
+pub use folder::NewFolder;
+
 /// Opens the file at `path` for reading and tells its size in bytes.
 ///
 /// # Errors
@@ -60,7 +64,7 @@ pub fn write_atomically(
             return Err(Error::file(path, "is a folder: name a file in it"));
         }
         if meta.permissions().readonly() {
-            return Err(Error::file(path, "is write-protected: choose another name, or make it writable"));
+            return Err(protected(path));
         }
         if !meta.is_file() {
             return write_directly(path, write).map_err(|e| write_error(path, &e));
@@ -119,14 +123,58 @@ fn unfinished() -> MutexGuard<'static, BTreeSet<PathBuf>> {
 }
 
 /// Removes the temporary files of all writes under way: to be called before a process ends on a signal, when
-/// destructors do not run. Those writes then fail; no file at its final name is touched.
-pub fn discard_unfinished() {
-    for path in unfinished().iter() {
-        let _ = fs::remove_file(path);
+/// destructors do not run. Those writes then fail; no file at its final name is touched. Whether there were any.
+pub fn discard_unfinished() -> bool {
+    let listed = unfinished();
+    listed.iter().for_each(|path| discard(path));
+    !listed.is_empty()
+}
+
+fn discard(path: &Path) {
+    // Whoever writes into a folder goes on until the process ends: what comes while it is emptied goes at the next try.
+    let is_gone = |_: &u32| fs::remove_file(path).is_ok() || fs::remove_dir_all(path).is_ok() || !path.exists();
+    (0..5).find(is_gone);
+}
+
+/// Whether something can be written at `path`, as far as this can be told before there is anything to write: so that a long
+/// computation does not end in an error that could have been foreseen. What is at `path` is not touched.
+///
+/// # Errors
+/// When `path` is a folder or write-protected, its folder does not exist, or no file can be made in it.
+pub fn check_writable(path: impl AsRef<Path>) -> Result<()> {
+    let path = path.as_ref();
+    let existing = fs::metadata(path).ok();
+    match &existing {
+        Some(meta) if meta.is_dir() => return Err(Error::file(path, "is a folder: name a file in it")),
+        Some(meta) if meta.permissions().readonly() => return Err(protected(path)),
+        // Opening a pipe would wait for its reader.
+        Some(meta) if !meta.is_file() => return Ok(()),
+        _ => {}
     }
+    let target = if existing.is_some() { fs::canonicalize(path).unwrap_or(path.into()) } else { path.into() };
+    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    check_folder(folder, path)
+}
+
+/// Whether files can be made in `folder`, for the output at `path`.
+fn check_folder(folder: &Path, path: &Path) -> Result<()> {
+    let name = path.file_name().map_or(0, |name| name.len());
+    if name > LONGEST {
+        return Err(Error::file(path, format!("the name has {name} bytes: choose one of at most {LONGEST}")));
+    }
+    let trial = tempfile::Builder::new().prefix(".kme-").suffix(".unfinished").tempfile_in(folder);
+    trial.map(drop).map_err(|e| write_error(path, &e))
+}
+
+/// Bytes of a file's name, on all usual file systems.
+const LONGEST: usize = 255;
+
+fn protected(path: &Path) -> Error {
+    Error::file(path, "is write-protected: choose another name, or make it writable")
 }
 
 /// While this lives, its path is on the list of [`discard_unfinished`].
+#[derive(Debug)]
 struct Unfinished(PathBuf);
 
 impl Unfinished {
@@ -226,6 +274,25 @@ mod tests {
         assert!(open(folder.path().join("file")).unwrap_err().to_string().contains("0 bytes"));
         assert!(open(folder.path().join("none")).unwrap_err().to_string().contains("no such file"));
         assert!(open(folder.path()).unwrap_err().to_string().contains("is a folder"));
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_told_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let message = |path: &Path| check_writable(path).unwrap_err().to_string();
+        assert!(message(folder.path()).contains("is a folder"));
+        assert!(message(&folder.path().join("no/such/out")).contains("create it"));
+        fs::write(folder.path().join("file"), "x").unwrap();
+        assert!(message(&folder.path().join("file/out")).contains("is a file, not a folder"));
+        assert!(message(&folder.path().join("x".repeat(300))).contains("300 bytes"));
+        check_writable(folder.path().join("file")).unwrap();
+        check_writable(folder.path().join("new")).unwrap();
+        assert_eq!(names(folder.path()), ["file"]);
+        assert_eq!(fs::read(folder.path().join("file")).unwrap(), b"x");
+        if cfg!(target_os = "linux") {
+            assert!(message(Path::new("/proc/out.png")).contains("/proc/out.png: cannot be written"));
+            check_writable("/dev/null").unwrap();
+        }
     }
 
     #[test]

@@ -73,7 +73,8 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
             let (count, bytes) = if *clear { cache.clear()? } else { cache.size()? };
             let done = if *clear { "removed" } else { "kept" };
             let text = format!("{}: {count} files of features, {bytes} bytes, {done}", cache.folder().display());
-            let json = json!({ "folder": cache.folder(), "files": count, "bytes": bytes, "removed": clear });
+            let json =
+                json!({ "folder": output::name(cache.folder()), "files": count, "bytes": bytes, "removed": clear });
             output::print(global, &text, fields(json))?;
         }
     }

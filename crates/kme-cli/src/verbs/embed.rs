@@ -112,7 +112,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let text =
         format!("{output}: {} of dimension {d}, kernel {kernel}, features {features}", output::counted(n, "point"));
     let json = json!({
-        "output": arguments.output,
+        "output": output::name(&arguments.output),
         "form": embedding.form(),
         "n": n,
         "d": d,

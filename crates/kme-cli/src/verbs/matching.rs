@@ -1,19 +1,23 @@
 //! `kme match`
 
+mod doubts;
+
 use crate::arguments::{self, Global};
 use crate::likes::Likes;
 use crate::output::{self, fields};
 use crate::progress;
 use clap::Args;
+use kme::io::NewFolder;
 use kme::kernel::Form;
 use kme::{Error, Kernel, KernelSpec, Result};
 use kme_deep::feature::FeatureMap;
-use kme_deep::image::{Grid, Images, Part, sheet};
+use kme_deep::image::{Crop, Grid, Images, Part, sheet};
 use kme_deep::model::Generator;
-use kme_deep::steer::{Match, bandwidth};
+use kme_deep::steer::{Domain, Match, Matched, Progress, bandwidth};
 use serde_json::json;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Instant;
 
 /// Show pictures, get more like them: move a generator's latents towards the embedding of the pictures
@@ -23,7 +27,7 @@ use std::time::Instant;
 /// such as '0.7*a.kme + 0.3*b.kme'. Weights are divided by their sum; a negative weight means "less like this" (write
 /// -- before the inputs then, since such a text begins like a flag).
 ///
-/// The sheet shows the inputs above and the outputs below.
+/// The sheet shows the inputs above and the outputs below. Ctrl-C stops after the step under way, and writes what was reached.
 #[derive(Args)]
 #[command(after_help = "Examples:
   kme match fashion boot.png bag.png -o out.png
@@ -32,10 +36,20 @@ use std::time::Instant;
   kme match runs/mine liked/ -n 16 -o out.png --kernel gaussian:sigma=median
 
   kme match runs/digits liked/ -o out.png --class 7
+  kme match fashion boot.png -n 12 -o out.png -o singles/ --latents z.npy
+  kme sample fashion --latents z.npy -o again.png
 
 A conditional generator (one with classes) makes pictures of the class that --class names. Without it
 every one of the --best-of draws has a class at random; a picture keeps the class of its best draw,
 and only the latent is moved.
+
+Inputs go the way of the pictures that the generator has learned from: cut by the crop on its card, whose
+random part becomes the middle, and brought to its size. Then inputs and outputs alike are brought to what
+the feature map's network wants.
+
+A remark tells when inputs lie much farther from the generator's pictures than these from each other, as a
+photograph does from garments on black: the generator cannot make such pictures, and the outputs are the
+nearest that it can. Another tells when the kernel's length does not fit.
 
 The kernel's bandwidth decides between mixing and choosing. For two inputs at feature distance D the default kernel
 (c^2 + r^2)^(-1/2) is greatest in the middle only if c >= D/sqrt(2); with a smaller c each output snaps to one input. The
@@ -50,9 +64,16 @@ pub struct Arguments {
     /// Number of pictures to make
     #[arg(short, default_value_t = 4, value_name = "N", value_parser = arguments::count::<usize>)]
     n: usize,
-    /// The sheet (.png)
-    #[arg(short, long, value_name = "OUT.png")]
-    output: PathBuf,
+    /// The sheet (.png), or a new folder for the pictures one by one; may be repeated
+    #[arg(short, long, value_name = "OUT", required = true)]
+    output: Vec<PathBuf>,
+    /// Write the latents, a row for each picture, and behind it the number of its class where there are classes; `kme
+    /// sample --latents` makes the pictures again
+    #[arg(long, value_name = "OUT.npy")]
+    latents: Option<PathBuf>,
+    /// What is cut out of the inputs: none, as-trained, or steps as of data.crop, such as short:80,centre:64
+    #[arg(long, value_name = "CROP", default_value = "as-trained")]
+    crop: Cut,
     /// Feature map in which pictures are compared [default: the one on the generator's card]
     #[arg(long, value_name = "FEATURES")]
     features: Option<String>,
@@ -76,10 +97,30 @@ pub struct Arguments {
     class: Option<String>,
 }
 
+/// What `--crop` means.
+#[derive(Clone, Copy, Debug)]
+enum Cut {
+    AsTrained,
+    By(Crop),
+}
+
+impl FromStr for Cut {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "as-trained" => Ok(Self::AsTrained),
+            _ => text.parse().map(Self::By).map_err(|fault| match fault {
+                Error::Value { name, value, allowed } => Error::value(name, value, format!("as-trained, {allowed}")),
+                other => other,
+            }),
+        }
+    }
+}
+
 pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let begin = Instant::now();
-    output::check_ending(&arguments.output, "png")?;
-    output::check_place(&arguments.output)?;
+    check_outputs(arguments)?;
     let context = global.context()?;
     let (bytes, path) = context.models.bytes(&arguments.generator)?;
     let generator = Generator::parse(&bytes, &path, &context.place)?;
@@ -89,16 +130,32 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         return Err(Error::value("GENERATOR", format!("{} (makes points)", arguments.generator), allowed));
     }
     let class = arguments.class.as_deref().map(|name| generator.class(name)).transpose()?;
+    let map = match &arguments.features {
+        Some(name) => FeatureMap::named(name, &context.models, &context.place)?,
+        None => FeatureMap::of_generator(&generator, &path, &context.models, &context.place)
+            .map_err(|fault| with_flag(fault, &generator))?,
+    };
     let features = arguments.features.as_deref().unwrap_or(&generator.features);
-    let map = FeatureMap::named(features, &context.models, &context.place)?;
-    let likes = Likes::read(&arguments.likes, &map, shape, global)?;
-    let shown = likes.shown.clone();
+    let crop = match arguments.crop {
+        Cut::AsTrained => generator.crop,
+        Cut::By(crop) => crop,
+    };
+    let likes = Likes::read(&arguments.likes, &map, shape, crop, global)?;
+    let (shown, names, inputs) = (likes.shown.clone(), likes.names.clone(), likes.points.clone());
+    let domain = Domain::new(map.features(&sample(&generator, class, global.seed())?)?)?;
     let default = |inputs: &kme::Points| {
-        let c = bandwidth(inputs, &map.features(&sample(&generator, class, global.seed())?)?)?;
+        let c = bandwidth(inputs, domain.samples())?;
         Kernel::try_from(Form::InverseMultiquadric { c: rounded(c) })
     };
     let target = likes.embedding(arguments.kernel.as_ref(), default, &map, shape, global.seed())?;
     output::remark(global, format!("kernel {}, features {features}, seed {}", target.kernel(), global.seed()));
+    if !crop.is_none() && shown.is_some() {
+        let why = if matches!(arguments.crop, Cut::AsTrained) { ", as the generator's pictures were" } else { "" };
+        output::remark(global, format!("inputs cut by {crop}{why}"));
+    }
+    let distances = domain.distances(&inputs)?;
+    doubts::about_inputs(&names, &distances, &domain, global);
+    doubts::about_kernel(target.kernel(), &inputs, &domain, global)?;
 
     let settings = Match {
         n: arguments.n,
@@ -109,29 +166,25 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         class,
         seed: global.seed(),
     };
-    progress::catch_interrupt();
-    let bar = progress::bar(global, arguments.steps as u64, "match");
-    let mut observer = |step: usize, mmd2: f64| -> ControlFlow<()> {
-        bar.set_position(step as u64);
-        bar.set_message(format!("mmd2 {mmd2:.3e}"));
-        progress::flow()
-    };
-    let matched = settings.run(&generator, &map, &target, &mut observer)?;
-    bar.finish_and_clear();
-
-    let mut parts = Vec::new();
-    if let Some(images) = &shown {
-        parts.push(Part { label: "inputs", images });
+    let matched = watched(&settings, global, |observer| settings.run(&generator, &map, &target, observer))?;
+    for path in &arguments.output {
+        match output::has_ending(path, "png") {
+            true => write_sheet(shown.as_ref(), &matched.pictures, path)?,
+            false => write_singles(&matched.pictures, path)?,
+        }
     }
-    parts.push(Part { label: "outputs", images: &matched.pictures });
-    sheet(&parts, &Grid::default())?.write_png(0, &arguments.output)?;
+    if let Some(path) = &arguments.latents {
+        generator.stored(&matched.latents, &matched.classes)?.write(path)?;
+    }
 
+    let place = arguments.output[0].display();
+    let stopped = match matched.interrupted {
+        true => format!(", stopped after {} of {} steps", matched.steps, arguments.steps),
+        false => String::new(),
+    };
     let text = format!(
-        "{}: mmd2 {:.4e} for random latents, {:.4e} before, {:.4e} after",
-        arguments.output.display(),
-        matched.random,
-        matched.before,
-        matched.after
+        "{place}: mmd2 {:.4e} for random latents, {:.4e} before, {:.4e} after{stopped}",
+        matched.random, matched.before, matched.after
     );
     let json = json!({
         "metric": "mmd2",
@@ -141,16 +194,95 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         "mmd2_after": matched.after,
         "kernel": target.kernel().to_string(),
         "features": map.identity(shape),
-        "n": arguments.n,
+        "crop": crop,
+        "n": matched.pictures.len(),
         "inputs": target.len(),
-        "steps": arguments.steps,
-        "output": arguments.output,
+        "inputs_far": distances.iter().filter(|distance| distance.is_far()).count(),
+        "steps": matched.steps,
+        "interrupted": matched.interrupted,
+        "output": output::name(&arguments.output[0]),
+        "outputs": arguments.output.iter().map(|path| output::name(path)).collect::<Vec<_>>(),
         "latents": matched.latents.chunks(generator.latent.dim).collect::<Vec<_>>(),
         "classes": matched.classes.iter().map(|&class| &generator.classes[class]).collect::<Vec<_>>(),
         "seconds": begin.elapsed().as_secs_f64(),
     });
     output::print(global, &text, fields(json))?;
+    if matched.interrupted {
+        progress::end_interrupted();
+    }
     Ok(true)
+}
+
+/// What can be said of the outputs before anything is read.
+fn check_outputs(arguments: &Arguments) -> Result<()> {
+    for path in &arguments.output {
+        match output::has_ending(path, "png") {
+            true => output::check_place(path)?,
+            false => output::check_new_folder(path, "a sheet whose name ends in .png")?,
+        }
+    }
+    if let Some(path) = &arguments.latents {
+        output::check_ending(path, "npy")?;
+        output::check_place(path)?;
+    }
+    Ok(())
+}
+
+/// A feature map of a card that is not found can be named.
+fn with_flag(fault: Error, generator: &Generator) -> Error {
+    match fault {
+        Error::Value { value, allowed, .. } => {
+            Error::value("--features", format!("{value} (the default, from the generator's card)"), allowed)
+        }
+        other => Error::value("--features", &generator.features, other),
+    }
+}
+
+/// Runs a match with bars, until it is done or Ctrl-C stops it.
+fn watched(
+    settings: &Match,
+    global: &Global,
+    run: impl FnOnce(&mut dyn FnMut(Progress) -> ControlFlow<()>) -> Result<Matched>,
+) -> Result<Matched> {
+    progress::catch_interrupt();
+    let draws = progress::bar(global, (settings.n * settings.best_of) as u64, "draws");
+    let mut steps = None;
+    let mut observer = |at: Progress| {
+        match at {
+            Progress::Draws { done, .. } => draws.set_position(done as u64),
+            Progress::Step { step, mmd2 } => {
+                let bar = steps.get_or_insert_with(|| {
+                    draws.finish_and_clear();
+                    progress::bar(global, settings.steps as u64, "match")
+                });
+                bar.set_position(step as u64);
+                bar.set_message(format!("mmd2 {mmd2:.3e}"));
+            }
+        }
+        progress::flow()
+    };
+    let matched = run(&mut observer);
+    draws.finish_and_clear();
+    if let Some(bar) = steps {
+        bar.finish_and_clear();
+    }
+    matched
+}
+
+/// Inputs above, outputs below.
+fn write_sheet(shown: Option<&Images>, pictures: &Images, path: &Path) -> Result<()> {
+    let inputs = shown.map(|images| Part { label: "inputs", images });
+    let parts: Vec<Part> = inputs.into_iter().chain([Part { label: "outputs", images: pictures }]).collect();
+    sheet(&parts, &Grid::default())?.write_png(0, path)
+}
+
+/// The outputs as files of a new folder.
+fn write_singles(pictures: &Images, path: &Path) -> Result<()> {
+    let folder = NewFolder::create(path)?;
+    for i in 0..pictures.len() {
+        folder.write(output::numbered(i, pictures.len()), &pictures.to_png(i)?)?;
+    }
+    folder.finish()
 }
 
 /// Pictures of the generator, of the class that was asked for, for the distances of the default kernel.

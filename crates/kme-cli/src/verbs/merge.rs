@@ -73,7 +73,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         output::counted(parts.len(), "file")
     );
     let json = json!({
-        "output": arguments.output,
+        "output": output::name(&arguments.output),
         "form": merged.form(),
         "n": n,
         "d": d,

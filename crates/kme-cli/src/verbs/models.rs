@@ -82,7 +82,7 @@ fn list(models: &Models, global: &Global) -> Result<bool> {
             Some(file) => file.display().to_string(),
         };
         objects.push(json!({
-            "name": card.name, "role": "feature map", "shipped": false, "what": card.line, "path": file,
+            "name": card.name, "role": "feature map", "shipped": false, "what": card.line, "path": file.as_deref().map(output::name),
         }));
         rows.push(vec![card.name.into(), "feature map".into(), state, card.line.into()]);
     }
@@ -90,7 +90,7 @@ fn list(models: &Models, global: &Global) -> Result<bool> {
     if let Some(folder) = models.folder() {
         text.push_str(&format!("models folder: {}", folder.display()));
     }
-    output::print(global, &text, fields(json!({ "models": objects, "folder": models.folder() })))?;
+    output::print(global, &text, fields(json!({ "models": objects, "folder": models.folder().map(output::name) })))?;
     Ok(true)
 }
 
@@ -118,7 +118,7 @@ fn info(models: &Models, name: &str, global: &Global) -> Result<bool> {
         format!("  output      {}", shape(found.output)),
     ];
     match &found.card {
-        Card::Generator { latent, classes, points, features, .. } => {
+        Card::Generator { latent, classes, points, features, features_sha256, crop, .. } => {
             lines.push(format!(
                 "  latents     {} numbers, {}",
                 latent.dim,
@@ -128,7 +128,11 @@ fn info(models: &Models, name: &str, global: &Global) -> Result<bool> {
                 lines.push(format!("  classes     {}", classes.join(", ")));
             }
             lines.push(if *points { "  makes       points" } else { "  pixels      range 0 to 1" }.into());
-            lines.push(format!("  features    {features}"));
+            if !points && !crop.is_none() {
+                lines.push(format!("  crop        {crop}"));
+            }
+            let network = features_sha256.as_ref().map_or(String::new(), |sha256| format!(" (SHA-256 {sha256})"));
+            lines.push(format!("  features    {features}{network}"));
         }
         Card::Autoencoder { code_after, .. } => {
             lines.push("  pixels      range 0 to 1".into());
@@ -154,7 +158,7 @@ fn info(models: &Models, name: &str, global: &Global) -> Result<bool> {
     let json = json!({
         "name": name,
         "card": found.card,
-        "path": found.path,
+        "path": found.path.as_deref().map(output::name),
         "shipped": found.path.is_none(),
         "sha256": found.sha256,
         "bytes": found.bytes,
@@ -213,7 +217,7 @@ fn network_info(models: &Models, card: &'static NetworkCard, global: &Global) ->
         "reference": card.reference,
         "origin": card.origin,
         "licence": card.licence,
-        "path": file,
+        "path": file.as_deref().map(output::name),
         "sha256": found.as_ref().and_then(|found| found.as_ref().ok()).map(|(weights, _)| &weights.sha256),
         "fault": found.as_ref().and_then(|found| found.as_ref().err()).map(ToString::to_string),
         "known": known,
@@ -255,23 +259,42 @@ fn verify(models: &Models, name: Option<&str>, global: &Global) -> Result<bool> 
             names(models)?.into_iter().map(|(name, _)| name).chain(here).collect()
         }
     };
-    let mut rows = Vec::new();
-    let mut objects = Vec::new();
+    let (mut rows, mut objects, mut faults) = (Vec::new(), Vec::new(), Vec::new());
     for name in names {
-        if let Some(card) = card(&name) {
-            let (weights, path) = models.known_weights(card)?;
-            let known = card.check_known(&weights.sha256, &path)?;
-            Network::of_weights(card, &weights, &path, &Place::cpu())?;
-            let state = format!("whole, known: {}", known.what);
-            objects.push(json!({ "name": name, "sha256": weights.sha256, "state": state }));
-            rows.push(vec![name, weights.sha256, state]);
-            continue;
+        match state(models, &name) {
+            Ok((sha256, state)) => {
+                objects.push(json!({ "name": name, "sha256": sha256, "state": state }));
+                rows.push(vec![name, sha256, state]);
+            }
+            // Of one bad file among many the others are still of interest.
+            Err(fault) => {
+                objects.push(json!({ "name": name, "fault": fault.to_string() }));
+                rows.push(vec![name, "damaged".into(), fault.to_string()]);
+                faults.push(fault);
+            }
         }
-        let found = models.describe(&name).map_err(|fault| missing(fault, models))?;
-        let state = if found.path.is_none() { "whole, SHA-256 as recorded" } else { "whole" };
-        objects.push(json!({ "name": name, "sha256": found.sha256, "state": state }));
-        rows.push(vec![name, found.sha256, state.into()]);
     }
-    output::print(global, &output::aligned(&rows), fields(json!({ "models": objects })))?;
-    Ok(true)
+    if objects.len() > 1 || faults.is_empty() {
+        output::print(global, &output::aligned(&rows), fields(json!({ "models": objects })))?;
+    }
+    match (faults.len(), faults.pop()) {
+        (_, None) => Ok(true),
+        (1, Some(fault)) => Err(fault),
+        (count, Some(_)) => {
+            Err(Error::value("models", format!("{count} with a fault of {}", objects.len()), "whole files; see above"))
+        }
+    }
+}
+
+/// SHA-256 of a network's file, and what was found in it.
+fn state(models: &Models, name: &str) -> Result<(String, String)> {
+    if let Some(card) = card(name) {
+        let (weights, path) = models.known_weights(card)?;
+        let known = card.check_known(&weights.sha256, &path)?;
+        Network::of_weights(card, &weights, &path, &Place::cpu())?;
+        return Ok((weights.sha256, format!("whole, known: {}", known.what)));
+    }
+    let found = models.describe(name).map_err(|fault| missing(fault, models))?;
+    let state = if found.path.is_none() { "whole, SHA-256 as recorded" } else { "whole" };
+    Ok((found.sha256, state.into()))
 }

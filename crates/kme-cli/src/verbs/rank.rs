@@ -220,7 +220,7 @@ fn check_usage(arguments: &Arguments) -> Result<()> {
         output::check_place(path)?;
     }
     if let Some(path) = &arguments.output {
-        if !path.extension().is_some_and(|e| e == "csv" || e == "tsv" || e == "json") {
+        if !["csv", "tsv", "json"].iter().any(|ending| output::has_ending(path, ending)) {
             let allowed = "a name that ends in .csv, .tsv or .json; sheets are written by --fakes and --missed";
             return Err(Error::value("output (-o)", path.display(), allowed));
         }
@@ -231,18 +231,15 @@ fn check_usage(arguments: &Arguments) -> Result<()> {
 
 /// The whole table.
 fn write_all(path: &Path, sides: [&Side; 2], head: &Value) -> Result<()> {
-    let separator = match path.extension().and_then(|e| e.to_str()) {
-        Some("csv") => ',',
-        Some("tsv") => '\t',
-        _ => {
-            let mut object = fields(head.clone());
-            for side in sides {
-                let ranked: Vec<Value> = (0..side.order.len()).map(|rank| side.json(rank)).collect();
-                object.insert(format!("{}s", side.role), ranked.into());
-            }
-            return write_atomically(path, |out| writeln!(out, "{}", Value::Object(object)));
+    if output::has_ending(path, "json") {
+        let mut object = fields(head.clone());
+        for side in sides {
+            let ranked: Vec<Value> = (0..side.order.len()).map(|rank| side.json(rank)).collect();
+            object.insert(format!("{}s", side.role), ranked.into());
         }
-    };
+        return write_atomically(path, |out| writeln!(out, "{}", Value::Object(object)));
+    }
+    let separator = if output::has_ending(path, "csv") { ',' } else { '\t' };
     write_atomically(path, |out| {
         let line = |out: &mut dyn Write, cells: [String; 7]| -> io::Result<()> {
             writeln!(out, "{}", cells.map(|cell| quoted(&cell, separator)).join(&separator.to_string()))

@@ -6,7 +6,7 @@ use crate::output::{self, fields};
 use crate::sources::{Sample, SourceFlags, Sources};
 use clap::Args;
 use kme::discrepancy::{self, median_distance};
-use kme::io::write_atomically;
+use kme::io::{NewFolder, write_atomically};
 use kme::kernel::Form;
 use kme::reduce::{Herding, Method, Quantiles, Reduced, Support, Target, Thinning, Weighting};
 use kme::{Embedding, Error, Kernel, KernelSpec, Points, Result};
@@ -123,7 +123,7 @@ impl Kind {
     fn of(path: &Path) -> Result<Self> {
         let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
         match extension.as_deref() {
-            _ if path.is_dir() => Ok(Self::Folder),
+            _ if output::is_folder_name(path) => Ok(Self::Folder),
             None => Ok(Self::Folder),
             Some("kme") => Ok(Self::Embedding),
             Some("npy" | "csv" | "tsv") => Ok(Self::Points),
@@ -202,11 +202,7 @@ fn check_usage(arguments: &Arguments) -> Result<Vec<Kind>> {
     let kinds = arguments.output.iter().map(|path| Kind::of(path)).collect::<Result<Vec<_>>>()?;
     for (kind, path) in kinds.iter().zip(&arguments.output) {
         match kind {
-            // Pictures of two runs would be one choice to whoever reads the folder.
-            Kind::Folder if std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some()) => {
-                return Err(Error::file(path, "exists and is not empty; name a new folder"));
-            }
-            Kind::Folder => {}
+            Kind::Folder => output::check_new_folder(path, "a file")?,
             _ => output::check_place(path)?,
         }
         if kind.needs_places() && arguments.by == Method::Support && !arguments.snap {
@@ -293,7 +289,7 @@ impl Found<'_> {
 
     /// The chosen pictures as PNG files, named by their place in the choice and by their own name.
     fn write_folder(&self, folder: &Path, gallery: &Gallery, places: &[usize]) -> Result<()> {
-        std::fs::create_dir_all(folder).map_err(|e| Error::file(folder, format!("cannot be made: {e}")))?;
+        let folder = NewFolder::create(folder)?;
         let digits = (places.len().max(2) - 1).to_string().len();
         for (rank, &i) in places.iter().enumerate() {
             // One at a time: they may be large.
@@ -301,9 +297,9 @@ impl Found<'_> {
             let plain = |c: char| if c.is_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' };
             let stem: String =
                 Path::new(&self.name(i)).with_extension("").to_string_lossy().chars().map(plain).collect();
-            picture[0].write_png(0, &folder.join(format!("{rank:0digits$}-{stem}.png")))?;
+            folder.write(format!("{rank:0digits$}-{stem}.png"), &picture[0].to_png(0)?)?;
         }
-        Ok(())
+        folder.finish()
     }
 
     fn embedding(&self, global: &Global) -> Result<Embedding> {
@@ -369,7 +365,7 @@ impl Found<'_> {
             "names": names.map(|(names, places)| places.iter().map(|&i| names[i].clone()).collect::<Vec<_>>()),
             "weights": reduced.weights,
             "weighting": arguments.weights,
-            "output": arguments.output,
+            "output": arguments.output.iter().map(|path| output::name(path)).collect::<Vec<_>>(),
             "seconds": begin.elapsed().as_secs_f64(),
         })
     }

@@ -2,18 +2,23 @@
 
 use crate::arguments::{self, Global};
 use crate::output::{self, fields};
+use crate::progress;
 use clap::Args;
+use kme::io::NewFolder;
 use kme::{Error, Points, Result, rng};
-use kme_deep::image::{Grid, scatter};
+use kme_deep::image::{Grid, Images, scatter};
 use kme_deep::model::Generator;
 use serde_json::json;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Draw pictures or points from a generator
 ///
 /// GENERATOR is a run folder, a weights file, or the name of a shipped model (`kme models list`). The output of a generator
 /// of pictures is one sheet when it ends in .png, else a new folder with one PNG for each picture. A generator of points writes
 /// them to .npy, .csv or .tsv, a point a row, or draws their first two coordinates when the output ends in .png.
+///
+/// A folder appears with all its pictures or, after Ctrl-C or a fault, not at all.
 #[derive(Args)]
 #[command(after_help = "Examples:
   kme sample fashion -n 64 -o sheet.png
@@ -21,6 +26,8 @@ use std::path::{Path, PathBuf};
   kme sample runs/digits --class 7 -o sevens.png
   kme sample runs/digits --class all -n 10 -o digits.png    a row of 10 for each class
   kme sample fashion --interpolate -n 6 --steps 10 -o ways.png
+  kme sample fashion --interpolate -n 6 --steps 20 -o walk.gif
+  kme sample fashion --latents z.npy -o matched.png         latents that kme match wrote
   kme sample runs/vae --manifold -n 20 -o plane.png         20 x 20 pictures
   kme sample runs/toy -n 5000 -o points.npy
 
@@ -36,27 +43,34 @@ shows what the class alone changes; a folder gets a folder inside for each class
 included. For a uniform prior the way is straight. For a normal prior it is an arc (spherical
 interpolation): normal vectors of many numbers lie near a sphere, and a straight way would leave it.
 A conditional generator keeps one class in a row, a class at random where none is named.
+Written as .gif, it is one walk from latent to latent, N of them, and back to the first, K pictures from each
+to the next, all of one class.
 
 --manifold shows the plane of two latent numbers, all others being 0: the first grows from left to
 right, the second from top to bottom, over the quantiles (i - 1/2)/N of the prior, so that every
 picture stands for the same share of the plane. This is the whole latent space where latents have
 two numbers. It draws nothing, so the seed has no part in it.")]
 pub struct Arguments {
+    /// A run folder, a weights file, or the name of a shipped model
     #[arg(value_name = "GENERATOR")]
     generator: String,
     /// Number of pictures or points; of other things with the flags below [default: 64, 8 or 16; see below]
     #[arg(short, value_name = "N", value_parser = arguments::count::<usize>)]
     n: Option<usize>,
-    /// Sheet (.png) or folder for single pictures; of points .npy, .csv, .tsv, or .png
+    /// Sheet (.png) or new folder for single pictures; .gif with --interpolate; of points .npy, .csv, .tsv, or .png
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
+    /// Latents from this file instead of random ones, a row each; of a conditional generator with the number of the class behind
+    /// them, unless --class names one
+    #[arg(long, value_name = "Z.npy", conflicts_with_all = ["n", "manifold"])]
+    latents: Option<PathBuf>,
     /// Class of all pictures, by name or by number from 0 on; all: a row of each
     #[arg(long, value_name = "NAME|NUMBER|all")]
     class: Option<String>,
     /// Show the ways between pairs of latents, one a row
     #[arg(long, conflicts_with = "manifold")]
     interpolate: bool,
-    /// Pictures on each way, for --interpolate
+    /// Pictures on each way, for --interpolate; both ends included but in a .gif
     #[arg(
         long,
         value_name = "K",
@@ -137,6 +151,17 @@ impl Plan {
             None => generator.draw_classes(rows, &mut rng::stream(seed, "sample class", 0)),
         };
         let draw = |n: usize| latent.draw(n, &mut rng::stream(seed, "sample", 0));
+        if let Some(path) = &arguments.latents {
+            return Self::of_file(path, class, by_class, arguments, generator);
+        }
+        if arguments.is_walk() {
+            let class = match (by_class, class, generator.is_conditional()) {
+                (true, ..) => return Err(Error::value("--class", "all", "one class for a .gif")),
+                (_, None, true) => labels(1)[0],
+                (_, class, _) => class.unwrap_or_default(),
+            };
+            return Self::walk(&draw(n), class, arguments, generator);
+        }
         if arguments.manifold {
             if class.is_none() && generator.is_conditional() {
                 let given = arguments.class.as_deref().unwrap_or("(nothing)");
@@ -174,9 +199,65 @@ impl Plan {
         Ok(Self { latents: draw(n), classes: labels(n), columns: None, by_class })
     }
 
+    /// The latents of a file; with --interpolate the way from each to the next.
+    fn of_file(
+        path: &Path,
+        class: Option<usize>,
+        by_class: bool,
+        arguments: &Arguments,
+        generator: &Generator,
+    ) -> Result<Self> {
+        if by_class {
+            return Err(Error::value("--class", "all", "one class, or left out, with --latents"));
+        }
+        let (latents, classes) =
+            generator.unstored(&Points::read(path)?, class).map_err(|fault| Error::file(path, fault))?;
+        let dim = generator.latent.dim;
+        let n = latents.len() / dim;
+        if arguments.is_walk() {
+            if let Some(other) = classes.iter().find(|class| *class != &classes[0]) {
+                let given = format!("{} and {}", generator.classes[classes[0]], generator.classes[*other]);
+                return Err(Error::value("classes of a walk", given, "one class: name it with --class"));
+            }
+            return Self::walk(&latents, classes.first().copied().unwrap_or_default(), arguments, generator);
+        }
+        if !arguments.interpolate {
+            return Ok(Self { latents, classes, columns: None, by_class });
+        }
+        if n < 2 {
+            return Err(Error::value("number of latents", n, "at least 2 for --interpolate"));
+        }
+        let steps = arguments.steps;
+        let mut ways = Vec::new();
+        for ends in latents.windows(2 * dim).step_by(dim) {
+            ways.extend(generator.latent.walk(&ends[..dim], &ends[dim..], steps)?);
+        }
+        // A row keeps the class of its beginning.
+        let classes = classes.iter().take(n - 1).flat_map(|&class| vec![class; steps]).collect();
+        Ok(Self { latents: ways, classes, columns: Some(steps), by_class })
+    }
+
+    /// The closed walk over `latents`: from each to the next, and from the last to the first.
+    fn walk(latents: &[f32], class: usize, arguments: &Arguments, generator: &Generator) -> Result<Self> {
+        let dim = generator.latent.dim;
+        let all: Vec<&[f32]> = latents.chunks(dim).collect();
+        if all.len() < 2 {
+            return Err(Error::value("latents of a walk (-n)", all.len(), "at least 2"));
+        }
+        let mut ways = Vec::new();
+        for (i, from) in all.iter().enumerate() {
+            // The end of a way is the beginning of the next.
+            let way = generator.latent.walk(from, all[(i + 1) % all.len()], arguments.steps + 1)?;
+            ways.extend_from_slice(&way[..arguments.steps * dim]);
+        }
+        let n = ways.len() / dim;
+        let classes = if generator.is_conditional() { vec![class; n] } else { Vec::new() };
+        Ok(Self { latents: ways, classes, columns: None, by_class: false })
+    }
+
     /// Where each picture goes in a folder.
     fn names(&self, n: usize, generator: &Generator) -> Vec<PathBuf> {
-        let numbered = |i: usize, n: usize| format!("{i:0digits$}.png", digits = (n - 1).to_string().len());
+        let numbered = output::numbered;
         let Some(columns) = self.columns.filter(|_| self.by_class) else {
             return (0..n).map(|i| numbered(i, n).into()).collect();
         };
@@ -201,19 +282,19 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     // Before anything is computed.
     match generator.points {
         true => check_points_output(out)?,
-        false => check_pictures_output(out)?,
+        false => check_pictures_output(arguments)?,
     }
     let inputs = generator.inputs(&plan.latents, &plan.classes)?;
     let n = plan.latents.len() / generator.latent.dim;
     if generator.points {
         write_points(&generator.points_from(&inputs)?, out)?;
     } else {
-        write_pictures(&inputs, &plan, &generator, out)?;
+        write_pictures(&inputs, &plan, &generator, out, global)?;
     }
     let what = output::counted(n, if generator.points { "point" } else { "picture" });
     let text = format!("{}: {what} (seed {})", out.display(), global.seed());
     let names: Vec<&String> = plan.classes.iter().map(|&class| &generator.classes[class]).collect();
-    let mut json = json!({ "output": out, "n": n, "generator": arguments.generator });
+    let mut json = json!({ "output": output::name(out), "n": n, "generator": arguments.generator });
     if generator.is_conditional() {
         json["classes"] = json!(names);
     }
@@ -221,8 +302,15 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     Ok(true)
 }
 
+impl Arguments {
+    /// Whether pictures follow each other in time.
+    fn is_walk(&self) -> bool {
+        self.interpolate && output::has_ending(&self.output, "gif")
+    }
+}
+
 fn is_png(path: &Path) -> bool {
-    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png"))
+    output::has_ending(path, "png")
 }
 
 fn check_points_output(out: &Path) -> Result<()> {
@@ -234,26 +322,15 @@ fn check_points_output(out: &Path) -> Result<()> {
     Err(Error::value("output (-o)", out.display(), allowed))
 }
 
-/// Endings of files that are not written; a folder of such a name is not what was meant.
-const NOT_WRITTEN: [&str; 14] =
-    ["jpg", "jpeg", "gif", "bmp", "webp", "tif", "tiff", "npy", "npz", "csv", "tsv", "pdf", "svg", "safetensors"];
-
-fn check_pictures_output(out: &Path) -> Result<()> {
-    if is_png(out) {
+fn check_pictures_output(arguments: &Arguments) -> Result<()> {
+    let out = &arguments.output;
+    if is_png(out) || arguments.is_walk() {
         return output::check_place(out);
     }
-    if out.extension().is_some_and(|e| NOT_WRITTEN.iter().any(|ending| e.eq_ignore_ascii_case(ending))) {
-        let allowed = "a name that ends in .png, or a folder: this generator makes pictures";
-        return Err(Error::value("output (-o)", out.display(), allowed));
+    if output::has_ending(out, "gif") && !output::is_folder_name(out) {
+        return Err(Error::value("output (-o)", out.display(), "a name that ends in .gif with --interpolate only"));
     }
-    if out.is_file() {
-        return Err(Error::file(out, "is a file: name a new folder, or a sheet that ends in .png"));
-    }
-    // Pictures of two runs would be one sample to whoever reads the folder.
-    if std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) {
-        return Err(Error::file(out, "exists and is not empty; name a new folder"));
-    }
-    Ok(())
+    output::check_new_folder(out, "a sheet whose name ends in .png: this generator makes pictures")
 }
 
 fn write_points(points: &Points, out: &Path) -> Result<()> {
@@ -263,26 +340,45 @@ fn write_points(points: &Points, out: &Path) -> Result<()> {
 /// Pictures of a folder that are made at a time; a multiple of the batch that the network sees, so that bits stay the same.
 const TOGETHER: usize = 1000;
 
-/// The pictures of these inputs as a sheet, or as files of a folder.
-fn write_pictures(inputs: &[f32], plan: &Plan, generator: &Generator, out: &Path) -> Result<()> {
-    let dim = generator.net.input()[0];
+/// For how long each picture of a walk is shown.
+const SHOWN: Duration = Duration::from_millis(80);
+
+/// The pictures of these inputs as a sheet, one after another, or as files of a folder.
+fn write_pictures(inputs: &[f32], plan: &Plan, generator: &Generator, out: &Path, global: &Global) -> Result<()> {
+    let dim = generator.width();
     let n = inputs.len() / dim;
+    let bar = progress::bar(global, n as u64, "sample");
+    let together = |inputs: &[f32]| -> Result<Images> {
+        let some = inputs.chunks(TOGETHER * dim).map(|some| {
+            let pictures = generator.pictures_from(some)?;
+            bar.inc(pictures.len() as u64);
+            Ok(pictures)
+        });
+        Images::concat(&some.collect::<Result<Vec<_>>>()?)
+    };
     if is_png(out) {
         let grid = Grid { columns: plan.columns, ..Grid::default() };
         // Before anything is computed.
         let [_, h, w] = generator.net.output();
         grid.size(n, [h, w])?;
-        return grid.lay_out(&generator.pictures_from(inputs)?)?.write_png(0, out);
+        let pictures = together(inputs)?;
+        bar.finish_and_clear();
+        return grid.lay_out(&pictures)?.write_png(0, out);
     }
+    if output::has_ending(out, "gif") && !output::is_folder_name(out) {
+        let pictures = together(inputs)?;
+        bar.finish_and_clear();
+        return pictures.write_gif(SHOWN, out);
+    }
+    let folder = NewFolder::create(out)?;
     let mut names = plan.names(n, generator).into_iter();
     for some in inputs.chunks(TOGETHER * dim) {
         let pictures = generator.pictures_from(some)?;
         for (i, name) in names.by_ref().take(pictures.len()).enumerate() {
-            let file = out.join(name);
-            let folder = file.parent().unwrap_or(out);
-            std::fs::create_dir_all(folder).map_err(|e| Error::file(folder, format!("cannot be made: {e}")))?;
-            pictures.write_png(i, &file)?;
+            folder.write(name, &pictures.to_png(i)?)?;
+            bar.inc(1);
         }
     }
-    Ok(())
+    bar.finish_and_clear();
+    folder.finish()
 }

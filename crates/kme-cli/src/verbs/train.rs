@@ -180,7 +180,13 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         )
     };
     let report = path.join("report.html");
-    let json = json!({ "run": path, "step": step, "finished": finished, "seed": seed, "report": report });
+    let json = json!({
+        "run": output::name(path),
+        "step": step,
+        "finished": finished,
+        "seed": seed,
+        "report": output::name(&report),
+    });
     output::print(global, &text, fields(json))?;
     if !finished {
         progress::end_interrupted();

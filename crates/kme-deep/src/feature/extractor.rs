@@ -1,6 +1,7 @@
 //! Frozen networks as feature maps.
 
 use super::Pictures;
+use super::fit::fitted;
 use crate::image::{Colour, Protocol, Resize, Tool};
 use crate::loss::flat;
 use crate::model::{BATCH, Classifier};
@@ -173,8 +174,10 @@ impl Extractor {
         flat(if self.positions == Positions::Mean && h * w > 1 { spatial_mean(activation) } else { activation })
     }
 
-    /// The features of pictures (n, c, h, w) as an expression in the pixels, shape (n, d).
+    /// The features of pictures (n, c, h, w) of any channels and size as an expression in the pixels, shape (n, d).
     pub(super) fn tensor(&self, pictures: Tensor<4>) -> Result<Tensor<2>> {
+        let [c, ..] = self.net.input();
+        let pictures = fitted(pictures, c, &self.resize, self.net.place());
         let pictures = if self.gain() == 1.0 { pictures } else { pictures * self.gain() };
         let mut found = self.net.activations(pictures, &[self.features], Mode::Evaluate)?;
         Ok(self.vectors(found.remove(0)))

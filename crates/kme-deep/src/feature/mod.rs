@@ -1,8 +1,12 @@
 //! Feature maps φ: pictures (n, c, h, w) → points (n, d).
 
+mod card;
 mod extractor;
+mod fit;
 mod wanted;
 
+pub use card::portable;
+pub(crate) use card::recorded;
 pub use extractor::{Extractor, Outputs, Positions};
 pub use wanted::canonical;
 
@@ -80,8 +84,11 @@ impl FeatureMap {
 
     /// The features of pictures (n, c, h, w) as an expression that can be differentiated in the pixels, shape (n, d).
     ///
+    /// Pictures of other channels or size than the network's are brought to them by the map's own protocol, so that these are
+    /// the features that [`features`](Self::features) finds, up to the rounding of the device.
+    ///
     /// # Errors
-    /// When the pictures do not have the network's channels and size: resizing is for decoded pictures only.
+    /// When the network does not take them.
     pub fn tensor(&self, pictures: Tensor<4>) -> Result<Tensor<2>> {
         match self {
             Self::Pixels => Ok(flat(pictures)),
@@ -107,7 +114,7 @@ impl FeatureMap {
         }
     }
 
-    /// The pictures' shape that [`tensor`](Self::tensor) needs, where there is only one.
+    /// The shape (channels, height, width) that pictures are brought to, where there is one.
     pub fn input(&self) -> Option<[usize; 3]> {
         match self {
             Self::Pixels => None,

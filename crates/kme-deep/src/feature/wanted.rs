@@ -47,6 +47,13 @@ impl Wanted {
         Ok(Some(Self { card, file, layer, positions }))
     }
 
+    /// The text that names the same layer of `file`, or of the network's file in the models folder.
+    pub fn named(&self, file: Option<&Path>) -> String {
+        let flat = if self.positions == Positions::Flat { ":flat" } else { "" };
+        let file = file.map_or_else(String::new, |file| format!("={}", file.display()));
+        format!("{}{file}:{}{flat}", self.card.name, self.layer())
+    }
+
     /// The layer, by its name.
     pub fn layer(&self) -> &str {
         self.layer.as_deref().unwrap_or(self.card.features)
@@ -57,10 +64,7 @@ impl Wanted {
 /// names are left as they are.
 pub fn canonical(name: &str) -> String {
     match Wanted::parse(name) {
-        Ok(Some(wanted)) => {
-            let flat = if wanted.positions == Positions::Flat { ":flat" } else { "" };
-            format!("{}:{}{flat}", wanted.card.name, wanted.layer())
-        }
+        Ok(Some(wanted)) => wanted.named(None),
         _ => name.to_string(),
     }
 }

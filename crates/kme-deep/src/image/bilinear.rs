@@ -15,7 +15,7 @@ pub(super) enum Grid {
 
 impl Grid {
     /// For each pixel of the output the two of the input around it, and how far it is from the first.
-    fn places(self, input: usize, output: usize) -> Vec<(usize, usize, f32)> {
+    pub(super) fn places(self, input: usize, output: usize) -> Vec<(usize, usize, f32)> {
         // In single precision, as the tools do it, since what is just below or above a pixel depends on it.
         let scale = input as f32 / output as f32;
         let place = |i: usize| {

@@ -4,10 +4,12 @@
 //! file's own (gamma-encoded) scale. Networks that expect another range convert at their own door. Resampling and
 //! colour conversion are done in `f32`; 8 bits appear only in files.
 
+mod axes;
 mod bilinear;
 mod crop;
 mod decode;
 mod font;
+mod gif;
 mod grid;
 mod jpeg;
 mod png;

@@ -232,7 +232,7 @@ impl Resize {
     }
 
     /// The largest size of the aspect ratio h : w inside the output, rounded to whole pixels.
-    fn fitted(&self, h: usize, w: usize) -> (usize, usize) {
+    pub(super) fn fitted(&self, h: usize, w: usize) -> (usize, usize) {
         let (height, width) = (self.height as f64, self.width as f64);
         let scale = (height / h as f64).min(width / w as f64);
         let side = |x: usize, most: usize| ((x as f64 * scale).round() as usize).clamp(1, most);

@@ -15,7 +15,7 @@ use kme::kernel::Definiteness;
 use kme::points::Data;
 use kme::sums::{self, Precision};
 use kme::{Embedding, Error, Kernel, Points, Result, rng};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 /// How latents are moved.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,7 +57,23 @@ pub struct Matched {
     pub before: f64,
     /// MMD² to the target of the latents returned, the best that were met on the way.
     pub after: f64,
+    /// Steps of Adam that were made.
+    pub steps: usize,
+    /// Whether it was stopped before the last step. Stopped among the draws, there may be fewer pictures than were asked for.
+    pub interrupted: bool,
 }
+
+/// What a match has done so far.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Progress {
+    /// Draws that were looked at to find starts, and how many there will be.
+    Draws { done: usize, of: usize },
+    /// Steps of Adam that were made, and the MMD² there.
+    Step { step: usize, mmd2: f64 },
+}
+
+/// Draws that are looked at between two calls of a match's `progress`.
+const TOGETHER: usize = 200;
 
 /// A bandwidth c for the kernel (c² + r²)^(−1/2) with which a match mixes its inputs instead of snapping to one of them.
 ///
@@ -110,7 +126,7 @@ impl Match {
 
     /// Moves latents of `generator` towards `target`, an embedding in the features of `map`.
     ///
-    /// `progress` sees the step and the current MMD²; breaking stops the descent and keeps what was reached.
+    /// `progress` sees every [`Progress`]; breaking stops there and keeps what was reached.
     ///
     /// # Errors
     /// When the target is not in this feature map's space, or an option is out of range.
@@ -119,7 +135,7 @@ impl Match {
         generator: &Generator,
         map: &FeatureMap,
         target: &Embedding,
-        progress: &mut dyn FnMut(usize, f64) -> ControlFlow<()>,
+        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<Matched> {
         self.check()?;
         let shape = generator.net.output();
@@ -135,15 +151,6 @@ impl Match {
             return Err(Error::value("class", class, allowed));
         }
         map.identity(shape).check_same(target.features())?;
-        if map.input().is_some_and(|input| input != shape) {
-            return Err(Error::value(
-                "feature map",
-                &target.features().name,
-                format!(
-                    "one for pictures of shape {shape:?}, which this generator makes; name another with --features"
-                ),
-            ));
-        }
         let kernel = target.kernel();
         let total: f64 = target.weights().iter().sum();
         if kernel.definiteness() == Definiteness::Conditional && (total - 1.0).abs() > 1e-6 {
@@ -167,21 +174,27 @@ impl Match {
             Embedding::of_sample(points, None, kernel.clone(), target.features().clone(), None)?
                 .mmd2(target, Precision::F64)
         };
-        let [first, start] = self.starts(generator, map, target)?;
+        let ([first, start], mut interrupted) = self.starts(generator, map, target, progress)?;
         let classes = start.classes;
+        let n = start.latents.len() / dim;
         let (random, before) = (mmd2(&first.latents, &first.classes)?, mmd2(&start.latents, &classes)?);
         let start = start.latents;
         // What stands behind the latents in the network's input, and is not moved.
         let labels = labelled(&[], 0, &classes, generator.classes.len())?;
-        let labels = generator.is_conditional().then(|| place.tensor(labels, [self.n, generator.classes.len(), 1, 1]));
+        let labels = generator.is_conditional().then(|| place.tensor(labels, [n, generator.classes.len(), 1, 1]));
 
         let adam = AdamConfig::new().with_beta_1(0.9).with_beta_2(0.999).with_epsilon(1e-8).build();
         let mut state = None;
-        let mut z: Tensor<1> = place.tensor(self.clamped(start.clone()), [self.n * dim]);
+        let mut z: Tensor<1> = place.tensor(self.clamped(start.clone()), [n * dim]);
         let mut best = (f64::INFINITY, z.clone());
+        let mut steps = 0;
         for step in 0..=self.steps {
+            if interrupted {
+                break;
+            }
+            steps = step;
             let leaf = z.clone().autodiff().require_grad();
-            let input: Tensor<4> = leaf.clone().reshape([self.n, dim, 1, 1]);
+            let input: Tensor<4> = leaf.clone().reshape([n, dim, 1, 1]);
             let input = match &labels {
                 Some(labels) => Tensor::cat(vec![input, labels.clone()], 1),
                 None => input,
@@ -192,7 +205,9 @@ impl Match {
             if value < best.0 {
                 best = (value, z.clone());
             }
-            if progress(step, value).is_break() || step == self.steps {
+            let is_last = step == self.steps;
+            interrupted = progress(Progress::Step { step, mmd2: value }).is_break() && !is_last;
+            if interrupted || is_last {
                 break;
             }
             // Kernels differ in scale by orders of magnitude; relative to the start, Adam's ε is small for all of them.
@@ -213,7 +228,7 @@ impl Match {
             (after, latents) = (before, start);
         }
         let pictures = generator.pictures_of(&latents, &classes)?;
-        Ok(Matched { pictures, latents, classes, random, before, after })
+        Ok(Matched { pictures, latents, classes, random, before, after, steps, interrupted })
     }
 
     fn clamped(&self, mut z: Vec<f32>) -> Vec<f32> {
@@ -223,13 +238,21 @@ impl Match {
         z
     }
 
-    /// The first n draws, and for each output the best of `best_of` draws given the outputs chosen before it.
-    fn starts(&self, generator: &Generator, map: &FeatureMap, target: &Embedding) -> Result<[Draws; 2]> {
+    /// The first draw of each output, and the best of its `best_of` draws given the outputs chosen before it; and whether this
+    /// was stopped, with fewer draws for the last of fewer outputs, but one at least.
+    fn starts(
+        &self,
+        generator: &Generator,
+        map: &FeatureMap,
+        target: &Embedding,
+        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<([Draws; 2], bool)> {
         let kernel = target.kernel();
         let dim = generator.latent.dim;
         let (mut rng, mut class_rng) = (rng::stream(self.seed, "match", 0), rng::stream(self.seed, "match class", 0));
         let (mut first, mut start) = (Draws::default(), Draws::default());
         let mut chosen: Vec<f64> = Vec::new();
+        let of = self.n * self.best_of;
         for j in 0..self.n {
             let latents = self.clamped(generator.latent.draw(self.best_of, &mut rng));
             let classes = match self.class {
@@ -238,11 +261,20 @@ impl Match {
             };
             let draws = Draws { latents, classes };
             first.take(&draws, 0, dim);
-            let points = map.features(&generator.pictures_of(&draws.latents, &draws.classes)?)?;
+            let (mut parts, mut looked_at, mut stopped) = (Vec::new(), 0, false);
+            while looked_at < self.best_of && !stopped {
+                let range = looked_at..self.best_of.min(looked_at + TOGETHER);
+                looked_at = range.end;
+                let draws = draws.part(range, dim);
+                parts.push(map.features(&generator.pictures_of(&draws.latents, &draws.classes)?)?);
+                let done = j * self.best_of + looked_at;
+                stopped = progress(Progress::Draws { done, of }).is_break() && done < of;
+            }
+            let points = Points::concat(&parts.iter().collect::<Vec<_>>())?;
             let d = points.dim();
             let pull = sums::rows(kernel, &points, target.points(), Some(target.weights()), Precision::F64)?;
             let push = if j == 0 {
-                vec![0.0; self.best_of]
+                vec![0.0; looked_at]
             } else {
                 let others = Points::new(j, d, Data::F64(chosen.clone()))?;
                 sums::rows(kernel, &points, &others, None, Precision::F64)?
@@ -253,11 +285,14 @@ impl Match {
                 let norm2: f64 = rows[i * d..(i + 1) * d].iter().map(|x| x * x).sum();
                 kernel.diagonal(&norm2) + 2.0 * push[i] - 2.0 * (j as f64 + 1.0) * pull[i]
             };
-            let best = (0..self.best_of).min_by(|&a, &b| cost(a).total_cmp(&cost(b))).unwrap_or(0);
+            let best = (0..looked_at).min_by(|&a, &b| cost(a).total_cmp(&cost(b))).unwrap_or(0);
             chosen.extend_from_slice(&rows[best * d..(best + 1) * d]);
             start.take(&draws, best, dim);
+            if stopped {
+                return Ok(([first, start], true));
+            }
         }
-        Ok([first, start])
+        Ok(([first, start], false))
     }
 }
 
@@ -269,6 +304,13 @@ struct Draws {
 }
 
 impl Draws {
+    /// Some of the draws.
+    fn part(&self, range: Range<usize>, dim: usize) -> Self {
+        let latents = self.latents[range.start * dim..range.end * dim].to_vec();
+        let classes = if self.classes.is_empty() { Vec::new() } else { self.classes[range].to_vec() };
+        Self { latents, classes }
+    }
+
     /// Appends draw number `i` of `others`.
     fn take(&mut self, others: &Draws, i: usize, dim: usize) {
         self.latents.extend_from_slice(&others.latents[i * dim..(i + 1) * dim]);

@@ -1,5 +1,7 @@
 //! Steering: moving latent codes, with the generator fixed.
 
+mod domain;
 mod matching;
 
-pub use matching::{Match, Matched, bandwidth};
+pub use domain::{Distance, Domain, Sight};
+pub use matching::{Match, Matched, Progress, bandwidth};

@@ -11,7 +11,7 @@ use super::learner::Learner;
 use super::optimiser::Pace;
 use super::parallel::{self, Collective, Descent};
 use super::task::{Finding, Numbers, Sheet, Task, first_fault, first_fault_of, net_state, restored_net};
-use crate::feature::FeatureMap;
+use crate::feature::{FeatureMap, portable, recorded};
 use crate::image::Grid;
 use crate::loss::{Divergence, Features, Objective, Pictures, flat, linear_kernel};
 use crate::model::{Autoencoder, Generator, Made, images_of};
@@ -331,7 +331,9 @@ impl Trainer {
             latent: self.settings.latent,
             classes: if self.settings.conditional { self.feed.classes() } else { Vec::new() },
             points: self.config.data.is_points(),
-            features: self.config.score.features.clone(),
+            features: portable(&self.config.score.features),
+            features_sha256: recorded(&self.config.score.features, self.judge.network()).map(str::to_string),
+            crop: self.config.data.crop,
             made: Made { steps: step, ..self.made.clone() },
             sha256: String::new(),
         })

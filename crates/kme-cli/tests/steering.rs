@@ -1,0 +1,437 @@
+//! `kme match` and what goes with it: inputs cut as the generator's pictures were, latents that go out and come back, remarks
+//! about what cannot be reached, Ctrl-C, and the names of outputs.
+
+mod common;
+
+use common::{Place, names};
+use kme::Points;
+use kme_deep::image::{Channels, Crop, Decoder, Images, Resize};
+use kme_deep::model::{Generator, Latent, Made, Prior};
+use kme_deep::net::{self, Init, Net, dcgan_generator};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A small generator of 16x16 grey pictures with random weights, which has learned from pictures cut by `crop`.
+fn write_generator(path: &Path, classes: &[&str], crop: &str) {
+    let place = net::Place::cpu();
+    let inputs = 5 + classes.len();
+    let net = Net::new(dcgan_generator(16, 1, 2, inputs).unwrap(), [inputs, 1, 1], Init::He, 3, &place).unwrap();
+    let made = Made {
+        version: "0.0.0".into(),
+        preset: "test".into(),
+        seed: 0,
+        steps: 0,
+        data: "none".into(),
+        data_fingerprint: String::new(),
+    };
+    Generator {
+        net,
+        latent: Latent { dim: 5, prior: Prior::Normal },
+        classes: classes.iter().map(|name| name.to_string()).collect(),
+        points: false,
+        features: "fashion-classifier".into(),
+        features_sha256: None,
+        crop: crop.parse().unwrap(),
+        made,
+        sha256: String::new(),
+    }
+    .write(path)
+    .unwrap();
+}
+
+/// Smooth pictures of n sizes, as a folder.
+fn write_smooth(folder: &Path, n: usize) {
+    std::fs::create_dir_all(folder).unwrap();
+    for i in 0..n {
+        let (h, w) = (40 + i, 50);
+        let pixel = |y: usize, x: usize| 0.5 + 0.5 * ((y * (i + 1)) as f32 / 9.0).sin() * (x as f32 / 7.0).cos();
+        let data = (0..h).flat_map(|y| (0..w).map(move |x| pixel(y, x))).collect();
+        Images::clamped(1, 1, h, w, data).unwrap().write_png(0, &folder.join(format!("{i}.png"))).unwrap();
+    }
+}
+
+fn read(path: &Path) -> Images {
+    Decoder::new(Channels::Keep).read(path).unwrap()
+}
+
+fn example(name: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/examples").join(name).to_str().unwrap().into()
+}
+
+#[test]
+fn inputs_are_cut_as_the_generators_pictures_were() {
+    let place = Place::new();
+    write_smooth(&place.path("liked"), 3);
+    // The same pictures, cut by hand; the middle where chance decides.
+    std::fs::create_dir(place.path("cut")).unwrap();
+    for i in 0..3 {
+        let whole = read(&place.path(&format!("liked/{i}.png")));
+        let cut: Crop = "centre:24".parse().unwrap();
+        // A way around the 8 bits of a file, which the program does not take either: the size is that of the generator.
+        let small = Resize::new(24, 24).unwrap().apply(&cut.apply(whole).unwrap()).unwrap();
+        small.write_png(0, &place.path(&format!("cut/{i}.png"))).unwrap();
+    }
+    for crop in ["centre:24", "random:24", "centre:30,random:24"] {
+        write_generator(&place.path("g.safetensors"), &[], crop);
+        let run = |words: &str| {
+            let json =
+                place.kme(&format!("match g.safetensors {words} -n 2 --steps 3 --features pixels --json")).json();
+            (json["mmd2_after"].as_f64().unwrap(), json["kernel"].clone(), json["crop"].clone())
+        };
+        let expected = run("cut --crop none -o by-hand.png");
+        let found = run("liked -o m.png");
+        assert_eq!((found.0, &found.1, found.2), (expected.0, &expected.1, crop.into()), "{crop}");
+        assert!(std::fs::read(place.path("m.png")).unwrap() == std::fs::read(place.path("by-hand.png")).unwrap());
+        assert_eq!(run("liked --crop as-trained -o m.png").0, expected.0);
+        assert_ne!(run("liked --crop none -o m.png").0, expected.0);
+        assert_eq!(run("liked --crop centre:24 -o m.png").0, expected.0);
+        assert!(place.kme("models info g.safetensors").out.contains(&format!("crop        {crop}")));
+    }
+    let ran = place.kme("match g.safetensors liked -o m.png --features pixels --steps 1");
+    assert!(ran.err.contains("inputs cut by centre:30,random:24, as the generator's pictures were"), "{}", ran.err);
+    // A picture that the crop does not fit is named, and a crop that is none is refused.
+    write_generator(&place.path("g.safetensors"), &[], "random:45");
+    let ran = place.kme("match g.safetensors liked -o m.png --features pixels");
+    assert!(ran.code == Some(2) && ran.err.contains("0.png") && ran.err.contains("random:45"), "{}", ran.err);
+    let ran = place.kme("match g.safetensors liked -o m.png --crop middle");
+    assert!(ran.code == Some(2) && ran.err.contains("as-trained, none, or up to 3"), "{}", ran.err);
+}
+
+#[test]
+fn latents_go_out_and_come_back() {
+    let place = Place::new();
+    place.pictures("liked", 2, 1);
+    write_generator(&place.path("g.safetensors"), &[], "none");
+    write_generator(&place.path("c.safetensors"), &["left", "right", "7"], "none");
+    for (name, width) in [("g", 5), ("c", 6)] {
+        let words = format!(
+            "match {name}.safetensors liked -n 12 --steps 3 --features pixels -o {name}.PNG -o {name}-singles --latents {name}.npy \
+             --json"
+        );
+        let json = place.kme(&words).json();
+        assert_eq!(json["outputs"], serde_json::json!([format!("{name}.PNG"), format!("{name}-singles")]));
+        let latents = Points::read(place.path(&format!("{name}.npy"))).unwrap();
+        assert_eq!((latents.len(), latents.dim()), (12, width));
+        for i in 0..12 {
+            for j in 0..5 {
+                let stored = latents.data().get(i * width + j);
+                assert!((stored - json["latents"][i][j].as_f64().unwrap()).abs() < 1e-7);
+            }
+        }
+        let words = format!("sample {name}.safetensors --latents {name}.npy -o {name}-again --json");
+        let again = place.kme(&words).json();
+        assert_eq!(again["n"], 12);
+        if name == "c" {
+            assert_eq!(again["classes"], json["classes"]);
+        }
+        let folders = [place.path(&format!("{name}-singles")), place.path(&format!("{name}-again"))];
+        assert_eq!(names(&folders[0]).len(), 12);
+        assert_eq!(names(&folders[0])[0], "00.png");
+        assert_eq!(names(&folders[0]), names(&folders[1]));
+        for file in names(&folders[0]) {
+            let [a, b] = [0, 1].map(|i| std::fs::read(folders[i].join(&file)).unwrap());
+            assert!(a == b, "{file}");
+        }
+    }
+    // Ways between given latents; a walk over them and back.
+    assert_eq!(
+        place.kme("sample g.safetensors --latents g.npy --interpolate --steps 4 -o w.png --json").json()["n"],
+        44
+    );
+    assert_eq!(
+        place.kme("sample g.safetensors --latents g.npy --interpolate --steps 4 -o w.gif --json").json()["n"],
+        48
+    );
+    assert_eq!(place.kme("sample c.safetensors --interpolate -n 3 --steps 4 -o w.gif --json").json()["n"], 12);
+    for (words, expected) in [
+        ("g.safetensors --latents c.npy", "dimension of the latents = 6 is not allowed: 5"),
+        ("c.safetensors --latents g.npy", "and behind them the number of the class"),
+        ("g.safetensors --latents g.npy -n 3", "cannot be used with"),
+        ("g.safetensors --latents no.npy", "no.npy"),
+        ("c.safetensors --latents c.npy --class all", "with --latents"),
+    ] {
+        let ran = place.kme(&format!("sample {words} -o x.png"));
+        assert!(ran.code == Some(2) && ran.err.contains(expected), "{words}: {}", ran.err);
+    }
+    assert_eq!(place.kme("sample c.safetensors --latents g.npy --class left -o x.png").code, Some(0));
+}
+
+/// What is printed is what whoever reads the pictures computes.
+#[test]
+fn the_mmd_that_is_printed_is_that_of_the_pictures_written() {
+    let place = Place::new();
+    let (boot, bag) = (example("ankle-boot.png"), example("bag.png"));
+    std::fs::create_dir(place.path("liked")).unwrap();
+    for (i, file) in [&boot, &bag].into_iter().enumerate() {
+        std::fs::copy(file, place.path(&format!("liked/{i}.png"))).unwrap();
+    }
+    let json =
+        place.kme("match fashion liked -n 6 --steps 40 -o m.png -o singles --kernel gaussian:sigma=4 --json").json();
+    let eval = place.kme(
+        "eval liked singles --features fashion-classifier --metrics mmd --estimator biased --kernel gaussian:sigma=4 --json",
+    );
+    let (printed, found) = (json["mmd2_after"].as_f64().unwrap(), eval.value());
+    // Up to the 8 bits of the files.
+    assert!((printed - found).abs() < 0.02 * printed.abs() + 1e-4, "{printed} {found}");
+    assert!(printed < json["mmd2_before"].as_f64().unwrap());
+}
+
+#[test]
+fn what_cannot_be_reached_is_told_in_numbers() {
+    let place = Place::new();
+    let garments: Vec<String> =
+        ["ankle-boot.png", "bag.png", "dress.png", "sneaker.png"].iter().map(|name| example(name)).collect();
+    let run = |likes: &[&str], rest: &[&str]| {
+        let words =
+            [&["match", "fashion"], likes, &["-n", "2", "--steps", "1", "-o", "m.png", "--json"], rest].concat();
+        let ran = place.run(&words);
+        (ran.json()["inputs_far"].as_u64().unwrap(), ran.err)
+    };
+    let garments: Vec<&str> = garments.iter().map(String::as_str).collect();
+    for features in ["fashion-classifier", "pixels"] {
+        let (far, said) = run(&garments, &["--features", features]);
+        assert!(far == 0 && !said.contains("far from"), "{features}: {said}");
+    }
+    // Noise, and a smooth picture without a ground.
+    place.pictures("noise", 3, 4);
+    write_smooth(&place.path("smooth"), 1);
+    let (far, said) = run(&["noise"], &["--features", "pixels"]);
+    assert!(far == 3 && said.contains("3 of the 3 of noise (at least "), "{said}");
+    let (far, said) = run(&[garments[0], "smooth/0.png"], &["--features", "pixels"]);
+    assert!(far == 1 && said.contains("smooth/0.png (") && said.contains("times as far"), "{said}");
+    assert!(said.contains("nearest of 200 of its pictures"), "{said}");
+    // Kernels without a length that fits.
+    let (_, said) = run(&garments, &["--kernel", "gaussian:sigma=0.01"]);
+    assert!(said.contains("gaussian:sigma=0.01 is too narrow") && said.contains("a length near"), "{said}");
+    let (_, said) = run(&garments, &["--kernel", "gaussian:sigma=1e5"]);
+    assert!(said.contains("too wide"), "{said}");
+    for kernel in ["gaussian:sigma=median", "linear", "energy", "imq:c=10"] {
+        let (_, said) = run(&garments, &["--kernel", kernel]);
+        assert!(!said.contains("too "), "{kernel}: {said}");
+    }
+}
+
+/// Starts `kme`, waits until `begun`, sends SIGINT, and gives what came out.
+fn interrupted(place: &Place, words: &str, begun: impl Fn() -> bool) -> (Option<i32>, String, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_kme"))
+        .args(words.split_whitespace())
+        .current_dir(place.path(""))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let begin = Instant::now();
+    while !begun() && begin.elapsed() < Duration::from_secs(60) && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_leaves_what_was_reached_and_says_so() {
+    let place = Place::new();
+    let likes = example("bag.png");
+    // In the descent, and while starts are looked for.
+    for (words, expected) in [("-n 4 --steps 1000000", 4..=4), ("-n 9000 --best-of 9000 --steps 10", 1..=8999)] {
+        let begin = Instant::now();
+        let words = format!("match fashion {likes} -o m.png --json {words}");
+        let (code, out, err) = interrupted(&place, &words, || begin.elapsed() > Duration::from_secs(3));
+        assert_eq!(code, Some(130), "{err}");
+        let json: serde_json::Value = serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}"));
+        assert_eq!(json["interrupted"], true);
+        assert!(json["steps"].as_u64().unwrap() < 1_000_000);
+        let n = json["n"].as_u64().unwrap();
+        assert!(expected.contains(&n) && json["latents"].as_array().unwrap().len() as u64 == n, "{n}");
+        assert!(place.path("m.png").exists());
+        std::fs::remove_file(place.path("m.png")).unwrap();
+    }
+    let json = place.run(&["match", "fashion", &likes, "-o", "m.png", "--steps", "3", "--json"]).json();
+    assert_eq!((&json["interrupted"], &json["steps"]), (&false.into(), &3.into()));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_of_pictures_is_whole_or_not_there() {
+    let place = Place::new();
+    let unfinished = || {
+        let is_begun = |name: &String| name.starts_with(".kme-") && !names(&place.path(name)).is_empty();
+        names(&place.path("")).iter().any(is_begun)
+    };
+    let (code, _, err) = interrupted(&place, "sample fashion -n 200000 -o many", unfinished);
+    assert_eq!(code, Some(130), "{err}");
+    assert!(err.contains("interrupted; the unfinished output is removed"), "{err}");
+    assert_eq!(names(&place.path("")), Vec::<String>::new());
+    // An empty folder is filled where it is.
+    std::fs::create_dir(place.path("here")).unwrap();
+    assert_eq!(place.kme("sample fashion -n 3 -o here").code, Some(0));
+    assert_eq!(names(&place.path("here")), ["0.png", "1.png", "2.png"]);
+}
+
+#[test]
+fn outputs_that_cannot_be_are_told_before_the_work() {
+    let place = Place::new();
+    place.pictures("a", 4, 1);
+    std::fs::write(place.path("file"), "x").unwrap();
+    let likes = example("bag.png");
+    // A match with these settings takes minutes.
+    let long = format!("match fashion {likes} -n 500 --best-of 5000 -o");
+    let mut cases = Vec::new();
+    for (out, expected) in [
+        ("walk.mp4", "ends in .png"),
+        ("pics.zip", "ends in .png"),
+        ("a.webm", "ends in .png"),
+        ("x.jpg", "ends in .png"),
+        ("x.safetensors", "ends in .png"),
+        ("-", "a name"),
+        ("no/x.png", "create it"),
+        ("file/x.png", "is a file, not a folder"),
+        ("file", "is a file"),
+        ("a", "not empty"),
+        #[cfg(target_os = "linux")]
+        ("/proc/x.png", "cannot be written"),
+        #[cfg(target_os = "linux")]
+        ("/proc/x", "cannot be written"),
+    ] {
+        cases.push((format!("{long} {out}"), expected));
+        cases.push((format!("sample fashion -n 900000 -o {out}"), expected));
+    }
+    for (words, expected) in [
+        ("sample fashion -n 900000 -o walk.gif", "with --interpolate"),
+        ("embed a --features pixels -o -", "ends in .kme"),
+        ("embed a --features pixels -o no/x.kme", "create it"),
+        ("reduce a -n 2 --features pixels -o -", "a name"),
+        ("reduce a -n 2 --features pixels -o x.mp4", "a name that ends in .kme"),
+        ("reduce a -n 2 --features pixels -o a", "not empty"),
+        ("reduce a -n 2 --features pixels -o no/x.txt", "create it"),
+        ("rank a a --features pixels -o -", "a name that ends in"),
+        ("rank a a --features pixels --fakes no/x.png", "create it"),
+    ] {
+        cases.push((words.to_string(), expected));
+    }
+    cases.push((format!("{long} x.png --latents z.csv"), "a name that ends in .npy"));
+    cases.push((format!("{long} x.png --latents no/z.npy"), "create it"));
+    for (words, expected) in cases {
+        let begin = Instant::now();
+        let ran = place.kme(&words);
+        assert!(ran.code == Some(2) && ran.err.contains(expected), "{words}: {:?} {}", ran.code, ran.err);
+        assert!(begin.elapsed() < Duration::from_secs(20), "{words}");
+    }
+    assert_eq!(names(&place.path("")), ["a", "file"]);
+    // A folder's name may look like a file's when it is said to be one.
+    assert_eq!(place.kme("sample fashion -n 2 -o pics.zip/").code, Some(0));
+    assert_eq!(names(&place.path("pics.zip")), ["0.png", "1.png"]);
+    assert_eq!(place.kme("sample fashion -n 2 -o v1.5").code, Some(0));
+    assert_eq!(place.kme("sample fashion -n 2 -o SHEET.PNG").code, Some(0));
+    assert!(place.path("SHEET.PNG").is_file());
+}
+
+#[test]
+fn a_difference_alone_is_nothing_to_be_like() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("liked")).unwrap();
+    std::fs::copy(example("bag.png"), place.path("liked/bag.png")).unwrap();
+    for (name, file) in [("a", "bag.png"), ("b", "dress.png")] {
+        let words = ["embed", &example(file), "-o", &format!("{name}.kme"), "--features", "fashion-classifier"];
+        let ran = place.run(&[&words[..], &["--kernel", "gaussian:sigma=4"]].concat());
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+    }
+    for likes in [
+        &["a.kme - a.kme"][..],
+        &["0.3*a.kme - 0.1*a.kme - 0.2*a.kme"],
+        &["a.kme - 2*b.kme"],
+        &["1*liked", "-1*liked"],
+        &["a.kme", "-1*b.kme"],
+        &["-2*a.kme", "liked"],
+    ] {
+        let words = [&["match", "fashion", "-o", "m.png", "--steps", "1", "--"], likes].concat();
+        let ran = place.run(&words);
+        assert!(ran.code == Some(2) && ran.err.contains("less like this"), "{likes:?}: {:?} {}", ran.code, ran.err);
+    }
+    // Weights are divided by their sum, those of an expression like any others.
+    let run = |likes: &[&str]| {
+        let words = [&["match", "fashion", "-o", "m.png", "--steps", "2", "--json", "--"], likes].concat();
+        place.run(&words).json()["mmd2_after"].as_f64().unwrap()
+    };
+    let expected = run(&["0.75*a.kme + 0.25*b.kme"]);
+    for likes in [&["3*a.kme + 1*b.kme"][..], &["3*a.kme", "b.kme"]] {
+        assert!((run(likes) - expected).abs() < 1e-4 * expected, "{likes:?}");
+    }
+}
+
+/// Names that are no text: what is written goes there, what is read is refused with a reason, and nothing ever panics.
+#[cfg(target_os = "linux")]
+#[test]
+fn names_that_are_not_unicode() {
+    use std::ffi::{OsStr, OsString};
+    use std::os::unix::ffi::OsStrExt;
+    let place = Place::new();
+    place.pictures("a", 8, 1);
+    write_generator(&place.path("g.safetensors"), &[], "none");
+    let odd = |ending: &str| OsString::from(OsStr::from_bytes(&[b"r\xff\xfeun", ending.as_bytes()].concat()));
+    let run = |words: &str, name: OsString, json: bool| {
+        let words = words.split_whitespace().map(|word| if word == "@" { name.clone() } else { word.into() });
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kme"));
+        command.args(words).args(json.then_some("--json")).current_dir(place.path(""));
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned(), output.stdout)
+    };
+    let tiny = "--steps 2 --set batch=4 --set data.size=16 --set data.held_out= --set log.samples=1";
+    for (words, ending) in [
+        ("sample g.safetensors -n 3 -o @", ".png"),
+        ("sample g.safetensors -n 3 -o @", ""),
+        ("match g.safetensors a -n 2 --steps 1 --features pixels -o @", ".png"),
+        ("match g.safetensors a -n 2 --steps 1 --features pixels -o @", "-singles"),
+        ("match g.safetensors a -n 2 --steps 1 --features pixels -o m.png --latents @", ".npy"),
+        ("embed a --features pixels -o @", ".kme"),
+        ("reduce a -n 2 --features pixels -o @", ".txt"),
+        ("reduce a -n 2 --features pixels -o @", "-chosen"),
+        ("reduce a -n 2 --features pixels -o @", ".json"),
+        ("rank a a --features pixels -o @", ".csv"),
+        ("rank a a --features pixels --fakes @", ".PNG"),
+        ("merge @ -o m.kme", ".kme"),
+        (&format!("train fashion-mmd-gan --data a {tiny} -o @"), "-trained"),
+        ("train --resume -o @", "-trained"),
+        ("models list --models-dir @", ""),
+        ("data cache --cache-dir @", ""),
+    ] {
+        for json in [false, true] {
+            if json && std::fs::metadata(place.path("").join(odd(ending))).is_ok_and(|meta| meta.is_dir()) {
+                if words.starts_with("train fashion") {
+                    continue;
+                }
+                if !words.starts_with("train") && !words.contains("-dir") {
+                    std::fs::remove_dir_all(place.path("").join(odd(ending))).unwrap();
+                }
+            }
+            let (code, err, out) = run(words, odd(ending), json);
+            assert_eq!(code, Some(0), "{words}: {err}");
+            if json {
+                serde_json::from_slice::<serde_json::Value>(&out).unwrap();
+            }
+        }
+    }
+    for words in [
+        "sample @ -o x.png",
+        "match @ a -o x.png",
+        "match g.safetensors @ -o x.png",
+        "embed @ -o x.kme",
+        "eval a @",
+        "test @ a",
+        "rank @ a",
+        "reduce @ -n 2",
+        "data info @",
+        "models info @",
+        "train fashion-mmd-gan -o new --data @",
+        "train @ -o new",
+        "eval a a --features @",
+    ] {
+        let (code, err, _) = run(words, odd(""), false);
+        let expected = "\"r\\xFF\\xFEun\" is not UTF-8 text";
+        assert!(code == Some(2) && err.contains(expected) && err.contains("ln -s"), "{words}: {code:?} {err}");
+    }
+}
