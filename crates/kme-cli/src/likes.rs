@@ -11,15 +11,29 @@ use kme_deep::image::{Channels, Colour, Crop, Decoder, Images, Resize};
 pub struct Likes {
     /// What is shown of them: at most a sheet's worth of pictures, none for embeddings.
     pub shown: Option<Images>,
-    /// Each as it was named, without its weight, and how many points it has.
-    pub names: Vec<(String, usize)>,
-    /// Their features, in the order of the names.
+    /// Each of them.
+    pub inputs: Vec<Input>,
+    /// Their features, in the order of the inputs.
     pub points: Points,
     /// Sum to 1.
     weights: Vec<f64>,
     /// The kernel of the embeddings among them.
     kernel: Option<Kernel>,
 }
+
+/// One input.
+#[derive(Clone)]
+pub struct Input {
+    /// As it was named, without its weight.
+    pub name: String,
+    /// How many points it has.
+    pub points: usize,
+    /// Its pictures, or some hundreds of them; none of an embedding.
+    pub pictures: Option<Images>,
+}
+
+/// Pictures of one input that are kept at most, evenly from all of them.
+const KEPT: usize = 500;
 
 /// Pictures of one input that are shown on the sheet.
 const SHOWN: usize = 8;
@@ -32,7 +46,7 @@ impl Likes {
     /// When an input cannot be read, an embedding has another feature map, or the weights do not have a positive sum.
     pub fn read(texts: &[String], map: &FeatureMap, shape: [usize; 3], crop: Crop, global: &Global) -> Result<Self> {
         let mut parts: Vec<(f64, Points, Vec<f64>)> = Vec::new();
-        let (mut shown, mut kernel, mut names) = (Vec::new(), None::<Kernel>, Vec::new());
+        let (mut shown, mut kernel, mut inputs) = (Vec::new(), None::<Kernel>, Vec::new());
         for text in texts {
             let (weight, name) = weighted(text)?;
             if is_embedding(name) {
@@ -42,14 +56,15 @@ impl Likes {
                     let remedy = "embed all inputs with one kernel, or name one with --kernel";
                     return Err(Error::mismatch("kernel", other, embedding.kernel(), remedy));
                 }
-                names.push((name.to_string(), embedding.len()));
+                inputs.push(Input { name: name.into(), points: embedding.len(), pictures: None });
                 parts.push((weight, embedding.points().clone(), embedding.weights().to_vec()));
             } else {
                 let images = pictures(name, shape, crop, global)?;
                 let points = map.features(&images)?;
                 let n = images.len();
                 shown.push(images.select(&(0..n.min(SHOWN)).collect::<Vec<_>>())?);
-                names.push((name.to_string(), n));
+                let kept = images.select(&(0..n.min(KEPT)).map(|i| i * n / n.min(KEPT)).collect::<Vec<_>>())?;
+                inputs.push(Input { name: name.into(), points: n, pictures: Some(kept) });
                 parts.push((weight, points, vec![1.0 / n as f64; n]));
             }
         }
@@ -57,7 +72,7 @@ impl Likes {
         let points = Points::concat(&parts.iter().map(|(_, points, _)| points).collect::<Vec<_>>())?;
         let weights = parts.iter().flat_map(|(w, _, inner)| inner.iter().map(move |v| w / total * v)).collect();
         let shown = if shown.is_empty() { None } else { Some(Images::concat(&shown)?) };
-        Ok(Self { shown, names, points, weights, kernel })
+        Ok(Self { shown, inputs, points, weights, kernel })
     }
 
     /// The inputs as one embedding: under the kernel that was asked for, else that of the embeddings among them, else

@@ -8,8 +8,10 @@ use kme::Points;
 use kme_deep::image::{Channels, Crop, Decoder, Images, Resize};
 use kme_deep::model::{Generator, Latent, Made, Prior};
 use kme_deep::net::{self, Init, Net, dcgan_generator};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// A small generator of 16x16 grey pictures with random weights, which has learned from pictures cut by `crop`.
@@ -44,7 +46,7 @@ fn write_generator(path: &Path, classes: &[&str], crop: &str) {
 fn write_smooth(folder: &Path, n: usize) {
     std::fs::create_dir_all(folder).unwrap();
     for i in 0..n {
-        let (h, w) = (40 + i, 50);
+        let (h, w) = (40 + 2 * i, 50);
         let pixel = |y: usize, x: usize| 0.5 + 0.5 * ((y * (i + 1)) as f32 / 9.0).sin() * (x as f32 / 7.0).cos();
         let data = (0..h).flat_map(|y| (0..w).map(move |x| pixel(y, x))).collect();
         Images::clamped(1, 1, h, w, data).unwrap().write_png(0, &folder.join(format!("{i}.png"))).unwrap();
@@ -186,21 +188,27 @@ fn what_cannot_be_reached_is_told_in_numbers() {
         let words =
             [&["match", "fashion"], likes, &["-n", "2", "--steps", "1", "-o", "m.png", "--json"], rest].concat();
         let ran = place.run(&words);
-        (ran.json()["inputs_far"].as_u64().unwrap(), ran.err)
+        (ran.json()["inputs_far"].clone(), ran.err)
     };
     let garments: Vec<&str> = garments.iter().map(String::as_str).collect();
     for features in ["fashion-classifier", "pixels"] {
         let (far, said) = run(&garments, &["--features", features]);
-        assert!(far == 0 && !said.contains("far from"), "{features}: {said}");
+        assert_eq!(far, serde_json::json!({ "features": 0, "pixels": 0 }));
+        assert!(!said.contains("far from"), "{features}: {said}");
     }
-    // Noise, and a smooth picture without a ground.
+    // Noise, and a smooth picture without a ground, like a photograph.
     place.pictures("noise", 3, 4);
     write_smooth(&place.path("smooth"), 1);
-    let (far, said) = run(&["noise"], &["--features", "pixels"]);
-    assert!(far == 3 && said.contains("3 of the 3 of noise (at least "), "{said}");
-    let (far, said) = run(&[garments[0], "smooth/0.png"], &["--features", "pixels"]);
-    assert!(far == 1 && said.contains("smooth/0.png (") && said.contains("times as far"), "{said}");
-    assert!(said.contains("nearest of 200 of its pictures"), "{said}");
+    let (far, said) = run(&["noise"], &[]);
+    assert!(far["pixels"] == 3 && said.contains("noise (3 of 3 at least "), "{said}");
+    let (far, said) = run(&[garments[0], "smooth/0.png"], &[]);
+    assert!(far["pixels"] == 1 && said.contains("far from what the generator makes: smooth/0.png ("), "{said}");
+    assert!(said.contains(" times as far in pixels") && said.contains("200 of them to what 800 others"), "{said}");
+    // Ten times as bright as any garment in features that are pixels' own: an embedding, which has no pixels.
+    let ran = place.kme("embed noise --features fashion-classifier --kernel imq:c=10 -o noise.kme");
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let (far, _) = run(&["noise.kme"], &[]);
+    assert!(far["pixels"].is_null());
     // Kernels without a length that fits.
     let (_, said) = run(&garments, &["--kernel", "gaussian:sigma=0.01"]);
     assert!(said.contains("gaussian:sigma=0.01 is too narrow") && said.contains("a length near"), "{said}");
@@ -212,8 +220,8 @@ fn what_cannot_be_reached_is_told_in_numbers() {
     }
 }
 
-/// Starts `kme`, waits until `begun`, sends SIGINT, and gives what came out.
-fn interrupted(place: &Place, words: &str, begun: impl Fn() -> bool) -> (Option<i32>, String, String) {
+/// Starts `kme`, waits until `begun` of what it said, sends SIGINT, and gives what came out.
+fn interrupted(place: &Place, words: &str, begun: impl Fn(&str) -> bool) -> (Option<i32>, String, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_kme"))
         .args(words.split_whitespace())
         .current_dir(place.path(""))
@@ -221,14 +229,25 @@ fn interrupted(place: &Place, words: &str, begun: impl Fn() -> bool) -> (Option<
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
+    let said = Arc::new(Mutex::new(String::new()));
+    let (stderr, heard) = (child.stderr.take().unwrap(), said.clone());
+    let listener = std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines() {
+            heard.lock().unwrap().push_str(&format!("{}\n", line.unwrap()));
+        }
+    });
     let begin = Instant::now();
-    while !begun() && begin.elapsed() < Duration::from_secs(60) && child.try_wait().unwrap().is_none() {
+    while !begun(&said.lock().unwrap())
+        && begin.elapsed() < Duration::from_secs(120)
+        && child.try_wait().unwrap().is_none()
+    {
         std::thread::sleep(Duration::from_millis(20));
     }
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code(), text(output.stdout), text(output.stderr))
+    listener.join().unwrap();
+    let said = said.lock().unwrap().clone();
+    (output.status.code(), String::from_utf8(output.stdout).unwrap(), said)
 }
 
 #[cfg(unix)]
@@ -237,10 +256,18 @@ fn ctrl_c_leaves_what_was_reached_and_says_so() {
     let place = Place::new();
     let likes = example("bag.png");
     // In the descent, and while starts are looked for.
-    for (words, expected) in [("-n 4 --steps 1000000", 4..=4), ("-n 9000 --best-of 9000 --steps 10", 1..=8999)] {
-        let begin = Instant::now();
+    for (words, expected) in
+        [("-n 4 --best-of 1 --steps 1000000", 4..=4), ("-n 9000 --best-of 9000 --steps 10", 1..=8999)]
+    {
         let words = format!("match fashion {likes} -o m.png --json {words}");
-        let (code, out, err) = interrupted(&place, &words, || begin.elapsed() > Duration::from_secs(3));
+        let first = std::cell::Cell::new(None);
+        let begun = |said: &str| {
+            // Some seconds after it has said with which kernel it begins.
+            let since = first.get().unwrap_or_else(Instant::now);
+            first.set(said.contains("kernel ").then_some(since));
+            first.get().is_some_and(|since| since.elapsed() > Duration::from_secs(8))
+        };
+        let (code, out, err) = interrupted(&place, &words, begun);
         assert_eq!(code, Some(130), "{err}");
         let json: serde_json::Value = serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}"));
         assert_eq!(json["interrupted"], true);
@@ -258,8 +285,11 @@ fn ctrl_c_leaves_what_was_reached_and_says_so() {
 #[test]
 fn a_folder_of_pictures_is_whole_or_not_there() {
     let place = Place::new();
-    let unfinished = || {
-        let is_begun = |name: &String| name.starts_with(".kme-") && !names(&place.path(name)).is_empty();
+    let unfinished = |_: &str| {
+        let is_begun = |name: &String| {
+            name.starts_with(".kme-")
+                && std::fs::read_dir(place.path(name)).is_ok_and(|mut entries| entries.next().is_some())
+        };
         names(&place.path("")).iter().any(is_begun)
     };
     let (code, _, err) = interrupted(&place, "sample fashion -n 200000 -o many", unfinished);

@@ -131,9 +131,14 @@ pub fn discard_unfinished() -> bool {
 }
 
 fn discard(path: &Path) {
-    // Whoever writes into a folder goes on until the process ends: what comes while it is emptied goes at the next try.
-    let is_gone = |_: &u32| fs::remove_file(path).is_ok() || fs::remove_dir_all(path).is_ok() || !path.exists();
-    (0..5).find(is_gone);
+    if fs::remove_file(path).is_ok() {
+        return;
+    }
+    // Whoever writes into a folder goes on until the process ends, but under a name that is gone.
+    let gone = path.with_extension("gone");
+    if fs::rename(path, &gone).is_ok() {
+        let _ = fs::remove_dir_all(gone);
+    }
 }
 
 /// Whether something can be written at `path`, as far as this can be told before there is anything to write: so that a long

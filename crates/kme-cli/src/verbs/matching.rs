@@ -141,8 +141,10 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         Cut::By(crop) => crop,
     };
     let likes = Likes::read(&arguments.likes, &map, shape, crop, global)?;
-    let (shown, names, inputs) = (likes.shown.clone(), likes.names.clone(), likes.points.clone());
-    let domain = Domain::new(map.features(&sample(&generator, class, global.seed())?)?)?;
+    let (shown, inputs, points) = (likes.shown.clone(), likes.inputs.clone(), likes.points.clone());
+    let pictures = sample(&generator, class, global.seed())?;
+    let first: Vec<usize> = (0..IN_FEATURES).collect();
+    let domain = Domain::new(map.features(&pictures.select(&first)?)?)?;
     let default = |inputs: &kme::Points| {
         let c = bandwidth(inputs, domain.samples())?;
         Kernel::try_from(Form::InverseMultiquadric { c: rounded(c) })
@@ -153,9 +155,8 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         let why = if matches!(arguments.crop, Cut::AsTrained) { ", as the generator's pictures were" } else { "" };
         output::remark(global, format!("inputs cut by {crop}{why}"));
     }
-    let distances = domain.distances(&inputs)?;
-    doubts::about_inputs(&names, &distances, &domain, global);
-    doubts::about_kernel(target.kernel(), &inputs, &domain, global)?;
+    let far = doubts::about_inputs(&inputs, &points, &domain, &pictures, global)?;
+    doubts::about_kernel(target.kernel(), &points, &domain, global)?;
 
     let settings = Match {
         n: arguments.n,
@@ -197,7 +198,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         "crop": crop,
         "n": matched.pictures.len(),
         "inputs": target.len(),
-        "inputs_far": distances.iter().filter(|distance| distance.is_far()).count(),
+        "inputs_far": far,
         "steps": matched.steps,
         "interrupted": matched.interrupted,
         "output": output::name(&arguments.output[0]),
@@ -285,11 +286,17 @@ fn write_singles(pictures: &Images, path: &Path) -> Result<()> {
     folder.finish()
 }
 
-/// Pictures of the generator, of the class that was asked for, for the distances of the default kernel.
+/// Pictures of the generator that the inputs are compared with, in pixels.
+const IN_PIXELS: usize = 1000;
+
+/// And those of them in features, which may take long to compute; for the distances of the default kernel too.
+const IN_FEATURES: usize = 200;
+
+/// Pictures of the generator, of the class that was asked for.
 fn sample(generator: &Generator, class: Option<usize>, seed: u64) -> Result<Images> {
     match class {
-        Some(class) => generator.sample_class(200, class, seed),
-        None => generator.sample(200, seed),
+        Some(class) => generator.sample_class(IN_PIXELS, class, seed),
+        None => generator.sample(IN_PIXELS, seed),
     }
 }
 

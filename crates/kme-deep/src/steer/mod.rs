@@ -3,5 +3,5 @@
 mod domain;
 mod matching;
 
-pub use domain::{Distance, Domain, Sight};
+pub use domain::{Distance, Domain, Sight, Span};
 pub use matching::{Match, Matched, Progress, bandwidth};

@@ -82,14 +82,21 @@ impl NewFolder {
     /// # Errors
     /// When it cannot be written.
     pub fn write(&self, name: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
-        let file = self.unfinished.path().join(&name);
+        let name = name.as_ref();
+        let file = self.unfinished.path().join(name);
         let write = || {
-            if let Some(folder) = file.parent() {
-                fs::create_dir_all(folder)?;
+            // Step by step, since the unfinished folder itself is not made again where a signal has removed it.
+            let mut folder = self.unfinished.path().to_path_buf();
+            for part in name.parent().into_iter().flat_map(Path::components) {
+                folder.push(part);
+                match fs::create_dir(&folder) {
+                    Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(e),
+                    _ => {}
+                }
             }
             File::create_new(&file)?.write_all(bytes)
         };
-        write().map_err(|e| write_error(&self.path.join(&name), &e))
+        write().map_err(|e| write_error(&self.path.join(name), &e))
     }
 
     /// Puts the files in their place.
