@@ -38,6 +38,13 @@ fn another_file_under_a_shipped_name_is_refused() {
         assert_eq!(ran.code, Some(2), "{command}");
         assert!(ran.err.contains("own/fashion-classifier.safetensors") && ran.err.contains("SHA-256"), "{}", ran.err);
     }
+    // Others are looked at all the same.
+    std::fs::write(place.path("own/another.safetensors"), "something else").unwrap();
+    let ran = place.kme("models verify --models-dir own");
+    assert!(ran.code == Some(2) && ran.err.contains("with a fault of"), "{}", ran.err);
+    for part in ["fashion-classifier", "another", "whole, SHA-256 as recorded"] {
+        assert!(ran.out.contains(part), "{}", ran.out);
+    }
     // The list shows it instead of failing.
     assert!(place.kme("models list --models-dir own").out.contains("SHA-256"));
 }

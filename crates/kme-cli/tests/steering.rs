@@ -6,7 +6,8 @@ mod common;
 use common::{Place, names};
 use kme::Points;
 use kme_deep::image::{Channels, Crop, Decoder, Images, Resize};
-use kme_deep::model::{Generator, Latent, Made, Prior};
+use kme_deep::model::{Classifier, Generator, Latent, Made, Prior};
+use kme_deep::net::layer::{Linear, Reshape};
 use kme_deep::net::{self, Init, Net, dcgan_generator};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -14,19 +15,22 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// A small generator of 16x16 grey pictures with random weights, which has learned from pictures cut by `crop`.
-fn write_generator(path: &Path, classes: &[&str], crop: &str) {
-    let place = net::Place::cpu();
-    let inputs = 5 + classes.len();
-    let net = Net::new(dcgan_generator(16, 1, 2, inputs).unwrap(), [inputs, 1, 1], Init::He, 3, &place).unwrap();
-    let made = Made {
+fn made() -> Made {
+    Made {
         version: "0.0.0".into(),
         preset: "test".into(),
         seed: 0,
         steps: 0,
         data: "none".into(),
         data_fingerprint: String::new(),
-    };
+    }
+}
+
+/// A small generator of 16x16 grey pictures with random weights.
+fn generator(classes: &[&str]) -> Generator {
+    let place = net::Place::cpu();
+    let inputs = 5 + classes.len();
+    let net = Net::new(dcgan_generator(16, 1, 2, inputs).unwrap(), [inputs, 1, 1], Init::He, 3, &place).unwrap();
     Generator {
         net,
         latent: Latent { dim: 5, prior: Prior::Normal },
@@ -34,12 +38,28 @@ fn write_generator(path: &Path, classes: &[&str], crop: &str) {
         points: false,
         features: "fashion-classifier".into(),
         features_sha256: None,
-        crop: crop.parse().unwrap(),
-        made,
+        crop: Crop::default(),
+        made: made(),
         sha256: String::new(),
     }
-    .write(path)
-    .unwrap();
+}
+
+/// The same, which has learned from pictures cut by `crop`.
+fn write_generator(path: &Path, classes: &[&str], crop: &str) {
+    Generator { crop: crop.parse().unwrap(), ..generator(classes) }.write(path).unwrap();
+}
+
+/// A classifier of pictures of 8x8 pixels with random weights.
+fn write_classifier(path: &Path, seed: u64) {
+    let place = net::Place::cpu();
+    let layers = vec![
+        Reshape { to: [64, 1, 1] }.into(),
+        Linear { inputs: 64, outputs: 6, bias: true }.into(),
+        Linear { inputs: 6, outputs: 2, bias: true }.into(),
+    ];
+    let net = Net::new(layers, [1, 8, 8], Init::He, seed, &place).unwrap();
+    let classes = vec!["a".into(), "b".into()];
+    Classifier { net, classes, features_after: 2, made: made(), sha256: String::new() }.write(path).unwrap();
 }
 
 /// Smooth pictures of n sizes, as a folder.
@@ -157,6 +177,50 @@ fn latents_go_out_and_come_back() {
         assert!(ran.code == Some(2) && ran.err.contains(expected), "{words}: {}", ran.err);
     }
     assert_eq!(place.kme("sample c.safetensors --latents g.npy --class left -o x.png").code, Some(0));
+}
+
+/// A card names a network by its name and SHA-256: it is found wherever it may be, and no other is taken for it.
+#[test]
+fn the_network_of_a_card_is_found_again() {
+    let place = Place::new();
+    place.pictures("a", 3, 1);
+    for folder in ["nets", "runs", "runs/mine"] {
+        std::fs::create_dir(place.path(folder)).unwrap();
+    }
+    write_classifier(&place.path("nets/judge.safetensors"), 1);
+    let info = place.kme("models info nets/judge.safetensors --json").json();
+    let sha256 = info["sha256"].as_str().unwrap().to_string();
+    let features_sha256 = Some(sha256.clone());
+    let card = Generator { features: "judge.safetensors".into(), features_sha256, ..generator(&[]) };
+    card.write(&place.path("runs/mine/model.safetensors")).unwrap();
+    let run = |words: &str| place.kme(&format!("match runs/mine a -n 1 --steps 1 -o m.png {words}"));
+    let found = |words: &str| {
+        let ran = run(&format!("{words} --json"));
+        assert_eq!(ran.json()["features"]["sha256"], sha256.as_str(), "{}", ran.err);
+    };
+    let missing = |words: &str, expected: &str| {
+        let ran = run(words);
+        assert!(ran.code == Some(2) && ran.err.contains("--features = judge.safetensors"), "{}", ran.err);
+        assert!(ran.err.contains(&sha256) && ran.err.contains(expected), "{}", ran.err);
+    };
+    missing("", "nor beside the run");
+    found("--models-dir nets");
+    found("--features nets/judge.safetensors");
+    assert!(place.kme("models info runs/mine").out.contains(&format!("judge.safetensors (SHA-256 {sha256})")));
+    // Another under its name.
+    write_classifier(&place.path("runs/judge.safetensors"), 2);
+    missing("", "is another");
+    found("--models-dir nets");
+    let ran = place.kme("embed runs/mine -o x.kme --samples 20");
+    assert!(ran.code == Some(2) && ran.err.contains(&sha256), "{}", ran.err);
+    std::fs::copy(place.path("nets/judge.safetensors"), place.path("runs/judge.safetensors")).unwrap();
+    found("");
+    assert_eq!(place.kme("embed runs/mine -o x.kme --samples 20").code, Some(0));
+    // Where the run's own configuration has it.
+    std::fs::remove_file(place.path("runs/judge.safetensors")).unwrap();
+    let config = format!("[score]\nfeatures = {:?}\n", place.path("nets/judge.safetensors").to_str().unwrap());
+    std::fs::write(place.path("runs/mine/config.toml"), config).unwrap();
+    found("");
 }
 
 /// What is printed is what whoever reads the pictures computes.
