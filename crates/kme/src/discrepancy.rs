@@ -17,7 +17,7 @@ pub use witness::Witness;
 
 use crate::kernel::{Form, Kernel};
 use crate::points::Points;
-use crate::sums::{self, Precision};
+use crate::sums::{self, About, Differences, Precision};
 use crate::{Error, Result, rng};
 use std::fmt;
 use std::str::FromStr;
@@ -227,17 +227,19 @@ fn unweighted(
     if estimator == Estimator::UStatistic && x.len() != y.len() {
         return Err(Error::mismatch("number of points", x.len(), y.len(), "the u-statistic needs equal numbers"));
     }
-    let Marginals { origin, xx, yy, xy } = Marginals::new(kernel, x, y, precision)?;
+    let differences = Differences::new(kernel, &[x, y]);
+    let Marginals { origin, xx, yy, xy } = Marginals::new(&differences, x, y, precision)?;
     let (n, m) = (x.len() as f64, y.len() as f64);
     let sum = |values: &[f64]| values.iter().sum::<f64>();
     let value = match estimator {
         Estimator::Biased => {
-            (sum(&xx.rows) + sum(&xx.diagonal)) / (n * n) + (sum(&yy.rows) + sum(&yy.diagonal)) / (m * m)
-                - 2.0 * sum(&xy.rows) / (n * m)
+            let xx = (sum(&xx.rows) + sum(&xx.diagonal)) / (n * n);
+            let yy = (sum(&yy.rows) + sum(&yy.diagonal)) / (m * m);
+            squared_norm(xx, yy, -2.0 * sum(&xy.rows) / (n * m), origin, precision)
         }
         Estimator::UStatistic => {
             let same: Vec<(usize, usize)> = shuffled("x", x.len()).into_iter().zip(shuffled("y", y.len())).collect();
-            let same: f64 = sums::pairs(kernel, x, y, &same)?.iter().map(|k| k - origin).sum();
+            let same: f64 = sums::pairs_about(differences.about(), x, y, &same)?.iter().map(|k| k - origin).sum();
             (sum(&xx.rows) + sum(&yy.rows) - 2.0 * (sum(&xy.rows) - same)) / (n * (n - 1.0))
         }
         _ => unbiased(&xx, &yy, &xy),
@@ -256,7 +258,7 @@ pub(crate) fn unbiased_with_variance(
     y: &Points,
     precision: Precision,
 ) -> Result<(f64, Option<Variance>)> {
-    let Marginals { xx, yy, xy, .. } = Marginals::new(kernel, x, y, precision)?;
+    let Marginals { xx, yy, xy, .. } = Marginals::new(&Differences::new(kernel, &[x, y]), x, y, precision)?;
     Ok((unbiased(&xx, &yy, &xy), Variance::estimate(&xx, &yy, &xy)))
 }
 
@@ -269,13 +271,14 @@ struct Marginals {
 }
 
 impl Marginals {
-    fn new(kernel: &Kernel, x: &Points, y: &Points, precision: Precision) -> Result<Self> {
-        let origin = typical_value(kernel, x, y, precision)?;
+    fn new(differences: &Differences, x: &Points, y: &Points, precision: Precision) -> Result<Self> {
+        let about = differences.about();
+        let origin = typical_value(about, x, y, precision)?;
         Ok(Self {
             origin,
-            xx: sums::within_marginals(kernel, x, origin, precision)?,
-            yy: sums::within_marginals(kernel, y, origin, precision)?,
-            xy: sums::cross_marginals(kernel, x, y, origin, precision)?,
+            xx: sums::within_marginals(about, x, origin, precision)?,
+            yy: sums::within_marginals(about, y, origin, precision)?,
+            xy: sums::cross_marginals(about, x, y, origin, precision)?,
         })
     }
 }
@@ -286,18 +289,21 @@ fn unbiased(xx: &sums::WithinMarginals, yy: &sums::WithinMarginals, xy: &sums::C
     sum(&xx.rows) / (n * (n - 1.0)) + sum(&yy.rows) / (m * (m - 1.0)) - 2.0 * sum(&xy.rows) / (n * m)
 }
 
-/// Roughly the mean of k(x,y), from a few points: MMD² is the same for k and k − constant, but small differences of
-/// large sums are not.
-fn typical_value(kernel: &Kernel, x: &Points, y: &Points, precision: Precision) -> Result<f64> {
+/// xx + yy + cross of values minus an origin, where exactly it would be ‖μ−ν‖²: what is below 0 by no more than rounding is 0.
+pub(crate) fn squared_norm(xx: f64, yy: f64, cross: f64, origin: f64, precision: Precision) -> f64 {
+    let sum = xx + yy + cross;
+    let size = xx.abs() + yy.abs() + cross.abs() + origin.abs();
+    if sum < 0.0 && sum >= -precision.bound() * size { 0.0 } else { sum }
+}
+
+/// A median of k(x,y), from a few points: MMD² is the same for k and k − constant, but small differences of large sums are
+/// not.
+fn typical_value(about: About, x: &Points, y: &Points, precision: Precision) -> Result<f64> {
     const FEW: usize = 64;
     let (n, m) = (x.len(), y.len());
     let some: Vec<(usize, usize)> = (0..FEW).map(|i| (i * n / FEW, i * m / FEW)).collect();
-    let mean = sums::pairs(kernel, x, y, &some)?.iter().sum::<f64>() / FEW as f64;
-    Ok(match precision {
-        Precision::F64 => mean,
-        // The same number wherever it is subtracted.
-        Precision::F32 => f64::from(mean as f32),
-    })
+    let median = *sums::pairs_about(about, x, y, &some)?.select_nth_unstable_by(FEW / 2, f64::total_cmp).1;
+    Ok(precision.round(median))
 }
 
 /// The places 0 to n − 1 in an order that has nothing to do with that of the points of `sample`, or of another sample.
@@ -322,20 +328,27 @@ fn weighted(kernel: &Kernel, x: Sample, y: Sample, unbiased: bool, precision: Pr
             return Err(Error::value("weights", "all on one point", "at least two positive weights"));
         }
     }
-    let origin = Some(typical_value(kernel, x.points, y.points, precision)?);
+    let differences = Differences::new(kernel, &[x.points, y.points]);
+    let about = differences.about();
+    let typical = typical_value(about, x.points, y.points, precision)?;
+    let origin = Some(typical);
     let within = |points: &Points, weights: &[f64]| -> Result<f64> {
-        let sums = sums::within_minus(kernel, points, Some(weights), origin, precision)?;
+        let sums = sums::within_minus(about, points, Some(weights), origin, precision)?;
         if !unbiased {
             return Ok(sums.off_diagonal + sums.diagonal);
         }
-        let pairs = 1.0 - weights.iter().map(|w| w * w).sum::<f64>();
+        let squares = weights.iter().map(|w| w * w).sum::<f64>();
+        let pairs = 1.0 - squares;
         if pairs <= f64::EPSILON {
             return Err(Error::value("weights", "almost all on one point", "at least two weights that count"));
         }
-        Ok(sums.off_diagonal / pairs)
+        // k(x,y) + f(x) + f(y) has another estimate than k if weights differ: pairs count xᵢ more or less than the cross term.
+        let extra: Vec<f64> = weights.iter().map(|w| w * (squares - w) / pairs).collect();
+        Ok(sums.off_diagonal / pairs + 2.0 * differences.left_out(points, &extra))
     };
-    let cross = sums::cross_minus(kernel, x.points, Some(&w), y.points, Some(&v), origin, precision)?;
-    Ok(within(x.points, &w)? + within(y.points, &v)? - 2.0 * cross)
+    let cross = -2.0 * sums::cross_minus(about, x.points, Some(&w), y.points, Some(&v), origin, precision)?;
+    let (xx, yy) = (within(x.points, &w)?, within(y.points, &v)?);
+    Ok(if unbiased { xx + yy + cross } else { squared_norm(xx, yy, cross, typical, precision) })
 }
 
 fn linear(kernel: &Kernel, x: &Points, y: &Points) -> Result<(f64, Option<f64>)> {
@@ -344,13 +357,17 @@ fn linear(kernel: &Kernel, x: &Points, y: &Points) -> Result<(f64, Option<f64>)>
     let pairs = |left: &[usize], i: usize, right: &[usize], j: usize| -> Vec<(usize, usize)> {
         (0..count).map(|p| (left[2 * p + i], right[2 * p + j])).collect()
     };
-    let xx = sums::pairs(kernel, x, x, &pairs(&a, 0, &a, 1))?;
-    let yy = sums::pairs(kernel, y, y, &pairs(&b, 0, &b, 1))?;
-    let xy = sums::pairs(kernel, x, y, &pairs(&a, 0, &b, 1))?;
-    let yx = sums::pairs(kernel, x, y, &pairs(&a, 1, &b, 0))?;
+    let differences = Differences::new(kernel, &[x, y]);
+    let about = differences.about();
+    let xx = sums::pairs_about(about, x, x, &pairs(&a, 0, &a, 1))?;
+    let yy = sums::pairs_about(about, y, y, &pairs(&b, 0, &b, 1))?;
+    let xy = sums::pairs_about(about, x, y, &pairs(&a, 0, &b, 1))?;
+    let yx = sums::pairs_about(about, x, y, &pairs(&a, 1, &b, 0))?;
     let terms: Vec<f64> = (0..count).map(|p| xx[p] + yy[p] - xy[p] - yx[p]).collect();
     let mean = terms.iter().sum::<f64>() / count as f64;
     let squares: f64 = terms.iter().map(|t| (t - mean).powi(2)).sum();
     let error = (squares / (count as f64 * (count as f64 - 1.0))).sqrt();
-    Ok((mean, Some(error).filter(|e| e.is_finite() && *e > 0.0)))
+    // Of equal terms the mean is off by rounding, which is no scatter.
+    let rounding = 4.0 * f64::EPSILON * terms.iter().fold(0.0_f64, |m, t| m.max(t.abs()));
+    Ok((mean, Some(error).filter(|e| e.is_finite() && *e > rounding)))
 }

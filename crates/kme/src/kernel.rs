@@ -130,6 +130,16 @@ impl Kernel {
         self.sum(|form| form.value(pair))
     }
 
+    /// k(x, y) where ‖x − y‖² is known better than from the pair.
+    pub(crate) fn value_at(&self, pair: &Pair<f64>, square: f64) -> f64 {
+        let at_distance = Pair { dot: 0.0, xx: square, yy: 0.0 };
+        self.sum(|form| match form {
+            Form::Distance => pair.xx.sqrt() + pair.yy.sqrt() - square.sqrt(),
+            form if form.has_distance() => form.value(&at_distance),
+            form => form.value(pair),
+        })
+    }
+
     /// ∂k/∂⟨x,y⟩ and ∂k/∂‖x‖²; the subgradient at coincident points is zero.
     #[inline(always)]
     pub fn slope<A: Arith>(&self, pair: &Pair<A>) -> Slope<A> {
@@ -171,9 +181,38 @@ impl Kernel {
         Ok(terms.fold(first, |sum, t| Trace { jacobian: sum.jacobian + t.jacobian, radial: sum.radial + t.radial }))
     }
 
+    /// Whether tensors of single precision can evaluate it: its lengths must be from 1e-12 to 1e12.
+    ///
+    /// # Errors
+    /// When one is not. (The engine of [`sums`](crate::sums) evaluates every kernel.)
+    pub fn check_single(&self) -> Result<()> {
+        for (_, form) in &self.terms {
+            if let Some(length) = form.length().filter(|&length| length > 1e12 || (length > 0.0 && length < 1e-12)) {
+                let allowed = "lengths from 1e-12 to 1e12 in single precision; rescale the points";
+                return Err(Error::value("kernel", format!("{self} (length {length:e})"), allowed));
+            }
+        }
+        Ok(())
+    }
+
     /// Whether k(x, y) depends on ‖x − y‖ alone, so that all points may be moved together without changing it.
     pub fn is_radial(&self) -> bool {
         self.terms.iter().all(|(_, form)| form.is_radial())
+    }
+
+    /// The kernel h with k(x,y) = h(s·x, s·y), for s > 0 a power of two: see [`Form::scaled`].
+    pub(crate) fn scaled(&self, s: f64) -> Self {
+        let term = |(weight, form): &(f64, Form)| {
+            let (factor, form) = form.scaled(s);
+            (weight * factor, form)
+        };
+        Self { terms: self.terms.iter().map(term).collect() }
+    }
+
+    /// The kernel that is as good in differences of distributions: without the norms of `distance`, which is `energy`.
+    pub(crate) fn without_norms(&self) -> Self {
+        let form = |form: Form| if form == Form::Distance { Form::Energy { a: 0.0 } } else { form };
+        Self { terms: self.terms.iter().map(|(weight, f)| (*weight, form(*f))).collect() }
     }
 
     /// Whether it is positive definite, or only conditionally.

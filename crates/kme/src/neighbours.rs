@@ -1,16 +1,16 @@
 //! Nearest neighbours and balls around points, tile by tile: memory is O(n + m) beside the points.
 //!
-//! Distances come from matrix products, ‖x−y‖² = ‖x‖² + ‖y‖² − 2⟨x,y⟩, and so with a rounding error. Where that could
+//! Distances come from matrix products and so with a rounding error, which [`sums`](crate::sums) bounds. Where that could
 //! decide whether a point is in a ball (at ties, as when one sample holds copies of points of the other), the distance is
 //! computed again from x − y. So an open ball leaves out exactly the points on its sphere.
 
-use crate::points::{Data, Points};
-use crate::sums::{Distances, Precision, Real, for_each_distance, mean};
+use crate::points::Points;
+use crate::sums::{Distances, Frame, Precision, Real, for_each_distance, squared_distance};
 use crate::{Error, Result};
 use rayon::prelude::*;
 
-/// Distances whose squares differ by less than this part of ‖x‖² + ‖y‖² are compared exactly.
-const DOUBTFUL: f64 = 1e-12;
+/// Distances whose squares differ by less than this part of them are compared exactly.
+const DOUBTFUL: f64 = 1e-8;
 
 /// For each of n points its k nearest neighbours among others, nearest first: shapes (n, k), row after row.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,10 +49,12 @@ pub fn nearest(x: &Points, y: &Points, k: usize, precision: Precision) -> Result
         return Err(Error::value("number of neighbours", k, format!("1 to {}, the number of points", y.len())));
     }
     let wide = (k + SPARE).min(y.len());
-    let candidates = match precision {
-        Precision::F64 => search::<f64>(x, y, wide),
-        Precision::F32 => search::<f32>(x, y, wide),
+    let frame = Frame::of_distances(x, Some(y), precision);
+    let candidates = match frame.precision {
+        Precision::F64 => search::<f64>(&frame, wide),
+        Precision::F32 => search::<f32>(&frame, wide),
     };
+    let (x, y) = (&*frame.x, frame.y());
     let refined = |(i, candidates): (usize, Ranked)| {
         let exact = candidates.0.into_iter().map(|(_, j)| (squared_distance(x, i, y, j), j));
         let mut exact: Vec<(f64, usize)> = exact.collect();
@@ -61,19 +63,17 @@ pub fn nearest(x: &Points, y: &Points, k: usize, precision: Precision) -> Result
         exact
     };
     let found: Vec<Vec<(f64, usize)>> = candidates.into_par_iter().enumerate().map(refined).collect();
-    let distances: Vec<f64> = found.iter().flatten().map(|(squared, _)| squared.sqrt()).collect();
+    let distances: Vec<f64> = found.iter().flatten().map(|(squared, _)| squared.sqrt() / frame.unit).collect();
     if let Some(r) = distances.iter().find(|r| !r.is_finite()) {
         return Err(Error::value("distance of two points", r, "a finite number; rescale the points"));
     }
     Ok(Nearest { k, indices: found.iter().flatten().map(|(_, j)| *j).collect(), distances })
 }
 
-fn search<T: Real>(x: &Points, y: &Points, k: usize) -> Vec<Ranked> {
-    let mut found = vec![Ranked::new(k); x.len()];
+fn search<T: Real>(frame: &Frame, k: usize) -> Vec<Ranked> {
+    let mut found = vec![Ranked::new(k); frame.x.len()];
     for_each_distance::<T, _>(
-        x,
-        Some(y),
-        &mean(y),
+        frame,
         |rows, _| vec![Ranked::new(k); rows],
         |nearest, tile| {
             let width = tile.columns.len();
@@ -86,24 +86,32 @@ fn search<T: Real>(x: &Points, y: &Points, k: usize) -> Vec<Ranked> {
     found
 }
 
-/// The squared distance of each point of one sample to its k-th nearest other point, from the differences of their coordinates;
-/// shape (n). Copies of a point are others.
+/// A radius for each point of a sample.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Radii {
+    /// Squares of the radii in units of `unit`: shape (n).
+    pub squared: Vec<f64>,
+    /// A power of two, 1 unless squares would over- or underflow: the radii are √squared/unit.
+    pub unit: f64,
+}
+
+/// The distance of each point of one sample to its k-th nearest other point, from the differences of their coordinates.
+/// Copies of a point are others.
 ///
 /// *Shapes*: x (n, d).
 ///
 /// # Errors
 /// When k is 0, or there are no k other points.
-pub fn kth_nearest(x: &Points, k: usize) -> Result<Vec<f64>> {
+pub fn kth_nearest(x: &Points, k: usize) -> Result<Radii> {
     let n = x.len();
     if k == 0 || k >= n {
         let allowed = format!("1 to {}, since there are {n} points: give more points, or a smaller k", n - 1);
         return Err(Error::value("number of neighbours k (--neighbours)", k, allowed));
     }
     let mut found = vec![Ranked::new(k); n];
+    let frame = Frame::of_distances(x, None, Precision::F64);
     for_each_distance(
-        x,
-        None,
-        &mean(x),
+        &frame,
         |rows, columns| (vec![Ranked::new(k); rows], vec![Ranked::new(k); columns]),
         |(of_rows, of_columns), tile| {
             let Distances { rows, columns, rows_in_task, columns_in_task, squared, .. } = tile;
@@ -130,7 +138,8 @@ pub fn kth_nearest(x: &Points, k: usize) -> Result<Vec<f64>> {
             merge(&mut found[columns], &of_columns);
         },
     );
-    Ok(found.iter().enumerate().map(|(i, ranked)| squared_distance(x, i, x, ranked.0[k - 1].1)).collect())
+    let squared = |(i, ranked): (usize, &Ranked)| squared_distance(&frame.x, i, &frame.x, ranked.0[k - 1].1);
+    Ok(Radii { squared: found.iter().enumerate().map(squared).collect(), unit: frame.unit })
 }
 
 /// Which balls around one sample's points hold which points of another.
@@ -179,17 +188,17 @@ pub struct Mutual {
 
 /// All memberships of points of either sample in balls around points of the other, in one pass over the distances.
 ///
-/// *Shapes*: x (n, d) with *squared* radii r² (n), y (m, d) with squared radii s² (m).
+/// *Shapes*: x (n, d) with radii r (n), y (m, d) with radii s (m).
 ///
 /// # Errors
 /// When dimensions differ, or there is not one radius for each point.
-pub fn mutual(x: &Points, x_radii: &[f64], y: &Points, y_radii: &[f64]) -> Result<Mutual> {
+pub fn mutual(x: &Points, x_radii: &Radii, y: &Points, y_radii: &Radii) -> Result<Mutual> {
     x.check_same_dim(y)?;
     for (points, radii) in [(x, x_radii), (y, y_radii)] {
-        if points.len() != radii.len() {
+        if points.len() != radii.squared.len() {
             return Err(Error::mismatch(
                 "number of radii",
-                radii.len(),
+                radii.squared.len(),
                 points.len(),
                 "give one radius for each point",
             ));
@@ -203,6 +212,13 @@ pub fn mutual(x: &Points, x_radii: &[f64], y: &Points, y_radii: &[f64]) -> Resul
         Mutual { open_around_x: balls(m, n), closed_around_x: balls(m, n), closed_around_y: balls(n, m) }
     };
     let mut all = empty(x.len(), y.len());
+    let frame = Frame::of_distances(x, Some(y), Precision::F64);
+    let (x, y) = (&*frame.x, frame.y());
+    let here = |radii: &Radii| -> Vec<f64> {
+        let ratio = frame.unit / radii.unit;
+        radii.squared.iter().map(|r| r * ratio * ratio).collect()
+    };
+    let (x_radii, y_radii) = (here(x_radii), here(y_radii));
     let visit = |found: &mut Mutual, tile: Distances<f64>| {
         let width = tile.columns.len();
         for (i, row) in tile.squared.chunks_exact(width).enumerate() {
@@ -210,7 +226,7 @@ pub fn mutual(x: &Points, x_radii: &[f64], y: &Points, y_radii: &[f64]) -> Resul
             let radius = x_radii[row_index];
             for (j, &r) in row.iter().enumerate() {
                 let (column_index, column_in_task) = (tile.columns.start + j, tile.columns_in_task.start + j);
-                let doubt = DOUBTFUL * (tile.xx[i] + tile.yy[j]);
+                let doubt = DOUBTFUL * r;
                 let other = y_radii[column_index];
                 if r - doubt > radius && r - doubt > other {
                     continue;
@@ -234,7 +250,7 @@ pub fn mutual(x: &Points, x_radii: &[f64], y: &Points, y_radii: &[f64]) -> Resul
             }
         }
     };
-    for_each_distance(x, Some(y), &mean(x), empty, visit, |rows, columns, part| {
+    for_each_distance(&frame, empty, visit, |rows, columns, part| {
         let add = |all: &mut [Count], part: &[Count]| all.iter_mut().zip(part).for_each(|(all, part)| all.merge(*part));
         for (all, part) in
             [(&mut all.open_around_x, &part.open_around_x), (&mut all.closed_around_x, &part.closed_around_x)]
@@ -280,21 +296,5 @@ fn merge(all: &mut [Ranked], parts: &[Ranked]) {
         for &(r, index) in part.0.iter().filter(|(_, index)| *index != usize::MAX) {
             all.push(r, index);
         }
-    }
-}
-
-/// ‖xᵢ − yⱼ‖² from the differences.
-fn squared_distance(x: &Points, i: usize, y: &Points, j: usize) -> f64 {
-    fn sum(x: impl Iterator<Item = f64>, y: impl Iterator<Item = f64>) -> f64 {
-        x.zip(y).map(|(x, y)| (x - y) * (x - y)).sum()
-    }
-    let d = x.dim();
-    let (i, j) = (i * d..(i + 1) * d, j * d..(j + 1) * d);
-    let wide = |v: &f32| f64::from(*v);
-    match (x.data(), y.data()) {
-        (Data::F64(x), Data::F64(y)) => sum(x[i].iter().copied(), y[j].iter().copied()),
-        (Data::F64(x), Data::F32(y)) => sum(x[i].iter().copied(), y[j].iter().map(wide)),
-        (Data::F32(x), Data::F64(y)) => sum(x[i].iter().map(wide), y[j].iter().copied()),
-        (Data::F32(x), Data::F32(y)) => sum(x[i].iter().map(wide), y[j].iter().map(wide)),
     }
 }

@@ -180,9 +180,13 @@ fn neighbours_and_balls_are_those_of_a_naive_loop() {
                 .collect()
         };
         let (r, s) = (radii(&x, 3), radii(&y, 5));
-        assert_eq!(kth_nearest(&x, 3).unwrap(), r);
-        assert_eq!(kth_nearest(&y, 5).unwrap(), s);
-        let all = mutual(&x, &r, &y, &s).unwrap();
+        let (x_radii, y_radii) = (kth_nearest(&x, 3).unwrap(), kth_nearest(&y, 5).unwrap());
+        for (found, right) in [(&x_radii, &r), (&y_radii, &s)] {
+            assert_eq!(found.unit, 1.0);
+            assert!(found.squared.iter().zip(right).all(|(found, right)| (found - right).abs() <= 1e-14 * right));
+        }
+        let all = mutual(&x, &x_radii, &y, &y_radii).unwrap();
+        let (r, s) = (x_radii.squared, y_radii.squared);
         for (i, &radius) in r.iter().enumerate() {
             let count = |holds: &dyn Fn(usize) -> bool| (0..m).filter(|&j| holds(j)).count();
             let at = |j: usize| distance2(&x, i, &y, j);

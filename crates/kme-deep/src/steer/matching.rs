@@ -152,6 +152,7 @@ impl Match {
         }
         map.identity(shape).check_same(target.features())?;
         let kernel = target.kernel();
+        kernel.check_single()?;
         let total: f64 = target.weights().iter().sum();
         if kernel.definiteness() == Definiteness::Conditional && (total - 1.0).abs() > 1e-6 {
             return Err(Error::value(

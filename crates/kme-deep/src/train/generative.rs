@@ -461,6 +461,7 @@ fn kernel(config: &Config, mmd: &config::Mmd) -> Result<Kernel> {
     {
         return Err(Error::value("objective.kernel", text, "a number instead of 1/d where there is no critic"));
     }
+    kernel.check_single()?;
     Ok(kernel)
 }
 

@@ -151,7 +151,7 @@ fn a_standard_error_that_cannot_be_told_is_none() {
         assert!(found.value.is_finite() && found.standard_error.is_none(), "{found:?}");
     }
     // Noise may make every part of the estimated variance negative: an error of exactly 0 would be a false certainty.
-    assert_eq!(variance::VarianceAt { value: -1.0, least: 0.0 }.standard_error(), None);
+    assert_eq!(variance::VarianceAt { value: -1.0, least: 0.0, rounding: 0.0 }.standard_error(), None);
     let same = Points::new(5, 1, Data::F64(vec![1.0; 5])).unwrap();
     for estimator in [Estimator::Unbiased, Estimator::Linear] {
         let found = mmd2(&kernel("gaussian:sigma=1"), &same, &same, estimator, Precision::F64).unwrap();
@@ -231,7 +231,7 @@ fn published_variance(kxx: &[Vec<f64>], kyy: &[Vec<f64>], kxy: &[Vec<f64>]) -> f
 }
 
 fn variance(k: &Kernel, x: &Points, y: &Points) -> Variance {
-    let origin = typical_value(k, x, y, Precision::F64).unwrap();
+    let origin = typical_value(k.into(), x, y, Precision::F64).unwrap();
     let side = |p: &Points| sums::within_marginals(k, p, origin, Precision::F64).unwrap();
     let cross = sums::cross_marginals(k, x, y, origin, Precision::F64).unwrap();
     Variance::estimate(&side(x), &side(y), &cross).unwrap()

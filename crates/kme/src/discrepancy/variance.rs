@@ -25,6 +25,8 @@ pub(crate) struct Variance {
     within_y: f64,
     /// E k̃(X,Y)²
     cross: f64,
+    /// Mean k(·,·)² times the rounding error of a sum: parts that should be 0 are that large.
+    rounding: f64,
 }
 
 /// The variance of an estimate for given numbers of points.
@@ -34,6 +36,8 @@ pub(crate) struct VarianceAt {
     pub value: f64,
     /// The part that remains when P = Q, where the witness vanishes: no variance is smaller.
     pub least: f64,
+    /// What rounding makes of a variance of 0.
+    pub rounding: f64,
 }
 
 impl VarianceAt {
@@ -41,7 +45,7 @@ impl VarianceAt {
     /// chance for few points.
     pub fn standard_error(&self) -> Option<f64> {
         let largest = if self.value > self.least { self.value } else { self.least };
-        ((self.value + self.least).is_finite() && largest > 0.0).then(|| largest.sqrt())
+        ((self.value + self.least).is_finite() && largest > self.rounding).then(|| largest.sqrt())
     }
 }
 
@@ -72,7 +76,9 @@ impl Variance {
         let (witness_x, within_x, fork_x) = side(xx, &xy.rows, xy.squares, &xy.columns);
         let (witness_y, within_y, fork_y) = side(yy, &xy.columns, xy.squares, &xy.rows);
         let square = xy.squares / (xy.rows.len() * xy.columns.len()) as f64;
-        Some(Self { witness_x, witness_y, within_x, within_y, cross: square - fork_x - fork_y + c2 })
+        let squares = |own: &WithinMarginals| own.squares / (own.rows.len() * own.rows.len()) as f64;
+        let rounding = 16.0 * f64::EPSILON * square.max(squares(xx)).max(squares(yy));
+        Some(Self { witness_x, witness_y, within_x, within_y, cross: square - fork_x - fork_y + c2, rounding })
     }
 
     /// The mean of several estimates of the same parts; none of none.
@@ -84,6 +90,7 @@ impl Variance {
             within_x: mean(|v| v.within_x),
             within_y: mean(|v| v.within_y),
             cross: mean(|v| v.cross),
+            rounding: mean(|v| v.rounding),
         })
     }
 
@@ -106,6 +113,7 @@ impl Variance {
                 + 4.0 * self.witness_y / m
                 + degenerate(self.within_x, self.within_y, self.cross),
             least: degenerate(x, y, self.cross.max(0.0)),
+            rounding: self.rounding * (4.0 / n + 4.0 / m),
         }
     }
 }

@@ -4,18 +4,18 @@ use super::Sample;
 use crate::Result;
 use crate::kernel::Kernel;
 use crate::points::Points;
-use crate::sums::{self, Precision};
+use crate::sums::{self, Differences, Precision};
 
 /// The witness f = μ_X − μ_Y: positive where x is denser, negative where y is.
 ///
 /// It is not divided by its norm, so that f(x) averaged over x minus f(y) averaged over y is the biased MMD².
 #[derive(Clone, Debug)]
 pub struct Witness<'a> {
-    kernel: &'a Kernel,
     x: &'a Points,
     u: Vec<f64>,
     y: &'a Points,
     v: Vec<f64>,
+    differences: Differences,
     precision: Precision,
 }
 
@@ -25,7 +25,7 @@ impl<'a> Witness<'a> {
     /// # Errors
     /// When dimensions differ or weights do not fit.
     pub fn new(
-        kernel: &'a Kernel,
+        kernel: &Kernel,
         x: impl Into<Sample<'a>>,
         y: impl Into<Sample<'a>>,
         precision: Precision,
@@ -33,7 +33,8 @@ impl<'a> Witness<'a> {
         let (x, y) = (x.into(), y.into());
         let (u, v) = (x.normalised_weights()?, y.normalised_weights()?);
         x.points.check_same_dim(y.points)?;
-        Ok(Self { kernel, x: x.points, u, y: y.points, v, precision })
+        let differences = Differences::new(kernel, &[x.points, y.points]);
+        Ok(Self { x: x.points, u, y: y.points, v, differences, precision })
     }
 
     /// f at each point: shape (points).
@@ -42,9 +43,13 @@ impl<'a> Witness<'a> {
     /// When the dimension differs or a sum overflows.
     pub fn value(&self, points: &Points) -> Result<Vec<f64>> {
         let origins = self.typical_values(points)?;
-        let mut x = sums::rows_minus(self.kernel, points, self.x, Some(&self.u), &origins, self.precision)?;
-        let y = sums::rows_minus(self.kernel, points, self.y, Some(&self.v), &origins, self.precision)?;
+        let about = self.differences.about();
+        let mut x = sums::rows_minus(about, points, self.x, Some(&self.u), &origins, self.precision)?;
+        let y = sums::rows_minus(about, points, self.y, Some(&self.v), &origins, self.precision)?;
         subtract(&mut x, &y);
+        // What was left out of the kernel adds the same to all.
+        let constant = self.differences.left_out(self.x, &self.u) - self.differences.left_out(self.y, &self.v);
+        x.iter_mut().for_each(|f| *f += constant);
         Ok(x)
     }
 
@@ -56,7 +61,14 @@ impl<'a> Witness<'a> {
         let few = |p: &Points| p.select(&(0..FEW).map(|i| i * p.len() / FEW).collect::<Vec<_>>());
         let some = Points::concat(&[&few(self.x)?, &few(self.y)?])?;
         let share = [0.5 / FEW as f64; 2 * FEW];
-        sums::rows(self.kernel, points, &some, Some(&share), self.precision)
+        sums::rows_minus(
+            self.differences.about(),
+            points,
+            &some,
+            Some(&share),
+            &vec![0.0; points.len()],
+            self.precision,
+        )
     }
 
     /// ∇f at each point: shape (points, d), row after row.
@@ -64,8 +76,9 @@ impl<'a> Witness<'a> {
     /// # Errors
     /// When the dimension differs or a sum overflows.
     pub fn gradient(&self, points: &Points) -> Result<Vec<f64>> {
-        let mut x = sums::gradients(self.kernel, points, self.x, Some(&self.u), self.precision)?;
-        let y = sums::gradients(self.kernel, points, self.y, Some(&self.v), self.precision)?;
+        let about = self.differences.about();
+        let mut x = sums::gradients_about(about, points, self.x, Some(&self.u), self.precision)?;
+        let y = sums::gradients_about(about, points, self.y, Some(&self.v), self.precision)?;
         subtract(&mut x, &y);
         Ok(x)
     }

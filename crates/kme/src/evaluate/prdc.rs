@@ -1,7 +1,7 @@
 //! Improved precision and recall; density and coverage.
 
 use super::Measured;
-use crate::neighbours::{Balls, Mutual, kth_nearest, mutual};
+use crate::neighbours::{Balls, Mutual, Radii, kth_nearest, mutual};
 use crate::points::Points;
 use crate::{Error, Result};
 
@@ -52,7 +52,7 @@ pub fn prdc(reference: &Points, candidate: &Points, k: usize) -> Result<Prdc> {
 /// A sample with the balls around its points: computed once for any number of comparisons.
 pub struct Manifold<'a> {
     points: &'a Points,
-    squared_radii: Vec<f64>,
+    radii: Radii,
     k: usize,
 }
 
@@ -64,8 +64,8 @@ impl<'a> Manifold<'a> {
     /// # Errors
     /// When there are no more than k points, or k is 0.
     pub fn new(points: &'a Points, k: usize) -> Result<Self> {
-        let squared_radii = kth_nearest(points, k)?;
-        Ok(Self { points, squared_radii, k })
+        let radii = kth_nearest(points, k)?;
+        Ok(Self { points, radii, k })
     }
 
     /// Precision, recall, density and coverage of a candidate against this reference: see [`prdc`].
@@ -77,7 +77,7 @@ impl<'a> Manifold<'a> {
             return Err(Error::mismatch("number of neighbours k", self.k, candidate.k, "use the same k for both"));
         }
         let Mutual { open_around_x, closed_around_x, closed_around_y } =
-            mutual(self.points, &self.squared_radii, candidate.points, &candidate.squared_radii)?;
+            mutual(self.points, &self.radii, candidate.points, &candidate.radii)?;
         Ok(Prdc {
             precision: part_in_balls(&closed_around_x),
             recall: part_in_balls(&closed_around_y),

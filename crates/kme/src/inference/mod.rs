@@ -40,9 +40,9 @@ pub use progress::{Progress, ProgressRule, Verdict};
 pub use three_sample::{DEFAULT_FLOOR, Marginals, ThreeSample, three_sample};
 pub use two_sample::{TwoSample, two_sample};
 
-use crate::kernel::Kernel;
 use crate::points::Points;
-use crate::{Error, Result, sums};
+use crate::sums::{self, About, Precision};
+use crate::{Error, Result};
 use statrs::distribution::{ContinuousCDF, Normal};
 
 /// What every test finds.
@@ -99,13 +99,13 @@ pub fn check_level(alpha: f64) -> Result<()> {
     }
 }
 
-/// Roughly the mean of k over the pairs of one sample: a constant cancels in every statistic and variance here, but
+/// A median of k over the pairs of one sample: a constant cancels in every statistic and variance here, but
 /// small differences of large sums do not keep their digits.
-fn typical_value(kernel: &Kernel, points: &Points) -> Result<f64> {
+fn typical_value<'a>(about: impl Into<About<'a>>, points: &Points) -> Result<f64> {
     const FEW: usize = 64;
     let n = points.len();
     let some: Vec<(usize, usize)> = (0..FEW).map(|i| (i * n / FEW, (i * n / FEW + n / 2) % n)).collect();
-    let mean = sums::pairs(kernel, points, points, &some)?.iter().sum::<f64>() / FEW as f64;
-    // The same number in single precision.
-    Ok(f64::from(mean as f32))
+    let mut values = sums::pairs_about(about, points, points, &some)?;
+    let median = *values.select_nth_unstable_by(FEW / 2, f64::total_cmp).1;
+    Ok(Precision::F32.round(median))
 }

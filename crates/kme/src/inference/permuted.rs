@@ -4,7 +4,7 @@ use super::{Null, Outcome, check_level, typical_value};
 use crate::discrepancy::Estimator;
 use crate::kernel::Kernel;
 use crate::points::Points;
-use crate::sums::{self, Labels, Precision};
+use crate::sums::{self, About, Differences, Labels, Precision};
 use crate::{Error, Result};
 
 /// Random permutations of the pooled points.
@@ -130,8 +130,11 @@ pub(super) fn mmd2_of_labellings(
     let labels = permutations.labels(n, m, "permutation")?;
     let pooled = Points::concat(&[x, y])?;
     let precision = permutations.precision;
-    let origins = kernels.iter().map(|k| typical_value(k, &pooled)).collect::<Result<Vec<f64>>>()?;
-    let all = sums::labelled(kernels, &pooled, &labels, &origins, precision)?;
+    let (kernels, centre) = Differences::of_several(kernels, &[&pooled]);
+    let centre = centre.as_deref();
+    let origin = |kernel| typical_value(About { kernel, centre }, &pooled);
+    let origins = kernels.iter().map(origin).collect::<Result<Vec<f64>>>()?;
+    let all = sums::labelled(&kernels, &pooled, centre, &labels, &origins, precision)?;
     let (n, m) = (n as f64, m as f64);
     let statistics = all.into_iter().map(|sums| {
         let total: f64 = sums.rows.iter().sum();

@@ -129,7 +129,55 @@ impl Form {
         !matches!(self, Self::Linear | Self::Polynomial { .. })
     }
 
-    /// Refuses parameters for which the formula is no kernel, or overflows single precision where it should not.
+    /// Whether its formula has the distance ‖x − y‖: true of all but polynomials in ⟨x,y⟩.
+    pub(crate) fn has_distance(&self) -> bool {
+        self.degree().is_none()
+    }
+
+    /// The degree in ⟨x,y⟩ of a polynomial.
+    pub(crate) fn degree(&self) -> Option<u32> {
+        match *self {
+            Self::Linear => Some(1),
+            Self::Polynomial { degree, .. } => Some(degree),
+            _ => None,
+        }
+    }
+
+    /// Whether its values are bounded, and vanish far away.
+    pub(crate) fn is_bounded(&self) -> bool {
+        !matches!(self, Self::Linear | Self::Polynomial { .. } | Self::Energy { .. } | Self::Distance)
+    }
+
+    /// The length that is a parameter, if there is one: the distance over which it changes.
+    pub(crate) fn length(&self) -> Option<f64> {
+        match *self {
+            Self::Gaussian { sigma } => Some(sigma),
+            Self::Laplacian { scale } => Some(scale),
+            Self::InverseMultiquadric { c } => Some(c),
+            Self::Energy { a } => Some(a),
+            Self::Linear | Self::Polynomial { .. } | Self::RationalQuadratic { .. } | Self::Distance => None,
+        }
+    }
+
+    /// The weight w and form h with k(x,y) = w·h(s·x, s·y), for s > 0 a power of two.
+    ///
+    /// `rq` has no parameter that could take up s, and stays as it is; the caller gives it no other s than 1.
+    pub(super) fn scaled(&self, s: f64) -> (f64, Self) {
+        // A length so far below the others acts as 0, but its square must not be 0.
+        let length = |l: f64| (l * s).max(SHORTEST);
+        match *self {
+            Self::Linear => (1.0 / s / s, *self),
+            Self::Polynomial { degree, gamma, coef } => (1.0, Self::Polynomial { degree, gamma: gamma / s / s, coef }),
+            Self::Gaussian { sigma } => (1.0, Self::Gaussian { sigma: length(sigma) }),
+            Self::RationalQuadratic { .. } => (1.0, *self),
+            Self::Laplacian { scale } => (1.0, Self::Laplacian { scale: length(scale) }),
+            Self::InverseMultiquadric { c } => (s, Self::InverseMultiquadric { c: length(c) }),
+            Self::Energy { a } => (1.0 / s, Self::Energy { a: a * s }),
+            Self::Distance => (1.0 / s, *self),
+        }
+    }
+
+    /// Refuses parameters for which the formula is no kernel, or overflows where it should not.
     pub(super) fn check(&self) -> Result<()> {
         let positive = |name: &str, value: f64| {
             if (1e-12..=1e12).contains(&value) {
@@ -138,11 +186,23 @@ impl Form {
                 Err(Error::value(name, value, "a number from 1e-12 to 1e12; rescale the points if that is too narrow"))
             }
         };
-        let not_negative = |name: &str, value: f64| {
-            if (0.0..=1e12).contains(&value) {
+        let length = |name: &str, value: f64| {
+            if (SHORTEST..=1.0 / SHORTEST).contains(&value) {
                 Ok(())
             } else {
-                Err(Error::value(name, value, "a number from 0 to 1e12; rescale the points if that is too narrow"))
+                Err(Error::value(
+                    name,
+                    value,
+                    "a number from 1e-150 to 1e150; rescale the points if that is too narrow",
+                ))
+            }
+        };
+        let not_negative = |name: &str, value: f64, greatest: f64| {
+            if (0.0..=greatest).contains(&value) {
+                Ok(())
+            } else {
+                let allowed = format!("a number from 0 to {greatest:e}; rescale the points if that is too narrow");
+                Err(Error::value(name, value, allowed))
             }
         };
         match *self {
@@ -156,16 +216,19 @@ impl Form {
                     ));
                 }
                 positive("gamma of kernel poly", gamma)?;
-                not_negative("coef of kernel poly", coef)
+                not_negative("coef of kernel poly", coef, 1e12)
             }
-            Self::Gaussian { sigma } => positive("sigma of kernel gaussian", sigma),
+            Self::Gaussian { sigma } => length("sigma of kernel gaussian", sigma),
             Self::RationalQuadratic { alpha } => positive("alpha of kernel rq", alpha),
-            Self::Laplacian { scale } => positive("scale of kernel laplacian", scale),
-            Self::InverseMultiquadric { c } => positive("c of kernel imq", c),
-            Self::Energy { a } => not_negative("a of kernel energy", a),
+            Self::Laplacian { scale } => length("scale of kernel laplacian", scale),
+            Self::InverseMultiquadric { c } => length("c of kernel imq", c),
+            Self::Energy { a } => not_negative("a of kernel energy", a, 1.0 / SHORTEST),
         }
     }
 }
+
+/// The shortest length of a kernel: its square and the square's inverse are normal numbers of double precision.
+const SHORTEST: f64 = 1e-150;
 
 /// Beyond this degree a polynomial overflows single precision for the most ordinary points.
 pub(super) const MAX_DEGREE: u32 = 32;

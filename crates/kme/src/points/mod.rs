@@ -196,6 +196,15 @@ impl Points {
         Ok(Self { n: data.len() / first.d, d: first.d, data })
     }
 
+    /// All numbers times `factor`, in double precision.
+    pub(crate) fn scaled(&self, factor: f64) -> Self {
+        let data = match &self.data {
+            Data::F32(v) => v.iter().map(|x| f64::from(*x) * factor).collect(),
+            Data::F64(v) => v.iter().map(|x| x * factor).collect(),
+        };
+        Self { n: self.n, d: self.d, data: Data::F64(data) }
+    }
+
     /// The numbers themselves, row after row.
     pub fn into_data(self) -> Data {
         self.data

@@ -1,7 +1,7 @@
 //! What a coreset is to stand for: a sample with its embedding, and how near a choice of points comes to it.
 
 use super::{Reduced, Weighting, weights};
-use crate::discrepancy::Sample;
+use crate::discrepancy::{Sample, squared_norm};
 use crate::kernel::Kernel;
 use crate::points::Points;
 use crate::rng::{self, Rng};
@@ -124,7 +124,8 @@ impl<'a> Target<'a> {
             return Err(Error::value("sum of the weights", sum, "1"));
         }
         let within = sums::within_minus(self.kernel, points, Some(v), Some(self.origin), Precision::F64)?;
-        Ok(within.off_diagonal + within.diagonal - 2.0 * dot(v, mean) + self.norm2)
+        let (chosen, cross) = (within.off_diagonal + within.diagonal, -2.0 * dot(v, mean));
+        Ok(squared_norm(chosen, self.norm2, cross, self.origin, Precision::F64))
     }
 
     /// Quantiles of the MMD² of random subsets of n points: what a coreset must beat.

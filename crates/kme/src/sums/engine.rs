@@ -1,11 +1,11 @@
 //! The sums over all tiles, in one precision.
 
-use super::panel::mean;
+use super::frame::Frame;
 use super::sides::{Place, Sides};
 use super::simd::{Real, vectorised};
 use super::sweep::{BLOCK, Task, WAVE, sweep, tasks};
-use super::tile::{Slopes, SquaredDistances, Sums, Tile};
-use super::{CrossMarginals, Panel, WithinMarginals, product};
+use super::tile::{Slopes, SquaredDistances, Sums};
+use super::{CrossMarginals, Panel, Precision, WithinMarginals, product};
 use crate::kernel::Kernel;
 use crate::points::Points;
 use std::ops::Range;
@@ -22,16 +22,10 @@ struct Partial {
 
 /// Row sums with column weights `v` of the values minus the origin of their row; if asked for, also column sums and squares
 /// of them.
-pub(super) fn rectangle<T: Real>(
-    kernel: &Kernel,
-    x: &Points,
-    y: &Points,
-    v: &[f64],
-    origins: &[f64],
-    marginals: bool,
-) -> CrossMarginals {
-    let (n, m) = (x.len(), y.len());
-    let sides = Sides::<T>::new(x, y, centre(kernel, y));
+pub(super) fn rectangle<T: Real>(frame: &Frame, v: &[f64], origins: &[f64], marginals: bool) -> CrossMarginals {
+    let (n, m) = (frame.x.len(), frame.y().len());
+    let kernel = frame.kernel();
+    let sides = Sides::<T>::new(frame);
     let ones = [1.0; BLOCK];
     let work = |task: &Task| {
         let columns = task.columns(m);
@@ -68,9 +62,10 @@ pub(super) fn rectangle<T: Real>(
 }
 
 /// Row sums with weights `w` without the diagonal, and the diagonal; with an origin also squares, of the values minus it.
-pub(super) fn symmetric<T: Real>(kernel: &Kernel, x: &Points, w: &[f64], origin: Option<f64>) -> WithinMarginals {
-    let n = x.len();
-    let sides = Sides::<T>::new(x, x, centre(kernel, x));
+pub(super) fn symmetric<T: Real>(frame: &Frame, w: &[f64], origin: Option<f64>) -> WithinMarginals {
+    let n = frame.x.len();
+    let kernel = frame.kernel();
+    let sides = Sides::<T>::new(frame);
     let origins = [origin.unwrap_or(0.0); BLOCK];
     let work = |task: &Task| {
         let (rows, columns) = (task.rows(n), task.columns(n));
@@ -95,7 +90,7 @@ pub(super) fn symmetric<T: Real>(kernel: &Kernel, x: &Points, w: &[f64], origin:
         });
         partial.squares = 2.0 * partial.squares + squares_on_diagonal;
         let diagonal = match task.is_first() {
-            true => diagonal::<T>(kernel, x, rows, origin.unwrap_or(0.0)),
+            true => diagonal::<T>(kernel, &frame.x, rows, frame.centre.as_deref(), origin.unwrap_or(0.0)),
             false => vec![],
         };
         (partial, diagonal)
@@ -110,34 +105,52 @@ pub(super) fn symmetric<T: Real>(kernel: &Kernel, x: &Points, w: &[f64], origin:
     sums
 }
 
-/// k(xᵢ,xᵢ) − origin, from norms without a centre, in double precision.
-pub(super) fn diagonal<T: Real>(kernel: &Kernel, x: &Points, rows: Range<usize>, origin: f64) -> Vec<f64> {
-    Panel::<T>::new(x, rows, None).norms.iter().map(|xx| kernel.diagonal(&xx.widen()) - origin).collect()
+/// k(xᵢ,xᵢ) − origin, in double precision, from norms.
+pub(super) fn diagonal<T: Real>(
+    kernel: &Kernel,
+    x: &Points,
+    rows: Range<usize>,
+    centre: Option<&[f64]>,
+    origin: f64,
+) -> Vec<f64> {
+    Panel::<T>::new(x, rows, centre).norms.iter().map(|xx| kernel.diagonal(&xx.widen()) - origin).collect()
 }
 
 /// Σⱼ vⱼ ∇ₓk(xᵢ,yⱼ), shape (n, d), and Σⱼ vⱼ ∂k/∂‖x‖²(xᵢ,yⱼ), shape (n).
-pub(super) fn gradients<T: Real>(kernel: &Kernel, x: &Points, y: &Points, v: &[f64]) -> (Vec<f64>, Vec<f64>) {
+///
+/// Terms of points that are near one another, beside how far they are from the centre, are added from their differences.
+pub(super) fn gradients<T: Real>(frame: &Frame, v: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    let (x, y, kernel) = (&*frame.x, frame.y(), frame.kernel());
     let (n, m, d) = (x.len(), y.len(), x.dim());
-    let sides = Sides::<T>::new(x, y, centre(kernel, y));
+    let sides = Sides::<T>::new(frame);
     let work = |task: &Task| {
         let rows = task.rows(n).len();
         let mut gradients = vec![0.0; rows * d];
         let mut all_along_x = vec![0.0; rows];
         let mut along_x = vec![0.0; BLOCK];
         let mut part = vec![T::default(); BLOCK * d];
-        sides.for_each_tile(task, |place, Tile { dots, xx, yy }, left, right| {
+        let mut apart = Vec::new();
+        sides.for_each_tile(task, |place, mut tile, left, right| {
             let (rows, columns) = (place.rows.len(), place.columns.len());
             let along_x = &mut along_x[..rows];
             along_x.fill(0.0);
-            let tile = Tile { dots: &mut *dots, xx, yy };
-            vectorised(Slopes { tile, kernel, column_weights: &v[place.columns], rows: along_x });
+            apart.clear();
+            let column_weights = &v[place.columns.clone()];
+            vectorised(Slopes { tile: tile.reborrow(), kernel, column_weights, rows: along_x, apart: &mut apart });
             let part = &mut part[..rows * d];
-            // SAFETY: dots is (rows, columns), the panel (d, columns) and part (rows, d), each row after row.
+            // SAFETY: the entries are (rows, columns), the panel (d, columns) and part (rows, d), each row after row.
             unsafe {
-                product((rows, d, columns), part, (1, d), dots, (1, columns), &right.data, (columns, 1));
+                product((rows, d, columns), part, (1, d), tile.entries, (1, columns), &right.data, (columns, 1));
             }
             let first = place.rows_in_task.start;
             add(&mut all_along_x[first..], along_x);
+            for &(i, j, slope) in &apart {
+                all_along_x[first + i] -= 0.5 * slope;
+                let (from, to) = ((place.rows.start + i) * d, (place.columns.start + j) * d);
+                for (k, sum) in gradients[(first + i) * d..][..d].iter_mut().enumerate() {
+                    *sum += slope * (y.data().get(to + k) - x.data().get(from + k));
+                }
+            }
             let gradients = gradients[first * d..].chunks_exact_mut(d);
             let rows = gradients.zip(part.chunks_exact(d)).zip(left.data.chunks_exact(d)).zip(&*along_x);
             for (((gradient, part), x), along_x) in rows {
@@ -157,20 +170,26 @@ pub(super) fn gradients<T: Real>(kernel: &Kernel, x: &Points, y: &Points, v: &[f
         add(&mut along_x[rows.clone()], &part_along_x);
         add(&mut gradients[rows.start * d..rows.end * d], &part);
     });
+    // k(x) is the scaled kernel at unit·x.
+    if frame.unit != 1.0 {
+        gradients.iter_mut().for_each(|g| *g *= frame.unit);
+        along_x.iter_mut().for_each(|slope| *slope *= frame.unit * frame.unit);
+    }
     (gradients, along_x)
 }
 
 /// ‖xᵢ−xⱼ‖ for all i < j, in double precision.
 pub(super) fn distances(x: &Points) -> Vec<f64> {
     let n = x.len();
-    let sides = Sides::<f64>::new(x, x, Some(mean(x)));
+    let frame = Frame::of_distances(x, None, Precision::F64);
+    let sides = Sides::<f64>::new(&frame);
     let work = |task: &Task| {
         let mut found = Vec::new();
-        sides.for_each_tile(task, |place, Tile { dots, xx, yy }, _, _| {
-            vectorised(SquaredDistances(Tile { dots: &mut *dots, xx, yy }));
-            for (i, row) in dots.chunks_exact(place.columns.len()).enumerate() {
+        sides.for_each_tile(task, |place, mut tile, _, _| {
+            vectorised(SquaredDistances(tile.reborrow()));
+            for (i, row) in tile.entries.chunks_exact(place.columns.len()).enumerate() {
                 let first = if place.rows == place.columns { i + 1 } else { 0 };
-                found.extend(row[first..].iter().map(|r| r.sqrt()));
+                found.extend(row[first..].iter().map(|r| r.sqrt() / frame.unit));
             }
         });
         found
@@ -180,42 +199,35 @@ pub(super) fn distances(x: &Points) -> Vec<f64> {
     all
 }
 
-/// Squared distances of a tile, with where it lies and the squared norms they were computed from.
+/// Squared distances of a tile, with where it lies.
 pub(crate) struct Distances<'a, T> {
     pub rows: Range<usize>,
     pub columns: Range<usize>,
     pub rows_in_task: Range<usize>,
     pub columns_in_task: Range<usize>,
-    /// ‖xᵢ−yⱼ‖², shape (rows, columns); with an error of a few ε·(‖xᵢ−c‖² + ‖yⱼ−c‖²).
+    /// ‖xᵢ−yⱼ‖², shape (rows, columns), with the relative error that the documentation of [`sums`](super) gives.
     pub squared: &'a [T],
-    /// ‖xᵢ−c‖² for the centre c
-    pub xx: &'a [T],
-    /// ‖yⱼ−c‖²
-    pub yy: &'a [T],
 }
 
 /// Calls `visit` with all squared distances, tile by tile, and `add` with what came of each task, in their order; of
-/// one sample (`y` none) only tiles on and above the diagonal.
+/// one sample only tiles on and above the diagonal.
 ///
 /// The state of a task starts as `start(rows, columns)` of the numbers of its points.
 pub(crate) fn for_each_distance<T: Real, R: Send>(
-    x: &Points,
-    y: Option<&Points>,
-    centre: &[f64],
+    frame: &Frame,
     start: impl Fn(usize, usize) -> R + Sync,
     visit: impl Fn(&mut R, Distances<T>) + Sync,
     mut add: impl FnMut(Range<usize>, Range<usize>, R),
 ) {
-    let triangle = y.is_none();
-    let y = y.unwrap_or(x);
-    let (n, m) = (x.len(), y.len());
-    let sides = Sides::<T>::new(x, y, Some(centre.to_vec()));
+    let triangle = !frame.has_two();
+    let (n, m) = (frame.x.len(), frame.y().len());
+    let sides = Sides::<T>::new(frame);
     let work = |task: &Task| {
         let mut state = start(task.rows(n).len(), task.columns(m).len());
-        sides.for_each_tile(task, |place, Tile { dots, xx, yy }, _, _| {
-            vectorised(SquaredDistances(Tile { dots: &mut *dots, xx, yy }));
+        sides.for_each_tile(task, |place, mut tile, _, _| {
+            vectorised(SquaredDistances(tile.reborrow()));
             let Place { rows, columns, rows_in_task, columns_in_task } = place;
-            visit(&mut state, Distances { rows, columns, rows_in_task, columns_in_task, squared: dots, xx, yy });
+            visit(&mut state, Distances { rows, columns, rows_in_task, columns_in_task, squared: tile.entries });
         });
         state
     };
@@ -223,11 +235,6 @@ pub(crate) fn for_each_distance<T: Real, R: Send>(
     // depend on that of the threads.
     let wave = (4 * rayon::current_num_threads()).min(WAVE);
     sweep(&tasks(n, m, triangle, TALLEST), wave, work, |task, state| add(task.rows(n), task.columns(m), state));
-}
-
-/// The point that is moved to the origin, where the kernel allows it.
-fn centre(kernel: &Kernel, y: &Points) -> Option<Vec<f64>> {
-    kernel.is_radial().then(|| mean(y))
 }
 
 fn add(sums: &mut [f64], parts: &[f64]) {

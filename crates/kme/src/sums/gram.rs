@@ -1,10 +1,12 @@
 //! Single rows and chosen tiles of the matrix of kernel values of one sample, for what chooses points one after another.
 
-use super::panel::{ColumnPanel, mean};
+use super::frame::Frame;
+use super::near::Near;
+use super::panel::ColumnPanel;
 use super::simd::{Work, vectorised};
 use super::sweep::{BLOCK, block};
-use super::tile::{Sums, Tile, Values};
-use super::{Panel, finite_or_too_large};
+use super::tile::{Entries, Sums, Tile, Values};
+use super::{Panel, Precision, finite_or_too_large};
 use crate::Result;
 use crate::arith::Lane;
 use crate::kernel::Kernel;
@@ -20,21 +22,20 @@ const SERIAL: usize = 1 << 16;
 /// It holds the points a second time, in double precision and laid out for reading rows.
 pub(crate) struct Gram<'a> {
     kernel: &'a Kernel,
-    points: &'a Points,
-    centre: Option<Vec<f64>>,
+    frame: Frame<'a>,
     columns: Vec<ColumnPanel<f64>>,
 }
 
 impl<'a> Gram<'a> {
     pub(crate) fn new(kernel: &'a Kernel, points: &'a Points) -> Self {
-        let centre = kernel.is_radial().then(|| mean(points));
+        let frame = Frame::new(kernel.into(), points, None, Precision::F64);
         let column = |b: usize| {
             let mut panel = ColumnPanel::default();
-            panel.read(points, block(b, points.len()), centre.as_deref());
+            panel.read(&frame.x, block(b, points.len()), frame.centre.as_deref());
             panel
         };
         let columns = (0..points.len().div_ceil(BLOCK)).into_par_iter().map(column).collect();
-        Self { kernel, points, centre, columns }
+        Self { kernel, frame, columns }
     }
 
     /// Calls `f` for every block of points with the place of its first one, the values k(xᵢ,·) there, and the block's part
@@ -47,11 +48,12 @@ impl<'a> Gram<'a> {
         state: &mut [f64],
         f: impl Fn(usize, &[f64], &mut [f64]) -> R + Sync,
     ) -> Vec<R> {
-        let x = Panel::<f64>::new(self.points, i..i + 1, self.centre.as_deref());
+        let x = Panel::<f64>::new(&self.frame.x, i..i + 1, self.frame.centre.as_deref());
         let one = |(b, (columns, state)): (usize, (&ColumnPanel<f64>, &mut [f64]))| {
             let mut values = [0.0; BLOCK];
             let values = &mut values[..state.len()];
-            vectorised(Row { kernel: self.kernel, x: &x, columns, values: &mut *values });
+            let near = self.near(&self.frame.x, i, &self.frame.x, b * BLOCK);
+            vectorised(Row { kernel: self.frame.kernel(), x: &x, columns, near, values: &mut *values });
             f(b * BLOCK, values, state)
         };
         // What a second thread costs is a few microseconds.
@@ -61,12 +63,14 @@ impl<'a> Gram<'a> {
 
     /// k(xᵢ,xⱼ) for i in `rows` and j in `columns`, row after row.
     pub(crate) fn tile(&self, rows: &[usize], columns: &[usize]) -> Result<Vec<f64>> {
-        let (left, right) = (self.rows(rows)?, self.chosen(columns)?);
-        let mut dots = vec![0.0; rows.len() * columns.len()];
-        left.inner_products(&right, &mut dots);
-        let mut values = vec![0.0; dots.len()];
-        let tile = Tile { dots: &mut dots, xx: &left.norms, yy: &right.norms };
-        vectorised(Values { tile, kernel: self.kernel, origin: 0.0, diagonal: false, values: &mut values });
+        let ((x, left), (y, right)) = (self.rows(rows)?, self.chosen(columns)?);
+        let mut entries = vec![0.0; rows.len() * columns.len()];
+        left.inner_products(&right, &mut entries);
+        let mut values = vec![0.0; entries.len()];
+        let near = self.near(&x, 0, &y, 0);
+        let what = Entries::Products;
+        let tile = Tile { entries: &mut entries, what, xx: &left.norms, yy: &right.norms, near };
+        vectorised(Values { tile, kernel: self.frame.kernel(), origin: 0.0, diagonal: false, values: &mut values });
         Ok(values)
     }
 
@@ -74,19 +78,21 @@ impl<'a> Gram<'a> {
     ///
     /// *Shapes*: v (columns).
     pub(crate) fn sums(&self, rows: &[usize], columns: &[usize], v: &[f64]) -> Result<Vec<f64>> {
-        let left = self.rows(rows)?;
+        let (x, left) = self.rows(rows)?;
         let origins = [0.0; BLOCK];
         let part = |(columns, v): (&[usize], &[f64])| {
-            let right = self.chosen(columns)?;
+            let (y, right) = self.chosen(columns)?;
             let mut sums = vec![0.0; rows.len()];
-            let mut dots = vec![0.0; BLOCK * columns.len()];
+            let mut entries = vec![0.0; BLOCK * columns.len()];
             for first in (0..rows.len()).step_by(BLOCK) {
                 let place = first..(first + BLOCK).min(rows.len());
-                let dots = &mut dots[..place.len() * columns.len()];
-                left.inner_products_of(place.clone(), &right, dots);
+                let entries = &mut entries[..place.len() * columns.len()];
+                left.inner_products_of(place.clone(), &right, entries);
+                let near = self.near(&x, first, &y, 0);
+                let xx = &left.norms[place.clone()];
                 vectorised(Sums {
-                    tile: Tile { dots, xx: &left.norms[place.clone()], yy: &right.norms },
-                    kernel: self.kernel,
+                    tile: Tile { entries, what: Entries::Products, xx, yy: &right.norms, near },
+                    kernel: self.frame.kernel(),
                     origins: &origins,
                     diagonal: false,
                     column_weights: v,
@@ -109,14 +115,21 @@ impl<'a> Gram<'a> {
         Ok(sums)
     }
 
-    fn rows(&self, rows: &[usize]) -> Result<Panel<f64>> {
-        Ok(Panel::new(&self.points.select(rows)?, 0..rows.len(), self.centre.as_deref()))
+    fn rows(&self, rows: &[usize]) -> Result<(Points, Panel<f64>)> {
+        let points = self.frame.x.select(rows)?;
+        let panel = Panel::new(&points, 0..rows.len(), self.frame.centre.as_deref());
+        Ok((points, panel))
     }
 
-    fn chosen(&self, columns: &[usize]) -> Result<ColumnPanel<f64>> {
+    fn chosen(&self, columns: &[usize]) -> Result<(Points, ColumnPanel<f64>)> {
+        let points = self.frame.x.select(columns)?;
         let mut panel = ColumnPanel::default();
-        panel.read(&self.points.select(columns)?, 0..columns.len(), self.centre.as_deref());
-        Ok(panel)
+        panel.read(&points, 0..columns.len(), self.frame.centre.as_deref());
+        Ok((points, panel))
+    }
+
+    fn near<'p>(&self, x: &'p Points, first_row: usize, y: &'p Points, first_column: usize) -> Near<'p> {
+        Near { x, y, first_row, first_column, farthest: self.frame.farthest }
     }
 }
 
@@ -125,6 +138,7 @@ struct Row<'a> {
     kernel: &'a Kernel,
     x: &'a Panel<f64>,
     columns: &'a ColumnPanel<f64>,
+    near: Near<'a>,
     values: &'a mut [f64],
 }
 
@@ -151,7 +165,8 @@ impl Work for Row<'_> {
                 *dot = Lane::<f64, FMA>::mul_add(*y, *x, *dot);
             }
         }
-        let tile = Tile { dots, xx: &self.x.norms, yy: &self.columns.norms };
+        let (xx, yy) = (&self.x.norms, &self.columns.norms);
+        let tile = Tile { entries: dots, what: Entries::Products, xx, yy, near: self.near };
         Values { tile, kernel: self.kernel, origin: 0.0, diagonal: false, values: self.values }.run::<FMA>();
     }
 }

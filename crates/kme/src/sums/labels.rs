@@ -6,11 +6,12 @@
 //! a matrix product. Several kernels share the inner products of a tile.
 
 use super::engine::diagonal;
-use super::panel::{mean, product};
+use super::frame::Frame;
+use super::panel::product;
 use super::sides::Sides;
 use super::simd::{Real, Work, vectorised};
 use super::sweep::{Task, WAVE, sweep, tasks};
-use super::tile::{Tile, Values};
+use super::tile::Values;
 use super::{Precision, all_finite};
 use crate::kernel::Kernel;
 use crate::points::Points;
@@ -134,7 +135,8 @@ const TALLEST: usize = 2;
 /// The sums of every kernel for every labelling, from one pass over the tiles.
 ///
 /// Each kernel has its own origin, which should be near its values: differences of the sums then keep their digits. The
-/// product with the labels is in the precision of the tiles, over 256 points at a time; everything else is double.
+/// product with the labels is in the precision of the tiles, over 256 points at a time; everything else is double. The
+/// centre is that of [`About`](super::About).
 ///
 /// *Shapes*: z (N, d), labels (N, labellings), origins (kernels).
 ///
@@ -143,14 +145,16 @@ const TALLEST: usize = 2;
 pub(crate) fn labelled(
     kernels: &[Kernel],
     z: &Points,
+    centre: Option<&[f64]>,
     labels: &Labels,
     origins: &[f64],
     precision: Precision,
 ) -> Result<Vec<Labelled>> {
     assert!(labels.points == z.len() && origins.len() == kernels.len());
-    let sums = match precision {
-        Precision::F64 => sum::<f64>(kernels, z, labels, origins),
-        Precision::F32 => sum::<f32>(kernels, z, labels, origins),
+    let frame = Frame::of_several(kernels, centre, z, None, precision.with_origins(origins));
+    let sums = match frame.precision {
+        Precision::F64 => sum::<f64>(&frame, labels, origins),
+        Precision::F32 => sum::<f32>(&frame, labels, origins),
     };
     for (kernel, sums) in kernels.iter().zip(&sums) {
         all_finite(kernel, precision, &sums.rows)?;
@@ -167,11 +171,9 @@ struct Partial {
     forms: Vec<f64>,
 }
 
-fn sum<T: Real>(kernels: &[Kernel], z: &Points, labels: &Labels, origins: &[f64]) -> Vec<Labelled> {
-    let (n, count) = (z.len(), labels.count);
-    // All kernels share the inner products, hence the centre.
-    let centre = kernels.iter().all(Kernel::is_radial).then(|| mean(z));
-    let sides = Sides::<T>::new(z, z, centre);
+fn sum<T: Real>(frame: &Frame, labels: &Labels, origins: &[f64]) -> Vec<Labelled> {
+    let (n, count, kernels) = (frame.x.len(), labels.count, &frame.kernels);
+    let sides = Sides::<T>::new(frame);
     let work = |task: &Task| {
         let (rows, columns) = (task.rows(n), task.columns(n));
         let partial =
@@ -179,13 +181,14 @@ fn sum<T: Real>(kernels: &[Kernel], z: &Points, labels: &Labels, origins: &[f64]
         let mut partials: Vec<Partial> = kernels.iter().map(|_| partial()).collect();
         let mut products = Products::<T>::default();
         let mut values = Vec::new();
-        sides.for_each_tile(task, |place, Tile { dots, xx, yy }, _, _| {
+        sides.for_each_tile(task, |place, mut tile, _, _| {
             let is_diagonal = place.rows == place.columns;
-            values.resize(dots.len(), T::default());
+            let width = tile.yy.len();
+            values.resize(tile.entries.len(), T::default());
             for ((kernel, origin), partial) in kernels.iter().zip(origins).zip(&mut partials) {
-                let tile = Tile { dots: &mut *dots, xx, yy };
+                let tile = tile.reborrow();
                 vectorised(Values { tile, kernel, origin: *origin, diagonal: is_diagonal, values: &mut values });
-                for (i, row) in values.chunks_exact(yy.len()).enumerate() {
+                for (i, row) in values.chunks_exact(width).enumerate() {
                     let mut total = 0.0;
                     for (column, value) in partial.columns[place.columns_in_task.clone()].iter_mut().zip(row) {
                         total += value.widen();
@@ -199,7 +202,7 @@ fn sum<T: Real>(kernels: &[Kernel], z: &Points, labels: &Labels, origins: &[f64]
             }
         });
         let diagonals = kernels.iter().zip(origins).map(|(kernel, origin)| match task.is_first() {
-            true => diagonal::<T>(kernel, z, rows.clone(), *origin),
+            true => diagonal::<T>(kernel, &frame.x, rows.clone(), frame.centre.as_deref(), *origin),
             false => vec![],
         });
         let diagonals: Vec<Vec<f64>> = diagonals.collect();
@@ -296,8 +299,8 @@ mod tests {
             let origins: Vec<f64> = (0..kernels.len()).map(|i| 0.3 * i as f64).collect();
             for (precision, tolerance) in [(Precision::F64, 1e-12), (Precision::F32, 3e-5)] {
                 // Together, and with the centre that only radial kernels have.
-                let all = labelled(&kernels, &z, &labels, &origins, precision).unwrap();
-                let radial = labelled(&kernels[..2], &z, &labels, &origins[..2], precision).unwrap();
+                let all = labelled(&kernels, &z, None, &labels, &origins, precision).unwrap();
+                let radial = labelled(&kernels[..2], &z, None, &labels, &origins[..2], precision).unwrap();
                 for (found, (kernel, origin)) in
                     all.iter().chain(&radial).zip(kernels.iter().zip(&origins).chain(kernels.iter().zip(&origins)))
                 {
@@ -329,7 +332,7 @@ mod tests {
         let kernels: Vec<Kernel> = KERNELS.iter().map(|t| t.parse().unwrap()).collect();
         let all = || {
             let labels = Labels::permuted(900, 400, 200, 1, "test").unwrap();
-            labelled(&kernels, &z, &labels, &[0.1; 5], Precision::F32).unwrap()
+            labelled(&kernels, &z, None, &labels, &[0.1; 5], Precision::F32).unwrap()
         };
         let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(all);
         let one = pool(1);

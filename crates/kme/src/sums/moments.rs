@@ -69,12 +69,13 @@ pub(super) struct Moments {
 }
 
 impl Moments {
-    /// The moments up to `order` ≤ 3.
-    pub(super) fn new(points: &Points, weights: &[f64], order: usize) -> Self {
+    /// The moments up to `order` ≤ 3; the first about `centre`, if there is one, and then no others.
+    pub(super) fn new(points: &Points, weights: &[f64], order: usize, centre: Option<&[f64]>) -> Self {
+        debug_assert!(centre.is_none() || order <= 1);
         Self {
             d: points.dim(),
             zeroth: weights.iter().sum(),
-            first: if order >= 1 { first(points, weights) } else { vec![] },
+            first: if order >= 1 { first(points, weights, centre) } else { vec![] },
             second: if order >= 2 { second(points, weights) } else { vec![] },
             third: if order >= 3 { third(points, weights) } else { vec![] },
         }
@@ -126,12 +127,15 @@ fn row(points: &Points, i: usize, to: &mut [f64]) {
     }
 }
 
-fn first(points: &Points, weights: &[f64]) -> Vec<f64> {
+fn first(points: &Points, weights: &[f64], centre: Option<&[f64]>) -> Vec<f64> {
     let d = points.dim();
     let work = |rows: &Range<usize>| {
         let (mut sums, mut x) = (vec![0.0; d], vec![0.0; d]);
         for i in rows.clone() {
             row(points, i, &mut x);
+            for (x, centre) in x.iter_mut().zip(centre.into_iter().flatten()) {
+                *x -= centre;
+            }
             for (sum, x) in sums.iter_mut().zip(&x) {
                 *sum += weights[i] * x;
             }
@@ -258,8 +262,8 @@ mod tests {
                     continue;
                 }
                 let order = powers.len() - 1;
-                let found = Moments::new(&x, &u, order).sum(&Moments::new(&y, &v, order), &powers);
-                let rows = rectangle(&kernel, &x, &y, &v, &vec![0.0; n], false, Precision::F64).rows;
+                let found = Moments::new(&x, &u, order, None).sum(&Moments::new(&y, &v, order, None), &powers);
+                let rows = rectangle((&kernel).into(), &x, &y, &v, &vec![0.0; n], false, Precision::F64).rows;
                 let right: f64 = rows.iter().zip(&u).map(|(k, u)| k * u).sum();
                 let size: f64 = rows.iter().zip(&u).map(|(k, u)| (k * u).abs()).sum();
                 assert!((found - right).abs() < 1e-12 * size, "{text} n={n} m={m} d={d}: {found} is not {right}");
@@ -285,7 +289,7 @@ mod tests {
         use crate::discrepancy::{Estimator, mmd2};
         let (n, m, d, b) = (40, 53, 6, 0.7);
         let (p, q) = (sample(n, d, 7), sample(m, d, 8));
-        let mean = |p: &Points| Moments::new(p, &vec![1.0 / p.len() as f64; p.len()], 3);
+        let mean = |p: &Points| Moments::new(p, &vec![1.0 / p.len() as f64; p.len()], 3, None);
         let (mx, my) = (mean(&p), mean(&q));
         let gap = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
         let mmd = |text: String| {
@@ -311,7 +315,7 @@ mod tests {
         let kernel: Kernel = "poly:degree=3,gamma=0.1,coef=1".parse().unwrap();
         let powers = powers(&kernel).unwrap();
         let sum = || {
-            let moments = Moments::new(&p, &w, 3);
+            let moments = Moments::new(&p, &w, 3, None);
             moments.sum(&moments, &powers).to_bits()
         };
         let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(sum);

@@ -44,6 +44,53 @@ impl<T: Real> Panel<T> {
     }
 }
 
+impl<T: Real> Panel<T> {
+    /// The squared distances of all rows to all columns of `other` from their differences, into `out` of shape (rows, columns).
+    pub(super) fn squared_differences(&self, other: &ColumnPanel<T>, out: &mut [T]) {
+        vectorised(Differences { rows: &self.data, d: self.d, columns: &other.data, out });
+    }
+}
+
+/// Σₖ (xᵢₖ − yₖⱼ)² for each row xᵢ and column yⱼ.
+struct Differences<'a, T> {
+    /// Shape (rows, d).
+    rows: &'a [T],
+    d: usize,
+    /// Shape (d, columns).
+    columns: &'a [T],
+    /// Shape (rows, columns).
+    out: &'a mut [T],
+}
+
+impl<T: Real> Work for Differences<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let width = self.columns.len() / self.d;
+        let square = |x: T, y: &T| {
+            let difference = x.lane::<FMA>() - y.lane();
+            difference.clone() * difference
+        };
+        for (x, out) in self.rows.chunks_exact(self.d).zip(self.out.chunks_exact_mut(width)) {
+            // Two dimensions at a time, since writing the sums costs as much as reading a dimension.
+            let (mut pairs, mut columns) = (x.chunks_exact(2), self.columns.chunks_exact(2 * width));
+            out.fill(T::default());
+            for (x, y) in (&mut pairs).zip(&mut columns) {
+                let (a, b) = y.split_at(width);
+                for ((sum, a), b) in out.iter_mut().zip(a).zip(b) {
+                    *sum = T::number(sum.lane::<FMA>() + (square(x[0], a) + square(x[1], b)));
+                }
+            }
+            if let [x] = pairs.remainder() {
+                for (sum, y) in out.iter_mut().zip(columns.remainder()) {
+                    *sum = T::number(sum.lane::<FMA>() + square(*x, y));
+                }
+            }
+        }
+    }
+}
+
 impl<T: Real> ColumnPanel<T> {
     /// Reads the points `range` minus `centre` as columns. The memory is kept for the next ones: fresh pages would cost
     /// as much as the conversion.

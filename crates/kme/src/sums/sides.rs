@@ -1,9 +1,12 @@
 //! The two samples of a sum, converted to panels: the rows and the columns of the tiles.
 
+use super::frame::Frame;
+use super::near::Near;
 use super::panel::{ColumnPanel, Panel};
 use super::simd::Real;
 use super::sweep::{BLOCK, Task, block};
-use super::tile::Tile;
+use super::tile::{Entries, Tile};
+use crate::kernel::Kernel;
 use crate::points::Points;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -12,11 +15,17 @@ use std::ops::Range;
 /// block, which costs time, but no more memory however many points there are.
 const WHOLE_SIDE: usize = 128 << 20;
 
-/// The points whose inner products are the tiles.
+/// Up to this dimension squared distances are summed from differences, which costs no more than matrix products so thin.
+const FEW_DIMENSIONS: usize = 8;
+
+/// The points whose inner products or squared distances are the tiles.
 pub(super) struct Sides<'a, T> {
     x: &'a Points,
     y: &'a Points,
-    centre: Option<Vec<f64>>,
+    centre: Option<&'a [f64]>,
+    what: Entries,
+    /// See [`Frame`].
+    farthest: f64,
     /// Each block of rows, if they are few.
     rows: Option<Vec<Panel<T>>>,
     /// Each block of columns, if they are few.
@@ -32,16 +41,25 @@ pub(super) struct Place {
 }
 
 impl<'a, T: Real> Sides<'a, T> {
-    /// Rows `x` and columns `y`, both moved by −centre.
-    pub(super) fn new(x: &'a Points, y: &'a Points, centre: Option<Vec<f64>>) -> Self {
-        Self::limited(x, y, centre, WHOLE_SIDE)
+    /// The rows and columns of a frame, moved by −centre.
+    pub(super) fn new(frame: &'a Frame) -> Self {
+        let is_radial = frame.kernels.iter().all(Kernel::is_radial);
+        let what = if is_radial && frame.x.dim() <= FEW_DIMENSIONS { Entries::Squares } else { Entries::Products };
+        Self::limited(&frame.x, frame.y(), frame.centre.as_deref(), what, frame.farthest, WHOLE_SIDE)
     }
 
     /// Converts sides up to `limit` bytes beforehand.
-    fn limited(x: &'a Points, y: &'a Points, centre: Option<Vec<f64>>, limit: usize) -> Self {
+    fn limited(
+        x: &'a Points,
+        y: &'a Points,
+        centre: Option<&'a [f64]>,
+        what: Entries,
+        farthest: f64,
+        limit: usize,
+    ) -> Self {
         let is_small = |p: &Points| p.len() * p.dim() * size_of::<T>() <= limit;
         let blocks = |p: &Points| (0..p.len().div_ceil(BLOCK)).into_par_iter();
-        let from = centre.as_deref();
+        let from = centre;
         let rows = is_small(x).then(|| blocks(x).map(|b| Panel::new(x, block(b, x.len()), from)).collect());
         let columns = is_small(y).then(|| {
             let columns = blocks(y).map(|b| {
@@ -51,14 +69,14 @@ impl<'a, T: Real> Sides<'a, T> {
             });
             columns.collect()
         });
-        Self { x, y, centre, rows, columns }
+        Self { x, y, centre, what, farthest, rows, columns }
     }
 
-    /// Calls `f` with every tile of the task: where it is, its inner products, and the panels of its rows and columns.
+    /// Calls `f` with every tile of the task: where it is, its entries, and the panels of its rows and columns.
     pub(super) fn for_each_tile(&self, task: &Task, mut f: impl FnMut(Place, Tile<'_, T>, &Panel<T>, &ColumnPanel<T>)) {
         let (n, m) = (self.x.len(), self.y.len());
         let (task_rows, task_columns) = (task.rows(n), task.columns(m));
-        let from = self.centre.as_deref();
+        let from = self.centre;
         let own: Vec<Panel<T>>;
         let left = match &self.rows {
             Some(all) => &all[task.row_blocks.clone()],
@@ -67,7 +85,7 @@ impl<'a, T: Real> Sides<'a, T> {
                 &own
             }
         };
-        let mut dots = vec![T::default(); BLOCK.min(task_rows.len()) * BLOCK.min(task_columns.len())];
+        let mut entries = vec![T::default(); BLOCK.min(task_rows.len()) * BLOCK.min(task_columns.len())];
         let mut own = ColumnPanel::<T>::default();
         for column in task.column_blocks.clone() {
             let columns = block(column, m);
@@ -86,9 +104,19 @@ impl<'a, T: Real> Sides<'a, T> {
                     rows,
                     columns: columns.clone(),
                 };
-                let dots = &mut dots[..place.rows.len() * columns.len()];
-                left.inner_products(right, dots);
-                f(place, Tile { dots, xx: &left.norms, yy: &right.norms }, left, right);
+                let entries = &mut entries[..place.rows.len() * columns.len()];
+                match self.what {
+                    Entries::Products => left.inner_products(right, entries),
+                    Entries::Squares => left.squared_differences(right, entries),
+                }
+                let near = Near {
+                    x: self.x,
+                    y: self.y,
+                    first_row: place.rows.start,
+                    first_column: place.columns.start,
+                    farthest: self.farthest,
+                };
+                f(place, Tile { entries, what: self.what, xx: &left.norms, yy: &right.norms, near }, left, right);
             }
         }
     }
@@ -106,13 +134,13 @@ mod tests {
             |n: usize| Points::new(n, 3, Data::F32((0..3 * n).map(|i| (i as f32 * 0.7).sin()).collect())).unwrap();
         let (x, y) = (points(3000), points(700));
         let tiles = |limit: usize| {
-            let sides = Sides::<f64>::limited(&x, &y, Some(vec![0.1, 0.2, 0.3]), limit);
+            let sides = Sides::<f64>::limited(&x, &y, Some(&[0.1, 0.2, 0.3]), Entries::Products, f64::INFINITY, limit);
             assert_eq!((sides.rows.is_some(), sides.columns.is_some()), (limit > 72000, limit >= 16800));
             let mut seen = Vec::new();
             for task in tasks(3000, 700, false, 2) {
                 sides.for_each_tile(&task, |place, tile, left, right| {
                     assert_eq!((left.norms.len(), right.norms.len()), (place.rows.len(), place.columns.len()));
-                    seen.push((place.rows.start, place.columns.start, tile.dots.to_vec(), tile.xx.to_vec()));
+                    seen.push((place.rows.start, place.columns.start, tile.entries.to_vec(), tile.xx.to_vec()));
                 });
             }
             seen

@@ -12,6 +12,17 @@ pub(crate) trait Real: Copy + Default + Send + Sync + 'static {
     /// Slopes below this count as zero: their products with the points would be subnormal numbers, which are slow.
     const NEGLIGIBLE: f64;
 
+    /// Squared distances below this part of ‖x‖² + ‖y‖² are taken from the points themselves, where they were computed as
+    /// ‖x‖² + ‖y‖² − 2⟨x,y⟩: what cancellation leaves of the others has a relative error of a few ε over it.
+    const CANCELLED: f64;
+    /// The same where they were computed from differences of points that were rounded after they were moved: a relative error
+    /// of a few ε over its root.
+    const ROUNDED: f64;
+    /// An integer as wide as the number, so that conditions are vectors of the same shape.
+    type Mask: Copy + Default + PartialEq + std::ops::BitOr<Output = Self::Mask>;
+
+    /// All ones unless x > bound; so also where one is not a number.
+    fn mask_unless_greater(self, bound: Self) -> Self::Mask;
     fn narrow(x: f64) -> Self;
     fn widen(self) -> f64;
     fn lane<const FMA: bool>(self) -> Self::Lane<FMA>;
@@ -19,10 +30,17 @@ pub(crate) trait Real: Copy + Default + Send + Sync + 'static {
 }
 
 macro_rules! real {
-    ($t:ident, $negligible:literal) => {
+    ($t:ident, $mask:ident, negligible: $negligible:literal, cancelled: $cancelled:literal, rounded: $rounded:literal) => {
         impl Real for $t {
             type Lane<const FMA: bool> = Lane<$t, FMA>;
             const NEGLIGIBLE: f64 = $negligible;
+            const CANCELLED: f64 = $cancelled;
+            const ROUNDED: f64 = $rounded;
+            type Mask = $mask;
+            #[inline(always)]
+            fn mask_unless_greater(self, bound: Self) -> $mask {
+                if self > bound { 0 } else { $mask::MAX }
+            }
             #[inline(always)]
             fn narrow(x: f64) -> Self {
                 x as $t
@@ -43,8 +61,8 @@ macro_rules! real {
     };
 }
 
-real!(f32, 1e-30);
-real!(f64, 1e-290);
+real!(f32, u32, negligible: 1e-30, cancelled: 1e-2, rounded: 1e-5);
+real!(f64, u64, negligible: 1e-290, cancelled: 1e-4, rounded: 1e-8);
 
 /// Work that [`vectorised`] compiles once for each instruction set.
 pub(crate) trait Work {

@@ -147,13 +147,20 @@ fn every_kernel_equals_the_naive_loop() {
 
 /// What a tile adds up, by `run`: the vectorised code, or the same code for processors without its instructions.
 fn tile_sums<T: simd::Real>(kernel: &Kernel, run: impl Fn(tile::Sums<'_, T>)) -> (Vec<f64>, Vec<f64>, f64) {
-    let (x, y) = (Panel::<T>::new(&sample(19, 6, 0), 0..19, None), Panel::<T>::new(&sample(45, 6, 1), 0..45, None));
+    let (left, right) = (sample(19, 6, 0), sample(45, 6, 1));
+    let (x, y) = (Panel::<T>::new(&left, 0..19, None), Panel::<T>::new(&right, 0..45, None));
     let dot = |i: usize, j: usize| (0..6).map(|k| x.data[6 * i + k].widen() * y.data[6 * j + k].widen()).sum();
     let mut dots: Vec<T> = (0..19 * 45).map(|e| T::narrow(dot(e / 45, e % 45))).collect();
     let (u, v) = (weights_of(19), weights_of(45));
     let (mut rows, mut columns, mut squares) = (vec![0.0; 19], vec![0.0; 45], 0.0);
     run(tile::Sums {
-        tile: tile::Tile { dots: &mut dots, xx: &x.norms, yy: &y.norms },
+        tile: tile::Tile {
+            entries: &mut dots,
+            what: tile::Entries::Products,
+            xx: &x.norms,
+            yy: &y.norms,
+            near: near::Near { x: &left, y: &right, first_row: 0, first_column: 0, farthest: f64::INFINITY },
+        },
         kernel,
         origins: &weights_of(19),
         diagonal: true,
@@ -298,14 +305,19 @@ fn faults_are_named() {
     );
     assert!(pairs(&kernel, &x, &y, &[(0, 4)]).unwrap_err().to_string().contains("(0, 4)"));
     let huge = Points::new(4, 1, Data::F64(vec![1e200, -1e200, 3e200, 1.0])).unwrap();
-    for text in ["linear", "gaussian:sigma=1", "energy", "rq:alpha=0.2", "distance"] {
+    for text in ["linear", "poly:degree=2,gamma=1,coef=0", "rq:alpha=0.2+linear", "rq:alpha=1+energy"] {
         let kernel: Kernel = text.parse().unwrap();
         let found = within(&kernel, &huge, None, Precision::F64);
         assert!(found.unwrap_err().to_string().contains("rescale"), "{text}");
     }
+    for (text, right) in [("gaussian:sigma=1", 0.0), ("energy", -26e200), ("rq:alpha=0.2", 0.0), ("distance", 4e200)] {
+        let kernel: Kernel = text.parse().unwrap();
+        let found = within(&kernel, &huge, None, Precision::F64).unwrap().off_diagonal;
+        assert!((found - right).abs() <= 1e-14 * right.abs() + 1e-50, "{text}: {found:e}");
+    }
     let large = Points::new(2, 1, Data::F64(vec![1e25, -1e25])).unwrap();
     assert!(
-        within(&"energy".parse().unwrap(), &large, None, Precision::F32)
+        within(&"linear+poly:degree=4,gamma=1,coef=0".parse().unwrap(), &large, None, Precision::F32)
             .unwrap_err()
             .to_string()
             .contains("use double")
@@ -338,10 +350,11 @@ fn coefficients_that_underflow_are_left_to_the_tiles() {
 
 #[test]
 fn negligible_slopes_are_no_slopes() {
-    // The slopes are about 1e-33.
-    let (x, y) = (sample(5, 3, 0), sample(7, 3, 1));
-    let found = gradients(&"imq:c=1e11".parse().unwrap(), &x, &y, None, Precision::F32).unwrap();
-    assert_eq!(found, [0.0; 15]);
+    // The slope is about 1e-33.
+    let (x, y) = (Points::new(1, 1, Data::F64(vec![0.0])).unwrap(), Points::new(1, 1, Data::F64(vec![12.3])).unwrap());
+    let of = |precision| gradients(&"gaussian:sigma=1".parse().unwrap(), &x, &y, None, precision).unwrap()[0];
+    assert_eq!(of(Precision::F32), 0.0);
+    assert!(of(Precision::F64) > 1e-33);
 }
 
 #[test]
