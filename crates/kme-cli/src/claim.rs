@@ -19,15 +19,17 @@ const QUANTILE: f64 = 1.644_853_626_951_472_7;
 impl Claim {
     /// Whether the claim is established at 95 % by a value with its standard error, and the comparison in words.
     ///
-    /// The value is taken as normal around the truth: the test of the claim's opposite is rejected at level 5 %. Without
-    /// a standard error the value alone is compared.
-    pub fn check(&self, value: f64, standard_error: Option<f64>) -> (bool, String) {
+    /// The test of the claim's opposite is rejected at level 5 %: by the bounds of the value where it has some, otherwise with
+    /// the value taken as normal around the truth. Without a standard error the value alone is compared.
+    pub fn check(&self, value: f64, standard_error: Option<f64>, bounds: Option<[f64; 2]>) -> (bool, String) {
         let margin = QUANTILE * standard_error.unwrap_or(0.0);
-        let (end, sign) = if self.below { (value + margin, '+') } else { (value - margin, '-') };
+        let [lower, upper] = bounds.unwrap_or([value - margin, value + margin]);
+        let (end, sign, side) = if self.below { (upper, '+', "upper") } else { (lower, '-', "lower") };
         let holds = if self.below { end < self.bound } else { end > self.bound };
-        let why = match standard_error {
-            Some(error) => format!("{value:.6} {sign} 1.645 * {error:.6} = {end:.6}"),
-            None => format!("the value is {value:.6} (no standard error)"),
+        let why = match (standard_error, bounds) {
+            (_, Some(_)) => format!("the value is {value:.6}, its {side} bound at 95 % is {end:.6}"),
+            (Some(error), None) => format!("{value:.6} {sign} 1.645 * {error:.6} = {end:.6}"),
+            (None, None) => format!("the value is {value:.6} (no standard error)"),
         };
         (holds, why)
     }
@@ -80,12 +82,17 @@ mod tests {
     #[test]
     fn the_standard_error_counts() {
         let claim: Claim = "kid<0.01".parse().unwrap();
-        assert!(claim.check(0.008, None).0);
-        assert!(claim.check(0.008, Some(0.001)).0);
-        assert!(!claim.check(0.008, Some(0.002)).0);
+        assert!(claim.check(0.008, None, None).0);
+        assert!(claim.check(0.008, Some(0.001), None).0);
+        assert!(!claim.check(0.008, Some(0.002), None).0);
         let claim: Claim = "mmd>0".parse().unwrap();
-        assert!(claim.check(0.004, Some(0.002)).0);
-        assert!(!claim.check(0.003, Some(0.002)).0);
-        assert!(!claim.check(f64::NAN, None).0);
+        assert!(claim.check(0.004, Some(0.002), None).0);
+        assert!(!claim.check(0.003, Some(0.002), None).0);
+        assert!(!claim.check(f64::NAN, None, None).0);
+        // Bounds count in the place of standard errors.
+        assert!(claim.check(0.003, Some(0.002), Some([0.001, 0.009])).0);
+        assert!(!claim.check(0.003, Some(0.0), Some([-0.001, 0.009])).0);
+        let claim: Claim = "kid<0.01".parse().unwrap();
+        assert!(!claim.check(0.008, Some(0.001), Some([0.006, 0.011])).0);
     }
 }

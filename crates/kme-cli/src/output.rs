@@ -274,6 +274,10 @@ pub fn with_error(value: f64, error: Option<f64>) -> String {
             format!("{value:.5e}")
         };
     };
+    if error == 0.0 || (value != 0.0 && error < 1e-9 * value.abs()) {
+        let error = if error == 0.0 { "0".into() } else { format!("{error:.1e}") };
+        return format!("{} ± {error}", with_error(value, None));
+    }
     // Digits after the point that show two digits of the error.
     let digits = |error: f64| (1 - exponent(error)).clamp(0, 15) as usize;
     if (-4..6).contains(&size) {
@@ -308,6 +312,12 @@ mod tests {
             (1.5e-7, Some(2.5e-9), "(1.500 ± 0.025)e-7"),
             (3e9, Some(1e7), "(3.000 ± 0.010)e9"),
             (0.5, None, "0.500000"),
+            // Rounding, and nothing at all.
+            (0.5, Some(3e-17), "0.500000 ± 3.0e-17"),
+            (0.5, Some(0.0), "0.500000 ± 0"),
+            (0.0, Some(0.0), "0.00000 ± 0"),
+            (0.0, Some(2.5e-17), "(0.0 ± 2.5)e-17"),
+            (1.9e37, Some(2e35), "(1.900 ± 0.020)e37"),
             (0.0, None, "0.00000"),
             (2e-9, None, "2.00000e-9"),
         ] {

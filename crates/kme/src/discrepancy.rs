@@ -89,11 +89,11 @@ pub enum Estimator {
     #[default]
     Unbiased,
     /// The unbiased estimator that also leaves out n pairs (x,y), one for each point: a U-statistic in these pairs; needs
-    /// n = m. Who is paired is drawn by a fixed seed, so the points may be sorted.
+    /// n = m. Who is paired is drawn by a seed (see [`mmd2_paired`]), so the points may be sorted.
     UStatistic,
     /// The mean of k(x₁,x₂) + k(y₁,y₂) − k(x₁,y₂) − k(x₂,y₁) over disjoint pairs of x and of y: unbiased, and linear in
     /// the number of points, but far less accurate. It uses 2⌊min(n,m)/2⌋ points of each; which ones, and who is paired,
-    /// is drawn by a fixed seed, so the points may be sorted. Always in double precision. Gretton et al., §6.
+    /// is drawn by a seed, so the points may be sorted. Always in double precision. Gretton et al., §6.
     Linear,
 }
 
@@ -131,6 +131,9 @@ pub struct Estimate {
     pub value: f64,
     /// Estimated standard deviation of `value` over new samples of the same sizes: see [`mmd2`] for when there is one.
     pub standard_error: Option<f64>,
+    /// A lower and an upper bound of MMD², each of which holds at 95 % on its own; there where there is a standard error.
+    /// They are not value ± 1.645 errors, since value and error are correlated: see `docs/mathematics.md`, section 3.
+    pub bounds: Option<[f64; 2]>,
     pub estimator: Estimator,
     pub kernel: Kernel,
     /// Number of points x.
@@ -170,26 +173,45 @@ pub fn mmd2<'a>(
     estimator: Estimator,
     precision: Precision,
 ) -> Result<Estimate> {
+    mmd2_paired(kernel, x, y, estimator, precision, 0)
+}
+
+/// [`mmd2`] with a seed that draws who is paired, for the two estimators that pair points; that of [`mmd2`] is 0.
+///
+/// # Errors
+/// As [`mmd2`].
+pub fn mmd2_paired<'a>(
+    kernel: &Kernel,
+    x: impl Into<Sample<'a>>,
+    y: impl Into<Sample<'a>>,
+    estimator: Estimator,
+    precision: Precision,
+    seed: u64,
+) -> Result<Estimate> {
     let (x, y) = (x.into(), y.into());
     let (n, m) = (x.points.len(), y.points.len());
     if estimator != Estimator::Biased && n.min(m) < 2 {
         return Err(Error::value("number of points", n.min(m), format!("at least 2 for the {estimator} estimator")));
     }
-    let (value, standard_error) = match (estimator, x.weights.or(y.weights)) {
-        (Estimator::Linear, None) => linear(kernel, x.points, y.points)?,
-        (_, None) => unweighted(kernel, x.points, y.points, estimator, precision)?,
+    let (value, standard_error, bounds) = match (estimator, x.weights.or(y.weights)) {
+        (Estimator::Linear, None) => return Ok(linear_terms(kernel, x.points, y.points, seed)?.0),
+        (_, None) => unweighted(kernel, x.points, y.points, estimator, precision, seed)?,
         (Estimator::Biased | Estimator::Unbiased, Some(_)) => {
-            (weighted(kernel, x, y, estimator == Estimator::Unbiased, precision)?, None)
+            (weighted(kernel, x, y, estimator == Estimator::Unbiased, precision)?, None, None)
         }
         (_, Some(_)) => {
             return Err(Error::value("estimator", estimator, "biased or unbiased, when there are weights"));
         }
     };
-    if !value.is_finite() {
-        return Err(Error::value("squared MMD", value, "a finite number; rescale the points, or use another kernel"));
+    check_value(value)?;
+    Ok(Estimate { value, standard_error, bounds, estimator, kernel: kernel.clone(), n, m, precision })
+}
+
+fn check_value(value: f64) -> Result<()> {
+    match value.is_finite() {
+        true => Ok(()),
+        false => Err(Error::value("squared MMD", value, "a finite number; rescale the points, or use another kernel")),
     }
-    let precision = if estimator == Estimator::Linear { Precision::F64 } else { precision };
-    Ok(Estimate { value, standard_error, estimator, kernel: kernel.clone(), n, m, precision })
 }
 
 /// The kernel inception distance of two samples of features: unbiased MMD² with (⟨x,y⟩/d + 1)³, on all points.
@@ -223,7 +245,8 @@ fn unweighted(
     y: &Points,
     estimator: Estimator,
     precision: Precision,
-) -> Result<(f64, Option<f64>)> {
+    seed: u64,
+) -> Result<(f64, Option<f64>, Option<[f64; 2]>)> {
     if estimator == Estimator::UStatistic && x.len() != y.len() {
         return Err(Error::mismatch("number of points", x.len(), y.len(), "the u-statistic needs equal numbers"));
     }
@@ -238,17 +261,19 @@ fn unweighted(
             squared_norm(xx, yy, -2.0 * sum(&xy.rows) / (n * m), origin, precision)
         }
         Estimator::UStatistic => {
-            let same: Vec<(usize, usize)> = shuffled("x", x.len()).into_iter().zip(shuffled("y", y.len())).collect();
+            let (left, right) = (shuffled(seed, "x", x.len()), shuffled(seed, "y", y.len()));
+            let same: Vec<(usize, usize)> = left.into_iter().zip(right).collect();
             let same: f64 = sums::pairs_about(differences.about(), x, y, &same)?.iter().map(|k| k - origin).sum();
             (sum(&xx.rows) + sum(&yy.rows) - 2.0 * (sum(&xy.rows) - same)) / (n * (n - 1.0))
         }
         _ => unbiased(&xx, &yy, &xy),
     };
-    let standard_error = Variance::estimate(&xx, &yy, &xy).and_then(|v| match estimator {
-        Estimator::UStatistic => v.of_u_statistic(n).standard_error(),
-        _ => v.at(n, m).standard_error(),
-    });
-    Ok((value, standard_error))
+    let Some(variance) = Variance::estimate(&xx, &yy, &xy) else { return Ok((value, None, None)) };
+    let at = match estimator {
+        Estimator::UStatistic => variance.of_u_statistic(n),
+        _ => variance.at(n, m),
+    };
+    Ok((value, at.standard_error(), variance.bounds(value, at, n, m)))
 }
 
 /// The unbiased MMD² of points without weights, with the parts of its variance.
@@ -310,8 +335,8 @@ fn typical_value(about: About, x: &Points, y: &Points, precision: Precision) -> 
 ///
 /// The pairs of a U-statistic are independent draws. Points as they come need not be: those of an embedding are sorted,
 /// those of a folder ordered by class.
-fn shuffled(sample: &str, n: usize) -> Vec<usize> {
-    rng::choose(&mut rng::stream(0, &format!("pairing of {sample}"), n as u64), n, n)
+fn shuffled(seed: u64, sample: &str, n: usize) -> Vec<usize> {
+    rng::choose(&mut rng::stream(seed, &format!("pairing of {sample}"), n as u64), n, n)
 }
 
 fn weighted(kernel: &Kernel, x: Sample, y: Sample, unbiased: bool, precision: Precision) -> Result<f64> {
@@ -351,9 +376,10 @@ fn weighted(kernel: &Kernel, x: Sample, y: Sample, unbiased: bool, precision: Pr
     Ok(if unbiased { xx + yy + cross } else { squared_norm(xx, yy, cross, typical, precision) })
 }
 
-fn linear(kernel: &Kernel, x: &Points, y: &Points) -> Result<(f64, Option<f64>)> {
+/// The linear estimate and its terms, whose mean it is.
+pub(crate) fn linear_terms(kernel: &Kernel, x: &Points, y: &Points, seed: u64) -> Result<(Estimate, Vec<f64>)> {
     let count = x.len().min(y.len()) / 2;
-    let (a, b) = (shuffled("x", x.len()), shuffled("y", y.len()));
+    let (a, b) = (shuffled(seed, "x", x.len()), shuffled(seed, "y", y.len()));
     let pairs = |left: &[usize], i: usize, right: &[usize], j: usize| -> Vec<(usize, usize)> {
         (0..count).map(|p| (left[2 * p + i], right[2 * p + j])).collect()
     };
@@ -364,10 +390,23 @@ fn linear(kernel: &Kernel, x: &Points, y: &Points) -> Result<(f64, Option<f64>)>
     let xy = sums::pairs_about(about, x, y, &pairs(&a, 0, &b, 1))?;
     let yx = sums::pairs_about(about, x, y, &pairs(&a, 1, &b, 0))?;
     let terms: Vec<f64> = (0..count).map(|p| xx[p] + yy[p] - xy[p] - yx[p]).collect();
-    let mean = terms.iter().sum::<f64>() / count as f64;
-    let squares: f64 = terms.iter().map(|t| (t - mean).powi(2)).sum();
+    let value = terms.iter().sum::<f64>() / count as f64;
+    check_value(value)?;
+    let squares: f64 = terms.iter().map(|t| (t - value).powi(2)).sum();
     let error = (squares / (count as f64 * (count as f64 - 1.0))).sqrt();
     // Of equal terms the mean is off by rounding, which is no scatter.
     let rounding = 4.0 * f64::EPSILON * terms.iter().fold(0.0_f64, |m, t| m.max(t.abs()));
-    Ok((mean, Some(error).filter(|e| e.is_finite() && *e > rounding)))
+    let standard_error = Some(error).filter(|e| e.is_finite() && *e > rounding);
+    let margin = standard_error.map(|error| error * variance::quantile(count as f64 - 1.0));
+    let estimate = Estimate {
+        value,
+        standard_error,
+        bounds: margin.map(|margin| [value - margin, value + margin]),
+        estimator: Estimator::Linear,
+        kernel: kernel.clone(),
+        n: x.len(),
+        m: y.len(),
+        precision: Precision::F64,
+    };
+    Ok((estimate, terms))
 }

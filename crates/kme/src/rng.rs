@@ -28,6 +28,11 @@ pub(crate) fn choose(rng: &mut Rng, total: usize, count: usize) -> Vec<usize> {
     chosen
 }
 
+/// 64 random bits.
+pub(crate) fn bits(rng: &mut Rng) -> u64 {
+    rng.next_u64()
+}
+
 /// A number in [0, 1), a multiple of 2⁻⁵³.
 pub(crate) fn uniform(rng: &mut Rng) -> f64 {
     (rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64

@@ -9,7 +9,7 @@ use crate::points;
 use crate::sources::{self, Sample, SourceFlags, Sources};
 use clap::{Args, ValueEnum};
 use kme::discrepancy::{Estimator, median_distance};
-use kme::inference::{self, Marginals, Outcome, Permutations};
+use kme::inference::{self, Outcome, Permutations};
 use kme::sums::Precision;
 use kme::{Error, Kernel, KernelSpec, Points, Result};
 use manual::MANUAL;
@@ -87,7 +87,7 @@ enum Method {
 const AGGREGATED: usize = 8_000;
 
 /// Most points of both samples for a test of all pairs, unless it is asked for.
-const PERMUTATION: usize = 40_000;
+const PERMUTATION: usize = 80_000;
 
 /// What `--assert` wants to be found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -265,8 +265,11 @@ impl Test<'_> {
             _ => Method::Block,
         });
         let permutations = self.permutations();
-        if matches!(method, Method::Aggregated | Method::Permutation) {
-            permutations.check(arguments.alpha, x.len(), y.len(), true)?;
+        match method {
+            Method::Aggregated | Method::Permutation => {
+                permutations.check(arguments.alpha, x.len(), y.len(), true)?;
+            }
+            Method::Block | Method::Linear => permutations.check_level(arguments.alpha)?,
         }
         let kernel = || self.kernel("gaussian:sigma=median");
         let (a, b) = (self.texts[0], self.texts[1]);
@@ -293,12 +296,10 @@ impl Test<'_> {
                 };
                 let found = inference::aggregated(&kernels, x, y, &permutations)?;
                 let mut order: Vec<&inference::Component> = found.components.iter().collect();
-                order.sort_by(|a, b| {
-                    let by_p = a.p_value.total_cmp(&b.p_value).then(a.own_p_value.total_cmp(&b.own_p_value));
-                    by_p.then(b.standardised.total_cmp(&a.standardised))
-                });
+                order.sort_by(|a, b| a.p_value.total_cmp(&b.p_value).then(b.in_errors().total_cmp(&a.in_errors())));
                 let best = order[0];
-                let mut result = finding(found.outcome, "aggregated", best.mmd2, None, "unbiased", &best.kernel);
+                let (value, error) = (best.mmd2, best.standard_error);
+                let mut result = finding(found.outcome, "aggregated", value, error, "unbiased", &best.kernel);
                 let rejecting = order.iter().filter(|c| c.p_value <= arguments.alpha).count();
                 result.lines.push(line("kernels", format!("{rejecting} of {} reject", order.len())));
                 result.table = table(&order);
@@ -306,6 +307,7 @@ impl Test<'_> {
                     json!({
                         "kernel": c.kernel.to_string(),
                         "mmd2": c.mmd2,
+                        "standard_error": c.standard_error,
                         "standardised": c.standardised,
                         "own_p_value": c.own_p_value,
                         "p_value": c.p_value,
@@ -323,10 +325,13 @@ impl Test<'_> {
                 Ok(finding(found.outcome, "permutation", of.value, of.standard_error, &name, &of.kernel))
             }
             Method::Block => {
-                let size = arguments.block_size.unwrap_or_else(|| inference::block_size(x.len(), y.len()));
+                let usual = match arguments.method {
+                    Some(_) => inference::block_size,
+                    None => inference::large_block_size,
+                };
+                let size = arguments.block_size.unwrap_or_else(|| usual(x.len(), y.len()));
                 let kernel = kernel()?;
-                let found =
-                    inference::block(&kernel, x, y, size, self.seed, arguments.precision).map_err(fault_of_size)?;
+                let found = inference::block(&kernel, x, y, size, &permutations).map_err(fault_of_size)?;
                 let mut result = finding(found.outcome, "block", found.mmd2, found.standard_error, "unbiased", &kernel);
                 let text = format!("{} of {} and {} points", found.blocks, found.block_n, found.block_m);
                 result.lines.push(line("blocks", text));
@@ -335,7 +340,7 @@ impl Test<'_> {
                 Ok(result)
             }
             Method::Linear => {
-                let found = inference::linear(&kernel()?, x, y)?;
+                let found = inference::linear(&kernel()?, x, y, &permutations)?;
                 let of = &found.estimate;
                 Ok(finding(found.outcome, "linear", of.value, of.standard_error, "linear", &of.kernel))
             }
@@ -346,8 +351,8 @@ impl Test<'_> {
         let reference = self.points(0);
         // That of KID.
         let kernel = self.kernel("poly:degree=3,gamma=1/d,coef=1")?;
-        let marginals = |i: usize| Marginals::new(&kernel, reference, self.points(i), self.arguments.precision);
-        let found = inference::three_sample(&marginals(1)?, &marginals(2)?, inference::DEFAULT_FLOOR)?;
+        let (y, z) = (self.points(1), self.points(2));
+        let found = inference::three_sample(&kernel, reference, y, z, &self.permutations())?;
         let [a, b, c] = [0, 1, 2].map(|i| self.texts[i]);
         Ok(Finding {
             outcome: found.outcome,
@@ -358,6 +363,8 @@ impl Test<'_> {
             method: "three-sample",
             lines: vec![
                 line("difference of mmd2", with_error(found.difference, Some(found.standard_error))),
+                line("p by Student's law", short(found.asymptotic_p_value)),
+                line("p by permutations", found.permutation_p_value.map_or_else(String::new, short)),
                 line("kernel", &kernel),
             ],
             table: String::new(),
@@ -367,6 +374,8 @@ impl Test<'_> {
                 "standard_error": found.standard_error,
                 "estimator": "unbiased",
                 "kernel": kernel.to_string(),
+                "asymptotic_p_value": found.asymptotic_p_value,
+                "permutation_p_value": found.permutation_p_value,
                 "l": self.points(2).len(),
             })),
         })
@@ -438,7 +447,7 @@ fn table(components: &[&inference::Component]) -> String {
     let mut rows = vec![["kernel", "mmd2", "in deviations", "own p", "corrected p"].map(String::from).to_vec()];
     rows.extend(components.iter().take(KERNELS).map(|c| {
         let [z, own, corrected] = [c.standardised, c.own_p_value, c.p_value].map(short);
-        vec![c.kernel.to_string(), with_error(c.mmd2, None), z, own, corrected]
+        vec![c.kernel.to_string(), with_error(c.mmd2, c.standard_error), z, own, corrected]
     }));
     output::aligned(&rows)
 }

@@ -303,7 +303,8 @@ pub struct ThreeSample {
     /// Checks that the queue keeps after a decay.
     #[serde(default = "patience")]
     pub kept: usize,
-    /// Least variance of the test's statistic. The published code has 1e-5, which hides differences of KID below 0.0041.
+    /// Least variance of the difference that the test looks at, in the units of KID; 0 for none but that of equal laws. The
+    /// published code has 1e-5, which hides differences of KID below 0.0041.
     #[serde(default = "floor")]
     pub variance_floor: f64,
     #[serde(default = "least")]
@@ -374,7 +375,7 @@ fn patience() -> usize {
     3
 }
 fn floor() -> f64 {
-    kme::inference::DEFAULT_FLOOR
+    0.0
 }
 
 /// Values that are written as their text.

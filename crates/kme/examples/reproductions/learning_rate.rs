@@ -2,7 +2,7 @@
 
 use crate::figure::{self, Axis, BLUE, GREEN, GREY, Layer, ORANGE, Panel, Shape};
 use kme::discrepancy::kid;
-use kme::inference::{DEFAULT_FLOOR, Marginals, Progress, ProgressRule, Verdict, three_sample};
+use kme::inference::{Marginals, Progress, ProgressRule, Verdict, three_sample_asymptotic};
 use kme::points::Data;
 use kme::sums::Precision;
 use kme::{Kernel, Points, Result, rng};
@@ -46,7 +46,7 @@ fn train(shift: impl Fn(usize, f64, f64) -> f64) -> Result<Vec<Evaluation>> {
         let sums = Marginals::new(&kernel, &reference, &y, Precision::F64)?;
         let oldest = progress.past().first().map_or(number, |z| z.0);
         let verdict =
-            progress.judge((number, sums), |y, z| Ok(three_sample(&y.1, &z.1, DEFAULT_FLOOR)?.outcome.p_value))?;
+            progress.judge((number, sums), |y, z| Ok(three_sample_asymptotic(&y.1, &z.1, 0.0)?.outcome.p_value))?;
         let rate = 0.5_f64.powi(progress.decays() as i32);
         let kid = (found.value, found.standard_error.unwrap_or(f64::NAN));
         all.push(Evaluation { number, kid, verdict, oldest, rate });

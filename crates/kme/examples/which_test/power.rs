@@ -45,11 +45,11 @@ const TESTS: [Test; 5] = [
     ("blocks, median/20", |x, y, seed| {
         let kernel = kernel("gaussian:sigma=0.05*median", x, y)?;
         let size = inference::block_size(x.len(), y.len()).min(x.len() / 15);
-        Ok(inference::block(&kernel, x, y, size, seed, Precision::F64)?.outcome.rejects(LEVEL))
+        Ok(inference::block(&kernel, x, y, size, &permutations(seed))?.outcome.rejects(LEVEL))
     }),
-    ("linear, median/20", |x, y, _| {
+    ("linear, median/20", |x, y, seed| {
         let kernel = kernel("gaussian:sigma=0.05*median", x, y)?;
-        Ok(inference::linear(&kernel, x, y)?.outcome.rejects(LEVEL))
+        Ok(inference::linear(&kernel, x, y, &permutations(seed))?.outcome.rejects(LEVEL))
     }),
 ];
 

@@ -81,7 +81,7 @@ fn estimators_equal_their_definitions() {
             quadratic(&kxx, &one, false) / (nn * (nn - 1.0)) + quadratic(&kyy, &eins, false) / (mm * (mm - 1.0))
                 - 2.0 * bilinear(&kxy, &one, &eins) / (nn * mm),
         );
-        let (a, b) = (shuffled("x", n), shuffled("y", m));
+        let (a, b) = (shuffled(0, "x", n), shuffled(0, "y", m));
         let linear: f64 = (0..n / 2)
             .map(|p| (a[2 * p], a[2 * p + 1], b[2 * p], b[2 * p + 1]))
             .map(|(i, j, k, l)| kxx[i][j] + kyy[k][l] - kxy[i][l] - kxy[j][k])
@@ -101,7 +101,7 @@ fn estimators_equal_their_definitions() {
     let z = gaussian_points(n, 4, 0.4, &mut rng);
     let k = kernel("rq:alpha=1");
     let (kxx, kzz, kxz) = (gram(&k, &x, &x), gram(&k, &z, &z), gram(&k, &x, &z));
-    let pairs: Vec<(usize, usize)> = shuffled("x", n).into_iter().zip(shuffled("y", n)).collect();
+    let pairs: Vec<(usize, usize)> = shuffled(0, "x", n).into_iter().zip(shuffled(0, "y", n)).collect();
     let mut sum = 0.0;
     for (p, &(i, k)) in pairs.iter().enumerate() {
         for &(j, l) in pairs.iter().enumerate().filter(|(q, _)| *q != p).map(|(_, pair)| pair) {

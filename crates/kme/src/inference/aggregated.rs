@@ -2,7 +2,7 @@
 
 use super::permuted::{at_least, mmd2_of_labellings};
 use super::{Null, Outcome, Permutations};
-use crate::discrepancy::{Estimator, some_distances};
+use crate::discrepancy::{Estimator, mmd2, some_distances};
 use crate::kernel::{Form, Kernel};
 use crate::points::Points;
 use crate::{Error, Result};
@@ -22,6 +22,8 @@ pub struct Component {
     pub kernel: Kernel,
     /// Unbiased MMD².
     pub mmd2: f64,
+    /// Of MMD², as that of [`mmd2`]: none for fewer than 4 points of a sample.
+    pub standard_error: Option<f64>,
     /// (MMD² − mean)/deviation over all labellings.
     pub standardised: f64,
     /// The p-value that this kernel would have alone, not corrected for the others.
@@ -29,6 +31,13 @@ pub struct Component {
     /// Corrected for all kernels: at level α those with `p_value` ≤ α reject, and with probability 1 − α none does
     /// under H₀.
     pub p_value: f64,
+}
+
+impl Component {
+    /// MMD² in standard errors: how much a kernel shows, whatever its scale, and whatever was permuted.
+    pub fn in_errors(&self) -> f64 {
+        self.standard_error.map_or(0.0, |error| self.mmd2 / error)
+    }
 }
 
 /// Tests P = Q by the unbiased MMD² of several kernels at once, with the same permutations for all.
@@ -66,14 +75,17 @@ pub fn aggregated(kernels: &[Kernel], x: &Points, y: &Points, permutations: &Per
     let best: Vec<Score> = (0..labellings).map(best).collect();
     let share = |count: usize| count as f64 / labellings as f64;
     let corrected = |score: &Score| share(best.iter().filter(|other| !score.exceeds(other)).count());
-    let components = kernels.iter().zip(&statistics).zip(&scores).map(|((kernel, statistics), scores)| Component {
-        kernel: kernel.clone(),
-        mmd2: statistics[0],
-        standardised: scores[0].standardised,
-        own_p_value: share(scores[0].rank),
-        p_value: corrected(&scores[0]),
+    let components = kernels.iter().zip(&statistics).zip(&scores).map(|((kernel, statistics), scores)| {
+        Ok(Component {
+            kernel: kernel.clone(),
+            mmd2: statistics[0],
+            standard_error: mmd2(kernel, x, y, Estimator::Unbiased, permutations.precision)?.standard_error,
+            standardised: scores[0].standardised,
+            own_p_value: share(scores[0].rank),
+            p_value: corrected(&scores[0]),
+        })
     });
-    let components: Vec<Component> = components.collect();
+    let components: Vec<Component> = components.collect::<Result<_>>()?;
     let p_value = corrected(&best[0]);
     let outcome = Outcome { statistic: share(best[0].rank), p_value, null: Null::Permutations(permutations.count) };
     Ok(Aggregated { outcome, components })

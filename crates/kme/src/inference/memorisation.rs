@@ -15,7 +15,7 @@ pub struct Memorisation {
     /// How many samples more lie unusually close to a training point than chance explains: an estimate of the number of
     /// copies, which may be negative.
     pub copies: f64,
-    /// Its standard error, from the counts as Poisson numbers.
+    /// Its standard error: pooled points are independent, samples that have the same nearest point are not.
     pub copies_standard_error: f64,
     /// The samples closest to a training point, the most suspicious first; at most 100.
     pub suspects: Vec<Suspect>,
@@ -114,10 +114,16 @@ pub fn memorisation(
     let ratio = train.len() as f64 / held_out.len() as f64;
     let unusual = unusual(&contacts);
     let (mut at_train, mut at_held_out) = (0.0, 0.0);
-    for contact in contacts.iter().filter(|c| c.closeness >= unusual) {
+    let mut touched = vec![0.0; weights.len()];
+    // A closeness of 0 is none: five points or more at the same distance, of which not all may be known.
+    for contact in contacts.iter().filter(|c| c.closeness >= unusual && c.closeness > 0.0) {
         at_train += contact.train_share;
         at_held_out += 1.0 - contact.train_share;
+        contact.points.iter().for_each(|&p| touched[p] += 1.0 / contact.points.len() as f64);
     }
+    let squares = |touched: &[f64]| touched.iter().map(|t| t * t).sum::<f64>();
+    let (of_train, of_held_out) = touched.split_at(train.len());
+    let copies_variance = squares(of_train) + ratio * ratio * squares(of_held_out);
     let mut order: Vec<usize> = (0..contacts.len()).collect();
     order.retain(|&i| contacts[i].train_share > 0.5);
     order.sort_by(|&i, &j| contacts[j].closeness.total_cmp(&contacts[i].closeness).then(i.cmp(&j)));
@@ -133,7 +139,7 @@ pub fn memorisation(
         outcome,
         expected: train.len() as f64 / (train.len() + held_out.len()) as f64,
         copies: at_train - ratio * at_held_out,
-        copies_standard_error: (at_train + ratio * ratio * at_held_out).sqrt(),
+        copies_standard_error: copies_variance.sqrt(),
         suspects: suspects.collect(),
         n: samples.len(),
         train: train.len(),
@@ -166,9 +172,17 @@ impl Contact {
     }
 }
 
-/// The 95 % quantile of the closeness of the samples whose nearest point is held out.
+/// The 95 % quantile of the closeness of the samples whose nearest point is held out; ties count in part.
 fn unusual(contacts: &[Contact]) -> f64 {
-    let mut closeness: Vec<f64> = contacts.iter().filter(|c| c.train_share < 0.5).map(|c| c.closeness).collect();
-    closeness.sort_by(f64::total_cmp);
-    closeness.get((closeness.len() as f64 * 0.95) as usize).copied().unwrap_or(0.0)
+    let held_out = |c: &Contact| 1.0 - c.train_share;
+    let mut some: Vec<(f64, f64)> =
+        contacts.iter().filter(|c| held_out(c) > 0.0).map(|c| (c.closeness, held_out(c))).collect();
+    some.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let most = 0.95 * some.iter().map(|(_, share)| share).sum::<f64>();
+    let mut below = 0.0;
+    let place = some.iter().position(|(_, share)| {
+        below += share;
+        below > most
+    });
+    place.map_or(0.0, |place| some[place].0)
 }

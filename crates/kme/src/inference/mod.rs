@@ -7,9 +7,9 @@
 //! |---|---|---|---|
 //! | [`two_sample`] | P = Q | permutations, exact | N² |
 //! | [`aggregated`] | P = Q | permutations, exact, adapted to the scale of the difference | N² for each kernel |
-//! | [`block`] | MMD(P,Q) = 0 | asymptotically normal | N·(points in a block) |
-//! | [`linear`] | MMD(P,Q) = 0 | asymptotically normal | N |
-//! | [`three_sample`] | MMD(P,Q) ≥ MMD(P,R) | asymptotically normal | n² |
+//! | [`block`] | P = Q | permutations within blocks, exact | N·(points in a block) |
+//! | [`linear`] | P = Q | changes of sign, exact | N |
+//! | [`three_sample`] | MMD(P,Q) ≥ MMD(P,R) | asymptotic, and permutations, exact for Q = R | n² |
 //! | [`memorisation`] | training and held-out points are exchangeable given the samples | permutations, exact | n·N |
 //!
 //! [`Progress`] applies the three-sample test to the samples of a model in training, and tells when its learning rate is
@@ -23,6 +23,7 @@
 mod aggregated;
 mod block;
 mod linear;
+mod marginals;
 mod memorisation;
 mod permuted;
 mod progress;
@@ -32,18 +33,19 @@ mod three_sample;
 mod two_sample;
 
 pub use aggregated::{Aggregated, Component, aggregated, collection};
-pub use block::{Block, block, block_size};
+pub use block::{Block, block, block_size, large_block_size};
 pub use linear::{Linear, linear};
+pub use marginals::Marginals;
 pub use memorisation::{Memorisation, Suspect, memorisation};
 pub use permuted::Permutations;
 pub use progress::{Progress, ProgressRule, Verdict};
-pub use three_sample::{DEFAULT_FLOOR, Marginals, ThreeSample, three_sample};
+pub use three_sample::{ThreeSample, three_sample, three_sample_asymptotic};
 pub use two_sample::{TwoSample, two_sample};
 
 use crate::points::Points;
 use crate::sums::{self, About, Precision};
 use crate::{Error, Result};
-use statrs::distribution::{ContinuousCDF, Normal};
+use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
 /// What every test finds.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
@@ -62,8 +64,12 @@ pub struct Outcome {
 pub enum Null {
     /// That of this many random permutations and the observed labelling.
     Permutations(usize),
-    /// The standard normal law.
-    Normal,
+    /// That of this many random changes of sign.
+    SignFlips(usize),
+    /// Student's law.
+    Student,
+    /// Student's law and that of this many random permutations: the larger p-value counts.
+    StudentAndPermutations(usize),
 }
 
 impl Outcome {
@@ -71,21 +77,31 @@ impl Outcome {
     pub fn rejects(&self, alpha: f64) -> bool {
         self.p_value <= alpha
     }
-
-    /// The outcome of a statistic that is standard normal under the null hypothesis and small when that is wrong.
-    fn lower_tail(statistic: f64) -> Self {
-        Self { statistic, p_value: normal_cdf(statistic), null: Null::Normal }
-    }
-
-    /// The outcome of a statistic that is standard normal under the null hypothesis and large when that is wrong.
-    fn upper_tail(statistic: f64) -> Self {
-        Self { p_value: normal_cdf(-statistic), ..Self::lower_tail(statistic) }
-    }
 }
 
-/// Φ(z), never 0: the tail beyond double precision counts as its smallest number.
-fn normal_cdf(z: f64) -> f64 {
-    Normal::standard().cdf(z).max(f64::MIN_POSITIVE)
+/// P(t ≤ z) under Student's law with these degrees of freedom, never 0: the tail beyond double precision counts as its
+/// smallest number.
+fn student_cdf(z: f64, freedom: f64) -> f64 {
+    /// Where the normal law is Student's to twelve digits of the tails that matter, and beyond.
+    const NORMAL: f64 = 1e9;
+    if z.is_infinite() {
+        return if z > 0.0 { 1.0 } else { f64::MIN_POSITIVE };
+    }
+    let p = match freedom {
+        _ if freedom < NORMAL => StudentsT::new(0.0, 1.0, freedom.max(1.0)).map_or(1.0, |law| law.cdf(z)),
+        _ => Normal::standard().cdf(z),
+    };
+    p.clamp(f64::MIN_POSITIVE, 1.0)
+}
+
+/// Whether all points of all samples are one.
+fn coincide(samples: &[&Points]) -> bool {
+    let first = samples[0].data();
+    let is_first = |sample: &&Points| {
+        let (data, d) = (sample.data(), sample.dim());
+        (0..sample.len() * d).all(|i| data.get(i) == first.get(i % d))
+    };
+    samples.iter().all(is_first)
 }
 
 /// The level of a test.

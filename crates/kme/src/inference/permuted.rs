@@ -42,19 +42,7 @@ impl Permutations {
     /// # Errors
     /// When α is no level, or below the smallest p-value that so many permutations or points can reach.
     pub fn check(&self, alpha: f64, n: usize, m: usize, is_symmetric: bool) -> Result<()> {
-        check_level(alpha)?;
-        let least = 1.0 / (self.count as f64 + 1.0);
-        if least > alpha {
-            return Err(Error::value(
-                "permutations",
-                self.count,
-                format!(
-                    "at least {:.0} for a level of {alpha}: p = (b+1)/(B+1) cannot be below {least:.3} with B = {}",
-                    alpha.recip().ceil() - 1.0,
-                    self.count
-                ),
-            ));
-        }
+        self.check_level(alpha)?;
         let least = self.smallest_p_value(n, m, is_symmetric);
         if least > alpha {
             let enough = (2..).find(|&n| self.smallest_p_value(n, n, is_symmetric) <= alpha);
@@ -72,11 +60,41 @@ impl Permutations {
         Ok(())
     }
 
+    /// Whether so many permutations could reject at level `alpha`.
+    ///
+    /// # Errors
+    /// When α is no level, or below 1/(B + 1).
+    pub fn check_level(&self, alpha: f64) -> Result<()> {
+        check_level(alpha)?;
+        let least = 1.0 / (self.count as f64 + 1.0);
+        if least > alpha {
+            return Err(Error::value(
+                "permutations",
+                self.count,
+                format!(
+                    "at least {:.0} for a level of {alpha}: p = (b+1)/(B+1) cannot be below {least:.3} with B = {}",
+                    alpha.recip().ceil() - 1.0,
+                    self.count
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether there are any.
+    ///
+    /// # Errors
+    /// When there are none.
+    pub(super) fn check_count(&self) -> Result<()> {
+        match self.count {
+            0 => Err(Error::value("permutations", 0, "at least 1; 999 give p-values down to 0.001")),
+            _ => Ok(()),
+        }
+    }
+
     /// The observed labelling of n + m pooled points and the permuted ones.
     pub(super) fn labels(&self, n: usize, m: usize, purpose: &str) -> Result<Labels> {
-        if self.count == 0 {
-            return Err(Error::value("permutations", 0, "at least 1; 999 give p-values down to 0.001"));
-        }
+        self.check_count()?;
         Labels::permuted(n + m, n, self.count, self.seed, purpose)
     }
 
@@ -128,13 +146,25 @@ pub(super) fn mmd2_of_labellings(
         return Err(Error::value("number of points", n.min(m), "at least 2 for the unbiased estimator"));
     }
     let labels = permutations.labels(n, m, "permutation")?;
+    mmd2_of_labels(kernels, x, y, is_biased, &labels, permutations.precision)
+}
+
+/// The same for given labellings.
+pub(super) fn mmd2_of_labels(
+    kernels: &[Kernel],
+    x: &Points,
+    y: &Points,
+    is_biased: bool,
+    labels: &Labels,
+    precision: Precision,
+) -> Result<Vec<Vec<f64>>> {
+    let (n, m) = (x.len(), y.len());
     let pooled = Points::concat(&[x, y])?;
-    let precision = permutations.precision;
     let (kernels, centre) = Differences::of_several(kernels, &[&pooled]);
     let centre = centre.as_deref();
     let origin = |kernel| typical_value(About { kernel, centre }, &pooled);
     let origins = kernels.iter().map(origin).collect::<Result<Vec<f64>>>()?;
-    let all = sums::labelled(&kernels, &pooled, centre, &labels, &origins, precision)?;
+    let all = sums::labelled(&kernels, &pooled, centre, labels, &origins, precision)?;
     let (n, m) = (n as f64, m as f64);
     let statistics = all.into_iter().map(|sums| {
         let total: f64 = sums.rows.iter().sum();

@@ -1,6 +1,7 @@
 //! Does training still make progress? The rule by which MMD GANs lower their learning rate.
 
-use super::{DEFAULT_FLOOR, Marginals, check_level, three_sample};
+use super::three_sample::check_floor;
+use super::{Marginals, check_level, three_sample_asymptotic};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -16,9 +17,10 @@ pub struct ProgressRule {
     pub patience: usize,
     /// Entries that the queue keeps after a decay, the sample that caused it among them.
     pub kept: usize,
-    /// The least variance of the difference of two MMD² that counts: see [`DEFAULT_FLOOR`].
+    /// A least variance of the difference of two MMD²; 0, the default, for none but that of equal laws: see
+    /// [`three_sample_asymptotic`].
     ///
-    /// With the published floor of 1e-5 no fall of MMD² below 1.28·√1e-5 = 0.0041 is ever progress at α = 0.1, so that
+    /// It is in the units of the kernel, and hides what is smaller. With the published floor of 1e-5 no fall of MMD² below 1.28·√1e-5 = 0.0041 is ever progress at α = 0.1, so that
     /// near convergence every third test is a decay.
     pub floor: f64,
 }
@@ -26,7 +28,7 @@ pub struct ProgressRule {
 impl Default for ProgressRule {
     /// The published rule, but for its floor.
     fn default() -> Self {
-        Self { queue: 10, alpha: 0.1, patience: 3, kept: 3, floor: DEFAULT_FLOOR }
+        Self { queue: 10, alpha: 0.1, patience: 3, kept: 3, floor: 0.0 }
     }
 }
 
@@ -45,9 +47,7 @@ impl ProgressRule {
             let allowed = format!("1 to {queue}, the length of the queue");
             return Err(Error::value("entries kept by the three-sample rule", kept, allowed));
         }
-        if !(floor.is_finite() && floor > 0.0) {
-            return Err(Error::value("floor of the variance", floor, "a number > 0, such as 1e-10"));
-        }
+        check_floor(floor)?;
         check_level(alpha)
     }
 }
@@ -105,7 +105,7 @@ pub enum Verdict {
 ///
 /// # Reference
 /// Bińkowski, Sutherland, Arbel, Gretton, "Demystifying MMD GANs", ICLR 2018, §4, and the code published with it; the
-/// test is that of Bounliphone et al., ICLR 2016: see [`three_sample`].
+/// test is that of Bounliphone et al., ICLR 2016: see [`three_sample_asymptotic`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Progress<E = Marginals> {
@@ -124,7 +124,7 @@ impl Progress {
     /// When y was summed with another kernel or another reference than those before it.
     pub fn observe(&mut self, y: Marginals) -> Result<Verdict> {
         let floor = self.rule.floor;
-        self.judge(y, |y, z| Ok(three_sample(y, z, floor)?.outcome.p_value))
+        self.judge(y, |y, z| Ok(three_sample_asymptotic(y, z, floor)?.outcome.p_value))
     }
 }
 
@@ -251,7 +251,7 @@ mod tests {
             (ProgressRule { patience: 0, ..rule }, "at least 1 failure"),
             (ProgressRule { kept: 0, ..rule }, "1 to 10"),
             (ProgressRule { kept: 11, ..rule }, "1 to 10"),
-            (ProgressRule { floor: 0.0, ..rule }, "> 0"),
+            (ProgressRule { floor: -1e-10, ..rule }, "> 0"),
             (ProgressRule { floor: f64::NAN, ..rule }, "> 0"),
             (ProgressRule { alpha: 1.0, ..rule }, "between 0 and 1"),
         ] {

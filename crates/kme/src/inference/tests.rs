@@ -147,62 +147,140 @@ fn the_default_collection_covers_the_distances_of_the_pooled_points() {
     assert!(collection(&same, &same).unwrap_err().to_string().contains("coincide"));
 }
 
-/// V of the published three-sample test, from Gram matrices, in the words of its formula.
-fn published_variance(xy: &[Vec<f64>], xz: &[Vec<f64>], yy: &[Vec<f64>], zz: &[Vec<f64>]) -> f64 {
-    let size = xy.len();
-    let m = size as f64;
-    let indices = || (0..size).flat_map(|i| (0..size).map(move |j| (i, j)));
-    let rows = |k: &[Vec<f64>], skip: bool| -> Vec<f64> {
-        (0..size).map(|i| (0..size).filter(|&j| !(skip && i == j)).map(|j| k[i][j]).sum()).collect()
-    };
-    let columns = |k: &[Vec<f64>]| -> Vec<f64> { (0..size).map(|j| (0..size).map(|i| k[i][j]).sum()).collect() };
-    let squares = |k: &[Vec<f64>], skip: bool| -> f64 {
-        indices().filter(|(i, j)| !(skip && i == j)).map(|(i, j)| k[i][j].powi(2)).sum()
-    };
-    let norm = |v: &[f64]| v.iter().map(|v| v * v).sum::<f64>();
-    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-    let mean_x_y_z = dot(&rows(xy, false), &rows(xz, false)) / m.powi(3);
-    let (mut first, mut second, mut crosses) = (0.0, 0.0, vec![]);
-    for (own, cross) in [(yy, xy), (zz, xz)] {
-        let mu_own = rows(own, true).iter().sum::<f64>() / (m * (m - 1.0));
-        let mu_cross = rows(cross, false).iter().sum::<f64>() / (m * m);
-        let own2 = (norm(&rows(own, true)) - squares(own, true)) / (m * (m - 1.0) * (m - 2.0));
-        let x2 = (norm(&rows(cross, false)) - squares(cross, false)) / (m * m * (m - 1.0));
-        let y2 = (norm(&columns(cross)) - squares(cross, false)) / (m * m * (m - 1.0));
-        let bridge = dot(&rows(own, true), &columns(cross)) / (m * m * (m - 1.0));
-        let covariance = bridge - mu_own * mu_cross;
-        first += own2 - mu_own * mu_own + x2 + y2 - 2.0 * mu_cross * mu_cross - 2.0 * covariance;
-        second += squares(own, true) / (m * (m - 1.0)) - mu_own * mu_own
-            + 2.0 * (squares(cross, false) / (m * m) - mu_cross * mu_cross)
-            - 4.0 * covariance;
-        crosses.push(mu_cross);
+/// The mean of a function of indices below `n` that are all different, so many at a time.
+fn mean_of_distinct<const COUNT: usize>(n: usize, f: impl Fn([usize; COUNT]) -> f64) -> f64 {
+    let (mut sum, mut count) = (0.0, 0.0);
+    for code in 0..n.pow(COUNT as u32) {
+        let places: [usize; COUNT] = std::array::from_fn(|k| code / n.pow(k as u32) % n);
+        if (0..COUNT).all(|a| (0..a).all(|b| places[a] != places[b])) {
+            sum += f(places);
+            count += 1.0;
+        }
     }
-    let covariance = mean_x_y_z - crosses[0] * crosses[1];
-    first -= 2.0 * covariance;
-    second -= 4.0 * covariance;
-    4.0 * (m - 2.0) / (m * (m - 1.0)) * first + 2.0 / (m * (m - 1.0)) * second
+    sum / count
+}
+
+fn mean(n: usize, f: impl Fn(usize) -> f64) -> f64 {
+    mean_of_distinct(n, |[i]: [usize; 1]| f(i))
+}
+
+/// The variance of the difference of the three-sample test, each moment as an average over different points.
+fn variance_of_difference(x: &Points, y: &Points, z: &Points, kernel: &Kernel) -> (f64, f64) {
+    let (n, m, l) = (x.len(), y.len(), z.len());
+    let (xy, xz) = (gram(kernel, x, y), gram(kernel, x, z));
+    let side = |own: &[Vec<f64>], cross: &[Vec<f64>], m: usize| {
+        let chain = mean_of_distinct(m, |[a, b, c]| own[a][b] * own[a][c]);
+        let product = mean_of_distinct(m, |[a, b, c, d]| own[a][b] * own[c][d]);
+        let at_own = mean(m, |j| mean_of_distinct(n, |[a, b]| cross[a][j] * cross[b][j]));
+        let at_reference = mean(n, |i| mean_of_distinct(m, |[a, b]| cross[i][a] * cross[i][b]));
+        let bridge = mean(n, |i| mean_of_distinct(m, |[a, b]| own[a][b] * cross[i][a]));
+        let cross2 = mean_of_distinct(n, |[i, j]| mean_of_distinct(m, |[a, b]| cross[i][a] * cross[j][b]));
+        let mixed = mean(n, |i| mean_of_distinct(m, |[a, b, c]| own[a][b] * cross[i][c]));
+        let square = mean_of_distinct(m, |[a, b]| own[a][b].powi(2));
+        let cross_square = mean(n, |i| mean(m, |j| cross[i][j].powi(2)));
+        let witness = chain - 2.0 * bridge + at_own - (product - 2.0 * mixed + cross2);
+        let degenerate = [square - 2.0 * chain + product, cross_square - at_own - at_reference + cross2];
+        (witness, degenerate, at_reference - cross2)
+    };
+    let (of_y, of_z) = (side(&gram(kernel, y, y), &xy, m), side(&gram(kernel, z, z), &xz, l));
+    let both = mean(n, |i| mean(m, |a| mean(l, |b| xy[i][a] * xz[i][b])));
+    let product = mean_of_distinct(n, |[i, j]| mean(m, |a| mean(l, |b| xy[i][a] * xz[j][b])));
+    let (n, m, l) = (n as f64, m as f64, l as f64);
+    let degenerate = |f: fn(f64) -> f64| {
+        2.0 * f(of_y.1[0]) / (m * (m - 1.0))
+            + 2.0 * f(of_z.1[0]) / (l * (l - 1.0))
+            + 4.0 * f(of_y.1[1]) / (n * m)
+            + 4.0 * f(of_z.1[1]) / (n * l)
+    };
+    let linear = 4.0 * of_y.0 / m + 4.0 * of_z.0 / l + 4.0 * (of_y.2 + of_z.2 - 2.0 * (both - product)) / n;
+    (linear + degenerate(|part| part), degenerate(|part| part.max(0.0)))
 }
 
 #[test]
-fn the_three_sample_variance_is_the_published_one_for_equal_sizes() {
+fn the_three_sample_test_is_that_of_its_definition() {
     let mut rng = stream(4, "inference", 0);
-    let n = 24;
-    let (x, y, z) = (sample(n, 4, 0.0, &mut rng), sample(n, 4, 0.4, &mut rng), sample(n, 4, -0.2, &mut rng));
+    for (sizes, shift) in [([9, 6, 7], 0.8), ([7, 7, 7], 0.4), ([6, 9, 5], 0.0)] {
+        let [x, y, z] = sizes.map(|n| sample(n, 4, 0.0, &mut rng));
+        let moved = |p: &Points, by: f64| match p.data() {
+            Data::F64(v) => Points::new(p.len(), 4, Data::F64(v.iter().map(|v| v + by).collect())).unwrap(),
+            Data::F32(_) => unreachable!("the tests use f64"),
+        };
+        let (y, z) = (moved(&y, shift), moved(&z, -shift / 2.0));
+        for text in KERNELS {
+            let k = kernel(text);
+            let marginals = |p: &Points| Marginals::new(&k, &x, p, Precision::F64).unwrap();
+            let found = three_sample_asymptotic(&marginals(&y), &marginals(&z), 0.0).unwrap();
+            let value = |p: &Points| mmd2(&k, &x, p, Estimator::Unbiased, Precision::F64).unwrap().value;
+            let right = value(&y) - value(&z);
+            assert!((found.difference - right).abs() < 1e-10 * right.abs(), "{text}: {} not {right}", found.difference);
+            let (right, least) = variance_of_difference(&x, &y, &z, &k);
+            assert!((found.variance / right - 1.0).abs() < 1e-8, "{text}: {} is not {right}", found.variance);
+            let counts = right.max(least);
+            assert!((found.standard_error.powi(2) / counts - 1.0).abs() < 1e-8, "{text}: {found:?}");
+            assert!((found.outcome.statistic - found.difference / counts.sqrt()).abs() < 1e-6);
+            // Who is compared with whom decides about the sign alone.
+            let other = three_sample_asymptotic(&marginals(&z), &marginals(&y), 0.0).unwrap();
+            assert!((other.outcome.p_value + found.outcome.p_value - 1.0).abs() < 1e-12);
+            let floored = three_sample_asymptotic(&marginals(&y), &marginals(&z), 1e12).unwrap();
+            assert_eq!(floored.standard_error, 1e6);
+            // Every exchange of points is a difference of two MMD² of its own.
+            let permutations = permutations(30, Precision::F64);
+            let labels = permutations.labels(y.len(), z.len(), "three samples").unwrap();
+            let pooled = Points::concat(&[&y, &z]).unwrap();
+            let all = [0, 1, 7, 30].map(|b| {
+                let (one, two): (Vec<usize>, Vec<usize>) = (0..pooled.len()).partition(|&i| labels.is_first(b, i));
+                value(&pooled.select(&one).unwrap()) - value(&pooled.select(&two).unwrap())
+            });
+            let (of_y, of_z) = (marginals(&y), marginals(&z));
+            let summed = crate::sums::Differences::new(&k, &[&x]);
+            let about = summed.about();
+            let found =
+                three_sample::differences(about, &pooled, y.len(), [&of_y, &of_z], &labels, &permutations).unwrap();
+            for (right, b) in all.iter().zip([0, 1, 7, 30]) {
+                assert!((found[b] - right).abs() < 1e-10 * counts.sqrt(), "{text}: {} is not {right}", found[b]);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_tail_of_a_permutation_p_value_is_exponential() {
+    // Differences of the negative exponential law, in the ratio of its quantiles.
+    let mut differences: Vec<f64> = (1..1000).map(|i| (f64::from(i) / 1000.0).ln()).collect();
+    let mut p = |observed: f64| {
+        differences.insert(0, observed);
+        let p = three_sample::permutation_p_value(&differences, 1e-9);
+        differences.remove(0);
+        p
+    };
+    assert_eq!((p(0.5), p(-1e-3_f64.ln())), (1.0, 1.0));
+    assert!((p(0.1_f64.ln()) - 0.101).abs() < 1e-12);
+    for p_value in [1e-4_f64, 1e-8, 1e-20] {
+        let found = p(p_value.ln()).ln() / p_value.ln();
+        assert!((found - 1.0).abs() < 0.1, "{p_value}: {found}");
+    }
+    assert!(p(-1e9) > 0.0 && p(f64::NEG_INFINITY) > 0.0);
+}
+
+#[test]
+fn samples_without_scatter_have_no_error() {
+    let constant = |n: usize, value: f64| Points::new(n, 2, Data::F64(vec![value; 2 * n])).unwrap();
+    let permutations = Permutations::default();
     for text in KERNELS {
         let k = kernel(text);
-        let marginals = |p: &Points| Marginals::new(&k, &x, p, Precision::F64).unwrap();
-        let found = three_sample(&marginals(&y), &marginals(&z), DEFAULT_FLOOR).unwrap();
-        let value = |p: &Points| mmd2(&k, &x, p, Estimator::Unbiased, Precision::F64).unwrap().value;
-        let right = value(&y) - value(&z);
-        assert!((found.difference - right).abs() < 1e-10 * right.abs(), "{text}: {} is not {right}", found.difference);
-        let right = published_variance(&gram(&k, &x, &y), &gram(&k, &x, &z), &gram(&k, &y, &y), &gram(&k, &z, &z));
-        assert!((found.variance / right - 1.0).abs() < 1e-8, "{text}: {} is not {right}", found.variance);
-        assert!((found.outcome.statistic - found.difference / right.sqrt()).abs() < 1e-6);
-        // Who is compared with whom decides about the sign alone.
-        let other = three_sample(&marginals(&z), &marginals(&y), DEFAULT_FLOOR).unwrap();
-        assert!((other.outcome.p_value + found.outcome.p_value - 1.0).abs() < 1e-12);
-        let floored = three_sample(&marginals(&y), &marginals(&z), 1e6).unwrap();
-        assert_eq!(floored.standard_error, 1e3);
+        // The values that a kernel has at 0.1 are no round numbers.
+        let (a, b) = (constant(50, 0.1), constant(40, 0.1));
+        let found = three_sample(&k, &a, &b, &constant(45, 0.1), &permutations).unwrap();
+        assert_eq!((found.difference, found.standard_error, found.outcome.p_value), (0.0, 0.0, 1.0), "{text}");
+        let found = three_sample(&k, &a, &b, &constant(45, 0.7), &permutations).unwrap();
+        assert!(found.difference < 0.0 && found.standard_error == 0.0 && found.outcome.p_value <= 1e-3, "{text}");
+        let found = linear(&k, &a, &b, &permutations).unwrap();
+        assert_eq!((found.estimate.value, found.outcome.statistic, found.outcome.p_value), (0.0, 0.0, 1.0), "{text}");
+        let found = block(&k, &a, &b, 5, &permutations).unwrap();
+        assert_eq!((found.mmd2, found.standard_error, found.outcome.p_value), (0.0, None, 1.0), "{text}");
+        let found = two_sample(&k, &a, &b, Estimator::Unbiased, &permutations).unwrap();
+        assert_eq!((found.estimate.value, found.estimate.standard_error), (0.0, None), "{text}");
+        assert_eq!((found.outcome.statistic, found.outcome.p_value), (0.0, 1.0), "{text}");
     }
 }
 
@@ -214,17 +292,17 @@ fn marginals_of_past_candidates_can_be_stored() {
     let old = Marginals::new(&k, &x, &z, Precision::F64).unwrap();
     let stored: Marginals = serde_json::from_str(&serde_json::to_string(&old).unwrap()).unwrap();
     let new = Marginals::new(&k, &x, &y, Precision::F64).unwrap();
-    let found = three_sample(&new, &stored, DEFAULT_FLOOR).unwrap();
-    assert_eq!(found, three_sample(&new, &old, DEFAULT_FLOOR).unwrap());
+    let found = three_sample_asymptotic(&new, &stored, 0.0).unwrap();
+    assert_eq!(found, three_sample_asymptotic(&new, &old, 0.0).unwrap());
     assert!(found.outcome.p_value < 0.1, "{found:?}");
     let other = Marginals::new(&k, &y, &z, Precision::F64).unwrap();
-    let refused = |y: &Marginals, floor: f64| three_sample(&new, y, floor).unwrap_err().to_string();
+    let refused = |y: &Marginals, floor: f64| three_sample_asymptotic(&new, y, floor).unwrap_err().to_string();
     assert!(refused(&other, 1e-10).contains("same reference"));
     let other = Marginals::new(&kernel("energy"), &x, &z, Precision::F64).unwrap();
     assert!(refused(&other, 1e-10).contains("same kernel"));
-    assert!(refused(&old, 0.0).contains("> 0"));
-    let few = sample(2, 3, 0.0, &mut rng);
-    assert!(Marginals::new(&k, &x, &few, Precision::F64).unwrap_err().to_string().contains("at least 3"));
+    assert!(refused(&old, -1.0).contains("> 0"));
+    let few = sample(3, 3, 0.0, &mut rng);
+    assert!(Marginals::new(&k, &x, &few, Precision::F64).unwrap_err().to_string().contains("at least 4"));
 }
 
 #[test]
@@ -311,11 +389,15 @@ fn what_cannot_reject_is_refused() {
     assert!(two_sample(&k, &x, &y, Estimator::Unbiased, &of(99)).is_err());
     assert!(two_sample(&k, &x, &x, Estimator::Unbiased, &of(0)).is_err());
     assert!(aggregated(&[], &x, &x, &of(99)).is_err());
-    assert!(linear(&k, &x, &x).unwrap_err().to_string().contains("at least 30"));
-    let many = sample(60, 3, 0.0, &mut rng);
-    let refused = |size: usize| block(&k, &many, &many, size, 0, Precision::F64).unwrap_err().to_string();
-    assert!(refused(1).contains("at least 2") && refused(5).contains("at most 4"), "{}", refused(5));
-    assert!(block(&k, &x, &x, 2, 0, Precision::F64).unwrap_err().to_string().contains("at least 30"));
+    assert!(linear(&k, &x, &x, &of(99)).unwrap_err().to_string().contains("at least 30"));
+    assert!(linear(&k, &many(&mut rng), &many(&mut rng), &of(0)).is_err());
+    let refused = |size: usize| block(&k, &x, &x, size, &of(99)).unwrap_err().to_string();
+    assert!(refused(1).contains("2 to 20") && refused(21).contains("2 to 20"), "{}", refused(21));
+    assert!(block(&k, &x, &x, 5, &of(0)).is_err());
+}
+
+fn many(rng: &mut Rng) -> Points {
+    sample(60, 3, 0.0, rng)
 }
 
 #[test]
@@ -323,14 +405,41 @@ fn the_block_test_is_the_mean_of_blocks() {
     let mut rng = stream(9, "inference", 0);
     let (x, y) = (sample(150, 2, 0.0, &mut rng), sample(320, 2, 0.4, &mut rng));
     let k = kernel("gaussian:sigma=1");
-    let found = block(&k, &x, &y, 10, 3, Precision::F64).unwrap();
-    assert_eq!((found.blocks, found.block_n, found.block_m), (15, 10, 21));
+    let of = |size: usize| block(&k, &x, &y, size, &Permutations { seed: 3, ..Permutations::default() }).unwrap();
     let all = mmd2(&k, &x, &y, Estimator::Unbiased, Precision::F64).unwrap();
-    let error = found.standard_error.unwrap();
-    assert!((found.mmd2 - all.value).abs() < 4.0 * error, "{found:?} beside {}", all.value);
-    // Skewness moves the statistic, but not by much.
-    assert!((found.outcome.statistic - found.mmd2 / error).abs() < 0.5 * found.outcome.statistic.abs());
-    // Points that are all the same: no difference, and no error.
-    let same = x.select(&[4; 60]).unwrap();
-    assert_eq!(block(&k, &same, &same, 2, 0, Precision::F64).unwrap().outcome.p_value, 0.5);
+    for (size, shape) in [(10, (15, 10, 21)), (50, (3, 50, 106))] {
+        let found = of(size);
+        assert_eq!((found.blocks, found.block_n, found.block_m), shape);
+        let error = found.standard_error.unwrap();
+        assert!((found.mmd2 - all.value).abs() < 4.0 * error, "{found:?} beside {}", all.value);
+        assert_eq!(found.outcome.statistic, found.mmd2);
+        assert!(found.outcome.p_value <= if size == 50 { 0.02 } else { 0.2 }, "{found:?}");
+    }
+    // One block is the permutation test.
+    let (found, right) = (of(150), all.standard_error.unwrap());
+    assert!((found.mmd2 - all.value).abs() < 1e-12 && (found.standard_error.unwrap() / right - 1.0).abs() < 1e-9);
+}
+
+#[test]
+fn large_blocks_see_more_than_a_part_of_the_points() {
+    for total in [80_001, 100_000, 113_000, 160_000, 200_000, 1_000_000, 10_000_000] {
+        let (n, m) = (total / 2, total - total / 2);
+        let blocks = (n / large_block_size(n, m)) as f64;
+        let accuracy = total as f64 / blocks.sqrt();
+        assert!((56_000.0..=80_001.0).contains(&accuracy), "{total}: {accuracy}");
+    }
+    assert_eq!(large_block_size(40_000, 40_000), 40_000);
+    assert_eq!(large_block_size(50_000, 50_000), 25_000);
+}
+
+#[test]
+fn the_seed_draws_the_pairs_of_the_linear_test() {
+    let mut rng = stream(10, "inference", 0);
+    let (x, y) = (sample(61, 2, 0.0, &mut rng), sample(50, 2, 0.4, &mut rng));
+    let k = kernel("gaussian:sigma=1");
+    let of = |seed: u64| linear(&k, &x, &y, &Permutations { seed, ..Permutations::default() }).unwrap();
+    let right = mmd2(&k, &x, &y, Estimator::Linear, Precision::F64).unwrap();
+    assert_eq!(of(0).estimate, right);
+    assert_eq!(of(0).outcome.statistic, right.value / right.standard_error.unwrap());
+    assert_ne!(of(1).estimate.value, right.value);
 }

@@ -59,6 +59,7 @@ pub fn scores(sources: &mut Sources, arguments: &Arguments, metrics: &[Metric]) 
             metric: Metric::Mmd,
             candidate: i,
             value,
+            bounds: None,
             standard_error: None,
             spread: None,
             bias: None,

@@ -100,6 +100,8 @@ pub struct Score {
     pub candidate: usize,
     pub value: f64,
     pub standard_error: Option<f64>,
+    /// Lower and upper bound, each at 95 % on its own, where they are more than value ± 1.645 standard errors.
+    pub bounds: Option<[f64; 2]>,
     /// What tools print as ±: the standard deviation over subsets or splits.
     pub spread: Option<f64>,
     /// By how much the value is too large on average.
@@ -136,6 +138,9 @@ impl Score {
             if let Some(value) = value {
                 object.insert(name.into(), value.into());
             }
+        }
+        if let Some(bounds) = self.bounds {
+            object.insert("bounds".into(), json!(bounds));
         }
         object
     }

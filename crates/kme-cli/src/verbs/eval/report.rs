@@ -23,7 +23,7 @@ pub fn print(
         let mut object = score.json(name);
         let mut verdicts = Vec::new();
         for claim in arguments.claims.iter().filter(|claim| claim.metric == score.metric) {
-            let (holds, why) = claim.check(score.value, score.standard_error);
+            let (holds, why) = claim.check(score.value, score.standard_error, score.bounds);
             all_hold &= holds;
             if !holds {
                 eprintln!("kme: {claim} does not hold at 95 % for {name}: {why}");
@@ -49,8 +49,25 @@ pub fn print(
     let notes = notes.lines().map(|line| format!("{}  \n", line.trim_start())).collect();
     let table = Table { text, csv: csv(scores, subjects, global), markdown: rows, notes, json };
     table.deliver(arguments.format, arguments.output.as_deref(), global)?;
+    let same = |score: &&Score| {
+        let of = |side: &str| score.protocol.get(side).map(|origin| &origin["sha256"]);
+        of("candidate").is_some_and(|hash| !hash.is_null()) && of("candidate") == of("reference")
+    };
+    let mut identical: Vec<usize> = scores.iter().filter(same).map(|score| score.candidate).collect();
+    identical.dedup();
+    for candidate in identical {
+        let (name, reference) =
+            (&subjects.candidates[candidate - 1], subjects.reference.as_deref().unwrap_or_default());
+        output::remark(
+            global,
+            &format!(
+                "{name} and {reference} are the same, point by point. A score of a set against itself is no score of a \
+                 generator: unbiased estimates are below 0 then, and standard errors have no meaning."
+            ),
+        );
+    }
     let is_unbiased = |score: &&Score| score.kernel.is_some() && score.estimator != "biased";
-    if scores.iter().filter(is_unbiased).any(|score| score.value < 0.0) {
+    if scores.iter().filter(is_unbiased).any(|score| score.value < 0.0 && !same(&score)) {
         output::remark(
             global,
             "A negative value is no fault: an unbiased estimate scatters around the true MMD^2, and so falls below 0 \
@@ -162,7 +179,10 @@ fn notes(scores: &[Score], subjects: &Subjects, metrics: &[Metric], arguments: &
 /// Three digits.
 fn rough(value: f64) -> String {
     let size = if value == 0.0 { 0 } else { value.abs().log10().floor() as i32 };
-    format!("{value:.*}", (2 - size).clamp(0, 15) as usize)
+    match (-4..6).contains(&size) {
+        true => format!("{value:.*}", (2 - size).clamp(0, 9) as usize),
+        false => format!("{value:.2e}"),
+    }
 }
 
 /// How a metric was computed.

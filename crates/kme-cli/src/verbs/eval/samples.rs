@@ -251,6 +251,7 @@ impl<'a> Judge<'a> {
             candidate: 0,
             value: found.value,
             standard_error: found.standard_error,
+            bounds: None,
             spread: None,
             bias: None,
             estimator: estimator.to_string(),
@@ -293,12 +294,13 @@ impl<'a> Judge<'a> {
             return Err(Error::value(metric, &candidate.text, "points"));
         };
         let estimator = self.arguments.estimator.unwrap_or_default();
-        let found = discrepancy::mmd2(kernel, weighted(x), weighted(y), estimator, self.arguments.precision)?;
+        let (precision, seed) = (self.arguments.precision, self.seed.unwrap_or(0));
+        let found = discrepancy::mmd2_paired(kernel, weighted(x), weighted(y), estimator, precision, seed)?;
         let told = json!({ "sample": "full", "precision": found.precision });
         let measured = Measured { value: found.value, standard_error: found.standard_error };
         let score = self.score(metric, measured, estimator, told);
         let (n, m) = (Some(found.n as u64), Some(found.m as u64));
-        Ok(Score { kernel: Some(found.kernel.to_string()), n, m, ..score })
+        Ok(Score { bounds: found.bounds, kernel: Some(found.kernel.to_string()), n, m, ..score })
     }
 
     /// 1000 times the biased MMD² of a Gaussian kernel of width 10, of vectors of unit length (Jayasumana et al., "Rethinking

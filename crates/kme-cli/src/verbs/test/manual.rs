@@ -17,19 +17,25 @@ Methods for two samples:
                the 95 % quantile. Says which kernels reject. The default without --kernel, up to
                8000 points together, since it does not ask for a scale.
   permutation  MMD^2 of one kernel (default: that of an embedding among the sources, otherwise
-               gaussian:sigma=median). The default with one --kernel, and up to 40000 points
+               gaussian:sigma=median). The default with one --kernel, and up to 80000 points
                together.
-  block        mean of the MMD^2 of blocks of points, which is nearly normal: time grows with the
-               number of points alone. The default above 40000 points.
-  linear       the same with pairs in the place of blocks: sees least, takes least.
-  The first two are exact: a true hypothesis is rejected with a probability of at most ALPHA, for
-  any kernel, distribution and number of points. p = (b + 1)/(N + 1), where b of N permutations
-  of all points give at least the observed value; it is never 0.
+  block        mean of the MMD^2 of blocks of points, with permutations within blocks: time grows
+               with the number of points times that in a block. The default above 80000 points, with
+               blocks as large as the time of a permutation test of 80000 points allows.
+  linear       the same with pairs in the place of blocks, and changes of sign: sees least, takes
+               least.
+  All are exact: a true hypothesis is rejected with a probability of at most ALPHA, for any kernel,
+  distribution and number of points. p = (b + 1)/(N + 1), where b of N permutations of the points
+  give at least the observed value; it is never 0. They, the points of blocks and the pairs are
+  drawn by --seed. The value of the aggregated test is that of the kernel with the least p-value;
+  of several equal ones, the one that is most standard errors away from 0.
 
 Three samples:
-  The relative test of Bounliphone et al. with the variance of the difference MMD^2(A,B) -
-  MMD^2(A,C), normal for many points. Default kernel: that of the kernel inception distance,
-  poly:degree=3,gamma=1/d,coef=1, or of an embedding among the sources.
+  The relative test of Bounliphone et al.: the difference MMD^2(A,B) - MMD^2(A,C) in its standard
+  errors, by Student's law. Where B and C have the same distribution, that is not its law, so the
+  labels of B and C are permuted as well, which is exact then; the larger p-value counts, and both
+  are told. Default kernel: that of the kernel inception distance, poly:degree=3,gamma=1/d,coef=1,
+  or of an embedding among the sources.
 
 Memorisation:
   Labels of training and held-out points are permuted, which is exact. Each sample counts the more
@@ -45,6 +51,7 @@ Findings for --assert:
   whenever nothing is found, also because there are too few points to find it.
 
 JSON:
-  One object with metric, value, standard_error, statistic, p_value, permutations (null for a
-  normal law), reject, alpha, method, kernel or kernels, n, m, features, protocol, seed, version
-  and seconds. For memorisation also expected, copies, copies_standard_error and suspects.";
+  One object with metric, value, standard_error, statistic, p_value, permutations, reject, alpha,
+  method, kernel or kernels, n, m, features, protocol, seed, version and seconds. For three samples
+  also asymptotic_p_value and permutation_p_value; for memorisation expected, copies,
+  copies_standard_error and suspects.";

@@ -18,15 +18,16 @@ pub(super) fn report(
     let Arguments { alpha, claim, precision, .. } = *test.arguments;
     let Outcome { statistic, p_value, null } = finding.outcome;
     let rejects = finding.outcome.rejects(alpha);
-    let permutations = match null {
-        Null::Permutations(count) => Some(count),
-        Null::Normal => None,
+    let (permutations, law) = match null {
+        Null::Permutations(count) => (Some(count), format!("{count} permutations")),
+        Null::SignFlips(count) => (Some(count), format!("{count} changes of sign")),
+        Null::StudentAndPermutations(count) => (Some(count), format!("Student's law and {count} permutations")),
+        Null::Student => (None, "Student's law".into()),
     };
     let comparison = if rejects { "<=" } else { ">" };
     let verdict = &finding.verdicts[usize::from(!rejects)];
     let mut text = format!("{verdict}: p = {} {comparison} {alpha}\n", short(p_value));
     let counts: Vec<String> = test.samples.iter().map(|s| s.points.len().to_string()).collect();
-    let law = permutations.map_or("normal law".into(), |count| format!("{count} permutations"));
     let mut lines = finding.lines.clone();
     lines.push(line("method", format!("{}, {law}", finding.method)));
     lines.push(line("statistic", short(statistic)));
