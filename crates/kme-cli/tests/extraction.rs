@@ -230,7 +230,7 @@ fn ways_to_resize_are_recorded_and_not_mixed() {
         json["features"]["protocol"].as_str().unwrap().to_string()
     };
     assert!(protocol("").contains("1x28x28, pillow-bicubic-crop, range 0 to 1"), "{}", protocol(""));
-    assert!(protocol("--resize torch-fidelity").contains("1x28x28, torch-fidelity (8 bits before resizing only),"));
+    assert!(protocol("--resize torch-fidelity").contains("1x28x28, torch-fidelity from 8 bits,"));
     assert_eq!(place.kme("embed a -o a.kme --features fashion-classifier --resize clean-fid").code, Some(0));
     let ran = place.kme("eval a.kme a");
     assert_eq!(ran.code, Some(2));

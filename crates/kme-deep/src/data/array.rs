@@ -357,7 +357,7 @@ impl Layout {
             && let Some(odd) = floats.iter().find(|x| !(0.0..=1.0).contains(*x))
         {
             let fault = format!(
-                "a pixel is {odd}; floats are read as pixels from 0 to 1: divide pixels of 0 to 255 by 255, or save them as uint8"
+                "a pixel is {odd}; floats are read as pixels from 0 to 1: divide pixels of 0 to 255 by 255, take (x + 1)/2 of pixels of -1 to 1, or save them as uint8"
             );
             return Err(Error::file(path, fault));
         }

@@ -151,7 +151,12 @@ pub(super) struct Encoded {
 
 impl Encoded {
     pub(super) fn new(store: Store, pictures: Vec<Named>, passed: Passed) -> Self {
-        let labels = labels(&pictures);
+        // Which archive an entry lies in is no class.
+        let inner = |(i, picture): (usize, &Named)| match &store {
+            Store::Archive(archive) => archive.entry(i).to_string(),
+            _ => picture.name.clone(),
+        };
+        let labels = labels(&pictures.iter().enumerate().map(inner).collect::<Vec<_>>());
         Self { store, pictures, labels, fingerprint: Fingerprint::new(), first: None, skipped: None, passed }
     }
 
@@ -311,9 +316,9 @@ fn differing(first: &Path, [c, h, w]: [usize; 3], other: &Path, [c2, h2, w2]: [u
     )
 }
 
-fn labels(pictures: &[Named]) -> Option<(Vec<u32>, Vec<String>)> {
+fn labels(names: &[String]) -> Option<(Vec<u32>, Vec<String>)> {
     let folders: Vec<&str> =
-        pictures.iter().map(|p| p.name.split_once('/').map(|(folder, _)| folder)).collect::<Option<_>>()?;
+        names.iter().map(|name| name.split_once('/').map(|(folder, _)| folder)).collect::<Option<_>>()?;
     let mut classes = folders.clone();
     classes.sort_unstable();
     classes.dedup();

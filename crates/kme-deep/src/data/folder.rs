@@ -73,7 +73,7 @@ fn descend(root: &Path, inner: &Path, above: &mut Vec<PathBuf>, found: &mut List
         let open = || fs::File::open(&path).and_then(head).inspect(|read| first.clone_from(read));
         match is_file && is_picture(&inner, open) {
             true => found.paths.push(inner),
-            false if archive::is_archive(&first) => found.archives.push(inner),
+            false if archive::is_archive(&inner, &first) => found.archives.push(inner),
             false => found.skipped += 1,
         }
     }

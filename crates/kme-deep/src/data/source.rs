@@ -197,11 +197,12 @@ impl Source {
             }
             Kind::Folder(path) => {
                 let listing = folder::list(path)?;
-                if listing.paths.is_empty() && !listing.archives.is_empty() {
-                    return open_shards(path, &listing.archives);
-                }
                 if listing.paths.is_empty() {
-                    return Err(no_pictures(path, listing.skipped, "a folder"));
+                    let shards = shards(path, &listing.archives)?;
+                    if shards.is_empty() {
+                        return Err(no_pictures(path, listing.skipped + listing.archives.len(), "a folder"));
+                    }
+                    return content_of_archive(path, Archive::shards(shards), "a folder of archives");
                 }
                 let pictures = listing.paths.iter().map(|p| Named { name: folder::name(p), path: path.join(p) });
                 let passed = Passed { files: listing.skipped, archives: listing.archives.len() };
@@ -250,16 +251,20 @@ fn open_archive(kind: &Kind) -> Result<Content> {
     content_of_archive(path, archive, "an archive")
 }
 
-/// Archives at `inner` paths below `path` as one.
-fn open_shards(path: &Path, inner: &[PathBuf]) -> Result<Content> {
+/// The archives at `inner` paths below `path`, each with its name.
+fn shards(path: &Path, inner: &[PathBuf]) -> Result<Vec<(String, Archive)>> {
     let mut shards = Vec::new();
     for inner in inner {
-        let kind = Source::kind_of_path(&path.join(inner))?;
+        let kind = match Source::kind_of_path(&path.join(inner)) {
+            // gzip compresses other files too.
+            Err(_) if inner.extension().is_some_and(|e| e == "gz") => continue,
+            kind => kind?,
+        };
         if let Some((_, archive)) = archive(&kind)? {
             shards.push((folder::name(inner), archive));
         }
     }
-    content_of_archive(path, Archive::shards(shards), "a folder of archives")
+    Ok(shards)
 }
 
 fn content_of_archive(path: &Path, archive: Archive, what: &str) -> Result<Content> {

@@ -139,8 +139,8 @@ impl Extractor {
         let [c, h, w] = self.net.input();
         self.resize = self.resize.with(protocol);
         let pixels = if self.gain() == 1.0 { self.pixels.to_string() } else { "RGB 2x - 1".into() };
-        // Said since features of other programs, and of this one once, are of pixels that were rounded after resizing.
-        let rounded = if protocol.eight_bit { " (8 bits before resizing only)" } else { "" };
+        // Named also because features were once computed that are of pixels rounded after resizing, under the name alone.
+        let rounded = if protocol.eight_bit { " from 8 bits" } else { "" };
         self.identity.protocol = format!("{c}x{h}x{w}, {protocol}{rounded}, {pixels}, {}", self.treatment);
         self
     }

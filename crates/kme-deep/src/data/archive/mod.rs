@@ -43,9 +43,12 @@ pub(super) fn refused(head: &[u8]) -> Option<&'static str> {
     known.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, what)| *what)
 }
 
-/// Whether a file that begins so is an archive, of a kind that is read or another.
-pub(super) fn is_archive(head: &[u8]) -> bool {
-    is_zip(head) || is_tar(head) || head.starts_with(&[0x1f, 0x8b]) || refused(head).is_some()
+/// Whether a file of this name that begins so is an archive, of a kind that is read or another. Much is a zip archive that is
+/// not called one, such as arrays and documents.
+pub(super) fn is_archive(name: &Path, head: &[u8]) -> bool {
+    const ENDINGS: [&str; 12] = ["zip", "tar", "tgz", "gz", "tbz", "tbz2", "bz2", "txz", "xz", "zst", "7z", "rar"];
+    let is_named = name.extension().is_some_and(|e| ENDINGS.iter().any(|known| e.eq_ignore_ascii_case(known)));
+    is_tar(head) || (is_named && (is_zip(head) || head.starts_with(&[0x1f, 0x8b]) || refused(head).is_some()))
 }
 
 pub(super) fn is_zip(head: &[u8]) -> bool {
@@ -100,6 +103,18 @@ impl Archive {
             Self::Zip(zip) => zip.contents.names().collect(),
             Self::Tar(tar) => tar.contents.names().collect(),
             Self::Shards(shards) => shards.names.iter().map(String::as_str).collect(),
+        }
+    }
+
+    /// The name of picture number `i` inside its archive.
+    pub(super) fn entry(&self, i: usize) -> &str {
+        match self {
+            Self::Zip(zip) => &zip.contents.entries[i].0,
+            Self::Tar(tar) => &tar.contents.entries[i].0,
+            Self::Shards(shards) => {
+                let (archive, entry) = shards.places[i];
+                shards.archives[archive].entry(entry)
+            }
         }
     }
 

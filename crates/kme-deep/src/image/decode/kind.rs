@@ -10,18 +10,19 @@ pub(crate) const HEAD: usize = 512;
 /// Ends of names of pictures that are read.
 const READ: &[&str] = &[
     "png", "apng", "jpg", "jpeg", "jpe", "jif", "jfif", "pjpeg", "pjp", "bmp", "dib", "gif", "webp", "tif", "tiff",
-    "ppm", "pgm", "pbm", "pnm", "pam",
+    "ppm", "pgm", "pbm", "pnm", "pam", "mpo", "jps",
 ];
 
 /// Ends of names of pictures that are not.
 const NOT_READ: &[&str] = &[
     "avif", "heic", "heif", "hif", "jxl", "jp2", "j2k", "jpf", "jpx", "jxr", "wdp", "psd", "psb", "svg", "xcf", "ico",
-    "cur", "tga", "dds", "exr", "hdr", "qoi", "pcx", "sgi", "xbm", "xpm", "dcm", "fits", "ff", "bpg", "flif",
+    "cur", "tga", "dds", "exr", "qoi", "pcx", "xbm", "xpm", "dcm", "fits", "bpg", "flif", "jng", "mng", "pfm",
 ];
 
 /// Ends of names of what cameras write before they make a picture of it. By content they are TIFF files, whose first page
 /// is a thumbnail.
-const RAW: &[&str] = &["arw", "cr2", "cr3", "dng", "nef", "nrw", "orf", "pef", "raf", "raw", "rw2", "srw"];
+const RAW: &[&str] =
+    &["3fr", "arw", "cr2", "cr3", "dng", "erf", "iiq", "nef", "nrw", "orf", "pef", "raf", "rw2", "rwl", "srw", "x3f"];
 
 fn ends(path: &Path, known: &[&[&str]]) -> bool {
     path.extension().is_some_and(|e| known.iter().copied().flatten().any(|known| e.eq_ignore_ascii_case(known)))
@@ -71,7 +72,9 @@ pub(crate) fn of(head: &[u8]) -> Option<&'static str> {
         () if matches!(brand, Some(b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"mif1" | b"msf1")) => {
             "a HEIC file"
         }
-        () if matches!(brand, Some(b"crx ")) => "a camera's raw file",
+        () if matches!(brand, Some(b"crx ")) || begins(b"IIU\0") || begins(b"FUJIFILM") => "a camera's raw file",
+        () if begins(b"II*\0") && head.get(8..10) == Some(b"CR") => "a camera's raw file",
+        () if begins(b"PF\n") || begins(b"Pf\n") => "a PFM file",
         () if begins(b"\xff\x0a") || begins(b"\0\0\0\x0cJXL \r\n\x87\n") => "a JPEG XL file",
         () if begins(b"\0\0\0\x0cjP  \r\n\x87\n") || begins(b"\xff\x4f\xff\x51") => "a JPEG 2000 file",
         () if begins(b"II\xbc\x01") => "a JPEG XR file",
