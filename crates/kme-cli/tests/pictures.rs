@@ -154,15 +154,15 @@ fn arrays_are_pictures_of_every_layout() {
         assert_eq!(json["n"], 1);
     }
     // Transparency as in files.
-    let all = bytes(2, 4, 5, 4);
-    write(&place, "clear.npy", &npy("|u1", &[2, 4, 5, 4], &all));
+    let all = bytes(2, 6, 5, 4);
+    write(&place, "clear.npy", &npy("|u1", &[2, 6, 5, 4], &all));
     let ran = place.kme("embed clear.npy -o clear.kme --features pixels");
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     let found = kme::Embedding::read(place.path("clear.kme")).unwrap();
     let mut white: Vec<Vec<f32>> = (0..2)
         .map(|i| {
-            let pixel = |c: usize, p: usize| f32::from(all[i * 80 + p * 4 + c]) / 255.0;
-            (0..60).map(|j| (j / 20, j % 20)).map(|(c, p)| pixel(3, p) * pixel(c, p) + (1.0 - pixel(3, p))).collect()
+            let pixel = |c: usize, p: usize| f32::from(all[i * 120 + p * 4 + c]) / 255.0;
+            (0..90).map(|j| (j / 30, j % 30)).map(|(c, p)| pixel(3, p) * pixel(c, p) + (1.0 - pixel(3, p))).collect()
         })
         .collect();
     white.sort_by(|a, b| a.partial_cmp(b).unwrap());
@@ -206,7 +206,7 @@ fn arrays_that_can_be_read_in_two_ways_are_not_guessed() {
     let statistics =
         [("arr_0", array(&[4, 8, 8, 3])), ("mu", npy("<f8", &[2], &[0; 16])), ("sigma", npy("<f8", &[2, 2], &square))];
     npz(&place, "batch.npz", false, &statistics);
-    assert!(place.kme("eval batch.npz batch.npz --metrics fid").value().abs() < 1e-9);
+    assert!(place.kme("eval batch.npz batch.npz --metrics fid --json").value().abs() < 1e-9);
 }
 
 #[test]

@@ -160,11 +160,11 @@ impl Wanted {
         let readable: Vec<(&Found, &NumpyHeader)> =
             found.iter().filter_map(|array| Some((array, array.header.as_ref().ok()?))).collect();
         let pictures: Vec<_> = readable.iter().filter(|(_, header)| looks_like_pictures(header)).copied().collect();
-        let is_statistics = |wanted: [&str; 2]| {
-            wanted.iter().all(|name| readable.iter().any(|(array, _)| array.name.eq_ignore_ascii_case(name)))
+        let has = |names: &[&str]| {
+            readable.iter().any(|(array, _)| names.iter().any(|name| array.name.eq_ignore_ascii_case(name)))
         };
         // With a mean and a covariance beside them, these are what the file is for.
-        if pictures.is_empty() || is_statistics(["mu", "sigma"]) || is_statistics(["mean", "cov"]) {
+        if pictures.is_empty() || (has(&["mu", "mean"]) && has(&["sigma", "cov", "covariance"])) {
             return Ok(None);
         }
         let told = |arrays: &[(&Found, &NumpyHeader)]| {

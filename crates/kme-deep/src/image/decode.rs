@@ -195,15 +195,13 @@ impl Decoder {
         if kind::is_big_tiff(bytes) {
             reader.set_format(ImageFormat::Tiff);
         }
-        let Some(format) = reader.format() else {
-            return Err(match kind::of(bytes) {
-                Some(kind) => format!("{kind}; only {FORMATS} are read: convert it first"),
-                None => format!("not a picture; {FORMATS} are read"),
-            });
+        let unread = |kind: String| Err(format!("{kind}; only {FORMATS} are read: convert it first"));
+        let format = match (kind::of(bytes), reader.format()) {
+            (Some(kind), _) => return unread(kind.into()),
+            (None, Some(format)) if format.reading_enabled() => format,
+            (None, Some(format)) => return unread(format!("a file of type {format:?}")),
+            (None, None) => return Err(format!("not a picture; {FORMATS} are read")),
         };
-        if !format.reading_enabled() {
-            return Err(format!("a {format:?} file; only {FORMATS} are read: convert it first"));
-        }
         let (mut picture, orientation) = match format {
             ImageFormat::Jpeg => self.jpeg(bytes).map_err(|fault| format!("a JPEG file: {fault}"))?,
             _ => {
