@@ -138,7 +138,7 @@ fn weighted(text: &str) -> Result<(f64, &str)> {
 /// All pictures of a source, cut and in the generator's form.
 fn pictures(name: &str, [c, h, w]: [usize; 3], crop: Crop, global: &Global) -> Result<Images> {
     let decoder = Decoder::new(Channels::Convert(Colour::from_channels(c)?));
-    let form = Form { decoder, crop, resize: Some(Resize::new(h, w)?) };
+    let form = Form { decoder, crop, resize: Some(Resize::new(h, w)?), ..Form::default() };
     Source::parse(name, &global.places())?.load(&form)?.images()
 }
 

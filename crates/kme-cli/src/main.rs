@@ -2,6 +2,8 @@
 
 // The documentation of arguments is their help: a bracket in it is a bracket.
 #![allow(rustdoc::broken_intra_doc_links)]
+// These panic when nobody reads any more: everything is printed by `output`.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod arguments;
 mod claim;
@@ -26,6 +28,8 @@ const BAD_INPUT: u8 = 2;
 const INTERNAL: u8 = 3;
 
 fn main() -> ExitCode {
+    // First, while there is one thread.
+    progress::handle_signals();
     kme_conv::scratch::keep_freed_memory();
     let matches = arguments::matches();
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|fault| fault.exit());
@@ -34,12 +38,12 @@ fn main() -> ExitCode {
         Ok(Ok(false)) => ExitCode::from(UNTRUE),
         Ok(Err(error)) => {
             progress::wait_where_ending();
-            eprintln!("kme: {error}");
+            output::tell(format_args!("kme: {error}"));
             ExitCode::from(BAD_INPUT)
         }
         // The panic's own message is on stderr already.
         Err(_) => {
-            eprintln!("kme: internal fault, please report it with the message above and the command");
+            output::tell("kme: internal fault, please report it with the message above and the command");
             ExitCode::from(INTERNAL)
         }
     }

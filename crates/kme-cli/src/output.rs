@@ -37,10 +37,18 @@ pub fn print_text(text: &str) -> Result<()> {
     }
 }
 
+/// A line on standard error. Where nobody reads it any more (a closed terminal, `2>&1 | head -1`) it is dropped: what the
+/// command is for goes on.
+pub fn tell(text: impl Display) {
+    // In one piece, so that lines of several threads do not mix.
+    let line = format!("{text}\n");
+    let _ = std::io::stderr().lock().write_all(line.as_bytes());
+}
+
 /// A remark for people, on standard error.
 pub fn remark(global: &Global, text: impl Display) {
     if !global.quiet {
-        eprintln!("{text}");
+        tell(text);
     }
 }
 

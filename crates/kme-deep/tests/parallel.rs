@@ -423,7 +423,7 @@ fn a_run_of_two_workers_can_be_resumed() {
         };
         let outcome = train::start_with("test", &config, &stopped, &context(), team(2), &mut stop).unwrap();
         assert_eq!(outcome, Outcome::Stopped { step: 3 });
-        train::resume_with(&stopped, &context(), team(2), &mut go_on).unwrap();
+        train::resume_with(&stopped, &train::Changes::default(), &context(), team(2), &mut go_on).unwrap();
         assert!(state(&whole) == state(&stopped) && events(&whole) == events(&stopped), "{generator}");
         assert!(fs::read_to_string(whole.join("config.toml")).unwrap().contains("workers"));
     }

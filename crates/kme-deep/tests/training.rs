@@ -278,7 +278,7 @@ fn a_run_folder_is_kept_in_order() {
     };
     train::start("test", &config, &run, &context(), &mut stop).unwrap();
     assert!(run.join("report.html").exists());
-    let held = fs::File::open(run.join("config.toml")).unwrap();
+    let held = fs::File::open(run.join(".lock")).unwrap();
     held.try_lock().unwrap();
     let message = train::resume(&run, &context(), &mut go_on).unwrap_err().to_string();
     assert!(message.contains("another process"), "{message}");
@@ -350,9 +350,9 @@ fn a_changed_configuration_or_data_is_refused() {
 
     let file = run.join("config.toml");
     let original = fs::read_to_string(&file).unwrap();
-    fs::write(&file, original.replace("learning_rate = 0.001", "learning_rate = 0.01")).unwrap();
+    fs::write(&file, original.replace("beta1 = 0.5", "beta1 = 0.25")).unwrap();
     let message = train::resume(&run, &context(), &mut go_on).unwrap_err().to_string();
-    assert!(message.contains("another configuration"), "{message}");
+    assert!(message.contains("another configuration") && message.contains("optimiser.beta1 was 0.5"), "{message}");
     fs::write(&file, original).unwrap();
 
     Images::new(1, 1, 16, 16, vec![0.5; 256]).unwrap().write_png(0, &source.join("bar/99.png")).unwrap();

@@ -6,6 +6,8 @@ use std::io::{self, BufReader, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use tempfile::TempPath;
+
 use crate::{Error, Result};
 
 mod folder;
@@ -38,7 +40,7 @@ pub fn open(path: impl AsRef<Path>) -> Result<(BufReader<File>, u64)> {
 /// `write` fills a temporary file in the same folder; it is then forced to the disk and renamed to `path`. A reader
 /// sees the old file or the new one, never a part. When anything fails the temporary file is removed and an existing
 /// file at `path` is left as it was. A link is followed; what is not a regular file (a pipe, `/dev/null`) is written
-/// directly.
+/// directly. What a write left in the folder that was killed on its way is [removed](discard_abandoned), once in a process.
 ///
 /// # Errors
 /// When the folder does not exist or may not be written, the file is write-protected, the disk is full, or `write`
@@ -90,15 +92,10 @@ fn replace(
         Some(p) if !p.as_os_str().is_empty() => p,
         _ => Path::new("."),
     };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".kme-").suffix(".unfinished");
-    #[cfg(unix)]
-    {
-        // The library's own choice is 0600; an output should be as readable as any other file the user makes.
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(fs::Permissions::from_mode(0o666));
+    if swept().insert(folder.into()) {
+        discard_abandoned(folder);
     }
-    let (file, temporary) = builder.tempfile_in(folder)?.into_parts();
+    let (file, temporary) = temporary(folder)?;
     let _listed = Unfinished::list(&temporary);
     let mut out = BufWriter::with_capacity(1 << 16, file);
     write(&mut out)?;
@@ -107,13 +104,82 @@ fn replace(
         file.set_permissions(meta.permissions())?;
     }
     file.sync_all()?;
-    drop(file);
+    // Open, and so locked, until it has its name.
     temporary.persist(target).map_err(|e| e.error)?;
+    drop(file);
     // The rename itself reaches the disk with the folder. Not every file system can do this; the data is safe anyway.
     if let Ok(folder) = File::open(folder) {
         let _ = folder.sync_all();
     }
     Ok(())
+}
+
+const PREFIX: &str = ".kme-";
+const SUFFIX: &str = ".unfinished";
+
+/// A temporary file in `folder` that is locked as long as it is open, so that nobody takes it for an abandoned one.
+fn temporary(folder: &Path) -> io::Result<(File, TempPath)> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(PREFIX).suffix(SUFFIX);
+    #[cfg(unix)]
+    {
+        // The library's own choice is 0600; an output should be as readable as any other file the user makes.
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    loop {
+        let (file, temporary) = builder.tempfile_in(folder)?.into_parts();
+        // Where a file system has no locks, nothing is ever taken for abandoned there.
+        let is_locked = file.lock().is_ok();
+        // Between its making and its locking somebody else may have removed it.
+        if !is_locked || temporary.exists() {
+            return Ok((file, temporary));
+        }
+    }
+}
+
+/// Removes from `folder` what writes left there that never ended, because their process was killed or the machine
+/// stopped: temporary files that no process holds.
+pub fn discard_abandoned(folder: impl AsRef<Path>) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.as_encoded_bytes();
+        let is_file = || entry.file_type().is_ok_and(|kind| kind.is_file());
+        if !(name.starts_with(PREFIX.as_bytes()) && name.ends_with(SUFFIX.as_bytes()) && is_file()) {
+            continue;
+        }
+        let Ok(file) = File::options().read(true).write(true).open(entry.path()) else { continue };
+        if file.try_lock().is_ok() {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Whether something can be made at `path`, folders above it too where they are missing, as far as that can be told before
+/// there is something to write: in the nearest folder above it that is there already, a file is made and removed.
+///
+/// # Errors
+/// When there is a file in the place of a folder, or the folder may not be written to, or is full.
+pub fn check_makeable(path: impl AsRef<Path>) -> Result<()> {
+    let path = path.as_ref();
+    let whole = std::path::absolute(path).map_err(|e| write_error(path, &e))?;
+    let folder = whole.ancestors().skip(1).find(|folder| folder.exists()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        return Err(write_error(path, &ErrorKind::NotADirectory.into()));
+    }
+    let try_it = || {
+        let (mut file, _removed_when_dropped) = temporary(folder)?;
+        file.write_all(&[0; 4096])?;
+        file.sync_all()
+    };
+    try_it().map_err(|e| write_error(path, &e))
+}
+
+/// Folders that were looked through for abandoned files.
+fn swept() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    static SWEPT: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+    SWEPT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 static UNFINISHED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
@@ -207,7 +273,7 @@ pub fn read_error(path: &Path, error: &io::Error) -> Error {
 }
 
 /// The error for a failed write of `path`.
-fn write_error(path: &Path, error: &io::Error) -> Error {
+pub fn write_error(path: &Path, error: &io::Error) -> Error {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let cause = match root(error).kind() {
         ErrorKind::NotFound if !folder.exists() => {
@@ -279,6 +345,40 @@ mod tests {
         assert!(open(folder.path().join("file")).unwrap_err().to_string().contains("0 bytes"));
         assert!(open(folder.path().join("none")).unwrap_err().to_string().contains("no such file"));
         assert!(open(folder.path()).unwrap_err().to_string().contains("is a folder"));
+    }
+
+    /// A killed process leaves its file without its lock; a write under way keeps it.
+    #[test]
+    fn abandoned_files_are_removed_and_those_under_way_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for name in [".kme-aaaaaa.unfinished", ".kme-b", "c.unfinished", ".kme-d.unfinished"] {
+            fs::write(at(name), "part").unwrap();
+        }
+        let held = File::open(at(".kme-d.unfinished")).unwrap();
+        held.lock().unwrap();
+        fs::create_dir(at(".kme-e.unfinished")).unwrap();
+        write_atomically(at("out"), |w| {
+            discard_abandoned(folder.path());
+            w.write_all(b"whole")
+        })
+        .unwrap();
+        let mut left = names(folder.path());
+        left.sort();
+        assert_eq!(left, [".kme-b", ".kme-d.unfinished", ".kme-e.unfinished", "c.unfinished", "out"]);
+        assert_eq!(fs::read(at("out")).unwrap(), b"whole");
+    }
+
+    #[test]
+    fn a_place_is_tried_before_there_is_something_to_write() {
+        let folder = tempfile::tempdir().unwrap();
+        check_makeable(folder.path().join("no/such/run")).unwrap();
+        assert!(names(folder.path()).is_empty());
+        fs::write(folder.path().join("file"), "").unwrap();
+        let message = |path: &Path| check_makeable(path).unwrap_err().to_string();
+        assert!(message(&folder.path().join("file/run")).contains("is a file, not a folder"));
+        #[cfg(target_os = "linux")]
+        assert!(message(Path::new("/proc/run")).contains("cannot be written"));
     }
 
     #[test]

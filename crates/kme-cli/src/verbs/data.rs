@@ -1,15 +1,19 @@
 //! `kme data`
 
 use crate::arguments::Global;
+use crate::gallery::Gallery;
 use crate::output::{self, fields};
+use crate::progress;
 use clap::{Args, Subcommand};
 use kme::{Error, Result};
 use kme_deep::cache::FeatureCache;
-use kme_deep::data;
+use kme_deep::data::{self, Source, Survey};
+use kme_deep::image::{Decoder, Grid};
 use serde_json::json;
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
-/// List and describe the data sets that are known by name
+/// Describe pictures, and list the data sets that are known by name
 ///
 /// A data set is looked for in --data-dir alone if that is given, else in the folder that the environment variable KME_DATA
 /// names, in the user's data folder, and in /usr/share/datasets. Nothing is ever downloaded: `info` says where a data set is
@@ -17,6 +21,7 @@ use std::path::PathBuf;
 #[derive(Args)]
 #[command(after_help = "Examples:
   kme data list
+  kme data info my-pictures/ -o sheet.png
   kme data info fashion-mnist
   kme data info cifar10 --data-dir ~/datasets
   kme data cache --clear")]
@@ -29,11 +34,15 @@ pub struct Arguments {
 enum Action {
     /// List the data sets that are known by name, and the toys that training draws from the seed
     List,
-    /// Tell what a data set is, where it is to be had, and which of its files are here and unchanged
+    /// Tell how many pictures there are, of which sizes, modes and classes, and which of them cannot be read; of a data set
+    /// of the list, what it is, where it is to be had, and which of its files are here and unchanged
     Info {
-        /// A name of the list
-        #[arg(value_name = "NAME")]
+        /// A folder, an archive or a file of pictures, or a name of the list
+        #[arg(value_name = "SOURCE|NAME")]
         name: String,
+        /// Write a sheet of some of the pictures, evenly from all
+        #[arg(short, long, value_name = "SHEET.png")]
+        output: Option<PathBuf>,
     },
     /// Tell how many features of pictures are kept for the next time, and where
     ///
@@ -62,7 +71,10 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
             let json = json!({ "data": named(&sets), "toys": named(&toys) });
             output::print(global, &output::aligned(&rows), fields(json))?;
         }
-        Action::Info { name } => {
+        Action::Info { name, output } if output.is_some() || !is_known(name) => {
+            describe(name, output.as_deref(), global)?;
+        }
+        Action::Info { name, .. } => {
             let info = data::info(name, &global.places())?;
             output::print(global, &info.to_string(), fields(json!(info)))?;
         }
@@ -79,4 +91,71 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         }
     }
     Ok(true)
+}
+
+/// Whether a name is of the list, and no source: `fashion-mnist`, but not `fashion-mnist:test`.
+fn is_known(name: &str) -> bool {
+    data::list().iter().any(|(known, _)| *known == name) || (!Path::new(name).exists() && !name.contains(':'))
+}
+
+/// Pictures on a sheet, at most.
+const SHEET: usize = 100;
+
+/// Bad pictures that are named, at most.
+const SHOWN: usize = 20;
+
+/// Looks at all pictures of a source.
+fn describe(source: &str, sheet: Option<&Path>, global: &Global) -> Result<()> {
+    if let Some(sheet) = sheet {
+        output::check_ending(sheet, "png")?;
+        output::check_place(sheet)?;
+    }
+    let bar = progress::bar(global, 0, "pictures");
+    let survey = Survey::of(source, &global.places(), |done, total| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
+    let survey = survey?;
+    let mut rows = vec![vec!["pictures".to_string(), survey.pictures.to_string()]];
+    let counted = |n: usize, what: &str| format!("{what} ({n})");
+    let list = |all: &BTreeMap<String, usize>| {
+        let mut all: Vec<_> = all.iter().collect();
+        all.sort_by_key(|(name, n)| (std::cmp::Reverse(**n), name.as_str()));
+        let more = all.len().saturating_sub(8);
+        let mut text: Vec<_> = all.iter().take(8).map(|(name, n)| counted(**n, name)).collect();
+        text.extend((more > 0).then(|| format!("and {more} more")));
+        text.join(", ")
+    };
+    if let Some([(h, w), (h2, w2)]) = survey.range {
+        rows.push(vec!["height x width".into(), list(&survey.sizes)]);
+        if survey.sizes.len() > 1 {
+            rows.push(vec!["by area".into(), format!("{h}x{w} to {h2}x{w2}")]);
+        }
+        rows.push(vec!["no squares".into(), survey.rectangles.to_string()]);
+        rows.push(vec!["modes".into(), list(&survey.modes)]);
+    }
+    let classes: Vec<_> = survey.classes.iter().map(|(name, n)| counted(*n, name)).collect();
+    let classes = if classes.is_empty() { "none".into() } else { classes.join(", ") };
+    rows.push(vec!["classes".into(), classes]);
+    rows.push(vec!["cannot be read".into(), survey.left_out.len().to_string()]);
+    rows.push(vec!["no pictures".into(), survey.others.to_string()]);
+    rows.push(vec!["fingerprint".into(), survey.fingerprint.clone()]);
+    let width = rows.iter().map(|row| row[0].chars().count()).max().unwrap_or(0);
+    let mut text: String = rows.iter().map(|row| format!("{:<width$}  {}\n", row[0], row[1])).collect();
+    for bad in survey.left_out.iter().take(SHOWN) {
+        text += &format!("  {}: {}\n", bad.name, bad.fault);
+    }
+    if survey.left_out.len() > SHOWN {
+        text += &format!("  and {} more, all with --json\n", survey.left_out.len() - SHOWN);
+    }
+    if let Some(path) = sheet {
+        let pictures = Gallery::of_source(Source::parse(source, &global.places())?, Decoder::default())
+            .sheet(&survey.some(SHEET), None)?;
+        Grid::default().lay_out(&pictures)?.write_png(0, path)?;
+    }
+    let mut json = fields(json!(survey));
+    json.insert("source".into(), source.into());
+    json.insert("sheet".into(), json!(sheet.map(|path| path.to_string_lossy())));
+    output::print(global, &text, json)
 }

@@ -13,7 +13,6 @@ pub mod test;
 pub mod train;
 
 use crate::arguments::{Arguments, Verb};
-use crate::progress;
 use kme::{Error, Result};
 
 /// Runs the verb. False when an `--assert` did not hold.
@@ -32,10 +31,6 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     }
     // A device that is not there is told also where nothing would be computed on it.
     global.context()?;
-    // The other two stop at the next good moment, and say what they have.
-    if !matches!(&arguments.verb, Verb::Train(_) | Verb::Match(_)) {
-        progress::stop_on_interrupt();
-    }
     match &arguments.verb {
         Verb::Embed(verb) => embed::run(verb, global),
         Verb::Merge(verb) => merge::run(verb, global),

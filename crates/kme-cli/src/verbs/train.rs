@@ -4,10 +4,13 @@ use crate::arguments::{self, Global};
 use crate::output::{self, fields};
 use crate::progress;
 use clap::Args;
+use indicatif::ProgressBar;
 use kme::{Error, Result};
+use kme_deep::data;
 use kme_deep::net::Place;
+use kme_deep::train::config::AUTO;
 use kme_deep::train::parallel::{self, Sockets, Team};
-use kme_deep::train::{self, Config, Event, Numbers, Outcome};
+use kme_deep::train::{self, Changes, Config, Event, Numbers, Outcome};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -27,7 +30,10 @@ use std::str::FromStr;
   kme train fashion-mmd-gan -o runs/mine --data ~/pictures --steps 2000
   kme train my-config.toml -o runs/mine
   kme train fashion-mmd-gan -o runs/mine --set batch=128 --set data.size=32 --set optimiser.clip=
+  kme train --print fashion-mmd-gan > mine.toml
   kme train -o runs/fashion --resume
+  kme train -o runs/fashion --resume --steps 20000 --set optimiser.learning_rate=5e-5
+  kme train --from runs/fashion --data my-pictures/ -o runs/mine
   kme train fashion-mmd-gan -o runs/fashion --device gpu --workers 4
   kme train fashion-mmd-gan -o runs/fashion --rank 0/2 --meet 0.0.0.0:7000     on one machine,
   kme train --rank 1/2 --meet that-machine:7000                                and on the other
@@ -40,6 +46,11 @@ settings that only the old kind has are left out.
 Ctrl-C ends a run after the step that it is in, and saves a checkpoint from which --resume continues;
 a second Ctrl-C stops at once.
 
+Where a run goes on with --resume, its steps, learning rates, schedule and [log] may be changed, and data that have
+moved are named with --data: they must be the same. --from begins a new run with the networks of another one.
+
+Where standard error is no terminal, a line a minute says how far the run is; KME_PROGRESS=SECONDS changes how often.
+
 Several workers take the step of the whole batch together: features of all samples are gathered
 before the discrepancy is computed, so that the estimator is that of one worker. Each has an even
 share of the batch, which must be a multiple of their number. The one difference is batch
@@ -49,24 +60,34 @@ several machines send each other is not encrypted, and whoever reaches the port 
 on a network that you trust.")]
 pub struct Arguments {
     /// A preset's name, or a TOML file like a run's config.toml
-    #[arg(value_name = "PRESET|CONFIG.toml", required_unless_present_any = ["list", "resume", "rank"])]
+    #[arg(value_name = "PRESET|CONFIG.toml", required_unless_present_any = ["list", "resume", "rank", "from", "print"])]
     preset: Option<String>,
     /// Folder of the run
-    #[arg(short, long, value_name = "RUN", required_unless_present_any = ["list", "rank"])]
+    #[arg(short, long, value_name = "RUN", required_unless_present_any = ["list", "rank", "print"])]
     output: Option<PathBuf>,
-    /// What to learn from, instead of the configuration's. Its held-out pictures, which are of another kind, are left out
-    /// too, and then the run has no scores, unless --set data.held_out=SOURCE names others
-    #[arg(long, value_name = "SOURCE", conflicts_with = "resume")]
+    /// What to learn from, instead of the configuration's. Held-out pictures of a preset, which are of another kind, are left
+    /// out then: a tenth of SOURCE is held out in their place where it has 500 pictures or more, unless --set
+    /// data.held_out=SOURCE names others, or none. With --resume: where the same data are now
+    #[arg(long, value_name = "SOURCE")]
     data: Option<String>,
-    /// Steps to train, instead of the configuration's
-    #[arg(long, value_name = "N", conflicts_with = "resume", value_parser = arguments::count::<u64>)]
+    /// Steps to train, instead of the configuration's; with --resume, in all
+    #[arg(long, value_name = "N", value_parser = arguments::count::<u64>)]
     steps: Option<u64>,
     /// Change a setting of the configuration, such as optimiser.learning_rate=1e-4; may be repeated
-    #[arg(long, value_name = "KEY=VALUE", conflicts_with = "resume", value_parser = setting)]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
     set: Vec<(String, String)>,
-    /// Write event files for TensorBoard to RUN/tensorboard/; of a run that is resumed: log.tensorboard in its config.toml
-    #[arg(long, conflicts_with = "resume")]
+    /// Begin with the networks of another run, of a checkpoint or of a model; without PRESET, with the run's configuration too
+    #[arg(long, value_name = "RUN|FILE", conflicts_with = "resume")]
+    from: Option<String>,
+    /// Leave pictures out that cannot be read, instead of ending: they are named, counted, and listed in RUN/data.jsonl
+    #[arg(long)]
+    skip_bad: bool,
+    /// Write event files for TensorBoard to RUN/tensorboard/
+    #[arg(long)]
     tensorboard: bool,
+    /// Continue although files of the data were added, removed or changed; what has changed is named, and noted in RUN/events.jsonl
+    #[arg(long, requires = "resume")]
+    accept_data: bool,
     /// Continue the run in RUN from its last checkpoint; a preset or file, where one is named, must be what it was begun as
     #[arg(long)]
     resume: bool,
@@ -91,11 +112,17 @@ pub struct Arguments {
     /// List the presets, by the papers that they follow
     #[arg(long)]
     list: bool,
+    /// Print a preset as TOML, to be changed and trained with
+    #[arg(long, value_name = "PRESET")]
+    print: Option<String>,
 }
 
 pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     if arguments.list {
         return list(global);
+    }
+    if let Some(preset) = &arguments.print {
+        return print(preset, global);
     }
     let follows = arguments.resume || arguments.rank.is_some_and(|rank| rank.own > 0);
     if let (true, Some(seed)) = (follows, global.asked_seed()) {
@@ -116,27 +143,34 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let context = global.context()?;
     // What can be told at once is told before others are waited for.
     let workers = arguments.workers();
+    let changes = arguments.changes()?;
     let (preset, config) = if arguments.resume {
-        let config = train::check_resume(path, workers)?;
+        let config = train::check_resume(path, &changes, workers)?;
         arguments.preset.as_deref().map_or(Ok(()), |preset| check_begun_as(preset, &config, path))?;
         (None, config)
     } else {
-        let Some(preset) = arguments.preset.as_deref() else {
-            return Err(Error::value("PRESET|CONFIG.toml", "(nothing)", "a preset or a file, or --resume"));
-        };
-        let config = arguments.config(preset, global)?;
+        let preset = arguments.begun_as()?;
+        let config = arguments.config(&preset, global)?;
         train::check_start(&config, path, workers)?;
         (Some(preset), config)
     };
     let team = arguments.team(global)?;
-    // Only now: whoever waits for others can be stopped at once.
-    progress::catch_interrupt();
     let bar = progress::bar(global, 0, "train");
+    let mut reading: Option<ProgressBar> = None;
     let unit = if config.data.is_points() { "points" } else { "images" };
     let (mut batch, mut seed) = (0, 0);
     let mut observer = |event: Event| {
         match event {
+            Event::Reading { done, total } => {
+                let bar = reading.get_or_insert_with(|| progress::bar(global, total as u64, "reading pictures"));
+                bar.set_position(done as u64);
+                if done == total {
+                    bar.finish_and_clear();
+                }
+            }
             Event::Begin { step, steps, batch: of_run, seed: its_seed } => {
+                // From here on there is something to save: until now one signal ends it.
+                progress::catch_interrupt();
                 (batch, seed) = (of_run, its_seed);
                 bar.set_length(steps);
                 bar.set_position(step);
@@ -156,8 +190,12 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         progress::flow()
     };
     let outcome = match preset {
-        None => train::resume_with(path, &context, team, &mut observer),
-        Some(preset) => train::start_with(preset, &config, path, &context, team, &mut observer),
+        None => {
+            let outcome = train::resume_with(path, &changes, &context, team, &mut observer);
+            outcome.map_err(|fault| leaving_out(accepting(fault, path), &config, " --accept-data"))
+        }
+        Some(preset) => train::start_with(&preset, &config, path, &context, team, &mut observer)
+            .map_err(|fault| leaving_out(fault, &config, "")),
     };
     bar.finish_and_clear();
     let (finished, step) = match outcome? {
@@ -216,6 +254,37 @@ impl FromStr for Rank {
 /// Workers.
 const MOST: usize = 1024;
 
+/// The fault of a picture of the data, with what leaves it out.
+fn leaving_out(fault: Error, config: &Config, besides: &str) -> Error {
+    match fault {
+        Error::File { path, fault }
+            if !config.data.skip_bad && path.starts_with(&config.data.source) && path.exists() =>
+        {
+            Error::file(path, format!("{fault}; --skip-bad{besides} leaves such pictures out"))
+        }
+        other => other,
+    }
+}
+
+/// The refusal of changed data, with what accepts them.
+fn accepting(fault: Error, path: &Path) -> Error {
+    match fault {
+        Error::Mismatch { field, left, right, remedy } if field == "data fingerprint" => {
+            let remedy = format!(
+                "{remedy}, or go on with what is there: kme train -o {} --resume --accept-data",
+                path.display()
+            );
+            Error::mismatch(field, left, right, remedy)
+        }
+        Error::Value { name, value, allowed } if name == "data.source" => Error::value(
+            name,
+            value,
+            allowed.replace("name what to learn from with --data", "where it is now is said with --data"),
+        ),
+        other => other,
+    }
+}
+
 /// Refuses to continue the run in `path` as something else than it was begun as.
 fn check_begun_as(preset: &str, config: &Config, path: &Path) -> Result<()> {
     let begun = config.preset.as_deref().unwrap_or_default();
@@ -230,20 +299,63 @@ fn check_begun_as(preset: &str, config: &Config, path: &Path) -> Result<()> {
 }
 
 impl Arguments {
+    /// What a run is begun as.
+    fn begun_as(&self) -> Result<String> {
+        if let Some(preset) = &self.preset {
+            return Ok(preset.clone());
+        }
+        let config = self.from.as_ref().map(|from| Path::new(from).join("config.toml")).filter(|file| file.is_file());
+        match (config, &self.from) {
+            (Some(config), _) => Ok(config.display().to_string()),
+            (None, Some(from)) => {
+                let allowed = "a preset or a configuration beside it, since it is no run folder";
+                Err(Error::value("--from", from, allowed))
+            }
+            (None, None) => Err(Error::value("PRESET|CONFIG.toml", "(nothing)", "a preset or a file, or --resume")),
+        }
+    }
+
+    /// What is changed where a run goes on.
+    fn changes(&self) -> Result<Changes> {
+        let mut sets = self.set.clone();
+        sets.extend(self.data.clone().map(|data| ("data.source".into(), data)));
+        sets.extend(self.steps.map(|steps| ("steps".into(), steps.to_string())));
+        sets.extend(self.skip_bad.then(|| ("data.skip_bad".into(), "true".into())));
+        sets.extend(self.tensorboard.then(|| ("log.tensorboard".into(), "true".into())));
+        for (key, value) in &mut sets {
+            // What is named now is meant from here, wherever the run was begun.
+            let is_source = ["data.source", "data.held_out"].contains(&key.as_str());
+            let is_set = data::list().iter().any(|(name, _)| name == value);
+            if is_source && !is_set && Path::new(value.as_str()).exists() {
+                let whole = std::path::absolute(value.as_str()).map_err(|e| Error::file(value.as_str(), e))?;
+                // As TOML text, so that no name is taken for a number.
+                *value = format!("{:?}", whole.display().to_string());
+            }
+        }
+        Ok(Changes { sets, other_data: self.accept_data })
+    }
+
     /// The configuration of a new run.
     fn config(&self, preset: &str, global: &Global) -> Result<Config> {
         let mut config = Config::load_with(preset, &self.set)?;
+        let named = self.set.iter().any(|(key, value)| key == "data.held_out" && !value.trim().is_empty());
         if let Some(data) = &self.data {
             config.data.source = data.clone();
             // Held-out pictures of the preset say nothing about other ones.
-            let named = self.set.iter().rfind(|(key, _)| key == "data.held_out");
-            if named.is_none() {
+            if !named && config.data.held_out_source().is_some() {
                 config.data.held_out = None;
-                let what = if config.data.is_points() { "points" } else { "pictures" };
-                let remedy = "name some with --set data.held_out=SOURCE";
-                output::remark(global, format!("no held-out {what}: the run has no scores; {remedy}"));
             }
         }
+        if config.data.held_out.is_none() {
+            if config.data.is_points() {
+                let remedy = "name some with --set data.held_out=SOURCE";
+                output::remark(global, format!("no held-out points: the run has no scores; {remedy}"));
+            } else {
+                config.data.held_out = Some(AUTO.into());
+            }
+        }
+        config.data.skip_bad |= self.skip_bad;
+        config.from = self.from.clone().or(config.from);
         config.steps = self.steps.unwrap_or(config.steps);
         config.log.tensorboard |= self.tensorboard;
         config.seed = global.asked_seed().unwrap_or(config.seed);
@@ -282,8 +394,10 @@ impl Arguments {
 
 /// Takes part in a run that another process keeps.
 fn help(arguments: &Arguments, global: &Global, rank: Rank, address: &str) -> Result<bool> {
-    let Arguments { preset, output, data, steps, set, resume, tensorboard, .. } = arguments;
+    let Arguments { preset, output, data, steps, set, resume, tensorboard, from, skip_bad, .. } = arguments;
     if preset.is_some()
+        || from.is_some()
+        || *skip_bad
         || output.is_some()
         || data.is_some()
         || steps.is_some()
@@ -308,6 +422,19 @@ fn setting(text: &str) -> Result<(String, String)> {
     let allowed = "KEY=VALUE, such as optimiser.learning_rate=1e-4";
     let (key, value) = text.split_once('=').ok_or_else(|| Error::value("--set", text, allowed))?;
     Ok((key.trim().into(), value.into()))
+}
+
+/// A preset's text.
+fn print(name: &str, global: &Global) -> Result<bool> {
+    let Some(preset) = Config::presets().find(|preset| preset.name == name) else {
+        // Says which names are near.
+        let text = Config::load(name)?.to_toml();
+        output::print(global, &text, fields(json!({ "config": text })))?;
+        return Ok(true);
+    };
+    let json = json!({ "name": preset.name, "line": preset.line, "paper": preset.paper, "config": preset.toml });
+    output::print(global, preset.toml, fields(json))?;
+    Ok(true)
 }
 
 /// Columns of the list of presets.

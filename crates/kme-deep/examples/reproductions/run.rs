@@ -52,7 +52,7 @@ pub fn run(sets: &[impl AsRef<str>]) -> Result<Found> {
         match event {
             Event::Step { numbers, .. } => steps.push(numbers.clone()),
             Event::Score { numbers, .. } => score = (numbers[0].1, numbers[1].1),
-            Event::Begin { .. } | Event::Remark { .. } => {}
+            Event::Begin { .. } | Event::Remark { .. } | Event::Reading { .. } => {}
         }
         ControlFlow::Continue(())
     })?;

@@ -13,7 +13,8 @@ use super::archive::Archive;
 use super::array::{Array, Layout};
 use super::fingerprint::{Fingerprint, digest};
 use super::raw::RawPictures;
-use crate::image::{Channels, Crop, Decoder, Images, Resize};
+use super::survey;
+use crate::image::{Background, Channels, Colour, Crop, Decoder, Images, Resize};
 
 /// The common form that pictures of a source are brought to: first their channels, then what is cut out of them, then
 /// their size.
@@ -25,6 +26,9 @@ pub struct Form {
     pub crop: Crop,
     /// The size; without it, all pictures must have one size already.
     pub resize: Option<Resize>,
+    /// What is under transparent parts, unless it is white, for which the decoder's own stands; and around pictures that are
+    /// filled up.
+    pub background: Background,
 }
 
 impl Form {
@@ -57,14 +61,35 @@ impl Form {
     /// The picture in `bytes`, of a file or in plain samples, in this form; `path` is for messages.
     fn decode(&self, bytes: &[u8], layout: Option<Layout>, path: &Path) -> Result<Images> {
         let images = match layout {
-            None => self.decoder.decode(bytes, path)?,
+            None => self.decode_over(bytes, path)?,
             Some(layout) => layout.decode(bytes, &self.decoder, path)?,
         };
         self.cut(images).map_err(|fault| Error::file(path, fault))
     }
 
+    fn decode_over(&self, bytes: &[u8], path: &Path) -> Result<Images> {
+        let over = |level| Decoder { background: level, ..self.decoder }.decode(bytes, path);
+        if self.background.is_white() {
+            return self.decoder.decode(bytes, path);
+        }
+        if let Some(level) = self.background.grey() {
+            return over(level);
+        }
+        let (black, white) = (over(0.0)?, over(1.0)?);
+        if black == white {
+            return Ok(black);
+        }
+        // A grey picture over a colour is a coloured one.
+        match self.decoder.channels {
+            Channels::Keep if black.channels() == 1 => {
+                self.background.between(&black.to_colour(Colour::Rgb), &white.to_colour(Colour::Rgb))
+            }
+            _ => self.background.between(&black, &white),
+        }
+    }
+
     fn cut(&self, images: Images) -> Result<Images> {
-        let images = self.crop.apply(images)?;
+        let images = self.crop.apply_over(images, self.background)?;
         match self.resize {
             Some(resize) => resize.bring(images),
             None => Ok(images),
@@ -82,7 +107,7 @@ pub struct Skipped {
 }
 
 impl Skipped {
-    fn new(name: &str, fault: Error) -> Self {
+    pub(super) fn new(name: &str, fault: Error) -> Self {
         let fault = match fault {
             Error::File { fault, .. } => fault,
             other => other.to_string(),
@@ -229,6 +254,33 @@ impl Encoded {
         (first..range.start, files)
     }
 
+    /// See [`Batches::look`].
+    fn look(&mut self, form: &Form, check: &Check, is_known: &Known, each: &mut Each) -> Result<()> {
+        let mut range = 0..self.pictures.len();
+        while !range.is_empty() {
+            let (numbers, files) = self.some(&mut range);
+            let (pictures, layout) = (&self.pictures[numbers.clone()], self.store.layout());
+            let looked: Vec<Result<Looked>> = files
+                .into_par_iter()
+                .zip(pictures)
+                .map(|(file, picture)| {
+                    let file = file?;
+                    let sha256 = digest(&file);
+                    let (size, mode) = survey::head(&file);
+                    let decoded =
+                        || check(form.decode(&file, layout, &picture.path)?).map_err(|f| of_file(&picture.path, f));
+                    let picture = if is_known(&picture.name, &sha256) { None } else { Some(decoded()?) };
+                    Ok(Looked { sha256: Some(sha256), size, mode, picture })
+                })
+                .collect();
+            // In order, so that of several faults always the first is reported.
+            for (i, looked) in numbers.zip(looked) {
+                each(i, self.pictures[i].name.clone(), looked)?;
+            }
+        }
+        Ok(())
+    }
+
     /// See [`Batches::pick`]. Files are read by the threads that decode them, entries of an archive one by one.
     fn pick(&mut self, indices: &[usize], form: &Form, change: &Change) -> Result<Vec<Images>> {
         let (pictures, layout) = (&self.pictures, self.store.layout());
@@ -276,6 +328,34 @@ impl Encoded {
         });
         let encoded = Self::new(Store::Array(Box::new(array)), (0..n).map(named).collect(), Passed::default());
         Self { labels, ..encoded }
+    }
+}
+
+/// What a look at a picture found.
+pub(crate) struct Looked {
+    /// Of its file, where it has one of its own.
+    pub sha256: Option<[u8; 32]>,
+    /// Height and width before it was brought to any form.
+    pub size: Option<(usize, usize)>,
+    pub mode: Option<String>,
+    /// The picture, unless it is known to be good.
+    pub picture: Option<Images>,
+}
+
+/// Whether a picture will do.
+pub(super) type Check<'a> = dyn Fn(Images) -> Result<Images> + Sync + 'a;
+
+/// Whether a picture of this name and content is known to be good.
+pub(super) type Known<'a> = dyn Fn(&str, &[u8; 32]) -> bool + Sync + 'a;
+
+/// What is told of a picture: its number, its name, and what was found.
+pub(super) type Each<'a> = dyn FnMut(usize, String, Result<Looked>) -> Result<()> + 'a;
+
+/// A fault of a picture, told with its file.
+fn of_file(path: &Path, fault: Error) -> Error {
+    match fault {
+        Error::File { .. } => fault,
+        other => Error::file(path, other),
     }
 }
 
@@ -478,6 +558,46 @@ impl Batches {
                 change(at, form.bring(raw.images(i..i + 1)?, name)?)
                     .map_err(|fault| Error::file(format!("{name}[{i}]"), fault))
             })),
+        }
+    }
+
+    /// Looks at every picture of the source once, whatever has been read: decoded and checked in parallel, told in order.
+    /// Held are, besides a picture undone for each thread, some 16 MB of files and their pictures.
+    ///
+    /// # Errors
+    /// Those of `each`, to which the faults of pictures are told.
+    pub(crate) fn look(&mut self, check: &Check, is_known: &Known, each: &mut Each) -> Result<()> {
+        let form = self.form;
+        let total = self.total();
+        match &mut self.content {
+            Content::Encoded(encoded) => encoded.look(&form, check, is_known, each),
+            Content::Raw { raw, name, .. } => {
+                let mode = if raw.c == 1 { "grey" } else { "colour" };
+                (0..total).try_for_each(|i| {
+                    let (size, mode) = (Some((raw.h, raw.w)), Some(mode.to_string()));
+                    let name = format!("{name}[{i}]");
+                    each(i, name, Ok(Looked { sha256: None, size, mode, picture: None }))
+                })
+            }
+        }
+    }
+
+    /// The fingerprint of a source that is not made of files with pictures.
+    pub(crate) fn own_fingerprint(&self) -> Option<&str> {
+        match &self.content {
+            Content::Encoded(_) => None,
+            Content::Raw { fingerprint, .. } => Some(fingerprint),
+        }
+    }
+
+    /// SHA-256 of the content of picture `i` of a source that is not made of files with pictures.
+    pub(crate) fn own_digest(&self, i: usize) -> Option<[u8; 32]> {
+        match &self.content {
+            Content::Raw { raw, .. } if i < raw.n => {
+                let stride = raw.c * raw.h * raw.w;
+                Some(digest(&raw.bytes[i * stride..][..stride]))
+            }
+            _ => None,
         }
     }
 

@@ -46,6 +46,17 @@ impl Dataset {
         }
     }
 
+    /// Pictures that were chosen from a source, with what is known of them.
+    pub(crate) fn of(
+        images: Images,
+        labels: Option<Vec<u32>>,
+        class_names: Option<Vec<String>>,
+        names: Vec<String>,
+        fingerprint: String,
+    ) -> Self {
+        Self { pixels: Pixels::Floats(images), labels, class_names, names: Names::Each(names), fingerprint }
+    }
+
     fn collect(mut batches: Batches) -> Result<Self> {
         let (mut data, mut names, mut labels, mut shape) = (Vec::new(), Vec::new(), Vec::new(), None);
         while let Some(batch) = batches.next() {
@@ -140,7 +151,7 @@ impl Dataset {
     }
 }
 
-fn too_large(one: &Images, n: usize) -> Error {
+pub(crate) fn too_large(one: &Images, n: usize) -> Error {
     let [_, c, h, w] = one.shape();
     let gigabytes = (n as f64 * one.stride() as f64 * 4.0 / 1e9).round();
     let found = format!("{n} of {c}x{h}x{w}, {gigabytes} GB");

@@ -19,14 +19,18 @@ mod names;
 mod places;
 mod raw;
 mod source;
+mod survey;
 mod toys;
 
 pub use batches::{Batch, Batches, Form, Passed, Skipped};
 pub use dataset::Dataset;
+pub(crate) use dataset::too_large;
 pub use fingerprint::hex;
 pub use names::{Info, Split, info, list};
 pub use places::{Places, user_cache_folder, user_data_folder};
 pub use source::Source;
+pub(crate) use survey::{Bad, Digest, Watch};
+pub use survey::{MOST_SIZES, Survey};
 pub(crate) use toys::Toy;
 pub use toys::toys;
 

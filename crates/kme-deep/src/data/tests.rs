@@ -451,3 +451,35 @@ fn mnist_and_real_photographs_are_read() {
     let cifar = load(&fixtures.join("cifar10_jpg/test")).unwrap();
     assert_eq!((cifar.shape()[1..].to_vec(), cifar.class_names().unwrap().len()), (vec![3, 32, 32], 10));
 }
+
+/// What is under transparent parts, against α·c + (1 − α)·background pixel by pixel, for grey and coloured files.
+#[test]
+fn the_background_is_what_is_under_transparent_parts() {
+    use crate::image::Background;
+    let place = tempfile::tempdir().unwrap();
+    let pixel = |x: u32, y: u32| [(40 * x) as u8, (60 * y) as u8, 90, (25 * (x + y)) as u8];
+    image::RgbaImage::from_fn(4, 3, |x, y| image::Rgba(pixel(x, y))).save(place.path().join("a.png")).unwrap();
+    image::GrayAlphaImage::from_fn(4, 3, |x, y| image::LumaA([pixel(x, y)[0], pixel(x, y)[3]]))
+        .save(place.path().join("grey.png"))
+        .unwrap();
+    for (text, levels) in [("white", [1.0, 1.0, 1.0]), ("black", [0.0; 3]), ("#ff8000", [1.0, 128.0 / 255.0, 0.0])] {
+        let background: Background = text.parse().unwrap();
+        let form = Form { background, ..Form::default() };
+        let read =
+            |name: &str| source(&place.path().join(name)).unwrap().batches(&form, 1).unwrap().picture(0).unwrap();
+        let (colour, grey) = (read("a.png"), read("grey.png"));
+        assert_eq!(colour.shape(), [1, 3, 3, 4]);
+        assert_eq!(grey.channels(), if text.starts_with('#') { 3 } else { 1 });
+        for i in 0..12 {
+            let [r, g, b, alpha] = pixel(i as u32 % 4, i as u32 / 4).map(|v| f32::from(v) / 255.0);
+            for (c, value) in [r, g, b].into_iter().enumerate() {
+                let expected = alpha * value + (1.0 - alpha) * levels[c];
+                assert!((colour.data()[c * 12 + i] - expected).abs() < 1e-6, "{text}");
+                if c < grey.channels() {
+                    let expected = alpha * r + (1.0 - alpha) * levels[c];
+                    assert!((grey.data()[c * 12 + i] - expected).abs() < 1e-6, "{text} grey");
+                }
+            }
+        }
+    }
+}

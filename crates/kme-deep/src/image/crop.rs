@@ -1,7 +1,7 @@
 //! Cutting squares out of pictures.
 
 use super::protocol::{Method, Protocol};
-use super::{Aspect, Filter, Images, Resize};
+use super::{Aspect, Background, Filter, Images, Resize};
 use kme::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -20,6 +20,7 @@ const SIDES: std::ops::RangeInclusive<usize> = 1..=8192;
 /// |---|---|
 /// | `short:N` | resizes it so that the shorter side is N, the longer one in proportion, rounded (antialiased, bicubic) |
 /// | `centre:N` | the square of side N in the middle; where the picture is smaller, it is filled up with black |
+/// | `pad` | the whole picture in the middle of the smallest square around it, filled up with the background: of `data.background` in training, else white |
 /// | `random:N` | a square of side N, all places equally likely; the last step. The picture must not be smaller |
 ///
 /// With h − N odd, the middle lies half a pixel towards the top and the left, both for cutting and for filling up, as
@@ -43,6 +44,7 @@ pub struct Crop {
 enum Step {
     Short(usize),
     Centre(usize),
+    Pad,
     Random(usize),
 }
 
@@ -70,9 +72,18 @@ impl Crop {
     /// # Errors
     /// When a picture is smaller than the square of `random`, or one would have more than 10⁸ pixels.
     pub fn apply(&self, images: Images) -> Result<Images> {
+        self.apply_over(images, Background::default())
+    }
+
+    /// The same with another background than white.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply).
+    pub fn apply_over(&self, images: Images, background: Background) -> Result<Images> {
         self.steps.into_iter().flatten().try_fold(images, |images, step| match step {
             Step::Short(side) => short(images, side),
             Step::Centre(side) => Ok(centre(&images, side)),
+            Step::Pad => Ok(pad(images, background)),
             Step::Random(side) => square(&images, side, (0.5, 0.5)),
         })
     }
@@ -95,19 +106,32 @@ pub(crate) fn square(images: &Images, side: usize, place: (f64, f64)) -> Result<
         ));
     }
     let begin = |most: usize, place: f64| ((place * (most + 1) as f64) as usize).min(most) as isize;
-    Ok(window(images, side, begin(h - side, place.0), begin(w - side, place.1)))
+    Ok(window(images, side, begin(h - side, place.0), begin(w - side, place.1), [0.0; 3]))
 }
 
 fn centre(images: &Images, side: usize) -> Images {
     // Division rounds towards zero: half a pixel to the top and left both when cutting and when filling up.
-    let begin = |length: usize| (length as isize - side as isize) / 2;
-    window(images, side, begin(images.height()), begin(images.width()))
+    middle(images, side, [0.0; 3])
 }
 
-/// The square that begins at row `top` and column `left`; black where it reaches beyond the picture.
-fn window(images: &Images, side: usize, top: isize, left: isize) -> Images {
+/// The square of `side` pixels in the middle, `beyond` where it reaches beyond the picture.
+fn middle(images: &Images, side: usize, beyond: [f32; 3]) -> Images {
+    let begin = |length: usize| (length as isize - side as isize) / 2;
+    window(images, side, begin(images.height()), begin(images.width()), beyond)
+}
+
+fn pad(images: Images, background: Background) -> Images {
+    let (h, w) = (images.height(), images.width());
+    if h == w { images } else { middle(&images, h.max(w), background.in_channels(images.channels())) }
+}
+
+/// The square that begins at row `top` and column `left`; where it reaches beyond the picture, its channels are `beyond`.
+fn window(images: &Images, side: usize, top: isize, left: isize, beyond: [f32; 3]) -> Images {
     let [n, c, h, w] = images.shape();
     let mut out = Images::filled(n, c, side, side, 0.0);
+    for (i, plane) in out.data.chunks_exact_mut(side * side).enumerate() {
+        plane.fill(beyond[i % c]);
+    }
     let inside = |begin: isize, length: usize| {
         let first = (-begin).clamp(0, side as isize) as usize;
         first..(length as isize - begin).clamp(first as isize, side as isize) as usize
@@ -148,6 +172,7 @@ impl fmt::Display for Crop {
             match step {
                 Step::Short(side) => write!(f, "{comma}short:{side}")?,
                 Step::Centre(side) => write!(f, "{comma}centre:{side}")?,
+                Step::Pad => write!(f, "{comma}pad")?,
                 Step::Random(side) => write!(f, "{comma}random:{side}")?,
             }
         }
@@ -165,7 +190,7 @@ impl FromStr for Crop {
         let fault = || {
             let (least, most) = (SIDES.start(), SIDES.end());
             let allowed = format!(
-                "none, or up to {MOST_STEPS} of short:N, centre:N and, as the last, random:N, separated by commas, N from \
+                "none, or up to {MOST_STEPS} of short:N, centre:N, pad and, as the last, random:N, separated by commas, N from \
                  {least} to {most}, such as centre:178,random:160"
             );
             Error::value("crop", text, allowed)
@@ -173,6 +198,9 @@ impl FromStr for Crop {
         let steps = text
             .split(',')
             .map(|step| {
+                if step.trim() == "pad" {
+                    return Some(Step::Pad);
+                }
                 let (name, side) = step.trim().split_once(':')?;
                 let side = side.parse().ok().filter(|side| SIDES.contains(side))?;
                 match name {
@@ -233,7 +261,8 @@ mod tests {
 
     #[test]
     fn texts_print_as_they_parse() {
-        for text in ["none", "centre:178", "short:64,random:64", "centre:178,short:64,random:60"] {
+        for text in ["none", "pad", "pad,short:64", "centre:178", "short:64,random:64", "centre:178,short:64,random:60"]
+        {
             assert_eq!(text.parse::<Crop>().unwrap().to_string(), text);
         }
         assert_eq!("short:64, random:48".parse::<Crop>().unwrap().to_string(), "short:64,random:48");
@@ -241,6 +270,7 @@ mod tests {
         for text in [
             "",
             "middle:3",
+            "pad:3",
             "centre",
             "centre:0",
             "centre:9000",
@@ -262,6 +292,27 @@ mod tests {
             let cut = format!("centre:{side}").parse::<Crop>().unwrap().apply(images.clone()).unwrap();
             assert_eq!(cut.shape(), [2, 3, side, side]);
             assert_eq!(cut.data(), naive(&images, side, top, left), "{h}x{w} to {side}");
+        }
+    }
+
+    #[test]
+    fn a_rectangle_is_filled_up_to_a_square() {
+        let background: Background = "#ff8000".parse().unwrap();
+        for (h, w, top, left) in [(3, 8, -2, 0), (6, 2, 0, -2), (4, 4, 0, 0), (1, 4, -1, 0)] {
+            let images = pictures(2, 3, h, w);
+            let crop: Crop = "pad".parse().unwrap();
+            let (side, levels) = (h.max(w), background.levels());
+            let found = crop.apply_over(images.clone(), background).unwrap();
+            assert_eq!(found.shape(), [2, 3, side, side]);
+            // Where the naive one has black beyond the picture; no pixel of the picture is 0.
+            let expected = naive(&images, side, top, left);
+            let expected = expected.iter().enumerate();
+            let expected = expected.map(|(i, &x)| if x == 0.0 { levels[i / (side * side) % 3] } else { x });
+            assert_eq!(found.data(), expected.collect::<Vec<_>>(), "{h}x{w}");
+            assert_eq!(
+                crop.apply(images.clone()).unwrap().data()[0],
+                if (top, left) == (0, 0) { images.data()[0] } else { 1.0 }
+            );
         }
     }
 

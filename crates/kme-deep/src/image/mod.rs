@@ -5,6 +5,7 @@
 //! colour conversion are done in `f32`; 8 bits appear only in files.
 
 mod axes;
+mod background;
 mod bilinear;
 mod crop;
 mod decode;
@@ -17,6 +18,7 @@ mod protocol;
 mod resize;
 mod scatter;
 
+pub use background::Background;
 pub use crop::Crop;
 pub(crate) use crop::{mirror, square};
 pub use decode::{Channels, Colour, DEFAULT_MAX_PIXELS, Decoder, Reading};

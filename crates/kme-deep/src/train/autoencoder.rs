@@ -7,7 +7,7 @@ use super::config::{AutoencoderObjective, Config};
 use super::feed::{Batch, Feed};
 use super::learner::Learner;
 use super::optimiser::{Pace, gradient_norm};
-use super::task::{Finding, Numbers, Sheet, Task, first_fault, first_fault_of};
+use super::task::{Finding, Numbers, Sheet, Task, first_fault, first_fault_of, restored_net};
 use crate::data::Dataset;
 use crate::image::Images;
 use crate::model::{Autoencoder, Made, images_of, tensor_of};
@@ -145,6 +145,11 @@ impl Task for Trainer {
 
     fn restore(&mut self, step: u64, tensors: &Tensors) -> Result<()> {
         self.learner.restore("net", step, tensors)
+    }
+
+    fn adopt(&mut self, tensors: &Tensors) -> Result<Vec<String>> {
+        self.learner.net = restored_net("net", &self.learner.net, tensors)?;
+        Ok(Vec::new())
     }
 
     fn fault(&mut self, step: u64) -> Result<Option<Finding>> {

@@ -4,7 +4,7 @@ use super::config::{ClassifierObjective, Config};
 use super::feed::{Batch, Feed};
 use super::learner::Learner;
 use super::optimiser::{Pace, gradient_norm};
-use super::task::{Finding, Numbers, Sheet, Task, first_fault, first_fault_of};
+use super::task::{Finding, Numbers, Sheet, Task, first_fault, first_fault_of, restored_net};
 use crate::data::Dataset;
 use crate::loss::flat;
 use crate::model::{Classifier, Made};
@@ -200,6 +200,11 @@ impl Task for Trainer {
 
     fn restore(&mut self, step: u64, tensors: &Tensors) -> Result<()> {
         self.learner.restore("net", step, tensors)
+    }
+
+    fn adopt(&mut self, tensors: &Tensors) -> Result<Vec<String>> {
+        self.learner.net = restored_net("net", &self.learner.net, tensors)?;
+        Ok(Vec::new())
     }
 
     fn fault(&mut self, step: u64) -> Result<Option<Finding>> {

@@ -3,7 +3,7 @@
 mod check;
 pub(super) mod read;
 
-pub use super::data::Data;
+pub use super::data::{AUTO, Data, NONE};
 use super::presets::PRESETS;
 use crate::loss::{Estimator, Regulariser};
 use crate::model::Latent;
@@ -21,6 +21,12 @@ pub struct Config {
     /// What the run was begun as: a preset's name or a file. Set by the program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preset: Option<String>,
+    /// The folder from which relative names of files in this configuration are meant. Set by the program when a run begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun_in: Option<String>,
+    /// A run folder, checkpoint or model whose networks those of this run begin as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
     pub seed: u64,
     /// Training steps; where there is a critic, steps of the generator.
     pub steps: u64,
@@ -337,13 +343,18 @@ pub struct Log {
     pub samples: u64,
     /// Steps between checkpoints.
     pub checkpoint: u64,
+    /// Earlier models that are kept, evenly from the whole run, in RUN/models/.
+    pub keep: u64,
+    /// Minutes after which sheet, report, model and checkpoint are written, however many steps that is, the first of them
+    /// after one minute at most; 0 leaves it to the steps.
+    pub minutes: f64,
     /// Whether event files for TensorBoard are written, to RUN/tensorboard/.
     pub tensorboard: bool,
 }
 
 impl Default for Log {
     fn default() -> Self {
-        Self { every: 10, samples: 250, checkpoint: 250, tensorboard: false }
+        Self { every: 10, samples: 250, checkpoint: 250, keep: 4, minutes: 10.0, tensorboard: false }
     }
 }
 
@@ -455,15 +466,15 @@ impl Config {
         Ok(config)
     }
 
-    /// The first setting that `other` has otherwise, with both values; none where they are alike.
-    pub(super) fn difference(&self, other: &Self) -> Option<[String; 3]> {
+    /// The settings that `other` has otherwise, each with both values.
+    pub(super) fn differences(&self, other: &Self) -> Vec<[String; 3]> {
         let [mine, theirs] = [self, other].map(Self::settings);
         let value = |settings: &[(String, String)], key: &str| {
             settings.iter().find(|(other, _)| other == key).map_or("nothing".to_string(), |(_, value)| value.clone())
         };
-        let keys = mine.iter().chain(&theirs).map(|(key, _)| key);
-        let differs = |key: &&String| value(&mine, key) != value(&theirs, key);
-        keys.into_iter().find(differs).map(|key| [key.clone(), value(&mine, key), value(&theirs, key)])
+        let new = theirs.iter().filter(|(key, _)| mine.iter().all(|(other, _)| other != key));
+        let both = mine.iter().chain(new).map(|(key, _)| [key.clone(), value(&mine, key), value(&theirs, key)]);
+        both.filter(|[_, was, is]| was != is).collect()
     }
 
     /// Dotted keys with their values as TOML.
@@ -673,14 +684,17 @@ mod tests {
     }
 
     #[test]
-    fn the_first_difference_is_named() {
+    fn differences_are_named() {
         let config = Config::load("fashion-mmd-gan").unwrap();
-        assert_eq!(config.difference(&config), None);
+        assert!(config.differences(&config).is_empty());
         let sets = [("optimiser.beta1".to_string(), "0.25".to_string()), ("data.held_out".into(), "".into())];
         let other = Config::load_with("fashion-mmd-gan", &sets).unwrap();
-        let [key, mine, theirs] = config.difference(&other).unwrap();
-        assert_eq!((&key[..], &mine[..], &theirs[..]), ("data.held_out", "\"fashion-mnist:test\"", "nothing"));
+        let held_out = ["data.held_out", "\"fashion-mnist:test\"", "nothing"].map(String::from);
+        let rate = ["optimiser.beta1", "0.5", "0.25"].map(String::from);
+        assert_eq!(config.differences(&other), [held_out, rate.clone()]);
         let other = Config::load_with("fashion-mmd-gan", &sets[..1]).unwrap();
-        assert_eq!(config.difference(&other).unwrap(), ["optimiser.beta1", "0.5", "0.25"].map(String::from));
+        assert_eq!(config.differences(&other), [rate]);
+        let [key, was, is] = &other.differences(&Config::load_with("fashion-mmd-gan", &[]).unwrap())[0];
+        assert_eq!([&key[..], &was[..], &is[..]], ["optimiser.beta1", "0.25", "0.5"]);
     }
 }

@@ -1,7 +1,7 @@
 //! What a run learns from, as its configuration says it.
 
 use crate::data::Form;
-use crate::image::{Channels, Colour, Crop, Decoder, Resize};
+use crate::image::{Background, Channels, Colour, Crop, Decoder, Resize};
 use kme::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::ops::Not;
@@ -16,7 +16,8 @@ pub struct Data {
     /// A source of pictures, as on the command line; a file of points; or a toy: `25-gaussians`, `8-gaussians`,
     /// `swiss-roll`, with `:N` for N points.
     pub source: String,
-    /// Pictures or points that are never learned from, for scores. A toy is drawn anew for it.
+    /// Pictures or points that are never learned from, for scores. A toy is drawn anew for it. `auto` holds out a tenth of
+    /// the pictures of `source`, at most about 1000, where there are 500 or more; `none` is the same as nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_out: Option<String>,
     /// Height and width to which pictures are brought. Without it and `channels`, the source is points.
@@ -28,13 +29,23 @@ pub struct Data {
     /// What is cut out of pictures first. Of held-out pictures, `random:N` takes the middle.
     #[serde(default, skip_serializing_if = "Crop::is_none")]
     pub crop: Crop,
+    /// The colour under transparent parts, and around pictures that `crop = "pad"` fills up: `white`, `black` or `#rrggbb`.
+    #[serde(default, skip_serializing_if = "Background::is_white")]
+    pub background: Background,
     /// Whether half of the pictures of a batch, by chance, have left and right exchanged. Held-out ones never.
     #[serde(default, skip_serializing_if = "Not::not")]
     pub flip: bool,
     /// Whether pictures of folders and archives are read when their batch comes, for more than memory holds.
     #[serde(default, skip_serializing_if = "Not::not")]
     pub stream: bool,
+    /// Whether pictures that cannot be read are left out, instead of ending the run before it begins.
+    #[serde(default, skip_serializing_if = "Not::not")]
+    pub skip_bad: bool,
 }
+
+/// What stands for a part of the source, and for nothing, in the place of a source of held-out pictures.
+pub const AUTO: &str = "auto";
+pub const NONE: &str = "none";
 
 impl Data {
     /// Size and channels of the pictures.
@@ -54,11 +65,22 @@ impl Data {
         self.size.is_none() && self.channels.is_none()
     }
 
+    /// The source of held-out pictures or points, where one is named.
+    pub fn held_out_source(&self) -> Option<&str> {
+        self.held_out.as_deref().filter(|name| ![AUTO, NONE].contains(name))
+    }
+
+    /// Whether some of the pictures themselves are to be held out.
+    pub fn holds_out_some(&self) -> bool {
+        self.held_out.as_deref() == Some(AUTO)
+    }
+
     /// The form of pictures that chance has no part in: that of held-out ones.
     pub(crate) fn form(&self) -> Result<Form> {
         let (size, channels) = self.picture()?;
         let decoder = Decoder::new(Channels::Convert(Colour::from_channels(channels)?));
-        Ok(Form { decoder, crop: self.crop, resize: Some(Resize::new(size, size)?) })
+        let resize = Some(Resize::new(size, size)?);
+        Ok(Form { decoder, crop: self.crop, resize, background: self.background })
     }
 
     /// Refuses values that cannot be trained with.
@@ -67,13 +89,23 @@ impl Data {
     /// Names the key, the value and what is allowed.
     pub(crate) fn check(&self) -> Result<()> {
         if self.is_points() {
-            let of_pictures = [("crop", !self.crop.is_none()), ("flip", self.flip), ("stream", self.stream)]
-                .into_iter()
-                .find(|k| k.1);
-            return match of_pictures {
+            let of_pictures = [
+                ("crop", !self.crop.is_none()),
+                ("background", !self.background.is_white()),
+                ("flip", self.flip),
+                ("stream", self.stream),
+                ("skip_bad", self.skip_bad),
+                ("held_out", self.holds_out_some()),
+            ];
+            return match of_pictures.into_iter().find(|k| k.1) {
                 Some((key, _)) => Err(Error::value(
                     format!("data.{key}"),
-                    if key == "crop" { self.crop.to_string() } else { "true".into() },
+                    match key {
+                        "crop" => self.crop.to_string(),
+                        "background" => self.background.to_string(),
+                        "held_out" => AUTO.into(),
+                        _ => "true".into(),
+                    },
                     "only of pictures, which have data.size and data.channels",
                 )),
                 None => Ok(()),

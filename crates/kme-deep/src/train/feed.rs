@@ -113,12 +113,12 @@ pub(crate) enum HeldOut {
     Points(Points),
 }
 
-/// What `data` holds out, in memory. A toy's points are another draw than those that are learned from.
+/// What `data` names to hold out, in memory. A toy's points are another draw than those that are learned from.
 ///
 /// # Errors
 /// As [`Feed::open`].
 pub(crate) fn held_out(data: &Data, seed: u64, places: &Places) -> Result<Option<HeldOut>> {
-    let Some(source) = &data.held_out else { return Ok(None) };
+    let Some(source) = data.held_out_source() else { return Ok(None) };
     let fault = |fault: Error| sources::of_setting("data.held_out", source, fault);
     Ok(Some(if data.is_points() {
         let (points, ..) = points(source, seed, Purpose::HeldOut).map_err(fault)?;

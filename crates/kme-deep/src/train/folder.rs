@@ -1,14 +1,15 @@
-//! The run folder: config.toml, events.jsonl, samples/, checkpoints/, model.safetensors, best.safetensors;
-//! beside them what is watched: report.html, tensorboard/.
+//! The run folder: config.toml, data.jsonl, events.jsonl, samples/, checkpoints/, models/, model.safetensors,
+//! best.safetensors; beside them what is watched: report.html, tensorboard/.
 
 use super::config::Config;
 use super::sources::Sources;
 use super::task::Numbers;
-use crate::data::hex;
+use crate::data::{Survey, hex};
 use crate::net::file::{Tensors, parse_tensors, write_tensors};
 use kme::{Error, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -16,9 +17,12 @@ use std::path::{Path, PathBuf};
 /// A training run on disk.
 pub(crate) struct Folder {
     path: PathBuf,
-    /// Its config.toml, locked while the run is under way.
+    /// Its file `.lock`, locked while the run is under way. A file of its own, since editors replace what they write.
     lock: Option<File>,
 }
+
+/// The name of the file that is locked.
+const LOCK: &str = ".lock";
 
 /// What a checkpoint says of itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -62,7 +66,8 @@ impl Folder {
     pub fn check_free(path: &Path) -> Result<()> {
         // Empty folders are what a start leaves that failed before it could write its configuration.
         let is_empty = |path: &Path| fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
-        let occupied = |entry: std::io::Result<fs::DirEntry>| !entry.is_ok_and(|entry| is_empty(&entry.path()));
+        let is_left = |entry: &fs::DirEntry| entry.file_name() == LOCK || is_empty(&entry.path());
+        let occupied = |entry: std::io::Result<fs::DirEntry>| !entry.is_ok_and(|entry| is_left(&entry));
         if path.is_file() || fs::read_dir(path).is_ok_and(|mut entries| entries.any(occupied)) {
             let continued = if path.join("config.toml").is_file() { "continue it with --resume, or " } else { "" };
             return Err(Error::file(path, format!("exists already; {continued}name a new folder")));
@@ -82,21 +87,31 @@ impl Folder {
         Ok(Self { path: path.into(), lock: None })
     }
 
-    /// The same while no other process has it.
+    /// The same while no other process has it. What writes left there that were cut off is removed.
+    ///
+    /// A process that is gone, however it ended, holds no lock. Where a file system has no locks, none are kept.
     ///
     /// # Errors
-    /// When one has.
+    /// When one has, or the folder may not be written to.
     pub fn locked(mut self) -> Result<Self> {
-        let path = self.path.join("config.toml");
-        let file = File::open(&path).map_err(|e| kme::io::read_error(&path, &e))?;
-        // Where a file system has no locks, none are kept.
+        let path = self.path.join(LOCK);
+        // Written to, since some file systems (NFS) lock only what is open for writing.
+        let open = OpenOptions::new().create(true).truncate(false).write(true).read(true).open(&path);
+        let mut file = open.map_err(|e| kme::io::write_error(&path, &e))?;
         if let Err(TryLockError::WouldBlock) = file.try_lock() {
-            return Err(Error::file(
-                &self.path,
-                "is being trained by another process; stop that, or name a new folder",
-            ));
+            let owner = fs::read_to_string(&path).unwrap_or_default();
+            let owner = if owner.trim().is_empty() { String::new() } else { format!(" ({})", owner.trim()) };
+            let fault = format!("is being trained by another process{owner}; stop that, or name a new folder");
+            return Err(Error::file(&self.path, fault));
         }
+        // For that message alone.
+        let _ = file.set_len(0).and_then(|()| file.write_all(format!("process {}", std::process::id()).as_bytes()));
         self.lock = Some(file);
+        for part in
+            [self.path.clone(), self.path.join("samples"), self.path.join("checkpoints"), self.path.join("models")]
+        {
+            kme::io::discard_abandoned(part);
+        }
         Ok(self)
     }
 
@@ -121,6 +136,35 @@ impl Folder {
         self.path.join("checkpoints").join("best.safetensors")
     }
 
+    /// The sheet of what is learned from.
+    pub fn real_sample(&self) -> PathBuf {
+        self.path.join("samples").join("real.png")
+    }
+
+    /// Writes the model of step `step` beside the last one with `write`, and removes others, so that at most `most` are
+    /// kept: those of steps that are multiples of `every` times the least power of two with which there are no more. Which
+    /// are kept depends on `step` alone.
+    pub fn keep_model(&self, step: u64, every: u64, most: u64, write: impl Fn(&Path) -> Result<()>) -> Result<()> {
+        let folder = self.path.join("models");
+        let mut spacing = every.max(1);
+        while most > 0 && step / spacing > most {
+            spacing = spacing.saturating_mul(2);
+        }
+        let is_kept = |of: u64| most > 0 && of > 0 && of.is_multiple_of(spacing);
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let of = name.strip_prefix("step-").and_then(|rest| rest.strip_suffix(".safetensors"));
+            if of.and_then(|of| of.parse().ok()).is_some_and(|of: u64| !is_kept(of)) {
+                fs::remove_file(entry.path()).map_err(|e| Error::file(entry.path(), e))?;
+            }
+        }
+        if !is_kept(step) {
+            return Ok(());
+        }
+        fs::create_dir_all(&folder).map_err(|e| kme::io::write_error(&folder, &e))?;
+        write(&folder.join(format!("step-{step:06}.safetensors")))
+    }
+
     pub fn sample(&self, step: u64) -> PathBuf {
         self.path.join("samples").join(format!("step-{step:06}.png"))
     }
@@ -132,21 +176,68 @@ impl Folder {
         kme::io::write_atomically(self.path.join("config.toml"), |file| file.write_all(text.as_bytes()))
     }
 
-    /// The run's configuration.
-    pub fn read_config(&self) -> Result<Config> {
-        let path = self.path.join("config.toml");
-        let text = fs::read_to_string(&path).map_err(|e| kme::io::read_error(&path, &e))?;
-        Config::parse(&text, &path)
+    /// The run's configuration, with settings changed.
+    pub fn read_config(&self, sets: &[(String, String)]) -> Result<Config> {
+        Config::load_file(&self.path.join("config.toml"), sets)
+    }
+
+    /// Writes config.toml anew, with the comments that it had.
+    pub fn rewrite_config(&self, config: &Config, facts: &[(String, String)]) -> Result<()> {
+        let text = fs::read_to_string(self.path.join("config.toml")).unwrap_or_default();
+        let old = text.lines().map_while(|line| line.strip_prefix("# ")).filter_map(|line| line.split_once(": "));
+        let mut kept: Vec<(String, String)> = old.map(|(name, fact)| (name.into(), fact.into())).collect();
+        for (name, fact) in facts {
+            match kept.iter_mut().find(|(other, _)| other == name) {
+                Some(found) => found.1.clone_from(fact),
+                None => kept.push((name.clone(), fact.clone())),
+            }
+        }
+        self.write_config(config, &kept)
+    }
+
+    fn listing(&self) -> PathBuf {
+        self.path.join("data.jsonl")
+    }
+
+    /// Writes data.jsonl: name and SHA-256 of each picture, and what is left out.
+    pub fn write_listing(&self, survey: &Survey) -> Result<()> {
+        kme::io::write_atomically(self.listing(), |out| {
+            for (name, sha256) in &survey.files {
+                writeln!(out, "{}", serde_json::json!({ "name": name, "sha256": hex(sha256) }))?;
+            }
+            for bad in &survey.left_out {
+                writeln!(out, "{}", serde_json::json!({ "name": bad.name, "left_out": bad.fault }))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// SHA-256 of each picture that was learned from, by its name, as data.jsonl has it; nothing where there is none.
+    pub fn read_listing(&self) -> HashMap<String, String> {
+        let text = fs::read_to_string(self.listing()).unwrap_or_default();
+        let line = |line: &str| {
+            let line: serde_json::Value = serde_json::from_str(line).ok()?;
+            Some((line["name"].as_str()?.to_string(), line["sha256"].as_str()?.to_string()))
+        };
+        text.lines().filter_map(line).collect()
+    }
+
+    /// Appends one line of numbers to events.jsonl.
+    pub fn log(&self, step: u64, kind: &str, numbers: &Numbers) -> Result<()> {
+        self.note(step, kind, numbers.iter().map(|(name, value)| (name.to_string(), (*value).into())))
     }
 
     /// Appends one line to events.jsonl.
-    pub fn log(&self, step: u64, kind: &str, numbers: &Numbers) -> Result<()> {
+    pub fn note(
+        &self,
+        step: u64,
+        kind: &str,
+        fields: impl IntoIterator<Item = (String, serde_json::Value)>,
+    ) -> Result<()> {
         let mut event = serde_json::Map::new();
         event.insert("step".into(), step.into());
         event.insert("event".into(), kind.into());
-        for (name, value) in numbers {
-            event.insert((*name).into(), (*value).into());
-        }
+        event.extend(fields);
         let path = self.path.join("events.jsonl");
         let line = format!("{}\n", serde_json::Value::Object(event));
         let mut file = OpenOptions::new().create(true).append(true).open(&path).map_err(|e| Error::file(&path, e))?;

@@ -10,9 +10,10 @@ use super::judge::Judge;
 use super::learner::Learner;
 use super::optimiser::Pace;
 use super::parallel::{self, Collective, Descent};
-use super::task::{Finding, Numbers, Sheet, Task, first_fault, first_fault_of, net_state, restored_net};
+use super::task::{
+    Finding, Numbers, Sheet, Task, first_fault, first_fault_of, net_state, restored_net, sheet_pictures,
+};
 use crate::feature::{FeatureMap, portable, recorded};
-use crate::image::Grid;
 use crate::loss::{Divergence, Features, Objective, Pictures, flat, linear_kernel};
 use crate::model::{Autoencoder, Generator, Made, images_of};
 use crate::net::file::Tensors;
@@ -26,9 +27,6 @@ use rand::RngExt;
 use std::ops::Range;
 use std::path::Path;
 
-/// Pictures on a sample sheet, at most, and pixels of one.
-const SHEET: usize = 100;
-const SHEET_PIXELS: usize = 1 << 24;
 /// Points on a scatter plot.
 const SCATTER: usize = 2000;
 
@@ -339,15 +337,13 @@ impl Trainer {
         })
     }
 
-    /// The pictures of a sheet: fewer of large ones.
+    /// The pictures of a sheet.
     fn sheet_pictures(&self) -> usize {
         let [_, h, w] = match &self.autoencoder {
             None => self.generator.net.output(),
             Some((_, decoder)) => decoder.output(),
         };
-        let fits = |n: &usize| Grid::default().size(*n, [h, w]).is_ok_and(|[h, w]| h * w <= SHEET_PIXELS);
-        let squares = (1..).map(|side| side * side).take_while(|&n| n <= SHEET);
-        squares.filter(fits).last().unwrap_or(1)
+        sheet_pictures([h, w])
     }
 
     /// Labels for `n` samples that people look at: all classes alike often, in order.
@@ -555,6 +551,25 @@ impl Task for Trainer {
             }
         }
         Ok(())
+    }
+
+    /// The generator must fit; a critic of another form, or none, begins anew.
+    fn adopt(&mut self, tensors: &Tensors) -> Result<Vec<String>> {
+        self.generator.net = restored_net("generator", &self.generator.net, tensors)?;
+        self.average = restored_net("average", &self.average, tensors)?;
+        let Some(critic) = &mut self.critic else { return Ok(Vec::new()) };
+        let has =
+            |name: &str| tensors.keys().any(|key| key.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')));
+        let mut remarks = Vec::new();
+        let decoder = critic.decoder.as_mut().map(|decoder| ("decoder", decoder));
+        for (name, learner) in [("critic", &mut critic.learner)].into_iter().chain(decoder) {
+            match restored_net(name, &learner.net, tensors) {
+                Ok(net) => learner.net = net,
+                Err(_) if !has(name) => remarks.push(format!("the {name} begins anew: there is none")),
+                Err(fault) => remarks.push(format!("the {name} begins anew, since it is of another form: {fault}")),
+            }
+        }
+        Ok(remarks)
     }
 
     /// Looks through the step that went wrong: parameters first, then what the networks make of each of its batches.

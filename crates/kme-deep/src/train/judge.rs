@@ -3,7 +3,7 @@
 use super::Context;
 use super::batches::evenly;
 use super::config::Config;
-use super::feed::{HeldOut, held_out};
+use super::feed::HeldOut;
 use super::sources;
 use super::stock::{Facts, Stock};
 use super::task::Numbers;
@@ -58,15 +58,15 @@ impl Judge {
         Self { kind: Kind::Pictures, held_out: None, training: None, network: None }
     }
 
-    /// From the configuration's data, in the feature map `map`; training samples are taken out of `stock`. What takes long is
+    /// From the held-out samples, in the feature map `map`; training samples are taken out of `stock`. What takes long is
     /// said.
     ///
     /// # Errors
     /// When they cannot be had.
     pub fn new(
         config: &Config,
-        context: &Context,
         map: FeatureMap,
+        held_out: Option<HeldOut>,
         stock: &mut Stock,
         facts: &Facts,
         say: &mut dyn FnMut(&str),
@@ -76,7 +76,6 @@ impl Judge {
             super::config::Schedule::ThreeSample(rule) => Some(sample(rule.samples)?),
             _ => None,
         };
-        let held_out = held_out(&config.data, config.seed, &context.data)?;
         check_held_out(config, held_out.as_ref(), facts)?;
         if config.data.is_points() {
             let points = |batch: super::feed::Batch| {

@@ -15,25 +15,30 @@ mod generative;
 mod judge;
 mod learner;
 mod line;
+mod located;
 mod optimiser;
 pub mod parallel;
 mod presets;
 pub mod report;
+mod resume;
 mod schedule;
 mod set;
 mod sources;
 mod stock;
 mod task;
 mod tensorboard;
+mod told;
 mod views;
+mod warm;
 
 pub use config::Config;
 pub use presets::Preset;
+pub use resume::Changes;
 pub use task::Numbers;
 
-use crate::data::Places;
+use crate::data::{Digest, Places, Survey, Watch, hex};
 use crate::feature::FeatureMap;
-use crate::image::Grid;
+use crate::image::{Grid, Images};
 use crate::model::{Autoencoder, Made};
 use crate::models::Models;
 use crate::net::Place;
@@ -46,10 +51,11 @@ use parallel::{Collective, Team};
 use parallel::{Leader, Seat, begin, check_shares};
 use schedule::Schedule;
 use sources::Sources;
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::time::Instant;
-use stock::Stock;
+use std::time::{Duration, Instant};
+use stock::{Opened, Stock};
 use task::{Finding, Sheet, Task};
 
 /// Where things are looked for.
@@ -63,6 +69,8 @@ pub struct Context {
 /// Something that happened in a run; returning [`ControlFlow::Break`] from the observer stops it after a checkpoint.
 #[derive(Debug)]
 pub enum Event<'a> {
+    /// Pictures are read before that: `done` of `total`.
+    Reading { done: usize, total: usize },
     /// The run begins or continues after `step` steps of `steps`.
     Begin { step: u64, steps: u64, batch: usize, seed: u64 },
     /// Something to know about the run, said before its first step.
@@ -115,42 +123,54 @@ pub fn start_with(
     observer: &mut Observer,
 ) -> Result<Outcome> {
     config.check()?;
+    Folder::check_free(path)?;
+    kme::io::check_makeable(path.join("config.toml"))?;
     // A run's own config.toml says already what it was begun as.
-    let config = &Config { preset: config.preset.clone().or_else(|| Some(preset.into())), ..config.clone() };
+    let config = Config { preset: config.preset.clone().or_else(|| Some(preset.into())), ..config.begun_here() };
     let workers = team.size();
     team.run(context, |seat| {
         // Everything that can be wrong with the configuration or the data is found before the folder is made.
-        let (task, sources) = task(config, context, seat, observer)?;
+        let Ready { mut task, mut sources, about } = task(&config, context, seat, &HashMap::new(), observer)?;
         let schedule = Schedule::new(&config.schedule, config.optimiser.learning_rate(), config.steps)?;
-        let folder = Folder::create(path)?;
+        let mut remarks = about.remarks.clone();
+        let from = warm::begin(&config, context, &mut *task)?;
         let mut facts = vec![("kme".into(), env!("CARGO_PKG_VERSION").to_string())];
         facts.extend(sources.facts());
+        facts.extend(about.facts());
         if workers > 1 {
             facts.push(("workers".into(), workers.to_string()));
         }
-        folder.write_config(config, &facts)?;
-        let folder = folder.locked()?;
-        Run { config: config.clone(), sources, task, schedule, folder, step: 0, best: None }.go(observer)
+        if let Some((sha256, some)) = from {
+            facts.push(("SHA-256 of from".into(), sha256));
+            remarks.extend(some);
+        }
+        sources.held_out.clone_from(&about.held_out);
+        let folder = Folder::create(path)?.locked()?;
+        folder.write_config(&config, &facts)?;
+        about.write(&folder)?;
+        Run { config, sources, task, schedule, folder, step: 0, best: None, remarks, changed: false }.go(observer)
     })
 }
 
 /// What [`start_with`] would refuse, as far as it can be told without the data and the other workers.
 ///
 /// # Errors
-/// When the configuration cannot be trained with by that many workers, or something is at `path` already.
+/// When the configuration cannot be trained with by that many workers, something is at `path` already, or it cannot be
+/// written there.
 pub fn check_start(config: &Config, path: &Path, workers: usize) -> Result<()> {
     config.check()?;
     check_shares(config, workers)?;
-    Folder::check_free(path)
+    Folder::check_free(path)?;
+    kme::io::check_makeable(path.join("config.toml"))
 }
 
 /// What [`resume_with`] would refuse, as far as it can be told without the data and the other workers; the configuration
-/// of the run.
+/// of the run with these changes.
 ///
 /// # Errors
 /// When there is no run at `path`, or it cannot be shared among that many workers.
-pub fn check_resume(path: &Path, workers: usize) -> Result<Config> {
-    let config = Folder::open(path)?.read_config()?;
+pub fn check_resume(path: &Path, changes: &Changes, workers: usize) -> Result<Config> {
+    let config = Folder::open(path)?.read_config(&changes.sets)?;
     check_shares(&config, workers)?;
     Ok(config)
 }
@@ -160,48 +180,84 @@ pub fn check_resume(path: &Path, workers: usize) -> Result<Config> {
 /// # Errors
 /// When there is no run, its configuration or data has changed, or a loss is not finite.
 pub fn resume(path: &Path, context: &Context, observer: &mut Observer) -> Result<Outcome> {
-    resume_with(path, context, Team::alone(), observer)
+    resume_with(path, &Changes::default(), context, Team::alone(), observer)
 }
 
-/// Continues the run in `path` from its last checkpoint, its steps shared among several workers. With as many as before it
-/// ends with the bits of a run that never stopped.
+/// Continues the run in `path` from its last checkpoint, with some things changed, its steps shared among several workers.
+/// With as many as before, and without changes, it ends with the bits of a run that never stopped.
 ///
 /// # Errors
-/// Those of [`resume`] and [`start_with`].
-pub fn resume_with(path: &Path, context: &Context, team: Team, observer: &mut Observer) -> Result<Outcome> {
+/// Those of [`resume`] and [`start_with`]; when something is changed that may not be.
+pub fn resume_with(
+    path: &Path,
+    changes: &Changes,
+    context: &Context,
+    team: Team,
+    observer: &mut Observer,
+) -> Result<Outcome> {
     let folder = Folder::open(path)?.locked()?;
-    let config = folder.read_config()?;
-    team.run(context, |seat| continued(folder, config, context, seat, observer))
+    let config = folder.read_config(&changes.sets)?;
+    team.run(context, |seat| continued(folder, config, changes, context, seat, observer))
 }
 
 fn continued(
     folder: Folder,
     config: Config,
+    changes: &Changes,
     context: &Context,
     seat: Seat,
     observer: &mut Observer,
 ) -> Result<Outcome> {
-    let (mut task, sources) = task(&config, context, seat, observer)?;
+    let stored = folder.read_checkpoint()?;
+    let differences = match &stored {
+        Some((checkpoint, _)) => resume::differences(&checkpoint.config, &config, checkpoint.step)
+            .map_err(|fault| Error::file(folder.last_checkpoint(), fault))?,
+        None => Vec::new(),
+    };
+    let listing = folder.read_listing();
+    let Ready { mut task, mut sources, about } = task(&config, context, seat, &listing, observer)?;
     let mut schedule = Schedule::new(&config.schedule, config.optimiser.learning_rate(), config.steps)?;
+    let mut remarks = about.remarks.clone();
+    sources.held_out.clone_from(&about.held_out);
     let (mut step, mut best) = (None, None);
-    if let Some((checkpoint, tensors)) = folder.read_checkpoint()? {
+    let mut notes: Vec<(String, serde_json::Value)> = Vec::new();
+    if let Some((checkpoint, tensors)) = stored {
         let file = folder.last_checkpoint();
-        // How often things are written may be changed on the way; nothing else may.
-        let begun = Config { log: config.log.clone(), ..checkpoint.config };
-        if begun != config {
-            let what = begun
-                .difference(&config)
-                .map_or_else(String::new, |[key, was, is]| format!(": {key} was {was} and is {is} there now"));
-            let fault = "belongs to another configuration than config.toml";
-            let remedy = "undo the change there, or start a new run";
-            return Err(Error::file(file, format!("{fault}{what}; {remedy}")));
+        if sources.data != checkpoint.sources.data {
+            let files = resume::changed_files(&listing, about.survey.as_ref());
+            if !changes.other_data {
+                let fault = sources.check(&checkpoint.sources, &config, |_| String::new()).err();
+                let fault = fault.unwrap_or_else(|| Error::file(&file, "belongs to other data"));
+                return Err(resume::refusal(fault, files, &config.data.source));
+            }
+            let text = files.unwrap_or_else(|| "other data".into());
+            remarks.push(format!("going on with changed data: {text}"));
+            notes.push(("data".into(), text.into()));
         }
-        sources.check(&checkpoint.sources, &config, |name| {
+        let known = Sources { data: sources.data.clone(), ..checkpoint.sources.clone() };
+        sources.check(&known, &config, |name| {
             format!("{name} has changed since the run began; bring it back, or start a new run")
         })?;
         task.restore(checkpoint.step, &tensors).map_err(|e| Error::file(&file, e))?;
-        schedule.restore(checkpoint.schedule.as_ref()).map_err(|e| Error::file(&file, e))?;
+        // What a schedule remembers means nothing to one of another kind.
+        if std::mem::discriminant(&checkpoint.config.schedule) == std::mem::discriminant(&config.schedule) {
+            schedule.restore(checkpoint.schedule.as_ref()).map_err(|e| Error::file(&file, e))?;
+        }
         (step, best) = (Some(checkpoint.step), checkpoint.best);
+        for [key, was, is] in &differences {
+            remarks.push(format!("from step {} on: {key} is {is} instead of {was}", checkpoint.step));
+            notes.push((key.clone(), serde_json::json!([was, is])));
+        }
+        remarks.extend(rate_jump(&checkpoint, &config, &schedule)?);
+        // Scores of other pictures are other scores.
+        let is_other = |a: &Option<String>, b: &Option<String>| a.is_some() && b.is_some() && a != b;
+        if best.is_some()
+            && (is_other(&checkpoint.sources.held_out, &sources.held_out)
+                || checkpoint.config.score.count != config.score.count)
+        {
+            remarks.push("scores are of other held-out samples now: the best one begins anew".into());
+            best = None;
+        }
     }
     let logged = folder.last_event()?;
     if step.is_none() && logged > 0 {
@@ -211,22 +267,121 @@ fn continued(
         );
         return Err(Error::file(folder.last_checkpoint(), fault));
     }
+    if step.is_none()
+        && let Some((_, some)) = warm::begin(&config, context, &mut *task)?
+    {
+        remarks.extend(some);
+    }
     // What is logged of step 0 is written again where there is nothing else.
     folder.forget_events_after(step.filter(|&step| step > 0))?;
-    Run { config, sources, task, schedule, folder, step: step.unwrap_or(0), best }.go(observer)
+    let changed = !notes.is_empty();
+    if changed || !changes.sets.is_empty() {
+        folder.rewrite_config(&config, &[sources.facts(), about.facts()].concat())?;
+    }
+    if changed {
+        folder.note(step.unwrap_or(0), "changed", notes)?;
+    }
+    about.write(&folder)?;
+    let step = step.unwrap_or(0);
+    Run { config, sources, task, schedule, folder, step, best, remarks, changed }.go(observer)
 }
 
-/// The objective that a configuration names, and what it depends on.
-fn task(config: &Config, context: &Context, seat: Seat, observer: &mut Observer) -> Result<(Box<dyn Task>, Sources)> {
+/// What to say where a changed configuration moves the learning rate at once: a schedule that goes by the fraction of the run
+/// that is done begins elsewhere when its steps are others.
+fn rate_jump(checkpoint: &Checkpoint, config: &Config, schedule: &Schedule) -> Result<Option<String>> {
+    let (old, step) = (&checkpoint.config, checkpoint.step);
+    let mut before = Schedule::new(&old.schedule, old.optimiser.learning_rate(), old.steps)?;
+    before.restore(checkpoint.schedule.as_ref())?;
+    let rate = |config: &Config, schedule: &Schedule| config.optimiser.learning_rate() * schedule.pace(step).factor;
+    let (was, is) = (rate(old, &before), rate(config, schedule));
+    let end = config.optimiser.learning_rate() * schedule.pace(config.steps).factor;
+    Ok((was != is).then(|| {
+        format!(
+            "the learning rate is {is:.3e} from step {step} on (it was {was:.3e}) and will be {end:.3e} at step {}",
+            config.steps
+        )
+    }))
+}
+
+/// A task with what it depends on, and what is to be said of its data.
+struct Ready {
+    task: Box<dyn Task>,
+    sources: Sources,
+    about: About,
+}
+
+/// What a run learns from, for people.
+#[derive(Default)]
+struct About {
+    survey: Option<Survey>,
+    /// Pictures as the networks see them.
+    reals: Option<Images>,
+    remarks: Vec<String>,
+    held_out: Option<String>,
+    /// Pictures that were held out of the source itself.
+    apart: usize,
+}
+
+impl About {
+    /// Lines for config.toml.
+    fn facts(&self) -> Vec<(String, String)> {
+        let Some(survey) = &self.survey else { return Vec::new() };
+        let held_out = if self.apart > 0 { format!("; {} of them held out", self.apart) } else { String::new() };
+        vec![("pictures".into(), survey.line() + &held_out)]
+    }
+
+    /// What stands of it in the run folder.
+    fn write(&self, folder: &Folder) -> Result<()> {
+        if let Some(survey) = self.survey.as_ref().filter(|survey| !survey.files.is_empty()) {
+            folder.write_listing(survey)?;
+        }
+        let Some(reals) = &self.reals else { return Ok(()) };
+        Grid::default().lay_out(reals)?.write_png(0, &folder.real_sample())
+    }
+}
+
+/// The objective that a configuration names, and what it depends on. `known` are files that were found good before.
+fn task(
+    config: &Config,
+    context: &Context,
+    seat: Seat,
+    known: &HashMap<String, String>,
+    observer: &mut Observer,
+) -> Result<Ready> {
     let workers = seat.collective.size();
     check_shares(config, workers)?;
+    let named = &config.located();
     // Networks before data, whose reading may take long.
-    let trained = Trained::new(config, context)?;
-    let map = judge::features(config, context)?;
-    let (mut stock, facts) = Stock::open(&config.data, config.seed, &context.data)?;
+    let trained = Trained::new(named, context)?;
+    let map = judge::features(named, context)?;
+    let mut progress = |done, total| {
+        // Nothing can be stopped yet.
+        let _ = observer(Event::Reading { done, total });
+    };
+    let is_known = |name: &str, sha256: &Digest| known.get(name).is_some_and(|found| *found == hex(sha256));
+    let mut watch = Watch { progress: &mut progress, is_known: &is_known };
+    let Opened { mut stock, facts, held_out } =
+        Stock::open_watched(&named.data, config.seed, &context.data, &mut watch)?;
+    let apart = match &held_out {
+        Some(HeldOut::Pictures(pictures)) => pictures.len(),
+        _ => 0,
+    };
+    let held_out = match held_out {
+        None => feed::held_out(&named.data, config.seed, &context.data)?,
+        found => found,
+    };
+    let mut about = About { apart, ..About::default() };
+    about.remarks = told::remarks(config, &facts, apart);
+    told::check_classes(config, &facts)?;
+    about.held_out = match &held_out {
+        Some(HeldOut::Pictures(pictures)) => Some(pictures.fingerprint().into()),
+        _ => None,
+    };
+    about.reals = stock.reals(&facts)?;
+    about.survey.clone_from(&facts.survey);
     let mut sources = Sources::new(&facts.fingerprint);
     let place = &context.place;
-    let pictures = || match feed::held_out(&config.data, config.seed, &context.data)? {
+    let pictures = |held_out: Option<HeldOut>| match held_out {
         Some(HeldOut::Pictures(pictures)) => Ok(Some(pictures)),
         Some(HeldOut::Points(_)) => Err(Error::value("data", "points", "pictures, for this objective")),
         None => Ok(None),
@@ -235,13 +390,13 @@ fn task(config: &Config, context: &Context, seat: Seat, observer: &mut Observer)
     match &config.objective {
         Objective::Classifier(objective) => {
             let feed = Feed::new(stock, facts, config.batch, config.seed);
-            let trainer = classifier::Trainer::new(config, objective, feed, pictures()?, made, place)?;
-            return Ok((Box::new(trainer), sources));
+            let trainer = classifier::Trainer::new(config, objective, feed, pictures(held_out)?, made, place)?;
+            return Ok(Ready { task: Box::new(trainer), sources, about });
         }
         Objective::Autoencoder(objective) => {
             let feed = Feed::new(stock, facts, config.batch, config.seed);
-            let trainer = autoencoder::Trainer::new(config, objective, feed, pictures()?, made, place)?;
-            return Ok((Box::new(trainer), sources));
+            let trainer = autoencoder::Trainer::new(config, objective, feed, pictures(held_out)?, made, place)?;
+            return Ok(Ready { task: Box::new(trainer), sources, about });
         }
         _ => {}
     }
@@ -250,7 +405,7 @@ fn task(config: &Config, context: &Context, seat: Seat, observer: &mut Observer)
         // The others make themselves ready meanwhile.
         begin(&*seat.collective, config, &sources)?;
     }
-    let judge = Judge::new(config, context, map, &mut stock, &facts, &mut |text| {
+    let judge = Judge::new(config, map, held_out, &mut stock, &facts, &mut |text| {
         // Nothing can be stopped yet.
         let _ = observer(Event::Remark { text });
     })?;
@@ -259,7 +414,7 @@ fn task(config: &Config, context: &Context, seat: Seat, observer: &mut Observer)
     let trainer = trained.trainer(config, context, feed, judge, made, seat.collective)?;
     let task: Box<dyn Task> =
         if workers > 1 { Box::new(Leader::new(trainer, seat.threads)?) } else { Box::new(trainer) };
-    Ok((task, sources))
+    Ok(Ready { task, sources, about })
 }
 
 /// What is said on the card of a model that this run makes.
@@ -332,8 +487,9 @@ fn helper(
     collective: Box<dyn Collective>,
 ) -> Result<(generative::Trainer, Sources)> {
     check_shares(config, collective.size())?;
-    let trained = Trained::new(config, context)?;
-    let feed = Feed::open(&config.data, config.batch, config.seed, &context.data)?;
+    let named = &config.located();
+    let trained = Trained::new(named, context)?;
+    let feed = Feed::open(&named.data, config.batch, config.seed, &context.data)?;
     let mut sources = Sources::new(feed.fingerprint());
     trained.note(&mut sources);
     let made = made(config, &sources.data);
@@ -349,19 +505,28 @@ struct Run {
     folder: Folder,
     step: u64,
     best: Option<(f64, u64)>,
+    /// What a user should know before the first step.
+    remarks: Vec<String>,
+    /// Whether it goes on as another run than the last checkpoint says.
+    changed: bool,
 }
+
+/// The first sheet and report of a run that are not due for their step: so that one sees soon whether it goes well.
+const FIRST: Duration = Duration::from_secs(60);
 
 impl Run {
     fn go(mut self, observer: &mut Observer) -> Result<Outcome> {
         let Config { steps, batch, seed, ref log, .. } = self.config;
         let log = log.clone();
         let mut stopped = observer(Event::Begin { step: self.step, steps, batch, seed }).is_break();
-        for text in self.task.remarks() {
+        for text in self.remarks.iter().cloned().chain(self.task.remarks()) {
             stopped |= observer(Event::Remark { text: &text }).is_break();
         }
         let is_new = self.step == 0;
         if is_new {
             stopped |= self.score(observer)?.is_break();
+            self.checkpoint(&self.folder.model(), &self.folder.last_checkpoint())?;
+        } else if self.changed {
             self.checkpoint(&self.folder.model(), &self.folder.last_checkpoint())?;
         }
         if self.step == steps {
@@ -374,6 +539,8 @@ impl Run {
         }
         // Seconds in steps, and steps, since the last event; and seconds in steps since the last check of progress.
         let (mut seconds, mut done, mut interval) = (0.0, 0, 0.0);
+        let often = Duration::from_secs_f64(60.0 * log.minutes);
+        let (mut shown, mut pause) = (Instant::now(), FIRST.min(often));
         while self.step < steps && !stopped {
             let begun = Instant::now();
             let mut numbers = match self.step() {
@@ -399,14 +566,25 @@ impl Run {
                 self.folder.log(self.step, "step", &numbers)?;
                 (seconds, done) = (0.0, 0);
             }
+            // Whatever the steps say: nobody should wait, or lose, for hours.
+            let time_due = log.minutes > 0.0 && shown.elapsed() >= pause && !score_due;
             if score_due {
                 stopped |= self.score(observer)?.is_break();
+            } else if time_due {
+                self.draw()?;
             }
-            if checkpoint_due || stopped {
+            if checkpoint_due || time_due || stopped {
                 self.checkpoint(&self.folder.model(), &self.folder.last_checkpoint())?;
             }
-            if log_due || score_due {
-                views.update(score_due)?;
+            if checkpoint_due {
+                let write = |path: &Path| self.task.write_model(path, self.step);
+                self.folder.keep_model(self.step, log.checkpoint, log.keep, write)?;
+            }
+            if log_due || score_due || time_due {
+                views.update(score_due || time_due)?;
+            }
+            if score_due || time_due {
+                (shown, pause) = (Instant::now(), often);
             }
         }
         views.update(true)?;
@@ -484,13 +662,17 @@ impl Run {
         self.folder.write_checkpoint(path, header, state)
     }
 
+    /// Draws the sample sheet.
+    fn draw(&self) -> Result<()> {
+        let Some(Sheet { pictures, columns }) = self.task.samples()? else { return Ok(()) };
+        let grid = Grid { columns, ..Grid::default() };
+        let sheet = if pictures.len() == 1 { pictures } else { grid.lay_out(&pictures)? };
+        sheet.write_png(0, &self.folder.sample(self.step))
+    }
+
     /// Draws the sample sheet, scores held-out pictures, and keeps the state when the score is the best so far.
     fn score(&mut self, observer: &mut Observer) -> Result<ControlFlow<()>> {
-        if let Some(Sheet { pictures, columns }) = self.task.samples()? {
-            let grid = Grid { columns, ..Grid::default() };
-            let sheet = if pictures.len() == 1 { pictures } else { grid.lay_out(&pictures)? };
-            sheet.write_png(0, &self.folder.sample(self.step))?;
-        }
+        self.draw()?;
         let numbers = self.task.score()?;
         let Some(&(_, value)) = numbers.first() else { return Ok(ControlFlow::Continue(())) };
         self.folder.log(self.step, "score", &numbers)?;

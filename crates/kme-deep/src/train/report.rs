@@ -114,6 +114,7 @@ fn facts(settings: &Settings, events: &Events) -> String {
             }),
         ),
         ("State", last.map(|last| state(last, settings.number("steps")))),
+        ("Time left", left(settings, events)),
         ("Written", Some(date(SystemTime::now()))),
         // The speed leaves scores, sheets and checkpoints out, and breaks between runs; so does this.
         (
@@ -124,7 +125,13 @@ fn facts(settings: &Settings, events: &Events) -> String {
                 .and_then(|batch: f64| events.seconds(batch).map(duration)),
         ),
         ("Seed", settings.number("seed")),
+        (
+            "Sheets",
+            settings.number("seed").map(|seed| format!("of the same latents each time, drawn from seed {seed}")),
+        ),
         ("Data", settings.inside("data", "source")),
+        ("Pictures", settings.fact("pictures")),
+        ("Changed on the way", Some(events.changes().join("; ")).filter(|text| !text.is_empty())),
         ("Data fingerprint", settings.fact("data fingerprint")),
         ("Version", settings.fact("kme").map(|version| format!("kme {version}"))),
     ];
@@ -135,6 +142,14 @@ fn facts(settings: &Settings, events: &Events) -> String {
         let _ = writeln!(html, "<div><dt>{name}</dt><dd>{value}</dd></div>");
     }
     html + "</dl>\n"
+}
+
+/// How long the remaining steps take, at the speed of the last ones.
+fn left(settings: &Settings, events: &Events) -> Option<String> {
+    let number = |key: &str| settings.number(key)?.parse::<f64>().ok();
+    let left = number("steps")? - events.last_step()? as f64;
+    let speed = events.speed()?;
+    (left > 0.0).then(|| format!("about {} in steps", duration(left * number("batch").unwrap_or(1.0) / speed)))
 }
 
 /// How far the run has come.
@@ -187,6 +202,14 @@ fn samples(folder: &Path) -> String {
         picture(&latest.1, latest.0),
         latest.0
     );
+    let real = folder.join("real.png");
+    if let (Ok(_), Ok(bytes)) = (decoder.read(&real), std::fs::read(&real)) {
+        let _ = writeln!(
+            html,
+            "<figure class=\"latest\">{}<figcaption>what is learned from, as the networks see it</figcaption></figure>",
+            embedded(&bytes, "what is learned from")
+        );
+    }
     let n = sheets.len().min(EARLIER);
     let chosen: Vec<&(u64, PathBuf)> = (0..n).map(|i| &sheets[i * sheets.len() / n]).collect();
     let small = |path: &Path| {
@@ -220,7 +243,11 @@ fn samples(folder: &Path) -> String {
 }
 
 fn picture(png: &[u8], step: u64) -> String {
-    format!("<img alt=\"Samples at step {step}\" src=\"data:image/png;base64,{}\">", STANDARD.encode(png))
+    embedded(png, &format!("Samples at step {step}"))
+}
+
+fn embedded(png: &[u8], what: &str) -> String {
+    format!("<img alt=\"{what}\" src=\"data:image/png;base64,{}\">", STANDARD.encode(png))
 }
 
 /// The curves, in groups, all over the same steps.
@@ -300,7 +327,7 @@ mod tests {
         folder
     }
 
-    const CONFIG: &str = "# kme: 0.1.0\n# data fingerprint: abc123\n\npreset = \"toy\"\nseed = 7\nsteps = 40\nbatch = 50\n\
+    const CONFIG: &str = "# kme: 0.1.0\n# data fingerprint: abc123\n# pictures: 3 pictures, 8x8\n\npreset = \"toy\"\nseed = 7\nsteps = 40\nbatch = 50\n\
         [data]\nsource = \"my <b>pictures</b>\"\n";
 
     #[test]
@@ -328,6 +355,8 @@ mod tests {
             "my &lt;b&gt;pictures&lt;/b&gt;",
             "Learning",
             "20.0 s",
+            "drawn from seed 7",
+            "3 pictures, 8x8",
         ] {
             assert_eq!(page.contains(part), part != "Learning", "{part}");
         }
@@ -380,6 +409,27 @@ mod tests {
         write(folder.path()).unwrap();
         let size = std::fs::metadata(folder.path().join("report.html")).unwrap().len();
         assert!(size < 200_000 && events.len() > 1_000_000, "{size} bytes of {}", events.len());
+    }
+
+    #[test]
+    fn what_is_left_and_what_was_changed_is_told() {
+        let mut events: String = (1..=20)
+            .map(|step| format!("{{\"step\":{step},\"event\":\"step\",\"loss\":1,\"images_per_second\":10}}\n"))
+            .collect();
+        events += "{\"step\":9,\"event\":\"changed\",\"steps\":[\"20\",\"40\"],\"data\":\"1 removed: <a>\"}\n";
+        let folder = run(CONFIG, &events, &[]);
+        write(folder.path()).unwrap();
+        let page = std::fs::read_to_string(folder.path().join("report.html")).unwrap();
+        // 20 more steps of 50 pictures, 10 a second.
+        assert!(page.contains("about 1 min 40 s in steps"), "{page}");
+        assert!(page.contains("step 9: data: 1 removed: &lt;a&gt;, steps: 20 → 40"), "{page}");
+        assert!(!page.contains("what is learned from"));
+        let sheet = Images::clamped(1, 1, 8, 8, vec![0.5; 64]).unwrap();
+        sheet.write_png(0, &folder.path().join("samples/step-000020.png")).unwrap();
+        sheet.write_png(0, &folder.path().join("samples/real.png")).unwrap();
+        write(folder.path()).unwrap();
+        let page = std::fs::read_to_string(folder.path().join("report.html")).unwrap();
+        assert!(page.contains("what is learned from, as the networks see it") && page.matches("<img").count() == 2);
     }
 
     #[test]

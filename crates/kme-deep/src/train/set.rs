@@ -18,7 +18,24 @@ impl Config {
             return Self::load(text);
         }
         let (toml, name) = Self::text(text)?;
-        let before = table(&toml, Path::new(&name))?;
+        Self::changed(&toml, &name, sets)
+    }
+
+    /// The configuration in the file at `path`, with settings changed.
+    ///
+    /// # Errors
+    /// As [`Config::load_with`].
+    pub(super) fn load_file(path: &Path, sets: &[(String, String)]) -> Result<Self> {
+        let toml = std::fs::read_to_string(path).map_err(|e| kme::io::read_error(path, &e))?;
+        if sets.is_empty() {
+            return Self::parse(&toml, path);
+        }
+        Self::changed(&toml, &path.display().to_string(), sets)
+    }
+
+    /// The configuration in `toml`, which goes by `name`, with settings changed.
+    fn changed(toml: &str, name: &str, sets: &[(String, String)]) -> Result<Self> {
+        let before = table(toml, Path::new(name))?;
         let mut after = before.clone();
         for (key, value) in sets {
             set(&mut after, key, value)?;
@@ -26,7 +43,7 @@ impl Config {
         drop_stale(&mut after, &before, sets);
         let fault = |text: String| {
             let changed: Vec<_> = concerned(sets, &text).iter().map(|(key, value)| format!("{key}={value}")).collect();
-            Error::file(&name, format!("with {}: {text}", changed.join(", ")))
+            Error::file(name, format!("with {}: {text}", changed.join(", ")))
         };
         let config = read::read(&after).map_err(fault)?;
         config.check().map_err(|e| fault(e.to_string()))?;

@@ -15,11 +15,14 @@ pub(crate) struct Sources {
     pub data: String,
     /// SHA-256 of the networks that settings name, by the setting.
     pub networks: BTreeMap<String, String>,
+    /// Fingerprint of the pictures that scores are of. They may change on the way: then the best score begins anew.
+    #[serde(default)]
+    pub held_out: Option<String>,
 }
 
 impl Sources {
     pub fn new(data: &str) -> Self {
-        Self { data: data.into(), networks: BTreeMap::new() }
+        Self { data: data.into(), networks: BTreeMap::new(), held_out: None }
     }
 
     /// Notes the network that the setting `key` names, where it names one.

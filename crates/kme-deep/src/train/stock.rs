@@ -1,19 +1,25 @@
 //! Where the pictures and points of batches lie, and what chance does to them.
 
+use super::batches::evenly;
 use super::data::Data;
 use super::feed::Batch;
+use super::feed::HeldOut;
 use super::sources::of_setting;
-use crate::data::{Batches, Dataset, Form, Places, Source, Toy, hex, toys};
+use super::task::sheet_pictures;
+use crate::data::{Bad, Batches, Dataset, Digest, Form, Places, Source, Survey, Toy, Watch, hex, too_large, toys};
 use crate::image::{Images, Resize, mirror, square};
 use kme::points::{Data as Numbers, Points};
 use kme::{Error, Result, rng};
 use rand::RngExt;
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 use std::path::Path;
 
 /// Pictures decoded at one time while they are brought into memory.
 const TOGETHER: usize = 256;
+
+/// The number of the pictures of a sheet: no batch of a run has it.
+const SHOWN: u64 = 0x7368_6f77_6e00_0000;
 
 /// Files that are points by their name.
 const ENDINGS: [&str; 5] = ["npy", "npz", "safetensors", "csv", "tsv"];
@@ -26,11 +32,15 @@ pub(super) struct Facts {
     pub fingerprint: String,
     pub labels: Option<Vec<u32>>,
     pub class_names: Option<Vec<String>>,
+    /// What all pictures are, those that are held out among them.
+    pub survey: Option<Survey>,
 }
 
 /// Everything that may come in a batch.
 pub(super) struct Stock {
     store: Store,
+    /// The numbers in the store of what is learned from, where that is not all of it.
+    chosen: Option<Vec<usize>>,
     /// Side of the square that is cut out at random.
     cut: Option<usize>,
     /// What the square is brought to.
@@ -42,6 +52,8 @@ pub(super) struct Stock {
 enum Store {
     /// Pictures that only chance may change, all of one size.
     Whole(Dataset),
+    /// The same of files.
+    Held(Images),
     /// Pictures in memory before a square is cut out at random; they may differ in size.
     Uncut(Vec<Images>),
     /// Pictures that are read when they are asked for, or lie in memory as bytes.
@@ -57,63 +69,143 @@ pub(super) enum Purpose {
     HeldOut,
 }
 
+/// A stock with what is known of it, and what was held out of it.
+pub(super) struct Opened {
+    pub stock: Stock,
+    pub facts: Facts,
+    pub held_out: Option<HeldOut>,
+}
+
+/// Fewest pictures of which some are held out unasked, the fraction of them, and most of them: a score needs some hundreds.
+pub(super) const FEWEST: usize = 500;
+const SHARE: f64 = 0.1;
+const MOST_HELD_OUT: f64 = 1000.0;
+
+/// Whether a picture of this content is held out of `n` pictures. It depends on nothing else, so that copies are on one
+/// side, and what is learned from stays so when pictures are added.
+fn is_held_out(digest: &Digest, n: usize) -> bool {
+    let first = u64::from_be_bytes(digest[..8].try_into().expect("eight of 32 bytes"));
+    (first as f64) < SHARE.min(MOST_HELD_OUT / n as f64) * 2_f64.powi(64)
+}
+
 impl Stock {
     /// Opens the source of `data`.
     ///
     /// # Errors
     /// When it cannot be read, is not of the kind that `data` says, or holds nothing.
     pub fn open(data: &Data, seed: u64, places: &Places) -> Result<(Self, Facts)> {
+        let mut watch = Watch { progress: &mut |_, _| {}, is_known: &|_, _| false };
+        let Opened { stock, facts, .. } = Self::open_watched(data, seed, places, &mut watch)?;
+        Ok((stock, facts))
+    }
+
+    /// The same, told to `watch`. Every picture is looked at: what cannot be read, or is too small for its crop, is found
+    /// before the first step, also where pictures are streamed.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_watched(data: &Data, seed: u64, places: &Places, watch: &mut Watch) -> Result<Opened> {
         data.check()?;
         if data.is_points() {
             let (points, labels, class_names, fingerprint) =
                 points(&data.source, seed, Purpose::Train).map_err(|fault| of_source(&data.source, fault))?;
             let (n, d) = (points.len(), points.dim());
             let Numbers::F32(rows) = points.into_data() else { unreachable!("`points` gives single precision") };
-            let stock = Self { store: Store::Rows { d, rows }, cut: None, resize: None, flip: false, seed };
-            return Ok((stock, Facts { shape: [d, 1, 1], n, fingerprint, labels, class_names }));
+            let store = Store::Rows { d, rows };
+            let stock = Self { store, chosen: None, cut: None, resize: None, flip: false, seed };
+            let facts = Facts { shape: [d, 1, 1], n, fingerprint, labels, class_names, survey: None };
+            return Ok(Opened { stock, facts, held_out: None });
         }
         let (size, channels) = data.picture()?;
         let source = pictures(&data.source, places).map_err(|fault| of_source(&data.source, fault))?;
         let form = data.form()?;
         let cut = data.crop.random();
         let shape = [channels, size, size];
-        let stock = |store| Self { store, cut, resize: form.resize, flip: data.flip, seed };
-        if cut.is_none() && !data.stream {
-            let all = source.load(&form)?;
-            let facts = Facts {
-                shape,
-                n: all.len(),
-                fingerprint: all.fingerprint().into(),
-                labels: all.labels().map(<[u32]>::to_vec),
-                class_names: all.class_names().map(<[String]>::to_vec),
-            };
-            return Ok((stock(Store::Whole(all)), facts));
-        }
         // The size comes after the cut.
+        let whole = form;
         let form = Form { crop: form.crop.fixed(), resize: form.resize.filter(|_| cut.is_none()), ..form };
         let mut all = source.batches(&form, TOGETHER)?;
-        let n = all.total();
+        let bad = if data.skip_bad { Bad::LeaveOut } else { Bad::Refuse };
+        let total = all.total();
+        let is_raw = all.is_in_memory();
+        // So that a picture that is too small is found now, and by its name.
+        let check = |picture: Images| match cut {
+            Some(side) => square(&picture, side, (0.0, 0.0)).map(|_| picture),
+            None => Ok(picture),
+        };
+        let (mut pixels, mut uncut) = (Vec::new(), Vec::new());
+        let mut keep = |picture: Images| {
+            if cut.is_some() {
+                uncut.push(picture);
+                return Ok(());
+            }
+            if pixels.is_empty() {
+                // Known from the first picture on, so that growing never holds the pictures twice.
+                let numbers = total.saturating_mul(picture.stride());
+                pixels.try_reserve_exact(numbers).map_err(|_| too_large(&picture, total))?;
+            }
+            pixels.extend_from_slice(picture.data());
+            Ok(())
+        };
+        let survey = if data.stream {
+            Survey::take(&mut all, bad, &check, watch, &mut |_| Ok(()))?
+        } else {
+            // Pictures that are kept must be decoded, known or not.
+            let mut watch = Watch { progress: &mut *watch.progress, is_known: &|_, _| false };
+            Survey::take(&mut all, bad, &check, &mut watch, &mut keep)?
+        };
+        let digests: Option<Vec<Digest>> = match (data.holds_out_some(), is_raw) {
+            (false, _) => None,
+            (true, false) => Some(survey.files.iter().map(|(_, digest)| *digest).collect()),
+            (true, true) => (0..total).map(|i| all.own_digest(i)).collect(),
+        };
+        let n = survey.pictures;
+        let apart: Vec<bool> = match digests.filter(|_| n >= FEWEST) {
+            Some(digests) => digests.iter().map(|digest| is_held_out(digest, n)).collect(),
+            None => vec![false; n],
+        };
+        let split = |wanted: bool| -> Vec<usize> { (0..n).filter(|&i| apart[i] == wanted).collect() };
+        let (learned, held) = (split(false), split(true));
+        // Of pictures in memory the numbers are those among the ones that can be read, else those in the source.
+        let in_source = |some: &[usize]| -> Vec<usize> { some.iter().map(|&i| survey.numbers[i]).collect() };
+        let labels_of = |some: &[usize]| {
+            let all = all.labels()?;
+            Some(some.iter().map(|&i| all[survey.numbers[i]]).collect::<Vec<u32>>())
+        };
+        let class_names = all.class_names().map(<[String]>::to_vec);
         let facts = Facts {
             shape,
-            n,
-            fingerprint: all.content()?,
-            labels: all.labels().map(<[u32]>::to_vec),
-            class_names: all.class_names().map(<[String]>::to_vec),
+            n: learned.len(),
+            fingerprint: survey.fingerprint.clone(),
+            labels: labels_of(&learned),
+            class_names: class_names.clone(),
+            survey: None,
         };
-        if data.stream || all.is_in_memory() {
-            return Ok((stock(Store::Read(Box::new(all))), facts));
-        }
-        let mut uncut = Vec::with_capacity(n);
-        for first in (0..n).step_by(TOGETHER) {
-            let some: Vec<usize> = (first..n.min(first + TOGETHER)).collect();
-            // So that a picture that is too small is found now, and by its name.
-            let check = |_: usize, picture: Images| match cut {
-                Some(side) => square(&picture, side, (0.0, 0.0)).map(|_| picture),
-                None => Ok(picture),
-            };
-            uncut.extend(all.pick(&some, &check)?);
-        }
-        Ok((stock(Store::Uncut(uncut)), facts))
+        let held_labels = labels_of(&held);
+        let (held_numbers, learned_numbers) = (in_source(&held), in_source(&learned));
+        let held_out = match held.is_empty() {
+            true => None,
+            false => {
+                // Few, so that they are brought to their form for themselves.
+                let images = Images::concat(&source.batches(&whole, TOGETHER)?.pick(&held_numbers, &|_, p| Ok(p))?)?;
+                let name = |&i: &usize| all.name(i).unwrap_or_default();
+                let names = held_numbers.iter().map(name).collect();
+                let fingerprint = facts.fingerprint.clone();
+                Some(HeldOut::Pictures(Dataset::of(images, held_labels, class_names, names, fingerprint)))
+            }
+        };
+        let (store, chosen) = match (data.stream || (is_raw && cut.is_some()), is_raw) {
+            (true, _) => (Store::Read(Box::new(all)), learned_numbers),
+            (false, true) => (Store::Whole(source.load(&form)?), learned_numbers),
+            (false, false) if cut.is_some() => (Store::Uncut(uncut), learned),
+            (false, false) => {
+                let [c, h, w] = shape;
+                (Store::Held(Images::new(n, c, h, w, pixels)?), learned)
+            }
+        };
+        let chosen = Some(chosen).filter(|chosen| chosen.iter().enumerate().any(|(at, &i)| at != i));
+        let stock = Self { store, chosen, cut, resize: whole.resize, flip: data.flip, seed };
+        Ok(Opened { stock, facts: Facts { survey: Some(survey), ..facts }, held_out })
     }
 
     /// `n` of all (or all, if there are fewer), each once, under the number `index`: no batch of a run has it.
@@ -127,12 +219,30 @@ impl Stock {
         Ok(Batch { values: self.take(&indices, index)?, shape: [n, c, h, w], labels: None })
     }
 
+    /// Some pictures as the networks see them, evenly from all, for a sheet; nothing of points.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    pub fn reals(&mut self, facts: &Facts) -> Result<Option<Images>> {
+        if matches!(self.store, Store::Rows { .. }) {
+            return Ok(None);
+        }
+        let [c, h, w] = facts.shape;
+        let some = evenly(facts.n, sheet_pictures([h, w]));
+        Images::new(some.len(), c, h, w, self.take(&some, SHOWN)?).map(Some)
+    }
+
     /// The numbers of batch number `index`, which consists of `indices`, one picture or point after the other.
     ///
     /// # Errors
     /// When a picture cannot be read; it is named.
     pub fn take(&mut self, indices: &[usize], index: u64) -> Result<Vec<f32>> {
         let chance = Chance::of(self, indices.len(), index);
+        let stored: Vec<usize> = match &self.chosen {
+            Some(chosen) => indices.iter().map(|&i| chosen[i]).collect(),
+            None => indices.to_vec(),
+        };
+        let indices = &stored[..];
         let (cut, resize) = (self.cut, self.resize);
         let finished = |at: usize, picture: Images| match (cut, resize) {
             (Some(side), Some(resize)) => resize.bring(square(&picture, side, chance.places[at])?),
@@ -143,6 +253,7 @@ impl Stock {
                 return Ok(indices.iter().flat_map(|&i| &rows[i * *d..(i + 1) * *d]).copied().collect());
             }
             Store::Whole(all) => all.gather(indices)?,
+            Store::Held(all) => all.select(indices)?,
             Store::Read(all) => Images::concat(&all.pick(indices, &finished)?)?,
             Store::Uncut(all) => {
                 let finish = |(at, &i): (usize, &usize)| finished(at, all[i].clone());

@@ -1,7 +1,7 @@
 //! What a trainer must be able to do; the loop, the run folder and resuming are the same for all.
 
 use super::optimiser::Pace;
-use crate::image::Images;
+use crate::image::{Grid, Images};
 use crate::net::{Net, file::Tensors, place};
 use kme::inference::Marginals;
 use kme::{Error, Result};
@@ -42,11 +42,25 @@ pub(crate) trait Task {
     /// Takes over the state after `step` steps.
     fn restore(&mut self, step: u64, tensors: &Tensors) -> Result<()>;
 
+    /// Networks of a checkpoint or a model become those that training begins with; remarks on what begins anew.
+    fn adopt(&mut self, tensors: &Tensors) -> Result<Vec<String>>;
+
     /// After a step whose numbers were not finite: the first tensor on their way that was not.
     fn fault(&mut self, step: u64) -> Result<Option<Finding>>;
 
     /// After a step that failed or whose numbers were not finite: back to the state before it.
     fn undo(&mut self) {}
+}
+
+/// Pictures on a sample sheet, at most, and pixels of one.
+const SHEET: usize = 100;
+const SHEET_PIXELS: usize = 1 << 24;
+
+/// How many pictures of height h and width w are on a sheet: fewer of large ones.
+pub(super) fn sheet_pictures([h, w]: [usize; 2]) -> usize {
+    let fits = |n: &usize| Grid::default().size(*n, [h, w]).is_ok_and(|[h, w]| h * w <= SHEET_PIXELS);
+    let squares = (1..).map(|side| side * side).take_while(|&n| n <= SHEET);
+    squares.filter(fits).last().unwrap_or(1)
 }
 
 /// Pictures with the number of them in a row, where that means something; a single one is a sheet already.

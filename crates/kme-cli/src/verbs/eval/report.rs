@@ -26,7 +26,7 @@ pub fn print(
             let (holds, why) = claim.check(score.value, score.standard_error, score.bounds);
             all_hold &= holds;
             if !holds {
-                eprintln!("kme: {claim} does not hold at 95 % for {name}: {why}");
+                output::tell(format!("kme: {claim} does not hold at 95 % for {name}: {why}"));
             }
             verdicts.push(json!({ "claim": claim.to_string(), "holds": holds }));
         }

@@ -66,7 +66,7 @@ pub(super) fn report(
     output::print(global, &text, object)?;
     if !holds {
         let claim = claim.map(name).unwrap_or_default();
-        eprintln!("kme: --assert {claim} does not hold: {verdict} (p = {})", short(p_value));
+        output::tell(format!("kme: --assert {claim} does not hold: {verdict} (p = {})", short(p_value)));
     } else if !rejects {
         output::remark(global, "Not found is not shown to be absent: fewer points find less.");
     }

@@ -20,6 +20,8 @@ impl Config {
         count("log.every", self.log.every, 1..=MANY)?;
         count("log.samples", self.log.samples, 1..=MANY)?;
         count("log.checkpoint", self.log.checkpoint, 1..=MANY)?;
+        count("log.keep", self.log.keep, 0..=10_000)?;
+        within("log.minutes", self.log.minutes, 0.0..=1e6)?;
         count("score.count", self.score.count as u64, 2..=1_000_000)?;
         let scores_by_features = self.generates() && !self.data.is_points();
         if !scores_by_features && self.score.features != Score::default().features {

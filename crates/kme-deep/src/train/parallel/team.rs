@@ -244,6 +244,14 @@ impl Task for Leader {
         self.trainer.collective().exchange(numbers).map(|_| ())
     }
 
+    fn adopt(&mut self, tensors: &Tensors) -> Result<Vec<String>> {
+        let remarks = self.trainer.adopt(tensors)?;
+        // The others get the whole state, as where a run goes on.
+        let state = self.trainer.state().into_iter().map(|(name, shape, values)| (name, (shape, values))).collect();
+        self.restore(0, &state)?;
+        Ok(remarks)
+    }
+
     fn remarks(&self) -> Vec<String> {
         self.trainer.remarks()
     }

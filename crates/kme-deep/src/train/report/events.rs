@@ -1,6 +1,7 @@
 //! The numbers of events.jsonl as series.
 
 use super::super::line::Line;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -24,7 +25,14 @@ pub(super) struct Series<'a> {
 }
 
 /// All numbers, by the event that they stand in and their name.
-pub(super) struct Events(BTreeMap<(String, String), Vec<Point>>);
+pub(super) struct Events {
+    series: BTreeMap<(String, String), Vec<Point>>,
+    /// What was changed on the way.
+    changes: Vec<String>,
+}
+
+/// Steps whose speed tells how long the others take.
+const RECENT: usize = 10;
 
 const ERROR: &str = "_standard_error";
 
@@ -33,8 +41,12 @@ impl Events {
     pub fn read(path: &Path) -> Self {
         let bytes = std::fs::read(path).unwrap_or_default();
         let mut series = BTreeMap::<(String, String), Vec<Point>>::new();
+        let mut changes = Vec::new();
         for line in bytes.split(|byte| *byte == b'\n') {
             let Some(Line { step, event, numbers }) = Line::parse(line) else { continue };
+            if event == "changed" && changes.len() < MOST {
+                changes.extend(change(step, line));
+            }
             for (name, value) in &numbers {
                 // An error stands beside its number, not for itself.
                 if name.strip_suffix(ERROR).is_some_and(|name| numbers.contains_key(name)) {
@@ -50,24 +62,24 @@ impl Events {
         for points in series.values_mut() {
             points.sort_by_key(|p| p.step);
         }
-        Self(series)
+        Self { series, changes }
     }
 
     /// The greatest step.
     pub fn last_step(&self) -> Option<u64> {
-        self.0.values().filter_map(|points| points.last()).map(|p| p.step).max()
+        self.series.values().filter_map(|points| points.last()).map(|p| p.step).max()
     }
 
     /// The least value of the score that checkpoints are chosen by: name, value, standard error, step.
     pub fn best(&self) -> Option<(&str, f64, Option<f64>, u64)> {
-        let ((_, name), points) = self.0.iter().find(|((event, _), _)| event == "score")?;
+        let ((_, name), points) = self.series.iter().find(|((event, _), _)| event == "score")?;
         let best = points.iter().min_by(|a, b| a.value.total_cmp(&b.value))?;
         Some((name, best.value, best.error, best.step))
     }
 
     /// Seconds in steps, from the speed that each event gives for the steps since the one before.
     pub fn seconds(&self, batch: f64) -> Option<f64> {
-        let speeds = self.0.get(&("step".to_string(), "images_per_second".to_string()))?;
+        let speeds = self.series.get(&("step".to_string(), "images_per_second".to_string()))?;
         let mut before = 0;
         let mut seconds = 0.0;
         for p in speeds.iter().filter(|p| p.value > 0.0) {
@@ -77,12 +89,27 @@ impl Events {
         (seconds.is_finite() && seconds > 0.0).then_some(seconds)
     }
 
+    /// Pictures a second in the last steps.
+    pub fn speed(&self) -> Option<f64> {
+        let speeds = self.series.get(&("step".to_string(), "images_per_second".to_string()))?;
+        let recent = &speeds[speeds.len().saturating_sub(RECENT)..];
+        // Times add up, speeds do not.
+        let seconds: f64 = recent.iter().map(|p| 1.0 / p.value).sum();
+        let speed = recent.len() as f64 / seconds;
+        (speed.is_finite() && speed > 0.0).then_some(speed)
+    }
+
+    /// What was changed where the run went on.
+    pub fn changes(&self) -> &[String] {
+        &self.changes
+    }
+
     /// The series in groups with their titles, in the order in which they are read.
     pub fn groups(&self) -> Vec<(&'static str, Vec<Series<'_>>)> {
         let titles =
             ["Scores on held-out data", "Learning rates", "Speed", "Losses and penalties", "Progress", "Other"];
         let mut groups: Vec<(&str, Vec<Series>)> = titles.map(|title| (title, Vec::new())).into();
-        for ((event, name), points) in &self.0 {
+        for ((event, name), points) in &self.series {
             let group = match (event.as_str(), name.as_str()) {
                 (_, name) if name.contains("learning_rate") => 1,
                 ("score", _) => 0,
@@ -96,6 +123,20 @@ impl Events {
         groups.retain(|(_, series)| !series.is_empty());
         groups
     }
+}
+
+/// A line of the log on a change, as `step 9: steps: 20 → 40`.
+fn change(step: u64, line: &[u8]) -> Option<String> {
+    let Value::Object(fields) = serde_json::from_slice(line).ok()? else { return None };
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), String::from);
+    let told =
+        fields.iter().filter(|(name, _)| !["step", "event"].contains(&name.as_str())).map(
+            |(name, value)| match value {
+                Value::Array(parts) => format!("{name}: {}", parts.iter().map(text).collect::<Vec<_>>().join(" → ")),
+                value => format!("{name}: {}", text(value)),
+            },
+        );
+    Some(format!("step {step}: {}", told.collect::<Vec<_>>().join(", ")))
 }
 
 #[cfg(test)]

@@ -1,0 +1,220 @@
+//! What is in a source, found by looking at each of its pictures once.
+
+use std::collections::BTreeMap;
+use std::io::Cursor;
+
+use image::{ColorType, ImageDecoder, ImageReader, metadata::Orientation};
+use kme::{Error, Result};
+use serde::Serialize;
+
+use super::batches::{Batches, Form, Looked, Skipped};
+use super::fingerprint::Fingerprint;
+use super::places::Places;
+use super::source::Source;
+use crate::image::Images;
+
+/// SHA-256 of a picture's content.
+pub(crate) type Digest = [u8; 32];
+
+/// What is in a source of pictures.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Survey {
+    /// Pictures that can be read.
+    pub pictures: usize,
+    /// How many pictures there are of each size, "HEIGHTxWIDTH" as viewers show them; where files are of more than
+    /// [`MOST_SIZES`] sizes, of the smallest and the largest by area.
+    pub sizes: BTreeMap<String, usize>,
+    /// (height, width) of the picture with the smallest area and of that with the largest.
+    pub range: Option<[(usize, usize); 2]>,
+    /// Pictures that are no squares.
+    pub rectangles: usize,
+    /// How many pictures there are of each mode: "grey", "colour", each also "with transparency" and ", 16 bits".
+    pub modes: BTreeMap<String, usize>,
+    /// The classes with the number of their pictures, where the source has labels.
+    pub classes: Vec<(String, usize)>,
+    /// Files beside them that are no pictures.
+    pub others: usize,
+    /// The pictures that cannot be read, and why.
+    pub left_out: Vec<Skipped>,
+    /// SHA-256 over names and contents of the pictures that can be read.
+    pub fingerprint: String,
+    /// Their numbers in the source.
+    #[serde(skip)]
+    pub(crate) numbers: Vec<usize>,
+    /// Their names and digests, where they are files of their own.
+    #[serde(skip)]
+    pub(crate) files: Vec<(String, Digest)>,
+}
+
+/// Sizes that are counted one by one.
+pub const MOST_SIZES: usize = 1000;
+
+/// What becomes of pictures that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bad {
+    Refuse,
+    LeaveOut,
+}
+
+/// What looks at pictures, and what it is told on the way.
+pub(crate) struct Watch<'a> {
+    /// Called with the number of pictures that were looked at, and of all.
+    pub progress: &'a mut dyn FnMut(usize, usize),
+    /// Whether a picture of this name and content is known to be good, so that it need not be decoded.
+    pub is_known: &'a (dyn Fn(&str, &Digest) -> bool + Sync),
+}
+
+impl Survey {
+    /// Looks at all pictures that `text` names; those that cannot be read are listed. `progress` is called with the number of
+    /// pictures that were looked at, and of all.
+    ///
+    /// # Errors
+    /// When `text` names no pictures.
+    pub fn of(text: &str, places: &Places, mut progress: impl FnMut(usize, usize)) -> Result<Self> {
+        let mut batches = Source::parse(text, places)?.batches(&Form::default(), 1)?;
+        let mut watch = Watch { progress: &mut progress, is_known: &|_, _| false };
+        Self::take(&mut batches, Bad::LeaveOut, &Ok, &mut watch, &mut |_| Ok(()))
+    }
+
+    /// Looks at all pictures of `batches`. `check` says whether a picture will do, on several threads; those that will are
+    /// given to `keep` in their order.
+    ///
+    /// # Errors
+    /// When a picture cannot be read or will not do, and is not to be left out; then it is named. When none is left. Those of
+    /// `keep`.
+    pub(crate) fn take(
+        batches: &mut Batches,
+        bad: Bad,
+        check: &(dyn Fn(Images) -> Result<Images> + Sync),
+        watch: &mut Watch,
+        keep: &mut dyn FnMut(Images) -> Result<()>,
+    ) -> Result<Self> {
+        let total = batches.total();
+        let (mut survey, mut seen) = (Self::default(), 0);
+        let mut content = Fingerprint::new();
+        let Watch { progress, is_known } = watch;
+        let own = batches.own_fingerprint().map(str::to_string);
+        progress(0, total);
+        batches.look(check, *is_known, &mut |i, name, looked| {
+            seen += 1;
+            if seen % 64 == 0 || seen == total {
+                progress(seen, total);
+            }
+            let Looked { sha256, size, mode, picture } = match looked {
+                Ok(looked) => looked,
+                Err(fault) if bad == Bad::Refuse => return Err(fault),
+                Err(fault) => {
+                    survey.left_out.push(Skipped::new(&name, fault));
+                    return Ok(());
+                }
+            };
+            survey.pictures += 1;
+            survey.numbers.push(i);
+            if let Some(size) = size {
+                survey.count(size);
+            }
+            if let Some(mode) = mode {
+                *survey.modes.entry(mode).or_default() += 1;
+            }
+            if let Some(sha256) = sha256 {
+                content.add(&name, &sha256);
+                survey.files.push((name, sha256));
+            }
+            picture.map_or(Ok(()), &mut *keep)
+        })?;
+        if let (0, Some(first)) = (survey.pictures, survey.left_out.first()) {
+            let allowed = format!("at least 1; of {total} none can, the first is {}: {}", first.name, first.fault);
+            return Err(Error::value("number of pictures that can be read", 0, allowed));
+        }
+        survey.fingerprint = own.unwrap_or_else(|| content.finish());
+        survey.classes = classes(batches, &survey.numbers);
+        survey.others = batches.passed().files;
+        Ok(survey)
+    }
+
+    /// Numbers in the source of at most `most` pictures that can be read, evenly from all.
+    pub fn some(&self, most: usize) -> Vec<usize> {
+        let n = self.numbers.len();
+        let count = n.min(most);
+        (0..count).map(|i| self.numbers[i * n / count]).collect()
+    }
+
+    fn count(&mut self, (h, w): (usize, usize)) {
+        self.rectangles += usize::from(h != w);
+        let [least, most] = self.range.get_or_insert([(h, w); 2]);
+        if h * w < least.0 * least.1 {
+            *least = (h, w);
+        }
+        if h * w > most.0 * most.1 {
+            *most = (h, w);
+        }
+        let name = format!("{h}x{w}");
+        if self.sizes.len() < MOST_SIZES || self.sizes.contains_key(&name) {
+            *self.sizes.entry(name).or_default() += 1;
+        }
+    }
+
+    /// How many pictures, of which sizes and classes, in a line.
+    pub fn line(&self) -> String {
+        let counted = |n: usize, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many });
+        let mut text = counted(self.pictures, "picture", "pictures");
+        if let Some([(h, w), (h2, w2)]) = self.range {
+            text += &format!(", {h}x{w}");
+            if self.sizes.len() > 1 {
+                text += &format!(" to {h2}x{w2} (height x width)");
+            }
+        }
+        if !self.classes.is_empty() {
+            const SHOWN: usize = 12;
+            let mut shown: Vec<_> = self.classes.iter().take(SHOWN).map(|(name, n)| format!("{name} {n}")).collect();
+            if self.classes.len() > SHOWN {
+                shown.push("...".into());
+            }
+            let classes = counted(self.classes.len(), "class", "classes");
+            text += &format!("; {classes}: {}", shown.join(", "));
+        }
+        if !self.left_out.is_empty() {
+            text += &format!("; {} left out", self.left_out.len());
+        }
+        text
+    }
+}
+
+/// The classes of the pictures `numbers`.
+fn classes(batches: &Batches, numbers: &[usize]) -> Vec<(String, usize)> {
+    let Some(labels) = batches.labels() else { return Vec::new() };
+    let mut counts = BTreeMap::<u32, usize>::new();
+    if let Some(names) = batches.class_names() {
+        counts.extend((0..names.len() as u32).map(|label| (label, 0)));
+    }
+    numbers.iter().for_each(|&i| *counts.entry(labels[i]).or_default() += 1);
+    let name = |label: u32| match batches.class_names().and_then(|names| names.get(label as usize)) {
+        Some(name) => name.clone(),
+        None => label.to_string(),
+    };
+    counts.into_iter().map(|(label, n)| (name(label), n)).collect()
+}
+
+/// Height, width and mode of a picture file, as far as its head says them.
+pub(super) fn head(bytes: &[u8]) -> (Option<(usize, usize)>, Option<String>) {
+    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
+    let Some(mut decoder) = reader.ok().and_then(|reader| reader.into_decoder().ok()) else { return (None, None) };
+    let (w, h) = decoder.dimensions();
+    let turned = decoder.orientation().is_ok_and(|turn| {
+        use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
+        matches!(turn, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
+    });
+    let (h, w) = if turned { (w, h) } else { (h, w) };
+    let mode = match decoder.color_type() {
+        ColorType::L8 => "grey",
+        ColorType::La8 => "grey with transparency",
+        ColorType::Rgb8 => "colour",
+        ColorType::Rgba8 => "colour with transparency",
+        ColorType::L16 => "grey, 16 bits",
+        ColorType::La16 => "grey with transparency, 16 bits",
+        ColorType::Rgb16 => "colour, 16 bits",
+        ColorType::Rgba16 => "colour with transparency, 16 bits",
+        _ => "another",
+    };
+    (Some((h as usize, w as usize)), Some(mode.into()))
+}

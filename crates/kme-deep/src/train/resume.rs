@@ -1,0 +1,151 @@
+//! Going on with a run: what may be changed on the way, and how changed data are told.
+
+use super::config::Config;
+use super::data::AUTO;
+use crate::data::{Survey, hex};
+use kme::Error;
+use std::collections::{BTreeSet, HashMap};
+
+/// What is changed where a run goes on.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// Settings, as dotted keys with TOML values.
+    pub sets: Vec<(String, String)>,
+    /// Goes on with other data than the run was begun with: files that were added, removed or changed.
+    pub other_data: bool,
+}
+
+/// Settings that may be changed on the way; a name that ends in a dot stands for all below it.
+const CHANGEABLE: [&str; 11] = [
+    "steps",
+    "optimiser.learning_rate",
+    "optimiser.clip",
+    "critic.learning_rate",
+    "schedule.",
+    "score.count",
+    "data.source",
+    "data.held_out",
+    "data.skip_bad",
+    "data.stream",
+    "log.",
+];
+
+/// Settings that say nothing of what is trained.
+const SILENT: [&str; 3] = ["log.", "begun_in", "from"];
+
+fn is_one_of(key: &str, keys: &[&str]) -> bool {
+    keys.iter().any(|known| if known.ends_with('.') { key.starts_with(known) } else { key == *known })
+}
+
+/// Settings that differ, as key, value before and value now.
+pub(super) type Differences = Vec<[String; 3]>;
+
+/// What is otherwise in `now` than in `begun`, the configuration of a run after `step` steps, but for what is written how
+/// often.
+///
+/// # Errors
+/// When a setting differs that must not; it is named, with those that may.
+pub(super) fn differences(begun: &Config, now: &Config, step: u64) -> std::result::Result<Differences, String> {
+    let all = begun.differences(now);
+    let allowed = || format!("{}*", CHANGEABLE.join(", ").replace("., ", ".*, "));
+    let refused = |key: &str, was: &str, is: &str| {
+        Err(format!(
+            "belongs to another configuration than config.toml: {key} was {was} and is {is} there now; undo the change \
+             there, or start a new run. May be changed: {}",
+            allowed()
+        ))
+    };
+    for [key, was, is] in &all {
+        if !is_one_of(key, &CHANGEABLE) && !is_one_of(key, &SILENT) {
+            return refused(key, was, is);
+        }
+        let auto = format!("\"{AUTO}\"");
+        if key == "data.held_out" && [was, is].contains(&&auto) {
+            return refused(key, was, is);
+        }
+        if key == "steps" && now.steps < step {
+            return Err(format!("has {step} steps, which are done; give a number of steps from there on, not {is}"));
+        }
+    }
+    Ok(all.into_iter().filter(|[key, ..]| !is_one_of(key, &SILENT)).collect())
+}
+
+/// How many names are told.
+const NAMED: usize = 5;
+
+/// Which of the files of a run with the SHA-256 `before` are other ones now.
+pub(super) fn changed_files(before: &HashMap<String, String>, now: Option<&Survey>) -> Option<String> {
+    let now: HashMap<&str, String> = now?.files.iter().map(|(name, sha256)| (name.as_str(), hex(sha256))).collect();
+    if before.is_empty() {
+        return None;
+    }
+    let names: BTreeSet<&str> = before.keys().map(String::as_str).chain(now.keys().copied()).collect();
+    let kind = |name: &str| match (before.get(name), now.get(name)) {
+        (Some(_), None) => Some("removed"),
+        (None, Some(_)) => Some("added"),
+        (Some(a), Some(b)) if a != b => Some("changed"),
+        _ => None,
+    };
+    let parts = ["removed", "changed", "added"].map(|wanted| {
+        let some: Vec<&str> = names.iter().copied().filter(|name| kind(name) == Some(wanted)).collect();
+        let more = if some.len() > NAMED { format!(" and {} more", some.len() - NAMED) } else { String::new() };
+        let shown = some[..some.len().min(NAMED)].join(", ");
+        (!some.is_empty()).then(|| format!("{} {wanted}: {shown}{more}", some.len()))
+    });
+    Some(parts.into_iter().flatten().collect::<Vec<_>>().join("; ")).filter(|text| !text.is_empty())
+}
+
+/// The refusal of data of another fingerprint.
+pub(super) fn refusal(fault: Error, files: Option<String>, source: &str) -> Error {
+    match fault {
+        Error::Mismatch { field, left, right, .. } => {
+            let files = files.map(|files| format!("{files}. ")).unwrap_or_default();
+            let remedy = format!("{files}{source} has changed since the run began; bring it back, or start a new run");
+            Error::mismatch(field, left, right, remedy)
+        }
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_differ_are_named() {
+        let before = |names: &[&str]| names.iter().map(|n| (n.to_string(), hex(&[1; 32]))).collect::<HashMap<_, _>>();
+        let now = |names: &[(&str, u8)]| Survey {
+            files: names.iter().map(|(n, d)| (n.to_string(), [*d; 32])).collect(),
+            ..Survey::default()
+        };
+        let told = |was: &[&str], is: &[(&str, u8)]| changed_files(&before(was), Some(&now(is)));
+        assert_eq!(told(&["a", "b"], &[("a", 1), ("b", 1)]), None);
+        assert_eq!(
+            told(&["a", "b", "c"], &[("b", 2), ("c", 1), ("d", 1)]).unwrap(),
+            "1 removed: a; 1 changed: b; 1 added: d"
+        );
+        let many = told(&["a", "b", "c", "d", "e", "f", "g", "z"], &[("z", 1)]).unwrap();
+        assert_eq!(many, "7 removed: a, b, c, d, e and 2 more");
+        assert_eq!(told(&[], &[("z", 1)]), None);
+        assert_eq!(changed_files(&before(&["a"]), None), None);
+    }
+
+    #[test]
+    fn some_settings_may_be_changed_on_the_way() {
+        let begun = Config::load("fashion-mmd-gan").unwrap();
+        let with =
+            |key: &str, value: &str| Config::load_with("fashion-mmd-gan", &[(key.into(), value.into())]).unwrap();
+        let changed = |key: &str, value: &str| differences(&begun, &with(key, value), 7);
+        assert_eq!(changed("log.every", "3").unwrap(), Differences::new());
+        let steps = begun.steps.to_string();
+        assert_eq!(changed("steps", "99999").unwrap(), [["steps".to_string(), steps, "99999".into()]]);
+        assert_eq!(changed("optimiser.learning_rate", "1e-5").unwrap().len(), 1);
+        let text = changed("optimiser.beta1", "0.25").unwrap_err();
+        assert!(
+            text.contains("optimiser.beta1 was 0.5 and is 0.25 there now") && text.contains("schedule.*"),
+            "{text}"
+        );
+        assert!(changed("steps", "6").unwrap_err().contains("7 steps, which are done"));
+        assert!(changed("data.held_out", "auto").unwrap_err().contains("data.held_out was"));
+    }
+}

@@ -1,0 +1,125 @@
+//! What is said of the data before the first step: how much there is, and what looks like a mistake.
+
+use super::config::{Config, Objective};
+use super::stock::{FEWEST, Facts};
+use kme::{Error, Result};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Names of folders that are parts of a data set and no classes.
+const PARTS: [&str; 8] = ["train", "training", "test", "testing", "val", "valid", "validation", "dev"];
+
+/// Classes of which the largest has more than this many times as many pictures as the smallest are worth a word.
+const UNEQUAL: usize = 10;
+
+fn is_part(class: &str) -> bool {
+    PARTS.contains(&class.to_lowercase().as_str())
+}
+
+/// Whether labels of the data are learned from.
+fn needs_classes(config: &Config) -> bool {
+    matches!(config.objective, Objective::Classifier(_))
+        || config.generator.as_ref().is_some_and(|generator| generator.conditional)
+}
+
+/// Refuses data whose classes cannot be meant: a single one, or the parts of a data set.
+///
+/// # Errors
+/// Names what to give instead.
+pub(super) fn check_classes(config: &Config, facts: &Facts) -> Result<()> {
+    if !needs_classes(config) {
+        return Ok(());
+    }
+    let Some(survey) = &facts.survey else { return Ok(()) };
+    let classes: Vec<&str> = survey.classes.iter().map(|(name, _)| name.as_str()).collect();
+    let are_parts = !classes.is_empty() && classes.iter().all(|class| is_part(class));
+    if classes.is_empty() || (classes.len() > 1 && !are_parts) {
+        return Ok(());
+    }
+    let source = &config.data.source;
+    // What is meant: the training part, or the only one.
+    let meant = classes.iter().copied().find(|class| class.to_lowercase().starts_with("train")).unwrap_or(classes[0]);
+    let inside: BTreeSet<&str> = survey
+        .files
+        .iter()
+        .filter_map(|(name, _)| name.strip_prefix(meant)?.strip_prefix('/')?.split_once('/'))
+        .map(|(folder, _)| folder)
+        .collect();
+    let remedy = match (inside.len(), Path::new(source).is_dir()) {
+        (0, _) => "two classes or more, each with a folder of its own".to_string(),
+        (_, true) => {
+            let shown: Vec<_> = inside.iter().take(5).copied().collect();
+            let more = if inside.len() > shown.len() { ", ..." } else { "" };
+            let folder = Path::new(source).join(meant);
+            format!("the folder that holds the classes: {} has {}{more}", folder.display(), shown.join(", "))
+        }
+        (_, false) => {
+            format!("an archive with the folders that are in {meant} at its top: unpack it, and name {meant}")
+        }
+    };
+    let found = format!(
+        "{source} with {} {}",
+        if classes.len() == 1 { "one class" } else { "the classes" },
+        classes.join(", ")
+    );
+    Err(Error::value("data.source", found, remedy))
+}
+
+/// What to say of the data: first how much there is.
+pub(super) fn remarks(config: &Config, facts: &Facts, apart: usize) -> Vec<String> {
+    let mut remarks = Vec::new();
+    let what = if facts.survey.is_some() { "pictures" } else { "points" };
+    match &facts.survey {
+        Some(survey) => {
+            remarks.push(format!("learning from {}: {}", config.data.source, survey.line()));
+            for bad in survey.left_out.iter().take(5) {
+                remarks.push(format!("left out {}: {}", bad.name, bad.fault));
+            }
+            if survey.left_out.len() > 5 {
+                remarks.push(format!("and {} more that are left out, all in data.jsonl", survey.left_out.len() - 5));
+            }
+            if survey.rectangles > 0 && config.data.crop.is_none() {
+                let (some, all) = (survey.rectangles, survey.pictures);
+                remarks.push(format!(
+                    "{some} of {all} pictures are no squares: the largest square in the middle is learned from, and what is \
+                     beside it is not seen; data.crop = \"pad\" keeps the whole picture"
+                ));
+            }
+        }
+        None => remarks.push(format!("learning from {}: {} points", config.data.source, facts.n)),
+    }
+    if config.data.holds_out_some() {
+        remarks.push(match apart {
+            0 => format!(
+                "fewer than {FEWEST} pictures: none are held out, and the run has no scores; name some with data.held_out"
+            ),
+            n => format!(
+                "{n} of them are held out for scores, chosen by their contents; data.held_out = \"none\" learns from all"
+            ),
+        });
+    }
+    if facts.n < config.batch {
+        remarks.push(format!(
+            "{} {what} are fewer than a batch of {}: every batch has each of them once or more",
+            facts.n, config.batch
+        ));
+    }
+    if let Some(survey) = facts.survey.as_ref().filter(|_| needs_classes(config)) {
+        let least = survey.classes.iter().min_by_key(|(_, n)| *n);
+        let most = survey.classes.iter().max_by_key(|(_, n)| *n);
+        if let (Some((small, few)), Some((large, many))) = (least, most)
+            && *many > UNEQUAL * few
+        {
+            remarks.push(format!("classes are very unequal: {small} has {few} pictures, {large} has {many}"));
+        }
+    } else if let Some(survey) = &facts.survey {
+        let parts: Vec<_> = survey.classes.iter().map(|(name, _)| name.as_str()).filter(|name| is_part(name)).collect();
+        if parts.len() > 1 {
+            remarks.push(format!(
+                "the pictures of {} are learned from together; name the folder of one to hold the others out",
+                parts.join(", ")
+            ));
+        }
+    }
+    remarks
+}

@@ -1,0 +1,56 @@
+//! A new run whose networks begin as those of another.
+
+use super::Context;
+use super::config::{Config, Objective};
+use super::task::{Task, net_state};
+use crate::data::hex;
+use crate::model::{Autoencoder, Classifier, Generator};
+use crate::net::Net;
+use crate::net::file::{Tensors, parse_tensors};
+use kme::{Error, Result};
+use sha2::{Digest, Sha256};
+use std::path::Path;
+
+/// The networks that `config.from` names become those of `task`; returns the SHA-256 of their file, and remarks.
+///
+/// # Errors
+/// When it names no run, checkpoint or model, or its networks have another form than those of this run.
+pub(super) fn begin(config: &Config, context: &Context, task: &mut dyn Task) -> Result<Option<(String, Vec<String>)>> {
+    let Some(name) = config.located().from else { return Ok(None) };
+    let fault = |fault: Error| super::sources::of_setting("from", &name, fault);
+    let (sha256, tensors) = networks(&name, config, context).map_err(fault)?;
+    let remarks = task.adopt(&tensors).map_err(|fault| {
+        let fault = match fault {
+            Error::Value { name, value, allowed } => format!("{name}: {value}, here {allowed}"),
+            other => other.to_string(),
+        };
+        Error::value("from", &name, format!("networks of the same form as those of this run ({fault})"))
+    })?;
+    Ok(Some((sha256, remarks)))
+}
+
+/// Named tensors: of the last checkpoint of a run, of a checkpoint, or of a model.
+fn networks(name: &str, config: &Config, context: &Context) -> Result<(String, Tensors)> {
+    let checkpoint = Path::new(name).join("checkpoints").join("last.safetensors");
+    let (bytes, path) = match checkpoint.is_file() {
+        true => (std::fs::read(&checkpoint).map_err(|e| kme::io::read_error(&checkpoint, &e))?.into(), checkpoint),
+        false => context.models.bytes(name)?,
+    };
+    let sha256 = hex(&Sha256::digest(&bytes));
+    if let Ok((header, tensors)) = parse_tensors::<serde_json::Value>(&bytes, &path)
+        && header.get("sources").is_some()
+    {
+        return Ok((sha256, tensors));
+    }
+    let place = &context.place;
+    let named = |prefixes: &[&str], net: &Net| -> Tensors {
+        let tensors = prefixes.iter().flat_map(|prefix| net_state(prefix, net));
+        tensors.map(|(name, shape, values)| (name, (shape, values))).collect()
+    };
+    let tensors = match &config.objective {
+        Objective::Classifier(_) => named(&["net"], &Classifier::parse(&bytes, &path, place)?.net),
+        Objective::Autoencoder(_) => named(&["net"], &Autoencoder::parse(&bytes, &path, place)?.net),
+        _ => named(&["generator", "average"], &Generator::parse(&bytes, &path, place)?.net),
+    };
+    Ok((sha256, tensors))
+}
