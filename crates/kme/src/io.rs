@@ -92,9 +92,7 @@ fn replace(
         Some(p) if !p.as_os_str().is_empty() => p,
         _ => Path::new("."),
     };
-    if swept().insert(folder.into()) {
-        discard_abandoned(folder);
-    }
+    sweep(folder);
     let (file, temporary) = temporary(folder)?;
     let _listed = Unfinished::list(&temporary);
     let mut out = BufWriter::with_capacity(1 << 16, file);
@@ -139,19 +137,20 @@ fn temporary(folder: &Path) -> io::Result<(File, TempPath)> {
 }
 
 /// Removes from `folder` what writes left there that never ended, because their process was killed or the machine
-/// stopped: temporary files that no process holds.
+/// stopped: temporary files and folders that no process holds.
 pub fn discard_abandoned(folder: impl AsRef<Path>) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
         let name = name.as_encoded_bytes();
-        let is_file = || entry.file_type().is_ok_and(|kind| kind.is_file());
-        if !(name.starts_with(PREFIX.as_bytes()) && name.ends_with(SUFFIX.as_bytes()) && is_file()) {
+        let Ok(kind) = entry.file_type() else { continue };
+        if !(name.starts_with(PREFIX.as_bytes()) && name.ends_with(SUFFIX.as_bytes())) || kind.is_symlink() {
             continue;
         }
-        let Ok(file) = File::options().read(true).write(true).open(entry.path()) else { continue };
-        if file.try_lock().is_ok() {
-            let _ = fs::remove_file(entry.path());
+        // Folders are opened for reading alone.
+        let Ok(held) = File::options().read(true).write(kind.is_file()).open(entry.path()) else { continue };
+        if held.try_lock().is_ok() {
+            let _ = if kind.is_dir() { fs::remove_dir_all(entry.path()) } else { fs::remove_file(entry.path()) };
         }
     }
 }
@@ -176,10 +175,13 @@ pub fn check_makeable(path: impl AsRef<Path>) -> Result<()> {
     try_it().map_err(|e| write_error(path, &e))
 }
 
-/// Folders that were looked through for abandoned files.
-fn swept() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+/// Looks a folder through for what is abandoned there, once in a process.
+fn sweep(folder: &Path) {
     static SWEPT: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
-    SWEPT.lock().unwrap_or_else(PoisonError::into_inner)
+    let is_new = SWEPT.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.into());
+    if is_new {
+        discard_abandoned(folder);
+    }
 }
 
 static UNFINISHED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
@@ -357,15 +359,20 @@ mod tests {
         }
         let held = File::open(at(".kme-d.unfinished")).unwrap();
         held.lock().unwrap();
-        fs::create_dir(at(".kme-e.unfinished")).unwrap();
+        fs::create_dir_all(at(".kme-e.unfinished/part")).unwrap();
+        fs::write(at(".kme-e.unfinished/part/1.png"), "part").unwrap();
+        let under_way = NewFolder::create(at("results")).unwrap();
+        under_way.write("1.png", b"whole").unwrap();
         write_atomically(at("out"), |w| {
             discard_abandoned(folder.path());
             w.write_all(b"whole")
         })
         .unwrap();
+        under_way.finish().unwrap();
         let mut left = names(folder.path());
         left.sort();
-        assert_eq!(left, [".kme-b", ".kme-d.unfinished", ".kme-e.unfinished", "c.unfinished", "out"]);
+        assert_eq!(left, [".kme-b", ".kme-d.unfinished", "c.unfinished", "out", "results"]);
+        assert_eq!(fs::read(at("results/1.png")).unwrap(), b"whole");
         assert_eq!(fs::read(at("out")).unwrap(), b"whole");
     }
 

@@ -32,6 +32,9 @@ pub struct NewFolder {
     /// Whether the folder was there, and empty.
     existed: bool,
     _listed: Unfinished,
+    /// The unfinished folder, locked, so that nobody takes it for an abandoned one. Where a file system has no locks, nothing
+    /// is ever taken for abandoned.
+    _lock: Option<File>,
 }
 
 impl NewFolder {
@@ -52,9 +55,17 @@ impl NewFolder {
             use std::os::unix::fs::PermissionsExt;
             builder.permissions(fs::Permissions::from_mode(0o777));
         }
-        let unfinished = builder.tempdir_in(place).map_err(|e| write_error(path, &e))?;
+        super::sweep(place);
+        let (unfinished, lock) = loop {
+            let unfinished = builder.tempdir_in(place).map_err(|e| write_error(path, &e))?;
+            let lock = File::open(unfinished.path()).ok().filter(|folder| folder.lock().is_ok());
+            // Between its making and its locking somebody else may have removed it.
+            if lock.is_none() || unfinished.path().exists() {
+                break (unfinished, lock);
+            }
+        };
         let listed = Unfinished::list(unfinished.path());
-        Ok(Self { path: path.into(), unfinished, existed, _listed: listed })
+        Ok(Self { path: path.into(), unfinished, existed, _listed: listed, _lock: lock })
     }
 
     /// Whether a new folder can be made at `path`, as far as this can be told before there is something to write.

@@ -242,33 +242,49 @@ fn what_is_cut_is_then_resized_and_held_out_pictures_are_cut_in_the_middle() {
 }
 
 #[test]
-fn a_picture_that_cannot_be_read_is_named_in_its_batch_alone() {
+fn a_picture_that_cannot_be_read_is_named_left_out_or_in_its_batch_alone() {
     let (_place, path) = folder();
     let bad = path.join("dog").join("10.png");
     let whole = fs::read(&bad).unwrap();
     fs::write(&bad, &whole[..whole.len() / 2]).unwrap();
-    for keys in ["size = 8\nchannels = 3", "size = 8\nchannels = 3\ncrop = 'random:8'"] {
-        // In memory: at once.
-        let fault = Feed::open(&data(&path, keys), 5, 9, &nowhere()).err().unwrap().to_string();
-        assert!(fault.contains("10.png"), "{fault}");
-        for source in [path.clone(), packed(&path)[0].clone(), packed(&path)[1].clone()] {
-            let mut feed = feed(&data(&source, &format!("{keys}\nstream = true")));
-            // Cats are 0 to 5; of the dogs, 1 2 3 5 6 7 9 10, it is the eighth.
-            let mut order = Batches::new(23, 5, 9);
-            let mut faults = 0;
-            for index in (0..10).chain([3, 2, 7]) {
-                let is_in = order.get(index).contains(&13);
-                match feed.batch(index) {
-                    Ok(_) => assert!(!is_in, "batch {index}"),
-                    Err(fault) => {
-                        let fault = fault.to_string();
-                        assert!(is_in && fault.contains("10.png") && fault.contains("cut off"), "{index}: {fault}");
-                        faults += 1;
-                    }
+    let sources = [vec![path.clone()], packed(&path).to_vec()].concat();
+    let all_keys = ["size = 8\nchannels = 3", "size = 8\nchannels = 3\ncrop = 'random:8'"];
+    for (keys, source) in all_keys.iter().flat_map(|keys| sources.iter().map(move |source| (keys, source))) {
+        // Before the first step, or left out: the feed of the others alone.
+        for stream in ["", "\nstream = true"] {
+            let keys = format!("{keys}{stream}");
+            let fault = Feed::open(&data(source, &keys), 5, 9, &nowhere()).err().unwrap().to_string();
+            assert!(fault.contains("10.png") && fault.contains("cut off"), "{fault}");
+            let mut left = feed(&data(source, &format!("{keys}\nskip_bad = true")));
+            fs::rename(&bad, path.with_file_name("away")).unwrap();
+            let mut others = feed(&data(&path, &keys));
+            fs::rename(path.with_file_name("away"), &bad).unwrap();
+            assert_eq!((left.len(), left.fingerprint(), left.labels()), (22, others.fingerprint(), others.labels()));
+            for i in [0, 7, 3] {
+                assert_eq!(left.batch(i).unwrap(), others.batch(i).unwrap(), "{keys}");
+            }
+        }
+    }
+    for keys in all_keys {
+        // Damaged since: in its batch alone.
+        fs::write(&bad, &whole).unwrap();
+        let mut feed = feed(&data(&path, &format!("{keys}\nstream = true")));
+        fs::write(&bad, &whole[..whole.len() / 2]).unwrap();
+        // Cats are 0 to 5; of the dogs, 1 2 3 5 6 7 9 10, it is the eighth.
+        let mut order = Batches::new(23, 5, 9);
+        let mut faults = 0;
+        for index in (0..10).chain([3, 2, 7]) {
+            let is_in = order.get(index).contains(&13);
+            match feed.batch(index) {
+                Ok(_) => assert!(!is_in, "batch {index}"),
+                Err(fault) => {
+                    let fault = fault.to_string();
+                    assert!(is_in && fault.contains("10.png") && fault.contains("cut off"), "{index}: {fault}");
+                    faults += 1;
                 }
             }
-            assert!(faults >= 2, "an epoch is not five batches");
         }
+        assert!(faults >= 2, "an epoch is not five batches");
     }
     // Gone since the run began.
     fs::write(&bad, &whole).unwrap();
