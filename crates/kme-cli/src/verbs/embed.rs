@@ -185,7 +185,7 @@ fn write_plain(sample: &Sample, form: Form, arguments: &Arguments, global: &Glob
         sample.features.name
     );
     let json = json!({
-        "output": arguments.output,
+        "output": output::name(&arguments.output),
         "form": form.name(),
         "n": n,
         "d": d,

@@ -30,7 +30,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
-    let is_statistics = arguments.output.extension().is_some_and(|e| e == "npz");
+    let is_statistics = output::has_ending(&arguments.output, "npz");
     if !is_statistics {
         output::check_ending(&arguments.output, "kme")?;
     }

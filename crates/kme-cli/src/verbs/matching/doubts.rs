@@ -35,7 +35,8 @@ pub fn about_inputs(
         };
         far_features += by_features.as_ref().map_or(0, |far| far.count);
         far_pixels += by_pixels.as_ref().map_or(0, |far| far.count);
-        let words: Vec<String> = by_pixels.iter().chain(&by_features).map(Far::words).collect();
+        let words: Vec<String> =
+            by_pixels.iter().chain(&by_features).filter(|far| far.is_worth_telling()).map(Far::words).collect();
         if !words.is_empty() {
             told.push(format!("{} ({})", input.name, words.join("; ")));
         }
@@ -72,6 +73,11 @@ impl Far {
         let far: Vec<f64> = distances.iter().filter(|d| is_far(d)).map(|d| d.times).collect();
         let least = far.iter().copied().min_by(f64::total_cmp)?;
         Some(Self { count: far.len(), of: distances.len(), least, measure })
+    }
+
+    /// One of a hundred, since of many ordinary pictures a few are odd.
+    fn is_worth_telling(&self) -> bool {
+        self.count * 100 >= self.of
     }
 
     fn words(&self) -> String {
