@@ -348,8 +348,10 @@ impl Arguments {
         }
         if config.data.held_out.is_none() {
             if config.data.is_points() {
-                let remedy = "name some with --set data.held_out=SOURCE";
-                output::remark(global, format!("no held-out points: the run has no scores; {remedy}"));
+                if self.data.is_some() && !named {
+                    let remedy = "name some with --set data.held_out=SOURCE";
+                    output::remark(global, format!("no held-out points: the run has no scores; {remedy}"));
+                }
             } else {
                 config.data.held_out = Some(AUTO.into());
             }

@@ -403,7 +403,8 @@ fn task(
     trained.note(&mut sources);
     if workers > 1 {
         // The others make themselves ready meanwhile.
-        begin(&*seat.collective, config, &sources)?;
+        // Names are meant from where each of them is, unless this one is elsewhere than where the run was begun.
+        begin(&*seat.collective, &Config { begun_in: None, ..named.clone() }, &sources)?;
     }
     let judge = Judge::new(config, map, held_out, &mut stock, &facts, &mut |text| {
         // Nothing can be stopped yet.
