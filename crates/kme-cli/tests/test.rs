@@ -97,6 +97,56 @@ fn three_samples() {
     assert!(text.out.starts_with("far.npy is not found to be nearer to x.npy than near.npy: p = 1 >"), "{}", text.out);
 }
 
+/// Equality is part of the hypothesis, whatever the sizes.
+#[test]
+fn of_three_samples_of_one_law_none_is_nearer() {
+    let place = Place::new();
+    for (seed, (m, l)) in [(0, (100, 100)), (3, (20, 150)), (6, (120, 40))] {
+        place.normal("x.npy", 100, 5, 0.0, seed + 1);
+        place.normal("y.npy", m, 5, 0.0, seed + 2);
+        place.normal("z.npy", l, 5, 0.0, seed + 3);
+        for kernel in ["gaussian:sigma=median", "energy", "laplacian:scale=median", "poly:degree=3,gamma=1/d,coef=1"] {
+            for words in ["y.npy z.npy", "z.npy y.npy"] {
+                let json = place.kme(&format!("test x.npy {words} --kernel {kernel} --json")).json();
+                assert!(json["p_value"].as_f64().unwrap() > 0.001, "{words} {kernel}: {json}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_seed_draws_pairs() {
+    let place = Place::new();
+    place.normal("x.npy", 80, 3, 0.0, 1);
+    place.normal("y.npy", 80, 3, 0.5, 2);
+    for words in ["test x.npy y.npy --method linear", "eval x.npy y.npy --metrics mmd --estimator u-statistic"] {
+        let value = |seed: &str| place.kme(&format!("{words} --json {seed}")).value();
+        assert_eq!(value(""), value("--seed 0"), "{words}");
+        assert_ne!(value("--seed 1"), value("--seed 2"), "{words}");
+    }
+}
+
+/// The value of the aggregated test has an error, and does not depend on the seed where kernels agree.
+#[test]
+fn the_aggregated_test_has_a_value_of_its_own() {
+    let place = Place::new();
+    place.normal("x.npy", 120, 3, 0.0, 1);
+    place.normal("y.npy", 90, 3, 0.8, 2);
+    let of = |seed: u32| {
+        let json = place.kme(&format!("test x.npy y.npy --method aggregated --json --seed {seed}")).json();
+        (json["kernel"].to_string(), json["value"].as_f64().unwrap(), json["standard_error"].as_f64().unwrap())
+    };
+    assert_eq!(of(1), of(2));
+    assert_eq!(of(1), of(3));
+    let (kernel, value, error) = of(1);
+    let eval =
+        place.kme(&format!("eval x.npy y.npy --metrics mmd --kernel {} --json", kernel.trim_matches('"'))).json();
+    let number = |name: &str| eval[name].as_f64().unwrap();
+    assert!((number("value") / value - 1.0).abs() < 1e-9 && (number("standard_error") / error - 1.0).abs() < 1e-9);
+    let bounds: Vec<f64> = eval["bounds"].as_array().unwrap().iter().map(|b| b.as_f64().unwrap()).collect();
+    assert!(bounds[0] < value - 1.6 * error && bounds[1] > value + 1.6 * error, "{eval}");
+}
+
 #[test]
 fn copies_of_training_points() {
     let place = Place::new();
