@@ -313,7 +313,7 @@ impl Opened {
     fn content(text: &str, flags: &SourceFlags, notes: &mut Notes, global: &Global) -> Result<Content> {
         let path = Path::new(text);
         let set = text.split_once(':').map_or(text, |(name, _)| name);
-        let is_set = kme_deep::data::list().iter().any(|(name, _)| *name == set);
+        let is_set = kme_deep::data::is_known(set);
         if !is_set && is_embedding(text) {
             return Ok(match read_any(text)? {
                 AnyEmbedding::Points(embedding) => Content::Embedding(Box::new(embedding)),
@@ -464,6 +464,10 @@ impl<'a> Sources<'a> {
         let text = &self.all[i].text;
         let mut sample = self.sample(text, content, range)?;
         sample.notes = self.all[i].notes.clone();
+        let is_mapped = sample.features != FeatureIdentity::identity() && sample.kernel.is_none();
+        if let (true, Some(name), Some(map)) = (is_mapped, &self.flags.features, &self.map) {
+            sample.notes.remarks.extend(unknown_weights(name, map));
+        }
         let (n, d) = (sample.points.len(), sample.points.dim());
         output::detail(self.global, format!("{text}: {n} points of dimension {d}, features {}", sample.features.name));
         Ok(sample)
@@ -613,7 +617,11 @@ fn named_map(all: &[Opened], flags: &SourceFlags, global: &Global) -> Result<Opt
     };
     let place = global.context()?.place;
     if let Some(name) = &flags.features {
-        return FeatureMap::named(name, &global.models(), &place).map(Some);
+        let map = FeatureMap::named(name, &global.models(), &place)?;
+        if let Some(remark) = unknown_weights(name, &map) {
+            output::remark(global, remark);
+        }
+        return Ok(Some(map));
     }
     // An embedding says what it is to be compared with, a generator how it is to be judged.
     let embedded = all.iter().filter_map(Opened::features).find(|f| *f != &FeatureIdentity::identity());
@@ -638,6 +646,17 @@ fn named_map(all: &[Opened], flags: &SourceFlags, global: &Global) -> Result<Opt
     FeatureMap::named(name, &global.models(), &place)
         .map(Some)
         .map_err(|fault| needed(format!("a classifier's file, since '{name}' is not found by name ({fault})")))
+}
+
+/// What there is to say of a known network's weights that are not known.
+fn unknown_weights(name: &str, map: &FeatureMap) -> Option<String> {
+    let card = kme_deep::networks::card(&name[..name.find(['=', ':']).unwrap_or(name.len())])?;
+    let sha256 = map.identity([0; 3]).sha256.filter(|sha256| !card.knows(sha256))?;
+    Some(format!(
+        "{name}: the SHA-256 of these weights, {sha256}, is not one that is known for {}: other weights give other numbers (kme \
+         models info {} lists those that are known)",
+        card.name, card.name
+    ))
 }
 
 /// Without pictures nothing is mapped: a name that is given must be that of the points at hand.

@@ -150,3 +150,45 @@ fn every_verb_has_a_manual_with_examples() {
     assert!(eval.find("--assert <CLAIM>").unwrap() < eval.find("Options of sources:").unwrap());
     assert!(place.kme("--version").out.starts_with("kme "));
 }
+
+#[test]
+fn foreign_weights_are_described_and_unknown_ones_told() {
+    let place = Place::new();
+    place.pictures("a", 3, 1);
+    std::fs::write(place.path("mine.safetensors"), lenet5(0.01)).unwrap();
+    let info = place.kme("models info mine.safetensors --json").json();
+    assert_eq!((info["fits"].as_str(), info["known"].as_str()), (Some("lenet5"), None));
+    assert_eq!((info["tensors"].as_array().unwrap().len(), info["numbers"].as_u64()), (10, Some(61706)));
+    let text = place.kme("models info mine.safetensors").out;
+    let sha256 = info["sha256"].as_str().unwrap();
+    for part in [sha256, "fits lenet5", "--features lenet5=mine.safetensors", "convnet.c1.weight [6, 1, 5, 5]"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let ran = place.kme("eval a a --features LeNet5=mine.safetensors --metrics KID --protocol Full --json");
+    assert!(ran.err.contains(sha256) && ran.err.contains("not one that is known for lenet5"), "{}", ran.err);
+    let result = ran.json();
+    assert_eq!(result["features"]["sha256"], sha256);
+    assert!(
+        result["protocol"]["candidate"]["remarks"][0].as_str().unwrap().contains("not one that is known"),
+        "{result}"
+    );
+    let text = place.kme("eval a a --features lenet5=mine.safetensors --metrics kid").out;
+    assert!(text.contains(&format!("(weights {}...)", &sha256[..8])), "{text}");
+    let ran = place.kme("models info a/000.png");
+    assert_eq!(ran.code, Some(2), "{}", ran.out);
+
+    // One that is damaged does not hide the others.
+    std::fs::create_dir(place.path("own")).unwrap();
+    std::fs::write(place.path("own/aaa.safetensors"), "something else").unwrap();
+    std::fs::write(place.path("own/bbb.safetensors"), "nothing").unwrap();
+    let ran = place.kme("models verify --models-dir own");
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.out.contains("fashion-classifier") && ran.out.contains("SHA-256 as recorded"), "{}", ran.out);
+    for part in ["2 of 4", "own/aaa.safetensors", "own/bbb.safetensors"] {
+        assert!(ran.err.contains(part), "{part}: {}", ran.err);
+    }
+    let info = place.kme("models info inception").out;
+    assert!(info.contains("https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"), "{info}");
+    let ran = place.kme("eval a a --features inception");
+    assert!(ran.code == Some(2) && ran.err.contains("https://github.com/"), "{}", ran.err);
+}

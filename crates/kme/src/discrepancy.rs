@@ -117,7 +117,7 @@ impl FromStr for Estimator {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        match Self::ALL.iter().find(|(_, name)| *name == text) {
+        match Self::ALL.iter().find(|(_, name)| name.eq_ignore_ascii_case(text.trim())) {
             Some((estimator, _)) => Ok(*estimator),
             None => Err(Error::value("estimator", text, "one of biased, unbiased, u-statistic, linear")),
         }

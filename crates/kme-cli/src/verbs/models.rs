@@ -8,7 +8,10 @@ use kme_deep::model::Card;
 use kme_deep::models::{Description, Models, SHIPPED};
 use kme_deep::net::Place;
 use kme_deep::networks::{CARDS, Card as NetworkCard, Network, card};
+use kme_deep::weights::{self, Weights};
 use serde_json::{Value, json};
+use std::io::Read;
+use std::path::Path;
 
 /// List, describe and check networks: generators, classifiers, and known networks as feature maps
 ///
@@ -103,7 +106,17 @@ fn info(models: &Models, name: &str, global: &Global) -> Result<bool> {
     if let Some(card) = card(name) {
         return network_info(models, card, global);
     }
-    let found = models.describe(name).map_err(|fault| missing(fault, models))?;
+    let found = match models.describe(name) {
+        Ok(found) => found,
+        Err(fault) => {
+            let path = Path::new(name);
+            // A file that `kme train` did not write: what it is all the same.
+            return match path.is_file().then(|| weights::read(path)) {
+                Some(Ok(weights)) if !is_ours(path) => foreign_info(name, &weights, global),
+                _ => Err(missing(fault, models)),
+            };
+        }
+    };
     let shape = |[c, h, w]: [usize; 3]| format!("{c}x{h}x{w} (channels x height x width)");
     let layers: Vec<Value> = found.layers.iter().map(|layer| json!(layer)).collect();
     let place = found.path.as_ref().map_or("in the program".to_string(), |path| path.display().to_string());
@@ -166,6 +179,64 @@ fn info(models: &Models, name: &str, global: &Global) -> Result<bool> {
         "input": found.input,
         "output": found.output,
         "layers": layers,
+    });
+    output::print(global, &lines.join("\n"), fields(json))?;
+    Ok(true)
+}
+
+/// Whether a file says that `kme train` wrote it.
+fn is_ours(path: &Path) -> bool {
+    // The header of safetensors, of which only the beginning is looked at.
+    let mut start = vec![0; 1 << 16];
+    let n = std::fs::File::open(path).and_then(|mut file| file.read(&mut start)).unwrap_or(0);
+    start[..n].windows(5).any(|w| w == b"\"kme\"")
+}
+
+/// Tensors that are listed of a file.
+const LISTED: usize = 12;
+
+/// What a file of weights is that is not one of ours.
+fn foreign_info(name: &str, weights: &Weights, global: &Global) -> Result<bool> {
+    let path = Path::new(name);
+    let fits = |card: &&NetworkCard| Network::of_weights(card, weights, path, &Place::cpu()).is_ok();
+    let card = CARDS.iter().find(fits);
+    let known = card.and_then(|card| card.check_known(&weights.sha256, path).ok());
+    let numbers: usize = weights.tensors.values().map(|(_, numbers)| numbers.len()).sum();
+    let state = match (card, known) {
+        (Some(card), Some(known)) => format!("the weights of {}: {}", card.name, known.what),
+        (Some(card), None) => {
+            format!(
+                "fits {}, but its SHA-256 is not one that is known for it: other weights give other numbers",
+                card.name
+            )
+        }
+        _ => "of no network that is known here".into(),
+    };
+    let mut lines = vec![
+        name.to_string(),
+        format!("  role        weights, {state}"),
+        format!("  file        {}", weights.container),
+        format!("  SHA-256     {}", weights.sha256),
+        format!("  holds       {}, {numbers} numbers", output::counted(weights.tensors.len(), "tensor")),
+    ];
+    if let Some(card) = card {
+        lines.push(format!("  use it      --features {}={name}", card.name));
+    }
+    for (i, (tensor, (shape, _))) in weights.tensors.iter().take(LISTED).enumerate() {
+        lines.push(format!("  {:<11} {tensor} {shape:?}", if i == 0 { "tensors" } else { "" }));
+    }
+    if weights.tensors.len() > LISTED {
+        lines.push(format!("  {:<11} and {} more", "", weights.tensors.len() - LISTED));
+    }
+    let json = json!({
+        "name": name,
+        "role": "weights",
+        "container": weights.container,
+        "sha256": weights.sha256,
+        "fits": card.map(|card| card.name),
+        "known": known.map(|known| known.what),
+        "tensors": weights.tensors.iter().map(|(name, (shape, _))| json!({ "name": name, "shape": shape })).collect::<Vec<_>>(),
+        "numbers": numbers,
     });
     output::print(global, &lines.join("\n"), fields(json))?;
     Ok(true)

@@ -26,7 +26,7 @@ pub use batches::{Batch, Batches, Form, Passed, Skipped};
 pub use dataset::Dataset;
 pub(crate) use dataset::too_large;
 pub use fingerprint::hex;
-pub use names::{Info, Split, info, list};
+pub use names::{Info, Split, info, is_known, list};
 pub use places::{Places, user_cache_folder, user_data_folder};
 pub use source::Source;
 pub(crate) use survey::{Bad, Digest, Watch};

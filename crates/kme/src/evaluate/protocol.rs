@@ -55,7 +55,7 @@ impl FromStr for Protocol {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        match Self::ALL.iter().find(|(_, name)| *name == text) {
+        match Self::ALL.iter().find(|(_, name)| name.eq_ignore_ascii_case(text.trim())) {
             Some((protocol, _)) => Ok(*protocol),
             None => Err(Error::value("protocol", text, "one of full, torch-fidelity, clean-fid, pytorch-fid, paper")),
         }

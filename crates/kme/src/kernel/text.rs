@@ -234,7 +234,7 @@ impl FromStr for KernelSpec {
 
     fn from_str(text: &str) -> Result<Self> {
         let mut terms = Vec::new();
-        for term in split_sum(text) {
+        for term in split_sum(&text.to_ascii_lowercase()) {
             parse_term(term.trim(), &mut terms)?;
         }
         let spec = Self { terms };

@@ -172,7 +172,10 @@ fn notes(scores: &[Score], subjects: &Subjects, metrics: &[Metric], arguments: &
     let n = scores.iter().find_map(|s| s.n).map_or_else(String::new, |n| format!(" ({n} points)"));
     let of = |member: &str| scores.first().and_then(|s| s.features[member].as_str());
     let features = output::features(of("name").unwrap_or("unknown"), of("protocol").unwrap_or_default());
-    text.push_str(&format!("reference {reference}{n}, features {features}, seed {}", global.seed()));
+    // Enough digits to see whether two results used the same weights; the JSON has all.
+    let weights = scores.first().and_then(|s| s.features["sha256"].as_str()).map(|hash| &hash[..hash.len().min(8)]);
+    let weights = weights.map_or_else(String::new, |hash| format!(" (weights {hash}...)"));
+    text.push_str(&format!("reference {reference}{n}, features {features}{weights}, seed {}", global.seed()));
     text
 }
 
