@@ -343,7 +343,13 @@ pub(super) fn points(text: &str, seed: u64, purpose: Purpose) -> Result<Sample> 
         );
         return Err(Error::value("data", text, allowed));
     }
-    let points = Points::read(text)?;
+    let Loaded { points, remarks, .. } =
+        Points::read_with(text, &Reading::default()).map_err(|refused| refused.error)?;
+    if !remarks.is_empty() {
+        // A run has no place to say it, and must be resumed with the same points.
+        let fault = format!("{}: save the table with a header of names and without row names", remarks.join("; "));
+        return Err(Error::file(text, fault));
+    }
     let (n, d) = (points.len(), points.dim());
     let rows = match points.into_data() {
         Numbers::F32(rows) => rows,
