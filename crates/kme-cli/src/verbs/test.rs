@@ -156,11 +156,24 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     check_samples(&texts, &samples)?;
     let test = Test { arguments, texts: &texts, samples: &samples, seed: global.seed() };
     let finding = match question {
-        Question::TwoSamples => test.two_samples()?,
-        Question::ThreeSamples => test.three_samples()?,
-        Question::Memorisation => test.memorisation()?,
-    };
+        Question::TwoSamples => test.two_samples(),
+        Question::ThreeSamples => test.three_samples(),
+        Question::Memorisation => test.memorisation(),
+    }
+    .map_err(|fault| naming(fault, &texts, &samples))?;
     report(&finding, &test, question, global, begin.elapsed().as_secs_f64())
+}
+
+/// Says which sample has the number of points that is not allowed.
+fn naming(fault: Error, texts: &[&String], samples: &[Sample]) -> Error {
+    match fault {
+        Error::Value { name, value, allowed } if name == "number of points" => {
+            let of = texts.iter().zip(samples).find(|(_, sample)| sample.points.len().to_string() == value);
+            let name = of.map_or(name.clone(), |(text, _)| format!("{name} of {text}"));
+            Error::value(name, value, allowed)
+        }
+        other => other,
+    }
 }
 
 /// Whether every flag that was given has a meaning for this question.

@@ -8,7 +8,7 @@ use super::sources::of_setting;
 use super::task::sheet_pictures;
 use crate::data::{Bad, Batches, Dataset, Digest, Form, Places, Source, Survey, Toy, Watch, hex, too_large, toys};
 use crate::image::{Images, Resize, mirror, square};
-use kme::points::{Data as Numbers, Points};
+use kme::points::{Data as Numbers, Loaded, Points, Reading};
 use kme::{Error, Result, rng};
 use rand::RngExt;
 use rayon::prelude::*;
