@@ -198,7 +198,7 @@ const LISTED: usize = 12;
 /// What a file of weights is that is not one of ours.
 fn foreign_info(name: &str, weights: &Weights, global: &Global) -> Result<bool> {
     let path = Path::new(name);
-    let fits = |card: &&NetworkCard| Network::of_weights(card, weights, path, &Place::cpu()).is_ok();
+    let fits = |card: &&'static NetworkCard| Network::of_weights(card, weights, path, &Place::cpu()).is_ok();
     let card = CARDS.iter().find(fits);
     let known = card.and_then(|card| card.check_known(&weights.sha256, path).ok());
     let numbers: usize = weights.tensors.values().map(|(_, numbers)| numbers.len()).sum();
