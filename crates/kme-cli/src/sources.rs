@@ -617,11 +617,7 @@ fn named_map(all: &[Opened], flags: &SourceFlags, global: &Global) -> Result<Opt
     };
     let place = global.context()?.place;
     if let Some(name) = &flags.features {
-        let map = FeatureMap::named(name, &global.models(), &place)?;
-        if let Some(remark) = unknown_weights(name, &map) {
-            output::remark(global, remark);
-        }
-        return Ok(Some(map));
+        return FeatureMap::named(name, &global.models(), &place).map(Some);
     }
     // An embedding says what it is to be compared with, a generator how it is to be judged.
     let embedded = all.iter().filter_map(Opened::features).find(|f| *f != &FeatureIdentity::identity());
@@ -648,10 +644,10 @@ fn named_map(all: &[Opened], flags: &SourceFlags, global: &Global) -> Result<Opt
         .map_err(|fault| needed(format!("a classifier's file, since '{name}' is not found by name ({fault})")))
 }
 
-/// What there is to say of a known network's weights that are not known.
+/// What results say of a known network's weights that are not known.
 fn unknown_weights(name: &str, map: &FeatureMap) -> Option<String> {
     let card = kme_deep::networks::card(&name[..name.find(['=', ':']).unwrap_or(name.len())])?;
-    let sha256 = map.identity([0; 3]).sha256.filter(|sha256| !card.knows(sha256))?;
+    let sha256 = map.identity([0; 3]).sha256.filter(|sha256| card.known(sha256).is_none())?;
     Some(format!(
         "{name}: the SHA-256 of these weights, {sha256}, is not one that is known for {}: other weights give other numbers (kme \
          models info {} lists those that are known)",

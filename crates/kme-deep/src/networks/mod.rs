@@ -143,11 +143,6 @@ impl Network {
 }
 
 impl Card {
-    /// Whether weights of this checksum are on the card.
-    pub fn knows(&self, sha256: &str) -> bool {
-        self.known.iter().any(|known| sha256.starts_with(known.sha256))
-    }
-
     /// Refuses weights whose checksum is not on the card.
     ///
     /// # Errors
