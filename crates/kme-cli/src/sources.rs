@@ -429,7 +429,6 @@ impl<'a> Sources<'a> {
         });
         points::align(&mut tables.collect::<Vec<_>>(), flags, global)?;
         let map = named_map(&all, flags, global)?;
-        tell_unknown_weights(map.as_ref(), flags, global);
         let map = match flags.resize.or(resize) {
             Some(protocol) => map.map(|map| map.with_resize(protocol)),
             None => map,
@@ -589,19 +588,6 @@ fn no_points(text: &str, embedding: &MeanEmbedding) -> Error {
 
 fn only_statistics(text: &str) -> Error {
     Error::file(text, "holds a mean and a covariance (mu, sigma), not points: only kme eval --metrics fid takes them")
-}
-
-/// Says when a network's file holds weights that nobody else has: its scores compare with nothing that is published.
-fn tell_unknown_weights(map: Option<&FeatureMap>, flags: &SourceFlags, global: &Global) {
-    let Some((name, file)) = flags.features.as_deref().and_then(|text| text.split_once('=')) else { return };
-    let (Some(card), Some(sha256)) = (networks::card(name), map.and_then(FeatureMap::sha256)) else { return };
-    if card.known(sha256).is_none() {
-        let short = &sha256[..sha256.len().min(12)];
-        output::remark(
-            global,
-            format!("{file} is none of the files that are known to hold {name}'s weights (SHA-256 {short}...)"),
-        );
-    }
 }
 
 /// The feature map that the pictures among the sources go through: the one that is named, or that one of the sources names.
