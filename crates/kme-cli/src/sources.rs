@@ -17,7 +17,6 @@ use kme_deep::feature::FeatureMap;
 use kme_deep::image::{Channels, Colour, DEFAULT_MAX_PIXELS, Decoder, PROTOCOLS, Protocol, Resize};
 use kme_deep::model::Generator;
 use kme_deep::models::SHIPPED;
-use kme_deep::networks;
 use serde_json::{Value, json};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
