@@ -304,9 +304,9 @@ mod tests {
         let mut a = vec![0.0; m];
         for _ in 0..20000 {
             let rest: Vec<f64> = (0..d).map(|k| v[k] - (0..m).map(|i| row(i, k) * a[i]).sum::<f64>()).collect();
-            for i in 0..m {
-                let gradient = ridge * a[i] - (0..d).map(|k| row(i, k) * rest[k]).sum::<f64>();
-                a[i] -= 0.05 * gradient;
+            for (i, a) in a.iter_mut().enumerate() {
+                let gradient = ridge * *a - (0..d).map(|k| row(i, k) * rest[k]).sum::<f64>();
+                *a -= 0.05 * gradient;
             }
         }
         let rest: f64 = (0..d).map(|k| (v[k] - (0..m).map(|i| row(i, k) * a[i]).sum::<f64>()).powi(2)).sum();

@@ -32,7 +32,7 @@ impl Near<'_> {
     ) {
         let least = T::narrow(least).lane::<false>();
         let is_doubtful = |square: T, yy: T| {
-            let bound = (xx.lane::<false>() + yy.lane()) * least.clone();
+            let bound = (xx.lane::<false>() + yy.lane()) * least;
             square.mask_unless_greater(T::number(bound)) != T::Mask::default()
         };
         columns.extend((0..yy.len()).filter(|&j| is_doubtful(squares[j], yy[j])));

@@ -70,7 +70,7 @@ impl<T: Real> Work for Differences<'_, T> {
         let width = self.columns.len() / self.d;
         let square = |x: T, y: &T| {
             let difference = x.lane::<FMA>() - y.lane();
-            difference.clone() * difference
+            difference * difference
         };
         for (x, out) in self.rows.chunks_exact(self.d).zip(self.out.chunks_exact_mut(width)) {
             // Two dimensions at a time, since writing the sums costs as much as reading a dimension.

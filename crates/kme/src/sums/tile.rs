@@ -295,7 +295,7 @@ impl<'a, T: Real> Row<'a, T> {
         if self.norms > 0.0 {
             let xx = tile.xx[i].lane::<FMA>().sqrt();
             for (value, yy) in values.iter_mut().zip(&self.roots) {
-                *value = T::number(value.lane::<FMA>() + (xx.clone() + yy.lane()).scale(self.norms));
+                *value = T::number(value.lane::<FMA>() + (xx + yy.lane()).scale(self.norms));
             }
         }
     }
@@ -311,8 +311,8 @@ impl<'a, T: Real> Row<'a, T> {
         let least = match tile.what {
             Entries::Products => {
                 for ((square, dot), yy) in self.squares.iter_mut().zip(entries).zip(tile.yy) {
-                    let sum = xx.clone() + yy.lane();
-                    *square = T::number(sum.clone() - dot.lane::<FMA>().scale(2.0));
+                    let sum = xx + yy.lane();
+                    *square = T::number(sum - dot.lane::<FMA>().scale(2.0));
                     doubtful = doubtful | square.mask_unless_greater(T::number(sum.scale(T::CANCELLED)));
                 }
                 T::CANCELLED
@@ -320,7 +320,7 @@ impl<'a, T: Real> Row<'a, T> {
             Entries::Squares => {
                 for ((square, entry), yy) in self.squares.iter_mut().zip(entries).zip(tile.yy) {
                     *square = *entry;
-                    let least = (xx.clone() + yy.lane()).scale(T::ROUNDED);
+                    let least = (xx + yy.lane()).scale(T::ROUNDED);
                     doubtful = doubtful | square.mask_unless_greater(T::number(least));
                 }
                 T::ROUNDED

@@ -60,7 +60,7 @@ pub fn print(
             (&subjects.candidates[candidate - 1], subjects.reference.as_deref().unwrap_or_default());
         output::remark(
             global,
-            &format!(
+            format!(
                 "{name} and {reference} are the same, point by point. A score of a set against itself is no score of a \
                  generator: unbiased estimates are below 0 then, and standard errors have no meaning."
             ),
