@@ -34,7 +34,7 @@ impl Error {
 
     /// The value given for `name` is not among what is `allowed`.
     pub fn value(name: impl ToString, value: impl ToString, allowed: impl ToString) -> Self {
-        Self::Value { name: name.to_string(), value: value.to_string(), allowed: allowed.to_string() }
+        Self::Value { name: name.to_string(), value: readable(value.to_string()), allowed: allowed.to_string() }
     }
 
     /// `left` and `right` differ in `field`.
@@ -64,9 +64,28 @@ impl<T: fmt::Display> fmt::Display for Shown<T> {
     }
 }
 
+/// A number that would be a long row of digits as a power of ten, everything else as it is.
+fn readable(value: String) -> String {
+    const LONGEST: usize = 24;
+    let is_long = value.len() > LONGEST && value.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'-' | b'.'));
+    match value.parse::<f64>() {
+        Ok(number) if is_long => format!("{number:e}"),
+        _ => value,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_of_digits_are_shown_as_powers_of_ten() {
+        for (value, shown) in [(7.13e-160, "7.13e-160"), (1.46e150, "1.46e150"), (-2.5e-30, "-2.5e-30"), (0.1, "0.1")] {
+            assert_eq!(Error::value("x", value, "y").to_string(), format!("x = {shown} is not allowed: y"));
+        }
+        let name = "0.00000000000000000000000000001.png";
+        assert!(Error::value("x", name, "y").to_string().contains(name));
+    }
 
     #[test]
     fn what_a_file_holds_does_not_command_the_terminal() {

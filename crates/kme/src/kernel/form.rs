@@ -193,7 +193,7 @@ impl Form {
                 Err(Error::value(
                     name,
                     value,
-                    "a number from 1e-150 to 1e150; rescale the points if that is too narrow",
+                    "a number from 1e-153 to 1e153; rescale the points if that is too narrow",
                 ))
             }
         };
@@ -228,7 +228,7 @@ impl Form {
 }
 
 /// The shortest length of a kernel: its square and the square's inverse are normal numbers of double precision.
-const SHORTEST: f64 = 1e-150;
+const SHORTEST: f64 = 1e-153;
 
 /// Beyond this degree a polynomial overflows single precision for the most ordinary points.
 pub(super) const MAX_DEGREE: u32 = 32;
