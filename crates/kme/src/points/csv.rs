@@ -730,7 +730,7 @@ mod tests {
         for (text, part) in [
             ("h\n1,5\n2,7\n9,2\n", "its header has 1 fields, the lines below have 2"),
             ("a;b\n1,5;2,5\n", "field 1 ('a') is '1,5', which is not a number"),
-            ("a,b\n1,2,\n3,4,5\n", "line 3, field 3 is not empty"),
+            ("a,b\n1,2,\n3,4,5\n", "line 3, field 3 ('3') is not empty"),
             ("a,b\n1,NA\n2,3\n,4\n", "line 2, field 2 ('b') is missing (NA); 2 of 3 lines have missing values"),
             ("a,b\n# c\n1,2\n1,x\n", "line 4, field 2"),
             ("\"a\",1\n\"a\",2\n", "column 1 alone stands in quotes"),
