@@ -84,8 +84,7 @@ pub fn check_place(path: &Path) -> Result<()> {
 pub fn check_new_folder(path: &Path, what: &str) -> Result<()> {
     check_named(path)?;
     if !is_folder_name(path) {
-        let allowed =
-            format!("{what}, or a folder; a new folder whose name has such an ending is written with / behind it");
+        let allowed = format!("{what}, or a folder; for a new folder of this name put / behind it");
         return Err(Error::value("output (-o)", path.display(), allowed));
     }
     kme::io::NewFolder::check(path)

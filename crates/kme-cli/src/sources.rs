@@ -428,6 +428,10 @@ impl<'a> Sources<'a> {
         });
         points::align(&mut tables.collect::<Vec<_>>(), flags, global)?;
         let map = named_map(&all, flags, global)?;
+        let unknown = flags.features.as_ref().zip(map.as_ref()).and_then(|(name, map)| unknown_weights(name, map));
+        if let Some(remark) = unknown {
+            output::remark(global, remark);
+        }
         let map = match flags.resize.or(resize) {
             Some(protocol) => map.map(|map| map.with_resize(protocol)),
             None => map,

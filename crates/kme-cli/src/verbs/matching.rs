@@ -219,7 +219,7 @@ fn check_outputs(arguments: &Arguments) -> Result<()> {
     for path in &arguments.output {
         match output::has_ending(path, "png") {
             true => output::check_place(path)?,
-            false => output::check_new_folder(path, "a sheet whose name ends in .png")?,
+            false => output::check_new_folder(path, "a name that ends in .png")?,
         }
     }
     if let Some(path) = &arguments.latents {

@@ -330,7 +330,7 @@ fn check_pictures_output(arguments: &Arguments) -> Result<()> {
     if output::has_ending(out, "gif") && !output::is_folder_name(out) {
         return Err(Error::value("output (-o)", out.display(), "a name that ends in .gif with --interpolate only"));
     }
-    output::check_new_folder(out, "a sheet whose name ends in .png: this generator makes pictures")
+    output::check_new_folder(out, "a name that ends in .png")
 }
 
 fn write_points(points: &Points, out: &Path) -> Result<()> {
