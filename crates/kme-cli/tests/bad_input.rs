@@ -269,7 +269,7 @@ fn combinations_are_no_samples() {
 #[test]
 fn unknown_vector_instructions_are_refused() {
     let place = place();
-    let ran = std::process::Command::new(env!("CARGO_BIN_EXE_kme"))
+    let ran = common::command()
         .args(["eval", "a", "a", "--features", "pixels"])
         .current_dir(place.path("."))
         .env("KME_CONV_ISA", "abacus")
@@ -313,7 +313,7 @@ fn an_interrupt_stops_at_once_and_leaves_nothing() {
     let place = Place::new();
     place.normal("x.npy", 60_000, 64, 0.0, 1);
     std::fs::create_dir(place.path("out")).unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_kme"))
+    let mut child = common::command()
         .args(["embed", "x.npy", "-o", "out/x.kme"])
         .current_dir(place.path(""))
         .stdout(Stdio::null())

@@ -34,13 +34,28 @@ fn lines(path: &Path) -> usize {
     std::fs::read_to_string(path).unwrap_or_default().lines().count()
 }
 
+/// The exit code of a child that ends soon.
+fn end(child: &mut Child) -> Option<i32> {
+    let begun = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        if begun.elapsed() > Duration::from_secs(120) {
+            child.kill().unwrap();
+            panic!("the command does not end");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 fn signal(child: &Child, name: &str) {
     assert!(Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap().success());
 }
 
 /// Steps that take a while.
 fn long(place: &Place, run: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kme"));
+    let mut command = common::command();
     let words = format!("{TINY} -o {run} --data pictures --steps 1000000");
     command.args(words.split_whitespace()).current_dir(place.path(""));
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -62,7 +77,7 @@ fn signals_that_are_ignored_at_the_start_stay_so() {
     wait_for("steps after the signals", || lines(&events) > before + 20);
     assert!(child.try_wait().unwrap().is_none(), "the run has ended");
     signal(&child, "TERM");
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(end(&mut child), Some(130));
     let mut text = String::new();
     child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
     assert!(text.contains("stopping after this step"), "{text}");
@@ -72,7 +87,7 @@ fn signals_that_are_ignored_at_the_start_stay_so() {
         let mut child = long(&place, &run).spawn().unwrap();
         wait_for("the first steps", || lines(&place.path(&run).join("events.jsonl")) > 3);
         signal(&child, name);
-        assert_eq!(child.wait().unwrap().code(), Some(130), "{name}");
+        assert_eq!(end(&mut child), Some(130), "{name}");
         assert!(place.path(&run).join("checkpoints/last.safetensors").exists());
     }
     // Other verbs too: this one waits in the reading of a pipe.
@@ -83,7 +98,7 @@ fn signals_that_are_ignored_at_the_start_stay_so() {
     signal(&child, "HUP");
     std::thread::sleep(Duration::from_millis(100));
     signal(&child, "HUP");
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(end(&mut child), Some(0));
 }
 
 #[test]
@@ -132,7 +147,7 @@ fn nobody_has_to_read_what_is_printed() {
     wait_for("the first steps", || lines(&place.path("hung/events.jsonl")) > 3);
     drop(reader);
     signal(&child, "HUP");
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(end(&mut child), Some(130));
 }
 
 #[test]

@@ -286,7 +286,7 @@ fn what_cannot_be_reached_is_told_in_numbers() {
 
 /// Starts `kme`, waits until `begun` of what it said, sends SIGINT, and gives what came out.
 fn interrupted(place: &Place, words: &str, begun: impl Fn(&str) -> bool) -> (Option<i32>, String, String) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_kme"))
+    let mut child = common::command()
         .args(words.split_whitespace())
         .current_dir(place.path(""))
         .stdout(Stdio::piped())
@@ -469,7 +469,7 @@ fn names_that_are_not_unicode() {
     let odd = |ending: &str| OsString::from(OsStr::from_bytes(&[b"r\xff\xfeun", ending.as_bytes()].concat()));
     let run = |words: &str, name: OsString, json: bool| {
         let words = words.split_whitespace().map(|word| if word == "@" { name.clone() } else { word.into() });
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kme"));
+        let mut command = common::command();
         command.args(words).args(json.then_some("--json")).current_dir(place.path(""));
         let output = command.output().unwrap();
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned(), output.stdout)

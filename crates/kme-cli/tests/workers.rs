@@ -140,7 +140,7 @@ fn waiting_can_be_stopped_at_once() {
     let place = Place::new();
     fs::write(place.path("toy.toml"), CONFIG).unwrap();
     for words in ["train toy.toml -o run --rank 0/2 --meet", "train --rank 1/2 --meet"] {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_kme"))
+        let mut child = common::command()
             .args(words.split_whitespace())
             .arg(free_address())
             .current_dir(place.path("."))

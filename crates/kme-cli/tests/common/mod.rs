@@ -30,6 +30,27 @@ impl Ran {
     }
 }
 
+/// The command, which signals reach as from a terminal: those that were ignored where the tests were started, by nohup or by a
+/// script's `&`, would stay ignored otherwise.
+pub fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kme"));
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::CommandExt;
+        let usual = || {
+            // SAFETY: signal() may be called between fork and exec.
+            unsafe {
+                libc::signal(libc::SIGHUP, libc::SIG_DFL);
+                libc::signal(libc::SIGINT, libc::SIG_DFL);
+            }
+            Ok(())
+        };
+        // SAFETY: the closure calls nothing but signal().
+        unsafe { command.pre_exec(usual) };
+    }
+    command
+}
+
 /// A folder to work in, and one for features.
 pub struct Place(tempfile::TempDir, tempfile::TempDir);
 
