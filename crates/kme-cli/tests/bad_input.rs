@@ -220,7 +220,7 @@ fn bad_input_is_told_clearly() {
         ("test x.npy y.npy --assert nearer", &["--assert = nearer", "differ or same"]),
         ("test x.npy y.npy x.npy --assert same", &["--assert = same", "nearer or not-nearer"]),
         ("test x.npy y.npy x.npy --method block", &["--method", "two samples"]),
-        ("test x.npy y.npy one.npy", &["number of points of one.npy = 1", "at least 3"]),
+        ("test x.npy y.npy one.npy", &["number of points of one.npy = 1", "at least 4"]),
         ("test x.npy y.npy --memorisation", &["--memorisation", "SAMPLES TRAINING HELD_OUT"]),
         ("test x.npy y.npy one.npy --memorisation", &["held-out points = 1", "at least 10"]),
         ("test x.npy y.npy x.npy --memorisation --kernel energy", &["--kernel", "distances"]),

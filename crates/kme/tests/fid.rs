@@ -321,3 +321,19 @@ fn kid_has_no_bias() {
         assert!((0.6..1.3).contains(&(scatter * n as f64)), "{scatter}");
     }
 }
+
+#[test]
+fn the_unit_of_the_points_is_free() {
+    for (n, m, d) in [(30, 25, 4), (5, 7, 20)] {
+        let (x, y) = (normals(n * d, "unit", n as u64), normals(m * d, "unit", 100 + m as u64));
+        let at = |scale: f64| {
+            let points = |n, values: &[f64]| Points::new(n, d, Data::F64(values.iter().map(|v| v * scale).collect()));
+            fid(&points(n, &x).unwrap(), &points(m, &y).unwrap()).unwrap().value
+        };
+        for exponent in [-480, -330, -160, 160] {
+            let scale = f64::from(exponent).exp2();
+            let found = at(scale) / scale / scale;
+            assert!((found - at(1.0)).abs() < 1e-9 * at(1.0), "{exponent}: {found} is not {}", at(1.0));
+        }
+    }
+}

@@ -159,7 +159,7 @@ mod tests {
                         };
                         let difference = (at(step) - at(-step)) / (2.0 * step);
                         let error = (difference - gradient[i]).abs();
-                        assert!(error < 1e-8, "{protocol}, {shape:?} to {to_h}x{to_w}: {error:e} of {difference:e}");
+                        assert!(error < 1e-7, "{protocol}, {shape:?} to {to_h}x{to_w}: {error:e} of {difference:e}");
                     }
                 }
             }
@@ -169,7 +169,8 @@ mod tests {
     #[test]
     fn a_gradient_goes_through_rounding_as_if_it_were_not_there() {
         let shape = [2, 1, 20, 17];
-        let x: Vec<f64> = noise(2 * 20 * 17, 5).into_iter().map(f64::from).collect();
+        // Nowhere rounded to a bound, at which the clamp has a kink.
+        let x: Vec<f64> = noise(2 * 20 * 17, 5).into_iter().map(|x| 0.01 + 0.98 * f64::from(x)).collect();
         let rounded: Vec<f64> = x.iter().map(|x| (x * 255.0).round() / 255.0).collect();
         let (value, gradient) = sum_and_gradient(&x, shape, 3, &resize("uint8+pillow-bicubic", 9, 9));
         let (expected, smooth) = sum_and_gradient(&rounded, shape, 3, &resize("pillow-bicubic", 9, 9));

@@ -139,13 +139,17 @@ impl<'a> Fitted<'a> {
         // The smaller side has the eigenvectors.
         let (small, large) =
             if self.factor.rows <= candidate.factor.rows { (self, candidate) } else { (candidate, self) };
-        let product = small.factor.times_transposed(&large.factor);
+        let mut product = small.factor.times_transposed(&large.factor);
+        // Squares of its numbers must neither over- nor underflow; ordinary ones stay as they are.
+        let unit = unit(&product.data);
+        product.data.iter_mut().for_each(|x| *x /= unit);
         let (_, basis) = product.times_transposed(&product).eigen().ok_or_else(overflow)?;
         // Rows uₖᵀM = σₖvₖᵀ.
-        let across = basis.times(&product);
+        let mut across = basis.times(&product);
         drop(product);
         let sigma: Vec<f64> =
-            (0..across.rows).map(|k| across.row(k).iter().map(|x| x * x).sum::<f64>().sqrt()).collect();
+            (0..across.rows).map(|k| across.row(k).iter().map(|x| x * x).sum::<f64>().sqrt() * unit).collect();
+        across.data.iter_mut().for_each(|x| *x *= unit);
         let shift: Vec<f64> = small.mean.iter().zip(&large.mean).map(|(a, b)| a - b).collect();
         let value =
             shift.iter().map(|x| x * x).sum::<f64>() + small.trace + large.trace - 2.0 * sigma.iter().sum::<f64>();
@@ -221,6 +225,13 @@ fn variance_of_potential(points: &Points, mean: &[f64], shift: &[f64], direction
     let values: Vec<f64> = blocks.par_iter().flat_map_iter(of_block).collect();
     let centre = values.iter().sum::<f64>() / n as f64;
     values.iter().map(|v| (v - centre).powi(2)).sum::<f64>() / (n as f64 - 1.0) / n as f64
+}
+
+/// A power of two near the largest of some numbers, 1 where their squares are ordinary numbers.
+fn unit(numbers: &[f64]) -> f64 {
+    let largest = numbers.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()));
+    let is_ordinary = (1e-60..=1e60).contains(&largest) || largest == 0.0 || !largest.is_finite();
+    if is_ordinary { 1.0 } else { largest.log2().floor().clamp(-1000.0, 1000.0).exp2() }
 }
 
 fn scaled(row: &[f64], factor: f64) -> impl Iterator<Item = f64> {

@@ -113,7 +113,7 @@ const SHAPES: [Shape; 9] = [
         example: "gaussian:gamma=0.125",
         form: |v| {
             let form = Form::Gaussian { sigma: (0.5 / v[0]).sqrt() };
-            let allowed = "a number between 5e-301 and 5e299; rescale the points if that is too narrow";
+            let allowed = "a number between 5e-307 and 5e305; rescale the points if that is too narrow";
             form.check().map(|()| form).map_err(|_| Error::value("gamma of kernel gaussian", Number(v[0]), allowed))
         },
     },

@@ -336,8 +336,8 @@ impl<'a> Rows<'a> {
         }
         if let Some((column, value)) = &plan.group {
             let field = String::from_utf8_lossy(&record[*column]);
-            let same = || field.parse::<f64>().ok().zip(value.parse::<f64>().ok()).is_some_and(|(a, b)| a == b);
-            if field != *value && !same() {
+            // As text: 7 and 007 may be two labels, and `groups` lists them as two.
+            if field != *value {
                 if self.other_groups.len() < 100 && !self.other_groups.iter().any(|other| *other == field) {
                     self.other_groups.push(field.into_owned());
                 }
@@ -665,6 +665,8 @@ mod tests {
             "0\n.5\n.25\n",
             "0,1,2\n5,6,7\n5,6,7\n",
             "1,2,3\n.5,.2,1\n5,.6,7\n.5,.2,1\n.5,.2,1\n.5,.2,1\n",
+            "2019,2020,2021\n1.5,2.5,3.5\n2.5,3.5,4.5\n",
+            "2019,2020,2021\n1.5,2,3\n2.5,3,4\n3.5,4,5\n4.5,9,1\n1.5,2,3\n",
             "400,500,600\n.5,.2,.1\n5.,.6,.7\n.5,.2,.1\n.5,.2,.1\n.5,.2,.1\n",
         ] {
             let (fault, remedy) = loaded(text, "csv", &header(None)).unwrap_err();
@@ -695,12 +697,19 @@ mod tests {
         assert_eq!(numbers(&["w", "h, cm"], None), Ok((vec![4.0, 1.0, 5.0, 2.0, 6.0, 3.0], names(&["w", "h, cm"]))));
         assert_eq!(numbers(&[], Some(("sex", "m"))), Ok((vec![1.0, 4.0, 3.0, 6.0], names(&["h, cm", "w"]))));
         assert_eq!(numbers(&["3"], Some(("2", "f"))), Ok((vec![5.0], names(&["w"]))));
-        assert_eq!(numbers(&["h, cm"], Some(("w", "5.0"))), Ok((vec![2.0], names(&["h, cm"]))));
+        assert_eq!(numbers(&["h, cm"], Some(("w", "5"))), Ok((vec![2.0], names(&["h, cm"]))));
         let (fault, remedy) = numbers(&[], None).unwrap_err();
         assert!(fault.contains("line 2, field 2 ('sex') is 'm', which is not a number"), "{fault}");
         assert_eq!(remedy, Some(Remedy::Group));
         let (fault, _) = numbers(&[], Some(("sex", "x"))).unwrap_err();
         assert!(fault.contains("no row whose column 'sex' holds 'x'; it holds 'm', 'f'"), "{fault}");
+        // As they are written: labels need not be numbers.
+        let codes =
+            |value| loaded("id,x\n007,1\n7,2\n007,3\n", "csv", &reading(&[], Some(("id", value)))).unwrap().points;
+        assert_eq!(
+            (codes("007").into_data().into_f64(), codes("7").into_data().into_f64()),
+            (vec![1.0, 3.0], vec![2.0])
+        );
         assert!(numbers(&["q"], None).unwrap_err().0.contains("its 3 columns are 'h, cm', 'sex', 'w'"));
         // A number in quotes is a label.
         let (fault, remedy) = loaded("a,g\n1,\"1\"\n2,\"2\"\n", "csv", &reading(&[], None)).unwrap_err();

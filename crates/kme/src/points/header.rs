@@ -91,9 +91,8 @@ impl Numbers {
             Self::FromZero if d == 1 && below.all_decimal < below.lines => Some(false),
             Self::FromZero => None,
             // A few lines typed by hand may well begin so.
-            _ if below.lines < FEW => Some(false),
-            Self::FromOne if differs => None,
-            Self::Growing if below.all_decimal == below.lines => None,
+            _ if below.lines < FEW && below.all_decimal < below.lines => Some(false),
+            Self::FromOne | Self::Growing if differs => None,
             _ => Some(false),
         }
     }
@@ -335,7 +334,10 @@ mod tests {
         assert_eq!(is_header("1,2,3", 9, 9, 9), Some(None));
         assert_eq!(is_header("1,2,3", 9, 0, 0), Some(Some(false)));
         assert_eq!(is_header("400,410,420", 9, 9, 9), Some(None));
-        assert_eq!(is_header("400,410,420", 9, 9, 8), Some(Some(false)));
+        assert_eq!(is_header("400,410,420", 9, 9, 8), Some(None));
+        assert_eq!(is_header("400,410,420", 9, 8, 8), Some(Some(false)));
+        assert_eq!(is_header("400,410,420", 3, 3, 2), Some(Some(false)));
+        assert_eq!(is_header("400,410,420", 3, 3, 3), Some(None));
         for text in ["0,2", "0.0,1.0,2.0", "3,2,1", "1", "7", "0,1,1"] {
             assert_eq!(is_header(text, 9, 9, 9), None, "{text}");
         }

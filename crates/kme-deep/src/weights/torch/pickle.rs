@@ -395,6 +395,13 @@ impl<'a> Machine<'a> {
                 self.objects.push(Object { class, state: None });
                 Value::Object(self.objects.len() - 1)
             }
+            (Name::Tensor, [_, _, _, _, _, _, Value::Dict(_), ..])
+            | (Name::TypedTensor, [_, _, _, _, _, _, _, Value::Dict(_), ..]) => {
+                return Err(
+                    "a tensor whose sign or conjugation is still to be applied: save x.resolve_neg().resolve_conj()"
+                        .into(),
+                );
+            }
             (Name::Tensor, [storage, offset, shape, strides, ..]) => {
                 self.tensor(*storage, None, [*offset, *shape, *strides])?
             }
