@@ -83,7 +83,7 @@ fn bounds_hold_at_95_percent() {
 
 #[test]
 #[ignore = "a study: the table of docs/which-test.md"]
-fn bounds_of_larger_samples() {
+fn study_of_bounds_of_larger_samples() {
     for shift in [0.05, 0.1, 0.3] {
         for (kernel, d, truth) in cases(shift) {
             let found = wrong(&kernel, d, truth, [1000, 400], shift, 1000);

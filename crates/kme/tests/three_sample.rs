@@ -192,7 +192,7 @@ fn p_values_have_no_units() {
 /// The tables of `docs/which-test.md`; takes some minutes.
 #[test]
 #[ignore = "a study: the table of docs/which-test.md"]
-fn the_table_of_levels() {
+fn study_of_levels() {
     let repeats = std::env::var("KME_REPEATS").ok().and_then(|r| r.parse().ok()).unwrap_or(1000);
     println!("law, case, sizes, kernel: rejected at 0.05, 0.01, 0.001; by Student's law alone; by permutations alone");
     for (law, case, sizes) in [
