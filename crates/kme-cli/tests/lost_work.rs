@@ -91,10 +91,11 @@ fn signals_that_are_ignored_at_the_start_stay_so() {
         assert!(place.path(&run).join("checkpoints/last.safetensors").exists());
     }
     // Other verbs too: this one waits in the reading of a pipe.
-    let script = "trap '' HUP; exec kme eval x.npy y.npy --seed 1";
+    let script = "trap '' HUP; touch ready; exec kme eval x.npy y.npy --seed 1";
     place.normal("x.npy", 3000, 200, 0.0, 1);
     place.normal("y.npy", 3000, 200, 0.0, 2);
     let mut child = shell(&place, script).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for("the shell", || place.path("ready").exists());
     signal(&child, "HUP");
     std::thread::sleep(Duration::from_millis(100));
     signal(&child, "HUP");

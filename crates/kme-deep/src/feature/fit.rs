@@ -159,7 +159,7 @@ mod tests {
                         };
                         let difference = (at(step) - at(-step)) / (2.0 * step);
                         let error = (difference - gradient[i]).abs();
-                        assert!(error < 1e-7, "{protocol}, {shape:?} to {to_h}x{to_w}: {error:e} of {difference:e}");
+                        assert!(error < 1e-5, "{protocol}, {shape:?} to {to_h}x{to_w}: {error:e} of {difference:e}");
                     }
                 }
             }
