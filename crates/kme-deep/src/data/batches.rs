@@ -160,6 +160,9 @@ impl Store {
 /// Bytes of files that are held at one time.
 const HELD: usize = 16 << 20;
 
+/// Pictures that are looked at, decoded, at one time.
+const LOOKED_AT: usize = 64;
+
 /// Picture files that are read and decoded when asked for.
 pub(super) struct Encoded {
     store: Store,
@@ -259,23 +262,25 @@ impl Encoded {
         let mut range = 0..self.pictures.len();
         while !range.is_empty() {
             let (numbers, files) = self.some(&mut range);
-            let (pictures, layout) = (&self.pictures[numbers.clone()], self.store.layout());
-            let looked: Vec<Result<Looked>> = files
-                .into_par_iter()
-                .zip(pictures)
-                .map(|(file, picture)| {
-                    let file = file?;
-                    let sha256 = digest(&file);
-                    let (size, mode) = survey::head(&file);
-                    let decoded =
-                        || check(form.decode(&file, layout, &picture.path)?).map_err(|f| of_file(&picture.path, f));
-                    let picture = if is_known(&picture.name, &sha256) { None } else { Some(decoded()?) };
-                    Ok(Looked { sha256: Some(sha256), size, mode, picture })
-                })
-                .collect();
-            // In order, so that of several faults always the first is reported.
-            for (i, looked) in numbers.zip(looked) {
-                each(i, self.pictures[i].name.clone(), looked)?;
+            let layout = self.store.layout();
+            let look = |(i, file): (usize, Result<Vec<u8>>)| {
+                let (picture, file) = (&self.pictures[i], file?);
+                let sha256 = digest(&file);
+                let (size, mode) = survey::head(&file);
+                let decoded =
+                    || check(form.decode(&file, layout, &picture.path)?).map_err(|fault| of_file(&picture.path, fault));
+                let picture = if is_known(&picture.name, &sha256) { None } else { decoded()? };
+                Ok(Looked { sha256: Some(sha256), size, mode, picture })
+            };
+            let mut files = numbers.zip(files).peekable();
+            // A few at a time, since a small file may be a large picture.
+            while let Some(&(first, _)) = files.peek() {
+                let some: Vec<_> = files.by_ref().take(LOOKED_AT).collect();
+                let looked: Vec<Result<Looked>> = some.into_par_iter().map(look).collect();
+                // In order, so that of several faults always the first is reported.
+                for (i, looked) in (first..).zip(looked) {
+                    each(i, self.pictures[i].name.clone(), looked)?;
+                }
             }
         }
         Ok(())
@@ -338,12 +343,12 @@ pub(crate) struct Looked {
     /// Height and width before it was brought to any form.
     pub size: Option<(usize, usize)>,
     pub mode: Option<String>,
-    /// The picture, unless it is known to be good.
+    /// What is kept of the picture.
     pub picture: Option<Images>,
 }
 
-/// Whether a picture will do.
-pub(super) type Check<'a> = dyn Fn(Images) -> Result<Images> + Sync + 'a;
+/// Whether a picture will do; what is given back is kept.
+pub(super) type Check<'a> = dyn Fn(Images) -> Result<Option<Images>> + Sync + 'a;
 
 /// Whether a picture of this name and content is known to be good.
 pub(super) type Known<'a> = dyn Fn(&str, &[u8; 32]) -> bool + Sync + 'a;
@@ -562,7 +567,7 @@ impl Batches {
     }
 
     /// Looks at every picture of the source once, whatever has been read: decoded and checked in parallel, told in order.
-    /// Held are, besides a picture undone for each thread, some 16 MB of files and their pictures.
+    /// Held are some 16 MB of files, a picture undone for each thread, and of 64 pictures what `check` gives back.
     ///
     /// # Errors
     /// Those of `each`, to which the faults of pictures are told.

@@ -73,11 +73,11 @@ impl Survey {
     pub fn of(text: &str, places: &Places, mut progress: impl FnMut(usize, usize)) -> Result<Self> {
         let mut batches = Source::parse(text, places)?.batches(&Form::default(), 1)?;
         let mut watch = Watch { progress: &mut progress, is_known: &|_, _| false };
-        Self::take(&mut batches, Bad::LeaveOut, &Ok, &mut watch, &mut |_| Ok(()))
+        Self::take(&mut batches, Bad::LeaveOut, &|_| Ok(None), &mut watch, &mut |_| Ok(()))
     }
 
-    /// Looks at all pictures of `batches`. `check` says whether a picture will do, on several threads; those that will are
-    /// given to `keep` in their order.
+    /// Looks at all pictures of `batches`. `check` says whether a picture will do, on several threads; what it gives
+    /// back goes to `keep` in their order.
     ///
     /// # Errors
     /// When a picture cannot be read or will not do, and is not to be left out; then it is named. When none is left. Those of
@@ -85,7 +85,7 @@ impl Survey {
     pub(crate) fn take(
         batches: &mut Batches,
         bad: Bad,
-        check: &(dyn Fn(Images) -> Result<Images> + Sync),
+        check: &(dyn Fn(Images) -> Result<Option<Images>> + Sync),
         watch: &mut Watch,
         keep: &mut dyn FnMut(Images) -> Result<()>,
     ) -> Result<Self> {

@@ -129,9 +129,11 @@ impl Stock {
         let total = all.total();
         let is_raw = all.is_in_memory();
         // So that a picture that is too small is found now, and by its name.
-        let check = |picture: Images| match cut {
-            Some(side) => square(&picture, side, (0.0, 0.0)).map(|_| picture),
-            None => Ok(picture),
+        let check = |picture: Images| {
+            if let Some(side) = cut {
+                square(&picture, side, (0.0, 0.0))?;
+            }
+            Ok((!data.stream).then_some(picture))
         };
         let (mut pixels, mut uncut) = (Vec::new(), Vec::new());
         let mut keep = |picture: Images| {
