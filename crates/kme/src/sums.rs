@@ -12,7 +12,7 @@
 //! * **Cancellation**: r² is computed as ‖x‖² + ‖y‖² − 2⟨x,y⟩, after the points were moved so that a point amidst them is
 //!   the origin (coordinate by coordinate a median of a few, so that far points do not move it). Where r² is then below
 //!   10⁻⁴(‖x‖² + ‖y‖²), in single precision below 10⁻²(‖x‖² + ‖y‖²), it is taken from the coordinates' differences in double
-//!   precision instead. In up to 8 dimensions, differences are taken throughout. Copies have distance 0 exactly. With a term
+//!   precision instead. In up to 3 dimensions, differences are taken throughout. Copies have distance 0 exactly. With a term
 //!   that is not radial, as in `rq:alpha=1+linear`, nothing is moved, but distances are taken from differences where needed.
 //! * **Scale**: where squares of the kernel's length (of kernels that grow with r: of the largest distance) would over- or
 //!   underflow, points and kernel are multiplied by a power of two.
@@ -41,6 +41,7 @@ mod labels;
 mod moments;
 mod near;
 mod panel;
+mod row;
 mod sides;
 mod simd;
 mod sweep;

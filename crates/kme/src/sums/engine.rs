@@ -122,7 +122,7 @@ pub(super) fn diagonal<T: Real>(
 pub(super) fn gradients<T: Real>(frame: &Frame, v: &[f64]) -> (Vec<f64>, Vec<f64>) {
     let (x, y, kernel) = (&*frame.x, frame.y(), frame.kernel());
     let (n, m, d) = (x.len(), y.len(), x.dim());
-    let sides = Sides::<T>::new(frame);
+    let sides = Sides::<T>::moved(frame);
     let work = |task: &Task| {
         let rows = task.rows(n).len();
         let mut gradients = vec![0.0; rows * d];
@@ -186,7 +186,7 @@ pub(super) fn distances(x: &Points) -> Vec<f64> {
     let work = |task: &Task| {
         let mut found = Vec::new();
         sides.for_each_tile(task, |place, mut tile, _, _| {
-            vectorised(SquaredDistances(tile.reborrow()));
+            vectorised(SquaredDistances { tile: tile.reborrow(), diagonal: place.rows == place.columns });
             for (i, row) in tile.entries.chunks_exact(place.columns.len()).enumerate() {
                 let first = if place.rows == place.columns { i + 1 } else { 0 };
                 found.extend(row[first..].iter().map(|r| r.sqrt() / frame.unit));
@@ -225,7 +225,8 @@ pub(crate) fn for_each_distance<T: Real, R: Send>(
     let work = |task: &Task| {
         let mut state = start(task.rows(n).len(), task.columns(m).len());
         sides.for_each_tile(task, |place, mut tile, _, _| {
-            vectorised(SquaredDistances(tile.reborrow()));
+            let diagonal = triangle && place.rows == place.columns;
+            vectorised(SquaredDistances { tile: tile.reborrow(), diagonal });
             let Place { rows, columns, rows_in_task, columns_in_task } = place;
             visit(&mut state, Distances { rows, columns, rows_in_task, columns_in_task, squared: tile.entries });
         });

@@ -98,6 +98,8 @@ pub(crate) struct Frame<'a> {
     pub precision: Precision,
     /// A squared distance beyond which all kernels are 0, so that larger ones, which may overflow, need not be known.
     pub farthest: f64,
+    /// The largest |coordinate − centre|; not finite if it is not known.
+    spread: f64,
 }
 
 impl<'a> Frame<'a> {
@@ -127,6 +129,7 @@ impl<'a> Frame<'a> {
                 unit: 1.0,
                 precision,
                 farthest: f64::INFINITY,
+                spread: f64::INFINITY,
             };
         }
         let spread = largest(x, centre.as_deref()).max(y.map_or(0.0, |y| largest(y, centre.as_deref())));
@@ -156,7 +159,16 @@ impl<'a> Frame<'a> {
             unit,
             precision,
             farthest: if is_bounded { FARTHEST } else { f64::INFINITY },
+            spread: spread * unit,
         }
+    }
+
+    /// Whether differences of coordinates, in the arithmetic of the tiles, are as exact as the points, and their squares are
+    /// no greater than `farthest` or numbers.
+    pub(crate) fn has_exact_differences(&self) -> bool {
+        let is_single = |points: &Points| matches!(points.data(), Data::F32(_));
+        let fits = 4.0 * self.x.dim() as f64 * self.spread * self.spread < FARTHEST;
+        fits && (self.precision == Precision::F64 || is_single(&self.x) && is_single(self.y()))
     }
 
     /// The frame for distances alone.

@@ -69,7 +69,7 @@ impl<'a> Gram<'a> {
         let mut values = vec![0.0; entries.len()];
         let near = self.near(&x, 0, &y, 0);
         let what = Entries::Products;
-        let tile = Tile { entries: &mut entries, what, xx: &left.norms, yy: &right.norms, near };
+        let tile = Tile { entries: &mut entries, what, xx: &left.norms, yy: &right.norms, differences: None, near };
         vectorised(Values { tile, kernel: self.frame.kernel(), origin: 0.0, diagonal: false, values: &mut values });
         Ok(values)
     }
@@ -91,7 +91,7 @@ impl<'a> Gram<'a> {
                 let near = self.near(&x, first, &y, 0);
                 let xx = &left.norms[place.clone()];
                 vectorised(Sums {
-                    tile: Tile { entries, what: Entries::Products, xx, yy: &right.norms, near },
+                    tile: Tile { entries, what: Entries::Products, xx, yy: &right.norms, differences: None, near },
                     kernel: self.frame.kernel(),
                     origins: &origins,
                     diagonal: false,
@@ -166,7 +166,7 @@ impl Work for Row<'_> {
             }
         }
         let (xx, yy) = (&self.x.norms, &self.columns.norms);
-        let tile = Tile { entries: dots, what: Entries::Products, xx, yy, near: self.near };
+        let tile = Tile { entries: dots, what: Entries::Products, xx, yy, differences: None, near: self.near };
         Values { tile, kernel: self.kernel, origin: 0.0, diagonal: false, values: self.values }.run::<FMA>();
     }
 }

@@ -19,23 +19,9 @@ pub(crate) struct Near<'a> {
 }
 
 impl Near<'_> {
-    /// Computes again the squared distances of row `i` that are not above `least`·(‖x‖² + ‖y‖²), and lists their columns.
+    /// Computes again the squared distances of row `i` to `columns`.
     #[inline(never)]
-    pub(super) fn repair<T: Real>(
-        &self,
-        i: usize,
-        xx: T,
-        yy: &[T],
-        least: f64,
-        squares: &mut [T],
-        columns: &mut Vec<usize>,
-    ) {
-        let least = T::narrow(least).lane::<false>();
-        let is_doubtful = |square: T, yy: T| {
-            let bound = (xx.lane::<false>() + yy.lane()) * least;
-            square.mask_unless_greater(T::number(bound)) != T::Mask::default()
-        };
-        columns.extend((0..yy.len()).filter(|&j| is_doubtful(squares[j], yy[j])));
+    pub(super) fn mend<T: Real>(&self, i: usize, columns: &[usize], squares: &mut [T]) {
         let row = self.first_row + i;
         for_each_square(self.x, row, self.y, self.first_column, columns, |j, square| {
             squares[j] = T::narrow(if square < self.farthest { square } else { self.farthest });

@@ -44,50 +44,77 @@ impl<T: Real> Panel<T> {
     }
 }
 
-impl<T: Real> Panel<T> {
-    /// The squared distances of all rows to all columns of `other` from their differences, into `out` of shape (rows, columns).
-    pub(super) fn squared_differences(&self, other: &ColumnPanel<T>, out: &mut [T]) {
-        vectorised(Differences { rows: &self.data, d: self.d, columns: &other.data, out });
+/// Rows xᵢ of shape (rows, d) and columns yⱼ of shape (d, columns) of which squared distances are summed from differences.
+#[derive(Clone, Copy)]
+pub(super) struct Differences<'a, T> {
+    rows: &'a [T],
+    columns: &'a [T],
+    d: usize,
+    /// Whether the panels are farther from the points than rounding of their differences.
+    pub is_rounded: bool,
+}
+
+impl<'a, T: Real> Differences<'a, T> {
+    pub(super) fn new(rows: &'a Panel<T>, columns: &'a ColumnPanel<T>, is_rounded: bool) -> Self {
+        Self { rows: &rows.data, columns: &columns.data, d: rows.d, is_rounded }
+    }
+
+    /// All of them, into `out` of shape (rows, columns).
+    pub(super) fn squares(self, out: &mut [T]) {
+        vectorised(Squares { differences: self, out });
+    }
+
+    /// ‖xᵢ − yⱼ‖² for all j.
+    #[inline(always)]
+    pub(super) fn squares_of_row<const FMA: bool>(&self, i: usize, out: &mut [T]) {
+        let (x, width) = (&self.rows[i * self.d..(i + 1) * self.d], out.len());
+        let mut done = 0;
+        // Four dimensions at a time, since writing the sums costs as much as reading a dimension.
+        while done < self.d {
+            let (x, y) = (&x[done..], &self.columns[done * width..]);
+            match (x.len(), done > 0) {
+                (1, false) => add_squares::<T, 1, false, FMA>(x, y, out),
+                (2, false) => add_squares::<T, 2, false, FMA>(x, y, out),
+                (3, false) => add_squares::<T, 3, false, FMA>(x, y, out),
+                (_, false) => add_squares::<T, 4, false, FMA>(x, y, out),
+                (4.., true) => add_squares::<T, 4, true, FMA>(x, y, out),
+                (_, true) => add_squares::<T, 1, true, FMA>(x, y, out),
+            }
+            done += if x.len() >= 4 || done == 0 { x.len().min(4) } else { 1 };
+        }
     }
 }
 
-/// Σₖ (xᵢₖ − yₖⱼ)² for each row xᵢ and column yⱼ.
-struct Differences<'a, T> {
-    /// Shape (rows, d).
-    rows: &'a [T],
-    d: usize,
-    /// Shape (d, columns).
-    columns: &'a [T],
-    /// Shape (rows, columns).
+struct Squares<'a, T> {
+    differences: Differences<'a, T>,
     out: &'a mut [T],
 }
 
-impl<T: Real> Work for Differences<'_, T> {
+impl<T: Real> Work for Squares<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        let width = self.columns.len() / self.d;
-        let square = |x: T, y: &T| {
-            let difference = x.lane::<FMA>() - y.lane();
-            difference * difference
-        };
-        for (x, out) in self.rows.chunks_exact(self.d).zip(self.out.chunks_exact_mut(width)) {
-            // Two dimensions at a time, since writing the sums costs as much as reading a dimension.
-            let (mut pairs, mut columns) = (x.chunks_exact(2), self.columns.chunks_exact(2 * width));
-            out.fill(T::default());
-            for (x, y) in (&mut pairs).zip(&mut columns) {
-                let (a, b) = y.split_at(width);
-                for ((sum, a), b) in out.iter_mut().zip(a).zip(b) {
-                    *sum = T::number(sum.lane::<FMA>() + (square(x[0], a) + square(x[1], b)));
-                }
-            }
-            if let [x] = pairs.remainder() {
-                for (sum, y) in out.iter_mut().zip(columns.remainder()) {
-                    *sum = T::number(sum.lane::<FMA>() + square(*x, y));
-                }
-            }
+        let width = self.differences.columns.len() / self.differences.d;
+        for (i, out) in self.out.chunks_exact_mut(width).enumerate() {
+            self.differences.squares_of_row::<FMA>(i, out);
         }
+    }
+}
+
+/// The sums over D dimensions of (xₖ − yₖⱼ)², which replace or, with ADD, are added to what is there.
+#[inline(always)]
+fn add_squares<T: Real, const D: usize, const ADD: bool, const FMA: bool>(x: &[T], y: &[T], sums: &mut [T]) {
+    let width = sums.len();
+    let y: [&[T]; D] = std::array::from_fn(|k| &y[k * width..(k + 1) * width]);
+    let x: [T; D] = std::array::from_fn(|k| x[k]);
+    for (j, sum) in sums.iter_mut().enumerate() {
+        let mut total = if ADD { *sum } else { T::default() };
+        for k in 0..D {
+            let difference = T::number(x[k].lane::<FMA>() - y[k][j].lane());
+            total = difference.mul_add::<FMA>(difference, total);
+        }
+        *sum = total;
     }
 }
 

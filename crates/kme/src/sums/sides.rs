@@ -2,11 +2,11 @@
 
 use super::frame::Frame;
 use super::near::Near;
-use super::panel::{ColumnPanel, Panel};
-use super::simd::Real;
+use super::panel::{ColumnPanel, Differences, Panel};
+use super::simd::{Real, vectorised};
 use super::sweep::{BLOCK, Task, block};
-use super::tile::{Entries, Tile};
-use crate::kernel::Kernel;
+use super::tile::{Entries, MendSquares, Tile};
+use crate::kernel::{Form, Kernel};
 use crate::points::Points;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -15,8 +15,9 @@ use std::ops::Range;
 /// block, which costs time, but no more memory however many points there are.
 const WHOLE_SIDE: usize = 128 << 20;
 
-/// Up to this dimension squared distances are summed from differences, which costs no more than matrix products so thin.
-const FEW_DIMENSIONS: usize = 8;
+/// Up to this dimension squared distances are summed from differences, which costs no more than matrix products so thin; and
+/// without them many points would be near one another.
+const FEW_DIMENSIONS: usize = 3;
 
 /// The points whose inner products or squared distances are the tiles.
 pub(super) struct Sides<'a, T> {
@@ -24,6 +25,10 @@ pub(super) struct Sides<'a, T> {
     y: &'a Points,
     centre: Option<&'a [f64]>,
     what: Entries,
+    /// Whether the panels are farther from the points than rounding of their differences.
+    is_rounded: bool,
+    /// Whether tiles of inner products have squared distances beside them.
+    has_both: bool,
     /// See [`Frame`].
     farthest: f64,
     /// Each block of rows, if they are few.
@@ -41,11 +46,26 @@ pub(super) struct Place {
 }
 
 impl<'a, T: Real> Sides<'a, T> {
-    /// The rows and columns of a frame, moved by −centre.
+    /// The rows and columns of a frame, moved by −centre unless nothing is gained by it.
     pub(super) fn new(frame: &'a Frame) -> Self {
+        let forms = || frame.kernels.iter().flat_map(Kernel::terms).map(|(_, form)| form);
+        let (has_dots, has_distance) = (forms().any(|f| f.degree().is_some()), forms().any(Form::has_distance));
+        let is_exact = frame.has_exact_differences();
+        let takes_differences = has_distance && frame.x.dim() <= FEW_DIMENSIONS;
+        let (what, centre) = match (takes_differences, has_dots) {
+            (true, false) => (Entries::Squares, frame.centre.as_deref().filter(|_| !is_exact)),
+            _ => (Entries::Products, frame.centre.as_deref()),
+        };
+        let sides = Self::limited(&frame.x, frame.y(), centre, what, frame.farthest, WHOLE_SIDE);
+        Self { is_rounded: takes_differences && !is_exact, has_both: takes_differences && has_dots, ..sides }
+    }
+
+    /// The same for sums of the points themselves, which must be moved, beside their distances.
+    pub(super) fn moved(frame: &'a Frame) -> Self {
         let is_radial = frame.kernels.iter().all(Kernel::is_radial);
         let what = if is_radial && frame.x.dim() <= FEW_DIMENSIONS { Entries::Squares } else { Entries::Products };
-        Self::limited(&frame.x, frame.y(), frame.centre.as_deref(), what, frame.farthest, WHOLE_SIDE)
+        let sides = Self::limited(&frame.x, frame.y(), frame.centre.as_deref(), what, frame.farthest, WHOLE_SIDE);
+        Self { is_rounded: what == Entries::Squares, ..sides }
     }
 
     /// Converts sides up to `limit` bytes beforehand.
@@ -69,7 +89,7 @@ impl<'a, T: Real> Sides<'a, T> {
             });
             columns.collect()
         });
-        Self { x, y, centre, what, farthest, rows, columns }
+        Self { x, y, centre, what, is_rounded: false, has_both: false, farthest, rows, columns }
     }
 
     /// Calls `f` with every tile of the task: where it is, its entries, and the panels of its rows and columns.
@@ -105,10 +125,6 @@ impl<'a, T: Real> Sides<'a, T> {
                     columns: columns.clone(),
                 };
                 let entries = &mut entries[..place.rows.len() * columns.len()];
-                match self.what {
-                    Entries::Products => left.inner_products(right, entries),
-                    Entries::Squares => left.squared_differences(right, entries),
-                }
                 let near = Near {
                     x: self.x,
                     y: self.y,
@@ -116,7 +132,22 @@ impl<'a, T: Real> Sides<'a, T> {
                     first_column: place.columns.start,
                     farthest: self.farthest,
                 };
-                f(place, Tile { entries, what: self.what, xx: &left.norms, yy: &right.norms, near }, left, right);
+                let (xx, yy) = (&left.norms[..], &right.norms[..]);
+                let mut tile = Tile { entries, what: self.what, xx, yy, differences: None, near };
+                let differences = Differences::new(left, right, self.is_rounded);
+                match self.what {
+                    Entries::Products => {
+                        left.inner_products(right, tile.entries);
+                        tile.differences = self.has_both.then_some(differences);
+                    }
+                    Entries::Squares => {
+                        differences.squares(tile.entries);
+                        if self.is_rounded {
+                            vectorised(MendSquares(tile.reborrow()));
+                        }
+                    }
+                }
+                f(place, tile, left, right);
             }
         }
     }

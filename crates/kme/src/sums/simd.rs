@@ -18,28 +18,42 @@ pub(crate) trait Real: Copy + Default + Send + Sync + 'static {
     /// The same where they were computed from differences of points that were rounded after they were moved: a relative error
     /// of a few ε over its root.
     const ROUNDED: f64;
-    /// An integer as wide as the number, so that conditions are vectors of the same shape.
-    type Mask: Copy + Default + PartialEq + std::ops::BitOr<Output = Self::Mask>;
+    /// Squared norms below this may be added and multiplied by small numbers.
+    const LARGE: f64;
+    type Bits: Bits;
 
-    /// All ones unless x > bound; so also where one is not a number.
-    fn mask_unless_greater(self, bound: Self) -> Self::Mask;
+    fn bits(self) -> Self::Bits;
+    /// self·a + b
+    fn mul_add<const FMA: bool>(self, a: Self, b: Self) -> Self;
     fn narrow(x: f64) -> Self;
     fn widen(self) -> f64;
     fn lane<const FMA: bool>(self) -> Self::Lane<FMA>;
     fn number<const FMA: bool>(lane: Self::Lane<FMA>) -> Self;
 }
 
+/// The bits of a number, the sign first.
+pub(crate) trait Bits: Copy + Default + std::ops::BitAnd<Output = Self> {
+    const ONES: Self;
+
+    fn is_negative(self) -> bool;
+}
+
 macro_rules! real {
-    ($t:ident, $mask:ident, negligible: $negligible:literal, cancelled: $cancelled:literal, rounded: $rounded:literal) => {
+    ($t:ident, $bits:ident, negligible: $negligible:literal, cancelled: $cancelled:literal, rounded: $rounded:literal) => {
         impl Real for $t {
             type Lane<const FMA: bool> = Lane<$t, FMA>;
             const NEGLIGIBLE: f64 = $negligible;
             const CANCELLED: f64 = $cancelled;
             const ROUNDED: f64 = $rounded;
-            type Mask = $mask;
+            const LARGE: f64 = $t::MAX as f64 / 8.0;
+            type Bits = $bits;
             #[inline(always)]
-            fn mask_unless_greater(self, bound: Self) -> $mask {
-                if self > bound { 0 } else { $mask::MAX }
+            fn bits(self) -> $bits {
+                self.to_bits()
+            }
+            #[inline(always)]
+            fn mul_add<const FMA: bool>(self, a: Self, b: Self) -> Self {
+                Lane::<$t, FMA>::mul_add(self, a, b)
             }
             #[inline(always)]
             fn narrow(x: f64) -> Self {
@@ -56,6 +70,14 @@ macro_rules! real {
             #[inline(always)]
             fn number<const FMA: bool>(lane: Lane<$t, FMA>) -> Self {
                 lane.0
+            }
+        }
+
+        impl Bits for $bits {
+            const ONES: Self = $bits::MAX;
+            #[inline(always)]
+            fn is_negative(self) -> bool {
+                self.leading_ones() > 0
             }
         }
     };
@@ -131,4 +153,35 @@ pub(crate) fn inner_product<A: Real, B: Real, const FMA: bool>(a: &[A], b: &[B],
         len = half;
     }
     scratch[..len].iter().sum()
+}
+
+/// Σ aⱼ·wⱼ and Σ aⱼ², as [`inner_product`] adds them, with every aⱼ read once; `scratch` has the length of `a` and one more.
+#[inline(always)]
+pub(crate) fn sum_and_square<A: Real, const FMA: bool>(a: &[A], weights: &[f64], scratch: &mut [f64]) -> (f64, f64) {
+    let half = a.len().div_ceil(2);
+    let (sums, squares) = scratch[..2 * half].split_at_mut(half);
+    let ((a, a_upper), (w, w_upper)) = (a.split_at(half), weights.split_at(half));
+    for (((sum, square), a), w) in sums.iter_mut().zip(squares.iter_mut()).zip(a).zip(w) {
+        let a = a.widen();
+        (*sum, *square) = (a * w, a * a);
+    }
+    for (((sum, square), a), w) in sums.iter_mut().zip(squares.iter_mut()).zip(a_upper).zip(w_upper) {
+        let a = a.widen();
+        *sum = Lane::<f64, FMA>::mul_add(a, *w, *sum);
+        *square = Lane::<f64, FMA>::mul_add(a, a, *square);
+    }
+    let mut len = half;
+    while len > 16 {
+        let half = len.div_ceil(2);
+        let ((sums, sums_upper), (squares, squares_upper)) =
+            (sums[..len].split_at_mut(half), squares[..len].split_at_mut(half));
+        for (sum, other) in sums.iter_mut().zip(sums_upper) {
+            *sum += *other;
+        }
+        for (square, other) in squares.iter_mut().zip(squares_upper) {
+            *square += *other;
+        }
+        len = half;
+    }
+    (sums[..len].iter().sum(), squares[..len].iter().sum())
 }

@@ -159,6 +159,7 @@ fn tile_sums<T: simd::Real>(kernel: &Kernel, run: impl Fn(tile::Sums<'_, T>)) ->
             what: tile::Entries::Products,
             xx: &x.norms,
             yy: &y.norms,
+            differences: None,
             near: near::Near { x: &left, y: &right, first_row: 0, first_column: 0, farthest: f64::INFINITY },
         },
         kernel,
