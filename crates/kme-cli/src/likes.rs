@@ -2,6 +2,7 @@
 
 use crate::arguments::Global;
 use crate::sources::{is_embedding, read_embedding};
+use kme::discrepancy::total_weight;
 use kme::{Embedding, Error, Kernel, KernelSpec, Points, Result};
 use kme_deep::data::{Form, Source};
 use kme_deep::feature::FeatureMap;
@@ -105,20 +106,20 @@ impl Likes {
 /// # Errors
 /// When it is not positive. A difference of embeddings is no distribution, and nothing can be more like it alone.
 fn total<'a>(parts: impl Iterator<Item = (f64, &'a [f64])>) -> Result<f64> {
-    let (mut total, mut size) = (0.0, 0.0);
+    let (mut total, mut all) = (0.0, Vec::new());
     for (weight, inner) in parts {
         let sum: f64 = inner.iter().sum();
         // Whole to rounding is whole.
         total += if (sum - 1.0).abs() < 1e-9 { weight } else { weight * sum };
-        size += weight.abs() * inner.iter().map(|w| w.abs()).sum::<f64>();
+        all.extend(inner.iter().map(|w| weight * w));
     }
-    // Sums that are 0 but for rounding are 0.
-    if total > 1e-9 * size && total.is_finite() {
-        return Ok(total);
-    }
-    let given = if total.abs() <= 1e-9 * size { 0.0 } else { total };
-    let allowed = "a positive number: \"less like this\" needs something beside it to be more like, of greater weight";
-    Err(Error::value("sum of the inputs' weights", given, allowed))
+    total_weight(&all).map(|_| total).map_err(|_| {
+        // No negative zero.
+        let given = (total * 1e12).round() / 1e12 + 0.0;
+        let allowed =
+            "a positive number: \"less like this\" needs something beside it to be more like, of greater weight";
+        Error::value("sum of the inputs' weights", given, allowed)
+    })
 }
 
 /// The weight and the rest of `0.7*boot.png`; without a weight it is 1. A file that exists under the whole text wins.

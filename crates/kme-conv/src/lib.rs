@@ -3,7 +3,8 @@
 //! Two-dimensional convolution (cross-correlation, as the field calls it), its gradient in the input and its gradient in the weights:
 //! on slices ([`Conv`]) and on burn tensors ([`conv2d`], [`conv_transpose2d`], [`conv2d_weight`]). The transposed convolution is the
 //! input gradient. Any sizes and paddings, any kernels and strides of at least 1; groups ([`grouped_conv2d`]) and dilation are left to burn. What stands between
-//! convolutions everywhere is here as well: leaky rectifiers ([`leaky_relu`], [`gate()`]), bounds ([`clamp`]) and pooling ([`pool`]).
+//! convolutions everywhere is here as well: leaky rectifiers ([`leaky_relu`], [`gate()`]), bounds ([`clamp`]) and pooling ([`pool`]);
+//! and distances of rows that keep their digits wherever the rows lie ([`squared_distances`], [`weighted_differences`]).
 //!
 //! ```
 //! use kme_conv::{Conv, Geometry};
@@ -74,6 +75,7 @@
 mod clamp;
 mod columns;
 mod correlate;
+mod differences;
 pub mod gate;
 mod geometry;
 mod grouped;
@@ -89,6 +91,7 @@ mod weight_gradient;
 mod winograd;
 
 pub use clamp::{Bounds, clamp, within};
+pub use differences::{squared_distances, weighted_differences};
 pub use gate::{gate, leaky_relu};
 pub use geometry::Geometry;
 pub use grouped::{grouped_conv_transpose2d, grouped_conv2d};

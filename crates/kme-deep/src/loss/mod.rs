@@ -5,6 +5,7 @@
 mod arithmetic;
 mod covariance;
 mod divergence;
+mod far;
 mod mmd;
 mod objective;
 mod penalty;

@@ -201,7 +201,7 @@ impl Match {
                 None => input,
             };
             let pictures = generator.net.forward(input, Mode::Evaluate)?;
-            let loss = goal.mmd2(&map.tensor(pictures)?);
+            let loss = goal.mmd2(&map.tensor(pictures)?)?;
             let value = place::scalar(loss.clone().inner());
             if value < best.0 {
                 best = (value, z.clone());

@@ -135,7 +135,7 @@ impl Form {
     }
 
     /// The degree in ⟨x,y⟩ of a polynomial.
-    pub(crate) fn degree(&self) -> Option<u32> {
+    pub fn degree(&self) -> Option<u32> {
         match *self {
             Self::Linear => Some(1),
             Self::Polynomial { degree, .. } => Some(degree),
@@ -144,12 +144,12 @@ impl Form {
     }
 
     /// Whether its values are bounded, and vanish far away.
-    pub(crate) fn is_bounded(&self) -> bool {
+    pub fn is_bounded(&self) -> bool {
         !matches!(self, Self::Linear | Self::Polynomial { .. } | Self::Energy { .. } | Self::Distance)
     }
 
     /// The length that is a parameter, if there is one: the distance over which it changes.
-    pub(crate) fn length(&self) -> Option<f64> {
+    pub fn length(&self) -> Option<f64> {
         match *self {
             Self::Gaussian { sigma } => Some(sigma),
             Self::Laplacian { scale } => Some(scale),
