@@ -229,14 +229,21 @@ impl Table {
             let text = self.written(Format::of_file(path)?, global);
             kme::io::write_atomically(path, |out| writeln!(out, "{}", text.trim_end()))?;
         }
-        let format = match (format, global.json) {
-            (Some(format), true) if format != Format::Json => {
-                return Err(Error::value("--format", format!("{format:?}").to_lowercase(), "json, or without --json"));
-            }
-            (_, true) => Format::Json,
-            (format, false) => format.unwrap_or(Format::Text),
-        };
-        print_text(&self.written(format, global))
+        print_text(&self.written(printed(format, global)?, global))
+    }
+}
+
+/// The form in which a table is printed.
+///
+/// # Errors
+/// When two forms are asked for.
+pub fn printed(format: Option<Format>, global: &Global) -> Result<Format> {
+    match (format, global.json) {
+        (Some(format), true) if format != Format::Json => {
+            Err(Error::value("--format", format!("{format:?}").to_lowercase(), "json, or without --json"))
+        }
+        (_, true) => Ok(Format::Json),
+        (format, false) => Ok(format.unwrap_or(Format::Text)),
     }
 }
 

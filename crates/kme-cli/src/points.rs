@@ -7,9 +7,10 @@ use kme::evaluate::Statistics;
 use kme::points::{Loaded, Reading, Refused, Remedy, groups};
 use kme::{Error, Points, Result};
 use kme_deep::weights::{Arrays, read_arrays};
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Endings of files of points; those of text may be followed by a group, the others by the name of an array.
 const TEXT: [&str; 4] = ["csv", "tsv", "txt", "dat"];
@@ -131,7 +132,7 @@ fn read_file(named: &Named, flags: &SourceFlags) -> Result<Found> {
             Arrays::Statistics(statistics) => Ok(Found::Statistics(statistics)),
             Arrays::Points(points) => {
                 if let Some(columns) = &flags.columns {
-                    let allowed = "left out with .pt files: save the columns that you want";
+                    let allowed = "a setting for text, .npy, .npz and .safetensors; of a .pt file all columns are read";
                     return Err(Error::value("--columns", columns, allowed));
                 }
                 Ok(Found::Points(points, Notes::default()))
@@ -187,23 +188,22 @@ fn shown(name: &Path) -> PathBuf {
 /// A file with what a stream holds, whose extension is that of the content.
 fn copied(name: &Path) -> Result<tempfile::NamedTempFile> {
     // It can be read once, and be asked for again: its groups are sources of their own.
-    static INPUT: OnceLock<Vec<u8>> = OnceLock::new();
+    static READ: Mutex<BTreeMap<PathBuf, Arc<Vec<u8>>>> = Mutex::new(BTreeMap::new());
     let fault = |e: std::io::Error| Error::file(shown(name), format!("cannot be read: {e}"));
-    let of_pipe;
-    let bytes: &[u8] = match name == Path::new("-") {
-        true => match INPUT.get() {
-            Some(bytes) => bytes,
-            None => {
-                let mut bytes = Vec::new();
-                std::io::stdin().lock().read_to_end(&mut bytes).map_err(fault)?;
-                INPUT.get_or_init(|| bytes)
+    let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+    let bytes = match read.get(name) {
+        Some(bytes) => bytes.clone(),
+        None => {
+            let mut bytes = Vec::new();
+            match name == Path::new("-") {
+                true => std::io::stdin().lock().read_to_end(&mut bytes).map(drop),
+                false => std::fs::read(name).map(|read| bytes = read),
             }
-        },
-        false => {
-            of_pipe = std::fs::read(name).map_err(fault)?;
-            &of_pipe
+            .map_err(fault)?;
+            read.entry(name.into()).or_insert(Arc::new(bytes)).clone()
         }
     };
+    let bytes = &bytes[..];
     let extension = match bytes {
         [] => return Err(Error::file(shown(name), "is empty: points as text (CSV) or as .npy are expected")),
         [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => ".npy",
@@ -285,7 +285,7 @@ pub fn align(tables: &mut [(&str, &mut Points, &mut Notes)], flags: &SourceFlags
             _ => {
                 let show = |names: &[String], text: &str| format!("{} ({text})", names.join(", "));
                 let remedy = "choose columns that both have with --columns a,b, or go by numbers with --columns 1-";
-                return Err(Error::mismatch("columns", show(names, first_text), show(&own, text), remedy));
+                return Err(Error::mismatch("list of columns", show(names, first_text), show(&own, text), remedy));
             }
         }
     }

@@ -138,7 +138,7 @@ fn data_may_move_and_a_run_may_go_on_from_anywhere() {
     let place = Place::new();
     place.pictures("pics", 12, 1);
     place.pictures("others", 12, 2);
-    succeeds(&place, &format!("{TINY} --data pics -o whole --steps 6"));
+    succeeds(&place, &format!("{TINY} --data pics -o whole --steps 7"));
     succeeds(&place, &format!("{TINY} --data pics -o cut --steps 4"));
     // From another folder.
     std::fs::create_dir(place.path("elsewhere")).unwrap();
@@ -151,7 +151,13 @@ fn data_may_move_and_a_run_may_go_on_from_anywhere() {
     std::fs::rename(place.path("pics"), place.path("moved")).unwrap();
     refused(&place, "train -o cut --resume --steps 6", &["data.source = pics", "--data"]);
     refused(&place, "train -o cut --resume --steps 6 --data others", &["12 changed: 000.png"]);
-    succeeds(&place, "train -o cut --resume --steps 6 --data moved");
+    // A name whose accents stand apart, as some systems write them, and quotes.
+    let odd = "e\u{301} \"m\"";
+    std::fs::rename(place.path("moved"), place.path(odd)).unwrap();
+    let ran = place.run(&["train", "-o", "cut", "--resume", "--steps", "6", "--data", odd]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    std::fs::rename(place.path(odd), place.path("moved")).unwrap();
+    succeeds(&place, "train -o cut --resume --steps 7 --data moved");
     // From then on it is known there.
     succeeds(&place, "train -o cut --resume");
     ends_alike(&place, "cut", "whole");

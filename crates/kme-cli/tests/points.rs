@@ -102,6 +102,16 @@ fn groups_of_one_file_are_samples() {
     assert!(ran.code == Some(2) && ran.err.contains("standard input can be read once"), "{}", ran.err);
     let ran = piped("test - y.npy", b"");
     assert!(ran.code == Some(2) && ran.err.contains("standard input: is empty"), "{}", ran.err);
+    // A pipe that a shell makes: it can be read once, and its groups are two sources.
+    #[cfg(unix)]
+    {
+        let path = place.path("pipe");
+        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let written = text.clone();
+        let writer = std::thread::spawn(move || std::fs::write(path, written));
+        assert_eq!(p_value(&place, "pipe --group kind"), right);
+        writer.join().unwrap().unwrap();
+    }
     let ran = piped("test - y.npy", b"a,b\n1,2\n1,x\n");
     assert!(ran.code == Some(2) && ran.err.contains("standard input: line 3, field 2 ('b')"), "{}", ran.err);
 }
@@ -318,11 +328,12 @@ fn tables_are_written_sorted_and_compared() {
     for (command, parts) in [
         ("eval x.npy far.npy --sort fid", &["--sort = fid", "--metrics fid"][..]),
         ("eval x.npy far.npy -o out.png", &["out.png", ".csv, .md, .json"]),
-        ("eval x.npy far.npy --format csv --json", &["--format", "--json"]),
+        ("eval x.npy far.npy --format csv --json -o early.csv", &["--format", "--json"]),
         ("eval near.npy --metrics is,kid", &["REFERENCE", "CANDIDATE"]),
     ] {
         let ran = place.kme(command);
         assert_eq!(ran.code, Some(2), "{command}: {}", ran.err);
         assert!(parts.iter().all(|part| ran.err.contains(part)), "{command}: {}", ran.err);
     }
+    assert!(!place.path("early.csv").exists());
 }

@@ -114,6 +114,8 @@ fn replace(
 
 const PREFIX: &str = ".kme-";
 const SUFFIX: &str = ".unfinished";
+/// Of folders that are being removed.
+const GONE: &str = ".gone";
 
 /// A temporary file in `folder` that is locked as long as it is open, so that nobody takes it for an abandoned one.
 fn temporary(folder: &Path) -> io::Result<(File, TempPath)> {
@@ -144,7 +146,8 @@ pub fn discard_abandoned(folder: impl AsRef<Path>) {
         let name = entry.file_name();
         let name = name.as_encoded_bytes();
         let Ok(kind) = entry.file_type() else { continue };
-        if !(name.starts_with(PREFIX.as_bytes()) && name.ends_with(SUFFIX.as_bytes())) || kind.is_symlink() {
+        let is_ours = |suffix: &str| name.ends_with(suffix.as_bytes());
+        if !name.starts_with(PREFIX.as_bytes()) || !(is_ours(SUFFIX) || is_ours(GONE)) || kind.is_symlink() {
             continue;
         }
         // Folders are opened for reading alone.
@@ -203,7 +206,7 @@ fn discard(path: &Path) {
         return;
     }
     // Whoever writes into a folder goes on until the process ends, but under a name that is gone.
-    let gone = path.with_extension("gone");
+    let gone = path.with_extension(&GONE[1..]);
     if fs::rename(path, &gone).is_ok() {
         let _ = fs::remove_dir_all(gone);
     }
@@ -235,7 +238,7 @@ fn check_folder(folder: &Path, path: &Path) -> Result<()> {
     if name > LONGEST {
         return Err(Error::file(path, format!("the name has {name} bytes: choose one of at most {LONGEST}")));
     }
-    let trial = tempfile::Builder::new().prefix(".kme-").suffix(".unfinished").tempfile_in(folder);
+    let trial = tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(folder);
     trial.map(drop).map_err(|e| write_error(path, &e))
 }
 

@@ -329,7 +329,7 @@ impl Arguments {
             if is_source && !is_set && Path::new(value.as_str()).exists() {
                 let whole = std::path::absolute(value.as_str()).map_err(|e| Error::file(value.as_str(), e))?;
                 // As TOML text, so that no name is taken for a number.
-                *value = format!("{:?}", whole.display().to_string());
+                *value = toml::Value::from(whole.display().to_string()).to_string();
             }
         }
         Ok(Changes { sets, other_data: self.accept_data })

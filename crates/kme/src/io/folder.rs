@@ -7,10 +7,10 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-/// A folder of results that appears with all its files, or not at all.
+/// A folder of results that appears with all its files, or not at all; where an empty folder is there already, which may be
+/// a link or another disk, its files come one after the other once all are written.
 ///
-/// Files go to an unfinished folder: beside the new one, or inside it where an empty one exists already (it may be a link or
-/// another disk). [`finish`](Self::finish) forces them to the disk, all together, and puts them in their place. While each
+/// Files go to an unfinished folder: beside the new one, or inside the one that is there. [`finish`](Self::finish) forces them to the disk, all together, and puts them in their place. While each
 /// file that is forced by itself costs some milliseconds, this costs about what the data do. When it is dropped before, or
 /// anything fails, what was written is removed.
 ///
@@ -48,14 +48,16 @@ impl NewFolder {
         let existed = path.is_dir();
         let place = if existed { path } else { parent(path) };
         let mut builder = tempfile::Builder::new();
-        builder.prefix(".kme-").suffix(".unfinished");
+        builder.prefix(super::PREFIX).suffix(super::SUFFIX);
         #[cfg(unix)]
         {
             // The library's own choice is 0700; an output should be as readable as any other folder the user makes.
             use std::os::unix::fs::PermissionsExt;
             builder.permissions(fs::Permissions::from_mode(0o777));
         }
-        super::sweep(place);
+        if !existed {
+            super::sweep(place);
+        }
         let (unfinished, lock) = loop {
             let unfinished = builder.tempdir_in(place).map_err(|e| write_error(path, &e))?;
             let lock = File::open(unfinished.path()).ok().filter(|folder| folder.lock().is_ok());
@@ -74,6 +76,8 @@ impl NewFolder {
     /// When `path` is a file or holds something, or nothing can be written there.
     pub fn check(path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
+        // What a write left there that never ended is nobody's.
+        super::sweep(path);
         match fs::read_dir(path) {
             Ok(mut entries) => match entries.next() {
                 // Files of two runs would be one sample to whoever reads the folder.
@@ -192,6 +196,18 @@ mod tests {
         assert!(message(&path).contains("exists and is not empty"));
         assert!(message(&path.join("1.txt")).contains("is a file"));
         assert!(message(&place.path().join("no/such")).contains("create it"));
+    }
+
+    #[test]
+    fn what_a_killed_write_left_behind_is_not_in_the_way() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("results");
+        fs::create_dir_all(path.join(".kme-abc.unfinished/class")).unwrap();
+        fs::create_dir_all(path.join(".kme-abc.gone")).unwrap();
+        NewFolder::check(&path).unwrap();
+        assert_eq!(names(&path), [""; 0]);
+        fs::create_dir(path.join(".kme")).unwrap();
+        assert!(NewFolder::check(&path).unwrap_err().to_string().contains("not empty"));
     }
 
     #[cfg(unix)]

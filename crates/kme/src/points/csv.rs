@@ -21,7 +21,7 @@ pub(super) enum Separator {
     Shown,
 }
 
-/// Bytes from which the form of a file is told: longer than any two lines of thousands of numbers.
+/// Bytes from which the form of a file is told, and as many more as its first two lines need.
 const HEAD: u64 = 1 << 20;
 
 /// Reads the sample in the text file at `path` in double precision.
@@ -34,7 +34,9 @@ pub(super) fn read(path: &Path, separator: Separator, reading: &Reading) -> std:
         return Err(refused(("holds no points: there is no line of numbers".into(), None)));
     };
     let comment = text.comment(&head);
-    let plan = Plan::of(&first, second.as_ref(), comment.as_ref(), reading).map_err(refused)?;
+    let mut plan = Plan::of(&first, second.as_ref(), comment.as_ref(), reading).map_err(refused)?;
+    let labels = plan.group.as_ref().map(|(column, _)| *column);
+    text.decide_header(&first, &mut plan, labels).map_err(refused)?;
     let mut rows = Rows::new(&text, plan);
     rows.read().map_err(|(byte, fault, remedy)| match byte {
         Some(byte) => refused((format!("line {}{fault}", text.line_at(byte)), remedy)),
@@ -57,8 +59,10 @@ pub(super) fn groups(
     let (Some(first), second) = text.first_lines(&head) else { return Err(fault("holds no lines".into())) };
     // The column alone: what is in the others does not matter here.
     let alone = Reading { columns: vec![column.into()], ..reading.clone() };
-    let plan = Plan::of(&first, second.as_ref(), text.comment(&head).as_ref(), &alone).map_err(|(e, _)| fault(e))?;
+    let refused = |(e, remedy): Fault| Refused { error: Error::file(path, e), remedy };
+    let mut plan = Plan::of(&first, second.as_ref(), text.comment(&head).as_ref(), &alone).map_err(refused)?;
     let place = plan.columns[0];
+    text.decide_header(&first, &mut plan, Some(place)).map_err(refused)?;
     let mut records = text.records(text.stream()?);
     let (mut values, mut record, mut is_first) = (Vec::<String>::new(), ByteRecord::new(), true);
     while records.read_byte_record(&mut record).map_err(|e| fault(e.to_string()))? {
@@ -141,10 +145,19 @@ impl Text {
         })
     }
 
+    /// The beginning of the text, with two whole lines of fields if it has them.
     fn head(&self) -> Result<Vec<u8>> {
-        let mut head = Vec::new();
-        self.stream()?.take(HEAD).read_to_end(&mut head).map_err(|e| files::read_error(&self.path, &e))?;
-        Ok(head)
+        let (mut stream, mut head) = (self.stream()?, Vec::new());
+        let counts = |line: &&[u8]| line.ends_with(b"\n") && !line.starts_with(b"#") && !line.trim_ascii().is_empty();
+        loop {
+            // Twice as much each time, so that looking through it again costs little.
+            let more = HEAD.max(head.len() as u64);
+            let n = stream.by_ref().take(more).read_to_end(&mut head);
+            let is_whole = n.map_err(|e| files::read_error(&self.path, &e))? < more as usize;
+            if is_whole || head.split_inclusive(|&b| b == b'\n').filter(counts).nth(1).is_some() {
+                return Ok(head);
+            }
+        }
     }
 
     fn records<R: Read>(&self, reader: R) -> ::csv::Reader<R> {
@@ -183,9 +196,49 @@ impl Text {
         let separator = char::from(self.delimiter);
         let fields: Vec<String> =
             text.split(separator).map(|f| f.trim().to_string()).filter(|f| !self.blanks || !f.is_empty()).collect();
-        // Numbers are a comment for people, such as the size of the table.
-        let is_name = |f: &String| !f.is_empty() && parse(f.as_bytes()).is_none();
+        // Numbers and words are a comment for people, such as the size of the table or "run 1, seed three".
+        let is_name = |f: &String| !f.is_empty() && !f.contains(char::is_whitespace) && parse(f.as_bytes()).is_none();
         fields.iter().all(is_name).then(|| Line { quoted: vec![false; fields.len()], fields })
+    }
+
+    /// Whether a first line of numbers is a header, by all lines below it but for a column of `labels`; the plan then has its
+    /// numbers for names.
+    fn decide_header(&self, first: &Line, plan: &mut Plan, labels: Option<usize>) -> std::result::Result<(), Fault> {
+        let Some(numbers) = plan.numbers else { return Ok(()) };
+        let columns: Vec<usize> = (0..plan.d - usize::from(plan.trailing)).filter(|&i| Some(i) != labels).collect();
+        let fault = |text: String| (text, None);
+        let mut records = self.records(self.stream().map_err(|e| fault(e.to_string()))?);
+        let (mut kinds, mut record, mut is_first) = (Kinds::default(), ByteRecord::new(), true);
+        while records.read_byte_record(&mut record).map_err(|e| fault(e.to_string()))? {
+            // Lines of another length are faults, told where they are read.
+            if std::mem::take(&mut is_first) || record.len() != plan.d {
+                continue;
+            }
+            let is_decimal = |&column: &usize| record[column].iter().any(|b| b".eE".contains(b));
+            kinds.lines += 1;
+            kinds.decimal += usize::from(columns.iter().any(&is_decimal));
+            kinds.all_decimal += usize::from(columns.iter().all(is_decimal));
+        }
+        match numbers.is_header(plan.d, kinds) {
+            Some(false) => Ok(()),
+            Some(true) => {
+                let remark = format!("the first line (0, 1, ..., {}) is taken for a header", plan.d - 1);
+                plan.remarks.push(remark);
+                plan.names = Some(first.fields.clone());
+                plan.skip_first = true;
+                Ok(())
+            }
+            None => {
+                let shown = match &first.fields[..] {
+                    [a, b, .., z] if first.fields.len() > 3 => format!("{a}, {b}, ..., {z}"),
+                    fields => fields.join(", "),
+                };
+                let fault = format!(
+                    "its first line ({shown}) may be a point, or a header whose names are numbers: say whether it is a header"
+                );
+                Err((fault, Some(Remedy::Header)))
+            }
+        }
     }
 
     /// The line, counted from 1, of the record at or after `byte`. The csv crate's own count does not tell blank lines
@@ -291,7 +344,6 @@ struct Rows<'a> {
     numbers: Vec<f64>,
     /// Values of a column of row names that must hold what they seem to.
     names: Vec<String>,
-    kinds: Kinds,
     /// Values of the column of groups that are not the one that is asked for.
     other_groups: Vec<String>,
     /// Lines with a missing value, and what the first of them was.
@@ -302,7 +354,7 @@ struct Rows<'a> {
 impl<'a> Rows<'a> {
     fn new(text: &'a Text, plan: Plan) -> Self {
         let (numbers, names, other_groups) = (Vec::new(), Vec::new(), Vec::new());
-        Self { text, plan, numbers, names, kinds: Kinds::default(), other_groups, missing: (0, None), lines: 0 }
+        Self { text, plan, numbers, names, other_groups, missing: (0, None), lines: 0 }
     }
 
     fn read(&mut self) -> std::result::Result<(), Found> {
@@ -331,7 +383,8 @@ impl<'a> Rows<'a> {
         let fault = |text, remedy| (record.position().map(Position::byte), text, remedy);
         if record.len() != plan.d {
             let before = if plan.skip_first && self.lines == 0 { "the header has" } else { "the lines before have" };
-            let text = format!(" has {} fields, {before} {}", record.len(), plan.d);
+            let fields = if record.len() == 1 { "field" } else { "fields" };
+            let text = format!(" has {} {fields}, {before} {}", record.len(), plan.d);
             return Err(fault(text, None));
         }
         if let Some((column, value)) = &plan.group {
@@ -393,19 +446,11 @@ impl<'a> Rows<'a> {
             // Nothing is made of the numbers any more.
             self.numbers.clear();
         }
-        // The first of them is the line in question.
-        if plan.numbers.is_some() && self.lines > 1 {
-            let is_decimal = |&column: &usize| record[column].iter().any(|b| b".eE".contains(b));
-            self.kinds.lines += 1;
-            self.kinds.decimal += usize::from(plan.columns.iter().any(&is_decimal));
-            self.kinds.all_decimal += usize::from(plan.columns.iter().all(is_decimal));
-        }
         Ok(())
     }
 
     fn finish(mut self) -> std::result::Result<Loaded, Fault> {
         let d = self.plan.columns.len();
-        self.decide_header()?;
         if self.numbers.is_empty() {
             return Err(match &self.plan.group {
                 Some((column, value)) if !self.other_groups.is_empty() => {
@@ -429,33 +474,6 @@ impl<'a> Rows<'a> {
         Ok(Loaded { points, columns, remarks })
     }
 
-    /// Whether a first line of numbers was a header after all.
-    fn decide_header(&mut self) -> std::result::Result<(), Fault> {
-        let Some(numbers) = self.plan.numbers else { return Ok(()) };
-        let d = self.plan.columns.len();
-        match numbers.is_header(self.plan.d, self.kinds) {
-            Some(false) => {}
-            Some(true) => {
-                // The line that was taken for a point holds the names of those columns.
-                let mut names = vec![String::new(); self.plan.d];
-                for (place, name) in self.plan.columns.iter().zip(self.numbers.drain(..d)) {
-                    names[*place] = name.to_string();
-                }
-                self.plan.names = Some(names);
-                self.lines -= 1;
-                self.plan
-                    .remarks
-                    .push(format!("the first line (0, 1, ..., {}) is taken for a header", self.plan.d - 1));
-            }
-            None => {
-                let fault = "its first line holds whole numbers that grow, as a header of numbers does: say whether it is a \
-                             header";
-                return Err((fault.into(), Some(Remedy::Header)));
-            }
-        }
-        Ok(())
-    }
-
     /// Whether a column that was left out for row names holds such.
     fn check_row_names(&mut self) -> std::result::Result<(), Fault> {
         let Some((_, why)) = self.plan.row_names else { return Ok(()) };
@@ -470,9 +488,10 @@ impl<'a> Rows<'a> {
         if !holds {
             let fault = match why {
                 RowNames::Counting => format!(
-                    "its header has {} fields, the lines below have {}, and the first column does not count the rows: name \
-                     all columns",
+                    "its header has {} {}, the lines below have {}, and the first column does not count the rows: name all \
+                     columns",
                     self.plan.d - 1,
+                    if self.plan.d == 2 { "field" } else { "fields" },
                     self.plan.d
                 ),
                 _ => format!("column 1 alone stands in quotes and holds text ('{}'): {CHOOSE}", self.names[0]),
@@ -567,7 +586,7 @@ mod tests {
     #[test]
     fn faults_name_line_and_field() {
         for (text, expected) in [
-            ("1,2\n3\n", "line 2 has 1 fields, the lines before have 2"),
+            ("1,2\n3\n", "line 2 has 1 field, the lines before have 2"),
             ("a,b\n1,2\n\n3,4,5\n", "line 4 has 3 fields"),
             ("1,2\nx,4\n", "line 2, field 1 is 'x', which is not a number"),
             ("1,x\n3,4\n", "line 1, field 2 is 'x'"),
@@ -682,6 +701,34 @@ mod tests {
     }
 
     #[test]
+    fn a_header_of_numbers_is_one_whatever_rows_are_chosen() {
+        let text = "0,1,2\n.5,1.5,5\n.25,2.5,5\n.75,3.5,5\n.1,.2,6\n";
+        let of = |value: &str| {
+            let reading = Reading { rows: Some(("3".into(), value.into())), ..Reading::default() };
+            loaded(text, "csv", &reading)
+        };
+        let five = of("5").unwrap();
+        assert_eq!(five.points.data(), &Data::F64(vec![0.5, 1.5, 0.25, 2.5, 0.75, 3.5]));
+        assert_eq!(five.columns.unwrap(), ["0", "1"]);
+        // The header is in no group, whatever its numbers.
+        assert!(of("2").unwrap_err().0.contains("it holds '5', '6'"));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.csv");
+        std::fs::write(&path, text).unwrap();
+        let values = groups(&path, Separator::Shown, "3", &Reading::default(), 9).map_err(|e| e.error.to_string());
+        assert_eq!(values.unwrap(), ["5", "6"]);
+    }
+
+    #[test]
+    fn lines_may_be_long() {
+        let line = |x: f64| (0..200_000).map(|_| x.to_string()).collect::<Vec<_>>().join(",");
+        let text = format!("{}\n{}\n{}\n", line(0.125), line(0.25), line(0.375));
+        assert!(text.len() as u64 > 3 * HEAD);
+        let points = rows(&text).unwrap();
+        assert_eq!((points.len(), points.dim(), points.data().get(599_999)), (3, 200_000, 0.375));
+    }
+
+    #[test]
     fn columns_and_groups_are_chosen() {
         let text = "\"h, cm\",sex,w\n1,m,4\n2,f,5\n3,m,6\n";
         let reading = |columns: &[&str], rows: Option<(&str, &str)>| Reading {
@@ -736,8 +783,11 @@ mod tests {
         }
         let named = loaded("# a b\n1 2\n", "txt", &Reading::default()).unwrap();
         assert_eq!(named.columns.unwrap(), ["a", "b"]);
+        assert_eq!(named.remarks[0], "columns are named by the comment above them: 'a', 'b'");
+        let remark = loaded("# run 1, seed three\n1,2\n", "csv", &Reading::default()).unwrap();
+        assert_eq!((remark.columns, remark.remarks), (None, vec![]));
         for (text, part) in [
-            ("h\n1,5\n2,7\n9,2\n", "its header has 1 fields, the lines below have 2"),
+            ("h\n1,5\n2,7\n9,2\n", "its header has 1 field, the lines below have 2"),
             ("a;b\n1,5;2,5\n", "field 1 ('a') is '1,5', which is not a number"),
             ("a,b\n1,2,\n3,4,5\n", "line 3, field 3 ('3') is not empty"),
             ("a,b\n1,NA\n2,3\n,4\n", "line 2, field 2 ('b') is missing (NA); 2 of 3 lines have missing values"),

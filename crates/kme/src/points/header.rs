@@ -233,6 +233,7 @@ impl Plan {
         let comment = comment.filter(|line| line.fields.len() == d && d > 1);
         if let (None, Some(line)) = (&names, comment) {
             (names, numbers) = (Some(line.fields.clone()), None);
+            remarks.push(format!("columns are named by the comment above them: {}", choice::listed(&line.fields)));
         }
         let mut columns: Vec<usize> = (0..d - usize::from(trailing)).collect();
         let fault = |text| (text, None);

@@ -147,6 +147,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         Format::of_file(path)?;
         output::check_place(path)?;
     }
+    output::printed(arguments.format, global)?;
     let Some(reference) = &arguments.reference else {
         return compare::run(arguments, global).map(|()| true);
     };
