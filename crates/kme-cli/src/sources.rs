@@ -272,6 +272,11 @@ pub fn is_embedding(text: &str) -> bool {
     text.match_indices(".kme").any(|(i, _)| matches!(text.as_bytes().get(i + 4), None | Some(b' ' | b'\'' | b'"')))
 }
 
+/// Whether `text`, which is no expression of `.kme` files, looks like one.
+fn is_like_a_sum(text: &str) -> bool {
+    text.contains(".kme") && text.contains(['+', '*', '(']) && !Path::new(text).exists()
+}
+
 /// The embedding that a text names, of either form; only single files can be means of random features.
 fn read_any(text: &str) -> Result<AnyEmbedding> {
     let expression = Expression::parse(text)?;
@@ -318,6 +323,11 @@ impl Opened {
                 AnyEmbedding::Points(embedding) => Content::Embedding(Box::new(embedding)),
                 AnyEmbedding::Mean(embedding) => Content::Mean(Box::new(embedding)),
             });
+        }
+        if !is_set && is_like_a_sum(text) {
+            let fault = "is not a sum of embeddings: write it as 0.7*a.kme + 0.3*b.kme, of .kme files alone, which kme embed \
+                         makes; parentheses and division are not known";
+            return Err(Error::file(text, fault));
         }
         // A network and an embedding both have this entry in their header; arrays do not.
         let is_network_file = || path.extension().is_some_and(|e| e == "safetensors") && Embedding::is_file(path);

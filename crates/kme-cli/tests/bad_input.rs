@@ -206,6 +206,12 @@ fn bad_input_is_told_clearly() {
         ("test x.npy four.npy", &["dimension", "3 (x.npy)", "4 (four.npy)"]),
         ("test x.npy pixels.kme", &["feature map", "'identity' (x.npy)", "'pixels' (pixels.kme)"]),
         ("test x.npy weighted.kme", &["weights = weighted.kme", "without weights"]),
+        (
+            "eval weighted.kme y.npy --metrics kid,fid",
+            &["weighted.kme: has weights, which fid does not take", "kid,mmd"],
+        ),
+        ("eval weighted.kme+x.npy y.npy", &["weighted.kme+x.npy: is not a sum of embeddings", "kme embed"]),
+        ("eval (weighted.kme+weighted.kme)/2 y.npy", &["is not a sum of embeddings", "division"]),
         ("test x.npy one.npy", &["number of points of one.npy = 1", "at least 2"]),
         ("test x.npy y.npy --permutations 9", &["permutations = 9", "at least 19", "0.05"]),
         ("test x.npy y.npy --permutations 0", &["permutations = 0", "at least 19"]),

@@ -56,7 +56,8 @@ impl Side {
                 Err(Error::file(&self.text, fault))
             }
             Some(sample) if sample.weights.is_some() => {
-                Err(Error::value("weights", &self.text, format!("points without weights for {metric}")))
+                let fault = format!("has weights, which {metric} does not take; kid and mmd do (--metrics kid,mmd)");
+                Err(Error::file(&self.text, fault))
             }
             Some(sample) => Ok(&sample.points),
         }
