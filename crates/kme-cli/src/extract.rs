@@ -75,6 +75,17 @@ impl Extraction<'_> {
             }
             rows.finish(batches.fingerprint(), batches.skipped().to_vec())
         })?;
+        if batches.cut_off() > 0 {
+            let (n, total) = (batches.cut_off(), batches.total());
+            output::remark(
+                self.global,
+                format!(
+                    "{}: {n} of {total} pictures are grey of 16 bits, which the tools cut off at 255: most of them is white. \
+                     Convert them to 8 bits, or read them another way with --resize, such as uint8+pillow-bicubic",
+                    self.text
+                ),
+            );
+        }
         let skipped = &extracted.entry.skipped;
         self.tell_skipped(skipped);
         if !skipped.is_empty() {

@@ -6,7 +6,7 @@ use kme::discrepancy::total_weight;
 use kme::{Embedding, Error, Kernel, KernelSpec, Points, Result};
 use kme_deep::data::{Form, Source};
 use kme_deep::feature::FeatureMap;
-use kme_deep::image::{Channels, Colour, Crop, Decoder, Images, Resize};
+use kme_deep::image::Images;
 
 /// The inputs of a match.
 pub struct Likes {
@@ -40,12 +40,12 @@ const KEPT: usize = 500;
 const SHOWN: usize = 8;
 
 impl Likes {
-    /// The inputs written as `[WEIGHT*]IMAGE|FOLDER|EMBEDDING`, as features of `map`. Pictures are cut by `crop` and brought to
-    /// the form (channels, height, width) of the generator's, as those that it has learned from were.
+    /// The inputs written as `[WEIGHT*]IMAGE|FOLDER|EMBEDDING`, as features of `map`. Pictures are brought to `form`, which ends
+    /// in the generator's channels, height and width, `shape`.
     ///
     /// # Errors
     /// When an input cannot be read, an embedding has another feature map, or the weights do not have a positive sum.
-    pub fn read(texts: &[String], map: &FeatureMap, shape: [usize; 3], crop: Crop, global: &Global) -> Result<Self> {
+    pub fn read(texts: &[String], map: &FeatureMap, shape: [usize; 3], form: &Form, global: &Global) -> Result<Self> {
         let mut parts: Vec<(f64, Points, Vec<f64>)> = Vec::new();
         let (mut shown, mut kernel, mut inputs) = (Vec::new(), None::<Kernel>, Vec::new());
         for text in texts {
@@ -60,7 +60,7 @@ impl Likes {
                 inputs.push(Input { name: name.into(), points: embedding.len(), pictures: None });
                 parts.push((weight, embedding.points().clone(), embedding.weights().to_vec()));
             } else {
-                let images = pictures(name, shape, crop, global)?;
+                let images = Source::parse(name, &global.places())?.load(form)?.images()?;
                 let points = map.features(&images)?;
                 let n = images.len();
                 shown.push(images.select(&(0..n.min(SHOWN)).collect::<Vec<_>>())?);
@@ -134,13 +134,6 @@ fn weighted(text: &str) -> Result<(f64, &str)> {
         // No number: a name with a star in it.
         Err(_) => Ok((1.0, text)),
     }
-}
-
-/// All pictures of a source, cut and in the generator's form.
-fn pictures(name: &str, [c, h, w]: [usize; 3], crop: Crop, global: &Global) -> Result<Images> {
-    let decoder = Decoder::new(Channels::Convert(Colour::from_channels(c)?));
-    let form = Form { decoder, crop, resize: Some(Resize::new(h, w)?), ..Form::default() };
-    Source::parse(name, &global.places())?.load(&form)?.images()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Place, names};
 use kme::Points;
-use kme_deep::image::{Channels, Crop, Decoder, Images};
+use kme_deep::image::{Background, Channels, Crop, Decoder, Images};
 use kme_deep::model::{Generator, Latent, Made, Prior};
 use kme_deep::net::layer::Linear;
 use kme_deep::net::{self, Init, Net, dcgan_generator};
@@ -55,6 +55,7 @@ fn write(path: &Path, net: Net, latent: Latent, classes: &[&str], points: bool) 
         features,
         features_sha256: None,
         crop: Crop::default(),
+        background: Background::default(),
         made,
         sha256: String::new(),
     }

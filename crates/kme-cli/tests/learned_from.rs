@@ -60,7 +60,7 @@ fn what_is_learned_from_is_told_and_shown() {
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     for part in [
         "learning from data: 4 pictures, 16x16 to 20x40 (height x width); 2 classes: a 3, b 1",
-        "1 of 4 pictures are no squares",
+        "1 of 4 pictures are not square",
         "4 pictures are fewer than a batch of 8",
         "fewer than 500 pictures: none are held out",
     ] {
@@ -152,7 +152,15 @@ fn pictures_are_described() {
     assert_eq!(json["left_out"][0]["name"], "b/bad.png");
     assert!(place.path("sheet.png").exists());
     let text = place.kme("data info data").out;
-    for part in ["pictures", "6", "16x16 (5), 20x40 (1)", "grey (5), colour (1)", "a (5), b (1)", "b/bad.png"] {
+    for part in [
+        "pictures",
+        "6",
+        "16x16 (5), 20x40 (1)",
+        "grey (5), colour (1)",
+        "a (5), b (1)",
+        "b/bad.png",
+        "1 is not square",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
     // What training says, and the fingerprint that it has.

@@ -359,6 +359,26 @@ fn a_tools_protocol_decides_about_pictures_too() {
     assert!(ran.code == Some(2) && ran.err.contains("files read as Pillow reads them"), "{}", ran.err);
 }
 
+/// Grey of 16 bits, of which the tools see what is below 256.
+#[test]
+fn grey_of_16_bits_is_told() {
+    let place = Place::new();
+    for i in 0..3_u16 {
+        let words: Vec<u8> = (0..16).flat_map(|j| (j * 40 + i).to_be_bytes()).collect();
+        write(&place, &format!("a/{i}.pgm"), &[b"P5 4 4 65535\n", &words[..]].concat());
+    }
+    let embed = "embed a -o a.kme --features pixels --size 4x4";
+    let ran = place.kme(&format!("{embed} --resize clean-fid"));
+    assert!(ran.code == Some(0) && ran.err.contains("3 of 3 pictures are grey of 16 bits"), "{}", ran.err);
+    assert_eq!(place.kme("embed a -o a.npy --features pixels --size 4x4 --resize clean-fid").code, Some(0));
+    let points = kme::Points::read(place.path("a.npy")).unwrap();
+    let expected = (0..3).flat_map(|i| (0..16).map(move |j| (j * 40 + i).min(255) as f32 / 255.0));
+    let kme::points::Data::F32(found) = points.data() else { panic!("not f32") };
+    assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{found:?}");
+    let ran = place.kme(embed);
+    assert!(ran.code == Some(0) && !ran.err.contains("grey of 16 bits"), "{}", ran.err);
+}
+
 #[test]
 fn the_largest_picture_is_the_users_choice() {
     let place = Place::new();
@@ -367,4 +387,8 @@ fn the_largest_picture_is_the_users_choice() {
     let ran = place.kme("embed a -o a.kme --features pixels --max-pixels 1199");
     assert!(ran.code == Some(2) && ran.err.contains("1200 pixels; at most 1199"), "{}", ran.err);
     assert_eq!(place.kme("embed a -o a.kme --features pixels --max-pixels 1200").code, Some(0));
+    let ran = place.kme("data info a --max-pixels 1199");
+    assert!(ran.code == Some(2) && ran.err.contains("1200 pixels; at most 1199"), "{}", ran.err);
+    let ran = place.kme("data info a --max-pixels 1200 -o sheet.png");
+    assert!(ran.code == Some(0) && ran.out.contains("none is square"), "{} {}", ran.out, ran.err);
 }

@@ -5,7 +5,7 @@ mod common;
 
 use common::{Place, names};
 use kme::Points;
-use kme_deep::image::{Channels, Crop, Decoder, Images, Resize};
+use kme_deep::image::{Background, Channels, Crop, Decoder, Images, Resize};
 use kme_deep::model::{Classifier, Generator, Latent, Made, Prior};
 use kme_deep::net::layer::{Linear, Reshape};
 use kme_deep::net::{self, Init, Net, dcgan_generator};
@@ -39,6 +39,7 @@ fn generator(classes: &[&str]) -> Generator {
         features: "fashion-classifier".into(),
         features_sha256: None,
         crop: Crop::default(),
+        background: Background::default(),
         made: made(),
         sha256: String::new(),
     }
@@ -118,6 +119,39 @@ fn inputs_are_cut_as_the_generators_pictures_were() {
     assert!(ran.code == Some(2) && ran.err.contains("0.png") && ran.err.contains("random:45"), "{}", ran.err);
     let ran = place.kme("match g.safetensors liked -o m.png --crop middle");
     assert!(ran.code == Some(2) && ran.err.contains("as-trained, none, or up to 3"), "{}", ran.err);
+}
+
+/// Inputs that are filled up, or transparent, have the ground of the pictures that the generator has learned from.
+#[test]
+fn inputs_lie_on_the_ground_of_the_generators_pictures() {
+    let place = Place::new();
+    let picture = |h: usize, w: usize, level: f32| Images::new(1, 1, h, w, vec![level; h * w]).unwrap();
+    std::fs::create_dir(place.path("wide")).unwrap();
+    picture(20, 40, 0.75).write_png(0, &place.path("wide/0.png")).unwrap();
+    // The same by hand: 10 rows of the ground above and below.
+    for (name, level) in [("on-black", 0.0), ("on-white", 1.0)] {
+        std::fs::create_dir(place.path(name)).unwrap();
+        let pixel = |i: usize| if (10..30).contains(&(i / 40)) { 0.75 } else { level };
+        let square = Images::new(1, 1, 40, 40, (0..1600).map(pixel).collect()).unwrap();
+        square.write_png(0, &place.path(&format!("{name}/0.png"))).unwrap();
+    }
+    for background in ["black", "white"] {
+        let (crop, background) = ("pad".parse().unwrap(), background.parse::<Background>().unwrap());
+        Generator { crop, background, ..generator(&[]) }.write(&place.path("g.safetensors")).unwrap();
+        let run = |words: &str| {
+            let json =
+                place.kme(&format!("match g.safetensors {words} -n 2 --steps 3 --features pixels --json")).json();
+            (json["mmd2_after"].as_f64().unwrap(), json["kernel"].clone(), json["background"].clone())
+        };
+        let found = run("wide -o m.png");
+        let expected = run(&format!("on-{background} --crop none -o m.png"));
+        assert_eq!((found.0, &found.1), (expected.0, &expected.1), "{background}");
+        assert_eq!(found.2, background.to_string());
+        let other = if background.is_white() { "on-black" } else { "on-white" };
+        assert_ne!(run(&format!("{other} --crop none -o m.png")).0, expected.0);
+        let card = place.kme("models info g.safetensors").out;
+        assert_eq!(card.contains("background  black"), !background.is_white(), "{card}");
+    }
 }
 
 #[test]

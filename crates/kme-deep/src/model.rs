@@ -2,7 +2,7 @@
 
 mod stored;
 
-use crate::image::{Crop, Images};
+use crate::image::{Background, Crop, Images};
 use crate::net::{Mode, ModelFile, Net, Place, place};
 use burn::tensor::Tensor;
 use kme::points::Data;
@@ -81,6 +81,9 @@ pub enum Card {
         /// What was cut out of the pictures that it has learned from.
         #[serde(default, skip_serializing_if = "Crop::is_none")]
         crop: Crop,
+        /// The colour that was under their transparent parts, and around those that were filled up.
+        #[serde(default, skip_serializing_if = "Background::is_white")]
+        background: Background,
         made: Made,
     },
     /// Pictures (n, c, h, w) with pixels in [0, 1] → the same shape, through a code.
@@ -210,6 +213,8 @@ pub struct Generator {
     pub features_sha256: Option<String>,
     /// What was cut out of the pictures that it has learned from: pictures that it is to make more of are cut alike.
     pub crop: Crop,
+    /// The colour that was under their transparent parts, and around those that were filled up.
+    pub background: Background,
     pub made: Made,
     /// SHA-256 of the file that it was read from.
     pub sha256: String,
@@ -222,7 +227,11 @@ impl Generator {
     /// When the file is damaged, or no generator.
     pub fn parse(bytes: &[u8], path: &Path, place: &Place) -> Result<Self> {
         match ModelFile::<Card>::parse(bytes, path, place)? {
-            (net, Card::Generator { latent, classes, points, features, features_sha256, crop, made }, sha256) => {
+            (
+                net,
+                Card::Generator { latent, classes, points, features, features_sha256, crop, background, made },
+                sha256,
+            ) => {
                 let [c, h, w] = net.output();
                 let fits = if points { [h, w] == [1, 1] } else { c == 1 || c == 3 };
                 let inputs = latent.dim.checked_add(classes.len());
@@ -231,7 +240,7 @@ impl Generator {
                     let what = if points { "point" } else { "picture" };
                     return Err(Error::file(path, format!("is no {what} generator: it maps {shapes}")));
                 }
-                Ok(Self { net, latent, classes, points, features, features_sha256, crop, made, sha256 })
+                Ok(Self { net, latent, classes, points, features, features_sha256, crop, background, made, sha256 })
             }
             (_, card, _) => Err(Error::file(path, format!("holds {}, not a generator", card.a_role()))),
         }
@@ -249,6 +258,7 @@ impl Generator {
             features: self.features.clone(),
             features_sha256: self.features_sha256.clone(),
             crop: self.crop,
+            background: self.background,
             made: self.made.clone(),
         };
         ModelFile::write(path, &self.net, card)
@@ -537,6 +547,7 @@ mod tests {
             features: "pixels".into(),
             features_sha256: None,
             crop: Crop::default(),
+            background: Background::default(),
             made: made(),
             sha256: String::new(),
         }

@@ -7,7 +7,7 @@ use kme::points::Data;
 use kme::sums::Precision;
 use kme::{Embedding, Kernel, Points};
 use kme_deep::feature::{Extractor, FeatureMap, Positions};
-use kme_deep::image::Crop;
+use kme_deep::image::{Background, Crop};
 use kme_deep::model::{Generator, Latent, Made, Prior};
 use kme_deep::net::layer::{Linear, Reshape};
 use kme_deep::net::{Init, Net, Place};
@@ -47,6 +47,7 @@ fn linear(classes: &[&str], weight: Vec<f32>) -> Generator {
         features: "pixels".into(),
         features_sha256: None,
         crop: Crop::default(),
+        background: Background::default(),
         made,
         sha256: String::new(),
     }

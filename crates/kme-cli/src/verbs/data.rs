@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use kme::{Error, Result};
 use kme_deep::cache::FeatureCache;
 use kme_deep::data::{self, Source, Survey};
-use kme_deep::image::{Decoder, Grid};
+use kme_deep::image::{DEFAULT_MAX_PIXELS, Decoder, Grid};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -43,6 +43,9 @@ enum Action {
         /// Write a sheet of some of the pictures, evenly from all
         #[arg(short, long, value_name = "SHEET.png")]
         output: Option<PathBuf>,
+        /// Refuse pictures of more pixels than this; each takes 12 bytes, or more, while it is read
+        #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_PIXELS)]
+        max_pixels: u64,
     },
     /// Tell how many features of pictures are kept for the next time, and where
     ///
@@ -71,8 +74,9 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
             let json = json!({ "data": named(&sets), "toys": named(&toys) });
             output::print(global, &output::aligned(&rows), fields(json))?;
         }
-        Action::Info { name, output } if output.is_some() || !is_known(name) => {
-            describe(name, output.as_deref(), global)?;
+        Action::Info { name, output, max_pixels } if output.is_some() || !is_known(name) => {
+            let decoder = Decoder { max_pixels: *max_pixels, ..Decoder::default() };
+            describe(name, output.as_deref(), decoder, global)?;
         }
         Action::Info { name, .. } => {
             let info = data::info(name, &global.places())?;
@@ -98,6 +102,16 @@ fn is_known(name: &str) -> bool {
     data::list().iter().any(|(known, _)| *known == name) || (!Path::new(name).exists() && !name.contains(':'))
 }
 
+/// How many of `all` pictures are squares, in words.
+fn shape(rectangles: usize, all: usize) -> String {
+    match (rectangles, all) {
+        (0, _) => "all are square".into(),
+        (n, all) if n == all => "none is square".into(),
+        (1, _) => "1 is not square".into(),
+        (n, _) => format!("{n} are not square"),
+    }
+}
+
 /// Pictures on a sheet, at most.
 const SHEET: usize = 100;
 
@@ -105,13 +119,13 @@ const SHEET: usize = 100;
 const SHOWN: usize = 20;
 
 /// Looks at all pictures of a source.
-fn describe(source: &str, sheet: Option<&Path>, global: &Global) -> Result<()> {
+fn describe(source: &str, sheet: Option<&Path>, decoder: Decoder, global: &Global) -> Result<()> {
     if let Some(sheet) = sheet {
         output::check_ending(sheet, "png")?;
         output::check_place(sheet)?;
     }
     let bar = progress::bar(global, 0, "pictures");
-    let survey = Survey::of(source, &global.places(), |done, total| {
+    let survey = Survey::of(source, &global.places(), decoder, |done, total| {
         bar.set_length(total as u64);
         bar.set_position(done as u64);
     });
@@ -132,14 +146,14 @@ fn describe(source: &str, sheet: Option<&Path>, global: &Global) -> Result<()> {
         if survey.sizes.len() > 1 {
             rows.push(vec!["by area".into(), format!("{h}x{w} to {h2}x{w2}")]);
         }
-        rows.push(vec!["no squares".into(), survey.rectangles.to_string()]);
+        rows.push(vec!["shape".into(), shape(survey.rectangles, survey.pictures)]);
         rows.push(vec!["modes".into(), list(&survey.modes)]);
     }
     let classes: Vec<_> = survey.classes.iter().map(|(name, n)| counted(*n, name)).collect();
     let classes = if classes.is_empty() { "none".into() } else { classes.join(", ") };
     rows.push(vec!["classes".into(), classes]);
     rows.push(vec!["cannot be read".into(), survey.left_out.len().to_string()]);
-    rows.push(vec!["no pictures".into(), survey.others.to_string()]);
+    rows.push(vec!["other files".into(), survey.others.to_string()]);
     rows.push(vec!["fingerprint".into(), survey.fingerprint.clone()]);
     let width = rows.iter().map(|row| row[0].chars().count()).max().unwrap_or(0);
     let mut text: String = rows.iter().map(|row| format!("{:<width$}  {}\n", row[0], row[1])).collect();
@@ -150,8 +164,8 @@ fn describe(source: &str, sheet: Option<&Path>, global: &Global) -> Result<()> {
         text += &format!("  and {} more, all with --json\n", survey.left_out.len() - SHOWN);
     }
     if let Some(path) = sheet {
-        let pictures = Gallery::of_source(Source::parse(source, &global.places())?, Decoder::default())
-            .sheet(&survey.some(SHEET), None)?;
+        let pictures =
+            Gallery::of_source(Source::parse(source, &global.places())?, decoder).sheet(&survey.some(SHEET), None)?;
         Grid::default().lay_out(&pictures)?.write_png(0, path)?;
     }
     let mut json = fields(json!(survey));

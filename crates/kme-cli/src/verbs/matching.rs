@@ -10,8 +10,9 @@ use clap::Args;
 use kme::io::NewFolder;
 use kme::kernel::Form;
 use kme::{Error, Kernel, KernelSpec, Result};
+use kme_deep::data;
 use kme_deep::feature::FeatureMap;
-use kme_deep::image::{Crop, Grid, Images, Part, sheet};
+use kme_deep::image::{Channels, Colour, Crop, Decoder, Grid, Images, Part, Resize, sheet};
 use kme_deep::model::Generator;
 use kme_deep::steer::{Domain, Match, Matched, Progress, bandwidth};
 use serde_json::json;
@@ -140,7 +141,14 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         Cut::AsTrained => generator.crop,
         Cut::By(crop) => crop,
     };
-    let likes = Likes::read(&arguments.likes, &map, shape, crop, global)?;
+    let [c, h, w] = shape;
+    let form = data::Form {
+        decoder: Decoder::new(Channels::Convert(Colour::from_channels(c)?)),
+        crop,
+        resize: Some(Resize::new(h, w)?),
+        background: generator.background,
+    };
+    let likes = Likes::read(&arguments.likes, &map, shape, &form, global)?;
     let (shown, inputs, points) = (likes.shown.clone(), likes.inputs.clone(), likes.points.clone());
     let pictures = sample(&generator, class, global.seed())?;
     let first: Vec<usize> = (0..IN_FEATURES).collect();
@@ -196,6 +204,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         "kernel": target.kernel().to_string(),
         "features": map.identity(shape),
         "crop": crop,
+        "background": generator.background,
         "n": matched.pictures.len(),
         "inputs": target.len(),
         "inputs_far": far,

@@ -131,7 +131,7 @@ fn info(models: &Models, name: &str, global: &Global) -> Result<bool> {
         format!("  output      {}", shape(found.output)),
     ];
     match &found.card {
-        Card::Generator { latent, classes, points, features, features_sha256, crop, .. } => {
+        Card::Generator { latent, classes, points, features, features_sha256, crop, background, .. } => {
             lines.push(format!(
                 "  latents     {} numbers, {}",
                 latent.dim,
@@ -143,6 +143,9 @@ fn info(models: &Models, name: &str, global: &Global) -> Result<bool> {
             lines.push(if *points { "  makes       points" } else { "  pixels      range 0 to 1" }.into());
             if !points && !crop.is_none() {
                 lines.push(format!("  crop        {crop}"));
+            }
+            if !points && !background.is_white() {
+                lines.push(format!("  background  {background}"));
             }
             let network = features_sha256.as_ref().map_or(String::new(), |sha256| format!(" (SHA-256 {sha256})"));
             lines.push(format!("  features    {features}{network}"));

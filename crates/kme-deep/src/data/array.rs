@@ -8,7 +8,7 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use half::f16;
-use kme::points::NumpyHeader;
+use kme::points::{NumpyHeader, Role};
 use kme::{Error, Result};
 use zip::{CompressionMethod, ZipArchive};
 
@@ -160,11 +160,9 @@ impl Wanted {
         let readable: Vec<(&Found, &NumpyHeader)> =
             found.iter().filter_map(|array| Some((array, array.header.as_ref().ok()?))).collect();
         let pictures: Vec<_> = readable.iter().filter(|(_, header)| looks_like_pictures(header)).copied().collect();
-        let has = |names: &[&str]| {
-            readable.iter().any(|(array, _)| names.iter().any(|name| array.name.eq_ignore_ascii_case(name)))
-        };
+        let names: Vec<&str> = readable.iter().map(|(array, _)| array.name.as_str()).collect();
         // With a mean and a covariance beside them, these are what the file is for.
-        if pictures.is_empty() || (has(&["mu", "mean"]) && has(&["sigma", "cov", "covariance"])) {
+        if pictures.is_empty() || Role::statistics(&names).is_some() {
             return Ok(None);
         }
         let told = |arrays: &[(&Found, &NumpyHeader)]| {

@@ -13,8 +13,7 @@ use super::archive::Archive;
 use super::array::{Array, Layout};
 use super::fingerprint::{Fingerprint, digest};
 use super::raw::RawPictures;
-use super::survey;
-use crate::image::{Background, Channels, Colour, Crop, Decoder, Images, Resize};
+use crate::image::{Background, Channels, Colour, Crop, Decoder, Head, Images, Reading, Resize};
 
 /// The common form that pictures of a source are brought to: first their channels, then what is cut out of them, then
 /// their size.
@@ -175,6 +174,8 @@ pub(super) struct Encoded {
     /// The pictures that could not be read, where these are left out.
     skipped: Option<Vec<Skipped>>,
     passed: Passed,
+    /// Pictures whose grey was cut off at 255.
+    cut_off: usize,
 }
 
 impl Encoded {
@@ -185,7 +186,16 @@ impl Encoded {
             _ => picture.name.clone(),
         };
         let labels = labels(&pictures.iter().enumerate().map(inner).collect::<Vec<_>>());
-        Self { store, pictures, labels, fingerprint: Fingerprint::new(), first: None, skipped: None, passed }
+        Self {
+            store,
+            pictures,
+            labels,
+            fingerprint: Fingerprint::new(),
+            first: None,
+            skipped: None,
+            passed,
+            cut_off: 0,
+        }
     }
 
     /// Decodes the pictures of `range` in parallel: their numbers, and the pictures unless all are left out. Ranges must
@@ -195,17 +205,18 @@ impl Encoded {
         while !range.is_empty() {
             let (numbers, files) = self.some(&mut range);
             let (pictures, layout) = (&self.pictures[numbers.clone()], self.store.layout());
-            let decoded: Vec<Result<(Images, [u8; 32])>> = files
+            let decoded: Vec<Result<(Images, [u8; 32], bool)>> = files
                 .into_par_iter()
                 .zip(pictures)
                 .map(|(file, picture)| {
                     let file = file?;
-                    Ok((form.decode(&file, layout, &picture.path)?, digest(&file)))
+                    let cut = form.decoder.reading == Reading::Pillow && Head::of(&file).is_some_and(|h| h.is_cut_off);
+                    Ok((form.decode(&file, layout, &picture.path)?, digest(&file), cut))
                 })
                 .collect();
             // In order, so that of several faults always the first is reported.
             for (i, (decoded, picture)) in numbers.zip(decoded.into_iter().zip(pictures)) {
-                let (image, sha256) = match (decoded, &mut self.skipped) {
+                let (image, sha256, cut) = match (decoded, &mut self.skipped) {
                     (Ok(decoded), _) => decoded,
                     (Err(fault), None) => return Err(fault),
                     (Err(fault), Some(skipped)) => {
@@ -213,6 +224,7 @@ impl Encoded {
                         continue;
                     }
                 };
+                self.cut_off += usize::from(cut);
                 let [_, c, h, w] = image.shape();
                 let (first, shape) = *self.first.get_or_insert((i, [c, h, w]));
                 if shape != [c, h, w] {
@@ -266,7 +278,7 @@ impl Encoded {
             let look = |(i, file): (usize, Result<Vec<u8>>)| {
                 let (picture, file) = (&self.pictures[i], file?);
                 let sha256 = digest(&file);
-                let (size, mode) = survey::head(&file);
+                let (size, mode) = Head::of(&file).map(|head| (head.size, head.mode)).unzip();
                 let decoded =
                     || check(form.decode(&file, layout, &picture.path)?).map_err(|fault| of_file(&picture.path, fault));
                 let picture = if is_known(&picture.name, &sha256) { None } else { decoded()? };
@@ -479,6 +491,14 @@ impl Batches {
         match &self.content {
             Content::Encoded(encoded) => encoded.skipped.as_deref().unwrap_or_default(),
             Content::Raw { .. } => &[],
+        }
+    }
+
+    /// How many of the pictures that were read so far are of 16 bits of grey, which was cut off at 255 as Pillow does it.
+    pub fn cut_off(&self) -> usize {
+        match &self.content {
+            Content::Encoded(encoded) => encoded.cut_off,
+            Content::Raw { .. } => 0,
         }
     }
 

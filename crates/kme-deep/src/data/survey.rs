@@ -1,9 +1,7 @@
 //! What is in a source, found by looking at each of its pictures once.
 
 use std::collections::BTreeMap;
-use std::io::Cursor;
 
-use image::{ColorType, ImageDecoder, ImageReader, metadata::Orientation};
 use kme::{Error, Result};
 use serde::Serialize;
 
@@ -11,7 +9,7 @@ use super::batches::{Batches, Form, Looked, Skipped};
 use super::fingerprint::Fingerprint;
 use super::places::Places;
 use super::source::Source;
-use crate::image::Images;
+use crate::image::{Decoder, Images};
 
 /// SHA-256 of a picture's content.
 pub(crate) type Digest = [u8; 32];
@@ -26,7 +24,7 @@ pub struct Survey {
     pub sizes: BTreeMap<String, usize>,
     /// (height, width) of the picture with the smallest area and of that with the largest.
     pub range: Option<[(usize, usize); 2]>,
-    /// Pictures that are no squares.
+    /// Pictures that are not square.
     pub rectangles: usize,
     /// How many pictures there are of each mode: "grey", "colour", each also "with transparency" and ", 16 bits".
     pub modes: BTreeMap<String, usize>,
@@ -65,13 +63,13 @@ pub(crate) struct Watch<'a> {
 }
 
 impl Survey {
-    /// Looks at all pictures that `text` names; those that cannot be read are listed. `progress` is called with the number of
+    /// Looks at all pictures that `text` names, read by `decoder`; those that cannot be read are listed. `progress` is called with the number of
     /// pictures that were looked at, and of all.
     ///
     /// # Errors
     /// When `text` names no pictures.
-    pub fn of(text: &str, places: &Places, mut progress: impl FnMut(usize, usize)) -> Result<Self> {
-        let mut batches = Source::parse(text, places)?.batches(&Form::default(), 1)?;
+    pub fn of(text: &str, places: &Places, decoder: Decoder, mut progress: impl FnMut(usize, usize)) -> Result<Self> {
+        let mut batches = Source::parse(text, places)?.batches(&Form { decoder, ..Form::default() }, 1)?;
         let mut watch = Watch { progress: &mut progress, is_known: &|_, _| false };
         Self::take(&mut batches, Bad::LeaveOut, &|_| Ok(None), &mut watch, &mut |_| Ok(()))
     }
@@ -193,28 +191,4 @@ fn classes(batches: &Batches, numbers: &[usize]) -> Vec<(String, usize)> {
         None => label.to_string(),
     };
     counts.into_iter().map(|(label, n)| (name(label), n)).collect()
-}
-
-/// Height, width and mode of a picture file, as far as its head says them.
-pub(super) fn head(bytes: &[u8]) -> (Option<(usize, usize)>, Option<String>) {
-    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
-    let Some(mut decoder) = reader.ok().and_then(|reader| reader.into_decoder().ok()) else { return (None, None) };
-    let (w, h) = decoder.dimensions();
-    let turned = decoder.orientation().is_ok_and(|turn| {
-        use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
-        matches!(turn, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
-    });
-    let (h, w) = if turned { (w, h) } else { (h, w) };
-    let mode = match decoder.color_type() {
-        ColorType::L8 => "grey",
-        ColorType::La8 => "grey with transparency",
-        ColorType::Rgb8 => "colour",
-        ColorType::Rgba8 => "colour with transparency",
-        ColorType::L16 => "grey, 16 bits",
-        ColorType::La16 => "grey with transparency, 16 bits",
-        ColorType::Rgb16 => "colour, 16 bits",
-        ColorType::Rgba16 => "colour with transparency, 16 bits",
-        _ => "another",
-    };
-    (Some((h as usize, w as usize)), Some(mode.into()))
 }

@@ -1,17 +1,20 @@
 //! Reading a picture file into pixels in [0, 1].
 
+mod bmp;
+mod gif;
 pub(crate) mod kind;
+mod opened;
+mod webp;
 
 use std::fmt;
-use std::io::Cursor;
 use std::path::Path;
 
-use image::metadata::Orientation;
-use image::{DynamicImage, GrayImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
+use image::{DynamicImage, ImageFormat};
 use kme::{Error, Result};
 
 use super::Images;
-use super::jpeg::{Jpeg, Pixels};
+pub(crate) use opened::Head;
+use opened::Opened;
 
 /// The formats that are read, as messages name them.
 pub(crate) const FORMATS: &str = "PNG, JPEG, BMP, GIF, TIFF, WebP and PNM (PPM, PGM, PBM, PAM)";
@@ -71,15 +74,15 @@ pub enum Reading {
     Upright,
     /// As Pillow's `Image.open(file).convert("RGB")`, with which clean-fid, torch-fidelity and pytorch-fid read: EXIF's
     /// orientation is ignored (TIFF's own tag is not), transparency is dropped, so that the colour that was stored under it
-    /// shows, and of colour samples of 16 bits the upper 8 count. Grey samples of 16 bits are divided by 65535 here too:
-    /// Pillow cuts them off at 255, which leaves nothing of the picture.
+    /// shows, and of colour samples of 16 bits the upper 8 count. Grey samples of 16 bits, and of 32 in TIFF files, are cut
+    /// off at 255, as Pillow does it: of most such pictures that leaves white.
     Pillow,
 }
 
 /// How picture files are read: PNG, JPEG, BMP, GIF (its first frame), TIFF (its first page), WebP and PNM, told apart by
 /// content, not by name.
 ///
-/// * JPEG files are decoded to the bits of libjpeg-turbo with its defaults.
+/// * JPEG files are decoded to the bits of libjpeg-turbo with its defaults; all others have the samples that Pillow reads.
 /// * Samples of 8 and 16 bits are divided by 255 and 65535: pixels are in [0, 1], in the file's gamma.
 /// * Transparency is removed by laying the picture over `background` (default 1, **white**), in the file's gamma:
 ///   α·c + (1 − α)·background.
@@ -116,12 +119,14 @@ pub(crate) enum Samples {
 }
 
 impl fmt::Display for Decoder {
-    /// What decides about the pixels of files: by whose rounding JPEG files are decoded, and what is made of orientation and
+    /// What decides about the pixels of files: whose way with files is followed, and what is made of orientation and
     /// transparency.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JPEG as libjpeg-turbo; ")?;
+        f.write_str("JPEG as libjpeg-turbo, TIFF and PNM as Pillow; ")?;
         match self.reading {
-            Reading::Pillow => f.write_str("EXIF ignored, alpha dropped (Pillow's RGB)"),
+            Reading::Pillow => {
+                f.write_str("EXIF ignored, alpha dropped, grey of 16 bits cut off at 255 (Pillow's RGB)")
+            }
             Reading::Upright => write!(f, "EXIF applied, alpha over grey level {}", self.background),
         }
     }
@@ -188,57 +193,23 @@ impl Decoder {
     }
 
     fn decode_file(&self, bytes: &[u8]) -> std::result::Result<Images, String> {
-        if bytes.is_empty() {
-            return Err("the file is empty (0 bytes)".into());
+        let file = Opened::new(bytes, self.max_pixels)?;
+        self.check_size(file.height, file.width)?;
+        if file.piece() > self.max_pixels {
+            return Err(format!("tiles of {} pixels; at most {} are read", file.piece(), self.max_pixels));
         }
-        let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| e.to_string())?;
-        if kind::is_big_tiff(bytes) {
-            reader.set_format(ImageFormat::Tiff);
-        }
-        let unread = |kind: String| Err(format!("{kind}; only {FORMATS} are read: convert it first"));
-        let format = match (kind::of(bytes), reader.format()) {
-            (Some(kind), _) => return unread(kind.into()),
-            (None, Some(format)) if format.reading_enabled() => format,
-            (None, Some(format)) => return unread(format!("a file of type {format:?}")),
-            (None, None) => return Err(format!("not a picture; {FORMATS} are read")),
-        };
-        let (mut picture, orientation) = match format {
-            ImageFormat::Jpeg => self.jpeg(bytes).map_err(|fault| format!("a JPEG file: {fault}"))?,
-            _ => {
-                // 16 bytes per pixel are the widest sample layout; the constant leaves room for a decoder's own tables.
-                let mut limits = Limits::no_limits();
-                limits.max_alloc = Some(self.max_pixels.saturating_mul(16).saturating_add(64 << 20));
-                reader.limits(limits);
-                let fault = |error: ImageError| describe(format, &error);
-                let mut decoder = reader.into_decoder().map_err(fault)?;
-                let (w, h) = decoder.dimensions();
-                self.check_size(h.into(), w.into())?;
-                let orientation = decoder.orientation().map_err(fault)?;
-                (DynamicImage::from_decoder(decoder).map_err(fault)?, orientation)
-            }
-        };
         // Pillow turns what TIFF's own tag says, and leaves EXIF to its caller, who does not ask.
-        if self.reading == Reading::Upright || format == ImageFormat::Tiff {
+        let turn = self.reading == Reading::Upright || file.format == ImageFormat::Tiff;
+        let orientation = file.orientation;
+        let mut picture = file.decode(self.reading)?;
+        if turn {
             picture.apply_orientation(orientation);
         }
         planes(&picture, self.background.clamp(0.0, 1.0), self.reading)
     }
 
-    fn jpeg(&self, bytes: &[u8]) -> std::result::Result<(DynamicImage, Orientation), String> {
-        let jpeg = Jpeg::open(bytes)?;
-        let (h, w) = (jpeg.height, jpeg.width);
-        self.check_size(h as u64, w as u64)?;
-        let orientation = jpeg.exif.and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms);
-        let (h, w) = (h as u32, w as u32);
-        let picture = match jpeg.decode()? {
-            Pixels::Grey(levels) => GrayImage::from_raw(w, h, levels).map(DynamicImage::ImageLuma8),
-            Pixels::Rgb(levels) => RgbImage::from_raw(w, h, levels).map(DynamicImage::ImageRgb8),
-        };
-        Ok((picture.expect("as many levels as pixels"), orientation))
-    }
-
     fn check_size(&self, h: u64, w: u64) -> std::result::Result<(), String> {
-        let (pixels, most) = (w * h, self.max_pixels);
+        let (pixels, most) = (w.saturating_mul(h), self.max_pixels);
         match pixels {
             0 => Err(format!("{w}×{h} pixels: the picture is empty")),
             _ if pixels > most => {
@@ -249,14 +220,6 @@ impl Decoder {
     }
 }
 
-fn describe(format: ImageFormat, error: &ImageError) -> String {
-    match error {
-        ImageError::Limits(_) => format!("a {format:?} file that asks for more memory than a picture may take"),
-        ImageError::Unsupported(_) => format!("a kind of {format:?} file that is not read: {error}"),
-        _ => format!("a {format:?} file that is damaged or cut off: {error}"),
-    }
-}
-
 /// The decoded samples, widened to `f32` in [0, 1], without alpha, channel after channel.
 fn planes(picture: &DynamicImage, background: f32, reading: Reading) -> std::result::Result<Images, String> {
     use DynamicImage as D;
@@ -264,6 +227,7 @@ fn planes(picture: &DynamicImage, background: f32, reading: Reading) -> std::res
     let byte = |x: &u8| f32::from(*x) / 255.0;
     let word = |x: &u16| f32::from(*x) / 65535.0;
     let upper = |x: &u16| f32::from(*x >> 8) / 255.0;
+    let cut_off = |x: &u16| f32::from(*x.min(&255)) / 255.0;
     let cut = reading == Reading::Pillow;
     // What is under transparent parts; without it alpha is dropped.
     let ground = (!cut).then_some(background);
@@ -272,6 +236,7 @@ fn planes(picture: &DynamicImage, background: f32, reading: Reading) -> std::res
         D::ImageLumaA8(p) => split::<2, _>(p.as_raw(), true, ground, byte),
         D::ImageRgb8(p) => split::<3, _>(p.as_raw(), false, ground, byte),
         D::ImageRgba8(p) => split::<4, _>(p.as_raw(), true, ground, byte),
+        D::ImageLuma16(p) if cut => split::<1, _>(p.as_raw(), false, ground, cut_off),
         D::ImageLuma16(p) => split::<1, _>(p.as_raw(), false, ground, word),
         D::ImageLumaA16(p) if cut => split::<2, _>(p.as_raw(), true, ground, upper),
         D::ImageRgb16(p) if cut => split::<3, _>(p.as_raw(), false, ground, upper),
@@ -302,5 +267,7 @@ fn split<const K: usize, T>(raw: &[T], alpha: bool, ground: Option<f32>, unit: i
     data
 }
 
+#[cfg(test)]
+mod pillow_tests;
 #[cfg(test)]
 mod tests;

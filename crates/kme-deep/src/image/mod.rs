@@ -14,15 +14,17 @@ mod gif;
 mod grid;
 mod jpeg;
 mod png;
+mod pnm;
 mod protocol;
 mod resize;
 mod scatter;
+mod tiff;
 
 pub use background::Background;
 pub use crop::Crop;
 pub(crate) use crop::{mirror, square};
 pub use decode::{Channels, Colour, DEFAULT_MAX_PIXELS, Decoder, Reading};
-pub(crate) use decode::{FORMATS, Samples, kind};
+pub(crate) use decode::{FORMATS, Head, Samples, kind};
 pub use grid::{Grid, Part, Scale, sheet};
 pub use protocol::{Method, PROTOCOLS, Protocol, Tool};
 pub use resize::{Aspect, Filter, Resize};

@@ -21,7 +21,7 @@ pub enum Method {
 
 /// A program whose way with pictures is followed as a whole: how it reads a file, brings it to a size, and scales its pixels.
 ///
-/// All three read with Pillow ([`Reading::Pillow`]) and round nothing that a file of 8 bits holds.
+/// All three read with Pillow ([`Reading::Pillow`]), which makes 8 bits of all there is, and round nothing of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tool {
     /// clean-fid 0.1.35: Pillow's antialiased bicubic filter in `f32`, the whole picture (Parmar, Zhang, Zhu 2022).

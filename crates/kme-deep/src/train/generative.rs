@@ -332,6 +332,7 @@ impl Trainer {
             features: portable(&self.config.score.features),
             features_sha256: recorded(&self.config.score.features, self.judge.network()).map(str::to_string),
             crop: self.config.data.crop,
+            background: self.config.data.background,
             made: Made { steps: step, ..self.made.clone() },
             sha256: String::new(),
         })

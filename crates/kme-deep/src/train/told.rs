@@ -81,7 +81,7 @@ pub(super) fn remarks(config: &Config, facts: &Facts, apart: usize) -> Vec<Strin
             if survey.rectangles > 0 && config.data.crop.is_none() {
                 let (some, all) = (survey.rectangles, survey.pictures);
                 remarks.push(format!(
-                    "{some} of {all} pictures are no squares: the largest square in the middle is learned from, and what is \
+                    "{some} of {all} pictures are not square: the largest square in the middle is learned from, and what is \
                      beside it is not seen; data.crop = \"pad\" keeps the whole picture"
                 ));
             }

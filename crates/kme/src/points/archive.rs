@@ -33,6 +33,12 @@ const STATISTICS: [[&str; 2]; 6] =
 const SHOWN: usize = 12;
 
 impl Role {
+    /// Where in `names` a mean and its covariance are, as far as names tell: `mu` and `sigma`, `mean` and `cov`, in any case.
+    pub fn statistics(names: &[&str]) -> Option<[usize; 2]> {
+        let called = |wanted: &str| names.iter().position(|name| name.to_lowercase() == wanted);
+        STATISTICS.iter().find_map(|[mean, covariance]| Some([called(mean)?, called(covariance)?]))
+    }
+
     /// What `arrays` are, of which `member` may name one.
     ///
     /// An array that is named is the sample, and so is the only one of an archive. Of several nothing is guessed: labels
@@ -58,9 +64,8 @@ impl Role {
             let found = arrays.iter().position(|array| array.name == member);
             return found.map(Self::Points).ok_or_else(|| format!("has no array '{member}'; it holds {}", list()));
         }
-        let called = |name: &str| arrays.iter().position(|array| array.name.to_lowercase() == name);
-        let statistics = STATISTICS.iter().find_map(|[mean, covariance]| called(mean).zip(called(covariance)));
-        if let Some((mean, covariance)) = statistics {
+        let names: Vec<&str> = arrays.iter().map(|array| array.name.as_str()).collect();
+        if let Some([mean, covariance]) = Self::statistics(&names) {
             let shape = |i: usize| arrays[i].shape.as_deref().unwrap_or_default();
             let d = match *shape(mean) {
                 [d] | [1, d] | [d, 1] => d,

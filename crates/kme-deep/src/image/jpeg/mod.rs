@@ -15,6 +15,7 @@ mod upsample;
 
 use entropy::Table;
 use scan::Scan;
+pub(super) use upsample::subtractive;
 
 /// Side of a block.
 const SIDE: usize = 8;
@@ -46,6 +47,8 @@ pub(super) struct Jpeg<'a> {
     adobe: Option<u8>,
     /// The content of the EXIF segment behind its name.
     pub(super) exif: Option<&'a [u8]>,
+    /// Whether three components are YCbCr, where something else than the file says it.
+    chroma: Option<bool>,
 }
 
 /// A component of the picture: its sampling factors, and its coefficients in whole MCUs.
@@ -69,6 +72,8 @@ struct Component {
 pub(super) enum Pixels {
     Grey(Vec<u8>),
     Rgb(Vec<u8>),
+    /// Only of a part of a TIFF file.
+    Four(Vec<u8>),
 }
 
 fn cut_off() -> String {
@@ -88,10 +93,32 @@ impl<'a> Jpeg<'a> {
     /// # Errors
     /// When they are damaged, or of a kind that is not read.
     pub(super) fn open(bytes: &'a [u8]) -> Result<Self> {
+        Self::begin(bytes)?.with_headers()
+    }
+
+    /// The same for a part of a TIFF file: `tables` that are shared come before it, and whether its three components are
+    /// YCbCr, or RGB, stands outside.
+    ///
+    /// # Errors
+    /// As [`Jpeg::open`].
+    pub(super) fn open_part(bytes: &'a [u8], tables: Option<&'a [u8]>, chroma: bool) -> Result<Self> {
+        let mut jpeg = Self::begin(tables.unwrap_or(bytes))?;
+        jpeg.chroma = Some(chroma);
+        if tables.is_some() {
+            if jpeg.headers()? || !jpeg.components.is_empty() {
+                return Err("tables that hold a picture".into());
+            }
+            let part = Self::begin(bytes)?;
+            (jpeg.bytes, jpeg.at) = (part.bytes, part.at);
+        }
+        jpeg.with_headers()
+    }
+
+    fn begin(bytes: &'a [u8]) -> Result<Self> {
         if !bytes.starts_with(&[0xff, 0xd8]) {
             return Err("it does not begin with a JPEG marker".into());
         }
-        let mut jpeg = Self {
+        Ok(Self {
             bytes,
             at: 2,
             height: 0,
@@ -105,12 +132,21 @@ impl<'a> Jpeg<'a> {
             jfif: false,
             adobe: None,
             exif: None,
-        };
-        match jpeg.headers()? {
-            true if !jpeg.components.is_empty() => Ok(jpeg),
+            chroma: None,
+        })
+    }
+
+    fn with_headers(mut self) -> Result<Self> {
+        match self.headers()? {
+            true if !self.components.is_empty() => Ok(self),
             true => Err("a scan comes before the frame".into()),
             false => Err("it holds no picture".into()),
         }
+    }
+
+    /// Whether it has colours.
+    pub(super) fn has_colours(&self) -> bool {
+        self.components.len() > 1
     }
 
     /// Decodes all scans.
@@ -309,6 +345,9 @@ impl<'a> Jpeg<'a> {
         let ids: Vec<u8> = planes.iter().map(|plane| plane.id).collect();
         match (planes.len(), self.adobe) {
             (1, _) => Model::Grey,
+            (3, _) if self.chroma == Some(true) => Model::YCbCr,
+            (3, _) if self.chroma == Some(false) => Model::Rgb,
+            (4, _) if self.chroma.is_some() => Model::Four,
             (3, _) if self.jfif => Model::YCbCr,
             (3, Some(0)) => Model::Rgb,
             (3, None) if ids == *b"RGB" => Model::Rgb,

@@ -26,6 +26,8 @@ pub(super) enum Model {
     Cmyk,
     /// The same with YCbCr of the inverted colours.
     Ycck,
+    /// Four of which something outside the file says what they are.
+    Four,
 }
 
 /// How a component comes to full size.
@@ -131,6 +133,14 @@ pub(super) fn pixels(planes: &[Plane], model: Model, height: usize, width: usize
         let grey = (0..height).flat_map(|y| full[0].row(y)[..width].to_vec()).collect();
         return Ok(super::Pixels::Grey(grey));
     }
+    if model == Model::Four {
+        let mut four = Vec::with_capacity(4 * height * width);
+        for y in 0..height {
+            let rows: Vec<&[u8]> = full.iter_mut().map(|component| component.row(y)).collect();
+            four.extend((0..width).flat_map(|x| [rows[0][x], rows[1][x], rows[2][x], rows[3][x]]));
+        }
+        return Ok(super::Pixels::Four(four));
+    }
     let tables = Tables::new();
     let mut rgb = Vec::with_capacity(3 * height * width);
     for y in 0..height {
@@ -143,14 +153,16 @@ pub(super) fn pixels(planes: &[Plane], model: Model, height: usize, width: usize
             Model::Ycck => triples.zip(rows[3]).for_each(|([y, cb, cr], k)| {
                 rgb.extend(subtractive(tables.rgb(y, cb, cr).map(|level| 255 - level), *k));
             }),
-            Model::Grey | Model::YCbCr => triples.for_each(|[y, cb, cr]| rgb.extend(tables.rgb(y, cb, cr))),
+            Model::Grey | Model::Four | Model::YCbCr => {
+                triples.for_each(|[y, cb, cr]| rgb.extend(tables.rgb(y, cb, cr)))
+            }
         }
     }
     Ok(super::Pixels::Rgb(rgb))
 }
 
 /// Red, green and blue from inverted cyan, magenta, yellow and black, as Pillow converts: no ink profile.
-fn subtractive(inverted: [u8; 3], black: u8) -> [u8; 3] {
+pub(in super::super) fn subtractive(inverted: [u8; 3], black: u8) -> [u8; 3] {
     let light = i32::from(black);
     inverted.map(|level| {
         let product = (255 - i32::from(level)) * light + 128;
