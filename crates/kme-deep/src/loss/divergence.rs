@@ -2,7 +2,7 @@
 
 use super::arithmetic::Entries;
 use super::covariance::mean_covariance;
-use super::mmd::{mmd2_biased, mmd2_unbiased, witness_gradient};
+use super::mmd::{biased, far_differences, unbiased, witness_gradient};
 use super::penalty::flat;
 use crate::net::{Mode, Net};
 use burn::tensor::Tensor;
@@ -14,9 +14,9 @@ use kme::{Error, Result};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Estimator {
-    /// [`mmd2_unbiased`]: the diagonal is left out, may be negative.
+    /// [`mmd2_unbiased`](super::mmd2_unbiased): the diagonal is left out, may be negative.
     Unbiased,
-    /// [`mmd2_biased`]: ‖μ_x − μ_y‖² of the empirical embeddings.
+    /// [`mmd2_biased`](super::mmd2_biased): ‖μ_x − μ_y‖² of the empirical embeddings.
     Biased,
     /// √(max(biased, 0) + 1e-12): MMD itself. Li, Swersky, Zemel, ICML 2015; Li et al., NeurIPS 2017.
     Root,
@@ -120,10 +120,12 @@ impl Divergence {
         Ok(match self {
             Self::Mmd { kernel, estimator, lift } => {
                 let (x, y) = (lifted(lift, x)?, lifted(lift, y)?);
+                // Random features are of length 1, as the kernel that they stand for is on its diagonal: none of them is far.
+                let far = if lift.is_some() { None } else { far_differences(kernel, &x, &y) };
                 match estimator {
-                    Estimator::Unbiased => mmd2_unbiased(kernel, &x, &y)?,
-                    Estimator::Biased => mmd2_biased(kernel, &x, &y),
-                    Estimator::Root => (mmd2_biased(kernel, &x, &y).clamp_min(0.0) + 1e-12).sqrt(),
+                    Estimator::Unbiased => unbiased(kernel, &x, &y, far)?,
+                    Estimator::Biased => biased(kernel, &x, &y, far),
+                    Estimator::Root => (biased(kernel, &x, &y, far).clamp_min(0.0) + 1e-12).sqrt(),
                 }
             }
             Self::Wasserstein => x.clone().mean() - y.clone().mean(),

@@ -76,8 +76,8 @@ fn centred(kernel: &Kernel, x: &Tensor<2>, y: &Tensor<2>) -> (Tensor<2>, Tensor<
     (x.clone() - centre.clone(), y.clone() - centre)
 }
 
-/// What compares x and y, where inner products would lose their distances.
-fn far_differences(kernel: &Kernel, x: &Tensor<2>, y: &Tensor<2>) -> Option<Far> {
+/// What compares x and y where inner products would lose their distances.
+pub(super) fn far_differences(kernel: &Kernel, x: &Tensor<2>, y: &Tensor<2>) -> Option<Far> {
     let (near_x, near_y) = centred(kernel, x, y);
     let pairs = [Pairs::Within(&near_x), Pairs::Within(&near_y), Pairs::Between(&near_x, &near_y)];
     is_far(kernel, &near_x, &near_y, &pairs).then(|| Far::of_differences(kernel, y))
@@ -90,13 +90,18 @@ fn far_differences(kernel: &Kernel, x: &Tensor<2>, y: &Tensor<2>) -> Option<Far>
 /// # Errors
 /// When n or m is below 2.
 pub fn mmd2_unbiased(kernel: &Kernel, x: &Tensor<2>, y: &Tensor<2>) -> Result<Tensor<1>> {
+    unbiased(kernel, x, y, far_differences(kernel, x, y))
+}
+
+/// [`mmd2_unbiased`], by way of inner products where there is no other.
+pub(super) fn unbiased(kernel: &Kernel, x: &Tensor<2>, y: &Tensor<2>, far: Option<Far>) -> Result<Tensor<1>> {
     let least = x.dims()[0].min(y.dims()[0]);
     if least < 2 {
         return Err(Error::value("number of points", least, "at least 2 on either side for the unbiased estimator"));
     }
     let (n, m) = (x.dims()[0] as f64, y.dims()[0] as f64);
     let part = |n: f64| 1.0 / (n * (n - 1.0));
-    if let Some(far) = far_differences(kernel, x, y) {
+    if let Some(far) = far {
         let within = |z: &Tensor<2>, n: f64| without_diagonal(far.values(z, z), z.dims()[0]).sum() * part(n);
         return Ok(within(x, n) + within(y, m) - far.values(x, y).sum() * (2.0 / (n * m)));
     }
@@ -109,8 +114,13 @@ pub fn mmd2_unbiased(kernel: &Kernel, x: &Tensor<2>, y: &Tensor<2>) -> Result<Te
 ///
 /// Shapes: x (n, d), y (m, d) → (1). Reference: Gretton et al., JMLR 2012, eq. 5.
 pub fn mmd2_biased(kernel: &Kernel, x: &Tensor<2>, y: &Tensor<2>) -> Tensor<1> {
+    biased(kernel, x, y, far_differences(kernel, x, y))
+}
+
+/// [`mmd2_biased`], by way of inner products where there is no other.
+pub(super) fn biased(kernel: &Kernel, x: &Tensor<2>, y: &Tensor<2>, far: Option<Far>) -> Tensor<1> {
     let (n, m) = (x.dims()[0] as f64, y.dims()[0] as f64);
-    if let Some(far) = far_differences(kernel, x, y) {
+    if let Some(far) = far {
         let within = |z: &Tensor<2>, n: f64| far.values(z, z).sum() * (1.0 / (n * n));
         return within(x, n) + within(y, m) - far.values(x, y).sum() * (2.0 / (n * m));
     }
