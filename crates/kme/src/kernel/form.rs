@@ -1,5 +1,5 @@
 //! The formulas. To add a kernel: a variant here with its arm in each method, its entry in the table of `text`, and its
-//! name in `sums::tile::each_form` (the compiler asks for it); then `laws::forms`, and every law is tested.
+//! name in `sums::row::each_radial` or `each_polynomial` (the compiler asks for it); then `laws::forms`, and every law is tested.
 //!
 //! Throughout r² = ‖x − y‖² and κ is the formula of a radial kernel as a function of r². Such a kernel has
 //! ∂k/∂⟨x,y⟩ = −2κ', ∂k/∂‖x‖² = κ', and trace −2κ'(0)·‖J‖²_F.
