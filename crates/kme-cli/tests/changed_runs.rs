@@ -176,13 +176,23 @@ fn a_run_goes_on_with_more_steps_and_other_rates() {
         (tensors(&place.path("whole/models/step-000002.safetensors")), tensors(&place.path("whole/model.safetensors")));
     assert!(begun != done);
     // Fewer than are done, or what must stay as it is.
-    refused(&place, "train -o cut --resume --steps 6", &["8 steps, which are done"]);
+    refused(&place, "train -o cut --resume --steps 6", &["steps = 6 is not allowed: 8 or more"]);
     refused(
         &place,
         "train -o cut --resume --set optimiser.beta1=0.9",
-        &["optimiser.beta1 was 0.5", "optimiser.learning_rate"],
+        &["optimiser.beta1 = 0.9", "0.5, which it was", "May be changed on the way: steps, optimiser.learning_rate"],
     );
-    refused(&place, "train -o cut --resume --set batch=8", &["batch was 4 and is 8"]);
+    // What was asked for does not stand in the file, which has nothing to be undone.
+    refused(
+        &place,
+        "train -o cut --resume --set batch=8",
+        &["batch = 8 is not allowed: 4, which it was when the run began: leave it so, or start a new run"],
+    );
+    refused(&place, "train -o cut --resume --set generator.net.width=8", &["generator.net.width = 8", "leave it so"]);
+    let config = std::fs::read_to_string(place.path("cut/config.toml")).unwrap();
+    std::fs::write(place.path("cut/config.toml"), config.replace("batch = 4", "batch = 8")).unwrap();
+    refused(&place, "train -o cut --resume", &["cut/config.toml", "batch was 4 and is 8 there now", "undo the change"]);
+    std::fs::write(place.path("cut/config.toml"), config).unwrap();
     let told =
         succeeds(&place, "train -o cut --resume --steps 10 --set optimiser.learning_rate=1e-6 --set log.every=2");
     assert!(told.contains("the learning rate is 1.000e-6 from step 8 on"), "{told}");
@@ -237,4 +247,89 @@ fn a_run_begins_with_trained_networks() {
     refused(&place, &format!("{TINY} --from nothing --data others -o fourth"), &["from = nothing"]);
     refused(&place, "train --from second/model.safetensors -o fourth", &["a preset or a configuration beside it"]);
     assert!(!place.path("fourth").exists());
+}
+
+#[test]
+fn comments_in_a_configuration_stay() {
+    let place = Place::new();
+    place.pictures("pics", 12, 1);
+    succeeds(&place, &format!("{TINY} --data pics -o run --steps 4"));
+    let config = || std::fs::read_to_string(place.path("run/config.toml")).unwrap();
+    let mine = config()
+        .replacen("\n\n", "\n# begun on a Friday\n\n# what follows is mine\n", 1)
+        .replace("steps = 4\n", "steps = 4 # enough?\n")
+        .replace("[optimiser]\n", "# as in the paper\n[optimiser]\n");
+    assert_eq!(mine.matches('#').count(), config().matches('#').count() + 4);
+    std::fs::write(place.path("run/config.toml"), &mine).unwrap();
+    succeeds(&place, "train -o run --resume --steps 6 --set optimiser.learning_rate=0.00025 --set log.keep=2");
+    let expected: Vec<String> = mine.lines().map(String::from).collect();
+    let found = config();
+    let found: Vec<&str> = found.lines().collect();
+    let other: Vec<_> = found.iter().filter(|line| !expected.contains(&line.to_string())).collect();
+    assert_eq!(other.len(), 3, "{other:?}");
+    for line in ["steps = 6 # enough?", "learning_rate = 0.00025", "keep = 2"] {
+        assert!(found.contains(&line), "{line}: {found:?}");
+    }
+    // What cannot be changed line by line is written anew, and kept.
+    let inline = config().replace("[schedule]\nkind = \"constant\"\n", "");
+    assert_ne!(inline, config());
+    let inline = inline.replacen("steps = 6", "schedule = { kind = \"constant\" }\nsteps = 6", 1);
+    std::fs::write(place.path("run/config.toml"), &inline).unwrap();
+    let told = succeeds(
+        &place,
+        "train -o run --resume --steps 7 --set schedule.kind=cosine --set schedule.final_fraction=0.5",
+    );
+    assert!(told.contains("config.toml could not be changed line by line"), "{told}");
+    assert_eq!(std::fs::read_to_string(place.path("run/config.toml.before")).unwrap(), inline);
+    assert!(config().contains("final_fraction = 0.5") && config().contains("# begun on a Friday"));
+    succeeds(&place, "train -o run --resume --steps 8");
+}
+
+#[test]
+fn a_damaged_checkpoint_is_no_beginning() {
+    let place = Place::new();
+    place.pictures("pics", 12, 1);
+    succeeds(&place, &format!("{TINY} --data pics -o first --steps 2"));
+    let last = place.path("first/checkpoints/last.safetensors");
+    let mut bytes = std::fs::read(&last).unwrap();
+    // Two bits of the last number but one.
+    let at = bytes.len() - 6;
+    bytes[at] ^= 3;
+    std::fs::write(&last, bytes).unwrap();
+    refused(&place, "train -o first --resume --steps 3", &["last.safetensors", "has changed since it was written"]);
+    for from in ["first", "first/checkpoints/last.safetensors"] {
+        refused(
+            &place,
+            &format!("{TINY} --data pics -o second --steps 1 --from {from}"),
+            &["last.safetensors", "has changed since it was written"],
+        );
+        assert!(!place.path("second").exists());
+    }
+    succeeds(&place, &format!("{TINY} --data pics -o second --steps 1 --from first/model.safetensors"));
+}
+
+#[test]
+fn data_may_have_any_name_wherever_a_run_goes_on() {
+    let place = Place::new();
+    place.pictures("lr=0.1/pics", 12, 1);
+    succeeds(&place, &format!("{TINY} --data lr=0.1/pics -o run --steps 2"));
+    std::fs::create_dir(place.path("elsewhere")).unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_kme"))
+        .args("train -o ../run --resume --steps 3".split(' '))
+        .current_dir(place.path("elsewhere"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn an_earlier_model_that_stays_ends_nothing() {
+    let place = Place::new();
+    place.pictures("pics", 12, 1);
+    succeeds(&place, &format!("{TINY} --data pics -o run --steps 2"));
+    // A folder cannot be removed as a file.
+    std::fs::create_dir_all(place.path("run/models/step-000003.safetensors/mine")).unwrap();
+    let told = succeeds(&place, "train -o run --resume --steps 8");
+    assert_eq!(told.matches("an earlier model stays: ").count(), 1, "{told}");
+    assert!(told.contains("step-000003.safetensors") && place.path("run/models/step-000008.safetensors").exists());
 }

@@ -61,7 +61,7 @@ fn what_is_learned_from_is_told_and_shown() {
     for part in [
         "learning from data: 4 pictures, 16x16 to 20x40 (height x width); 2 classes: a 3, b 1",
         "1 of 4 pictures are not square",
-        "4 pictures are fewer than a batch of 8",
+        "4 pictures are fewer than a batch of 8: every batch has some of them more than once",
         "fewer than 500 pictures: none are held out",
     ] {
         assert!(ran.err.contains(part), "{part}: {}", ran.err);
@@ -128,6 +128,119 @@ fn a_tenth_is_held_out_by_content_where_nothing_is_named() {
     assert!(!told.contains("held out") && !place.path("none/best.safetensors").exists(), "{told}");
 }
 
+/// How many of the pictures a run says to hold out, and its scores.
+fn held_out(place: &Place, words: &str, run: &str) -> (Option<usize>, Vec<f64>, String) {
+    let ran = place.kme(words);
+    assert_eq!(ran.code, Some(0), "{words}: {}", ran.err);
+    let said = |line: &str| line.strip_suffix("learns from all")?.split_once(" of them are held out")?.0.parse().ok();
+    let held = ran.err.lines().find_map(said);
+    let events = std::fs::read_to_string(place.path(run).join("events.jsonl")).unwrap();
+    let all = events.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    (held, all.filter_map(|event| event["kid"].as_f64()).collect(), ran.err)
+}
+
+/// How many pictures of a folder have contents whose hashes, over 2⁶⁴, are below a bound.
+fn below(place: &Place, folder: &str, bound: f64) -> usize {
+    let first = |name: &String| {
+        let sha256 = sha2_of(&std::fs::read(place.path(folder).join(name)).unwrap());
+        u64::from_be_bytes(sha256[..8].try_into().unwrap()) as f64 / 2_f64.powi(64)
+    };
+    names(&place.path(folder)).iter().filter(|name| first(name) < bound).count()
+}
+
+#[test]
+fn what_was_learned_from_is_never_held_out() {
+    let place = Place::new();
+    place.pictures("data", 450, 3);
+    place.pictures("more", 70, 4);
+    let small = format!("{SMALL} --set score.count=20 --set log.samples=1");
+    let (held, scores, _) = held_out(&place, &format!("train fashion-mmd-gan -o run {small} --data data"), "run");
+    assert_eq!((held, scores.len()), (None, 0));
+    for name in names(&place.path("more")) {
+        std::fs::rename(place.path(&format!("more/{name}")), place.path(&format!("data/more-{name}"))).unwrap();
+    }
+    // Beyond 500 now; all of the 450 were learned from.
+    let (held, scores, told) = held_out(&place, "train -o run --resume --accept-data --steps 2", "run");
+    assert_eq!((held, scores.len()), (None, 0), "{told}");
+    assert!(told.contains("none are held out, as when the run began") && told.contains("70 added"), "{told}");
+    let (held, ..) = held_out(&place, "train -o run --resume --steps 3", "run");
+    assert_eq!(held, None);
+    // A run that begins with them holds a tenth out, and goes on to when there are fewer.
+    let tenth = below(&place, "data", 0.1);
+    let (held, scores, _) = held_out(&place, &format!("train fashion-mmd-gan -o new {small} --data data"), "new");
+    assert_eq!((held, scores.len()), (Some(tenth), 2));
+    for name in names(&place.path("data")).into_iter().filter(|name| name.starts_with("more-")) {
+        std::fs::remove_file(place.path(&format!("data/{name}"))).unwrap();
+    }
+    let tenth = below(&place, "data", 0.1);
+    let (held, scores, told) = held_out(&place, "train -o new --resume --accept-data --steps 2", "new");
+    assert_eq!((held, scores.len()), (Some(tenth), 3), "{told}");
+}
+
+#[test]
+fn with_many_pictures_the_bound_of_the_run_stays() {
+    let place = Place::new();
+    // Each another, by the bits of its number.
+    let picture = |i: usize| -> Vec<u8> { (0..16).map(|bit| 255 * ((i >> bit) & 1) as u8).collect() };
+    let write = |n: usize| {
+        let header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({n}, 4, 4), }}");
+        let mut file = [b"\x93NUMPY\x01\0v\0", format!("{header:<117}\n").as_bytes()].concat();
+        (0..n).for_each(|i| file.extend(picture(i)));
+        std::fs::write(place.path("data.npy"), file).unwrap();
+    };
+    let below = |n: usize, bound: f64| {
+        let first = |i: usize| u64::from_be_bytes(sha2_of(&picture(i))[..8].try_into().unwrap());
+        (0..n).filter(|&i| (first(i) as f64 / 2_f64.powi(64)) < bound).count()
+    };
+    write(11_000);
+    let words = "--set score.count=20 --set score.features=pixels --data data.npy";
+    let (held, ..) = held_out(&place, &format!("train fashion-mmd-gan -o run {SMALL} {words}"), "run");
+    assert_eq!(held, Some(below(11_000, 1000.0 / 11_000.0)));
+    write(8_000);
+    let (held, ..) = held_out(&place, "train -o run --resume --accept-data --steps 2", "run");
+    assert_eq!(held, Some(below(8_000, 1000.0 / 11_000.0)));
+    assert!(held < Some(below(8_000, 0.1)));
+}
+
+#[test]
+fn copies_of_few_pictures_hold_nothing_out() {
+    let place = Place::new();
+    // One picture whose hash is below a tenth, and one above.
+    let mut found: [Option<Vec<u8>>; 2] = [None, None];
+    for i in 0..200 {
+        let png = Images::new(1, 1, 16, 16, vec![i as f32 / 255.0; 256]).unwrap().to_png(0).unwrap();
+        let first = u64::from_be_bytes(sha2_of(&png)[..8].try_into().unwrap());
+        found[usize::from(first as f64 / 2_f64.powi(64) >= 0.1)].get_or_insert(png);
+    }
+    let [low, high] = found.map(Option::unwrap);
+    for (name, [lows, highs]) in [("low", [520, 0]), ("high", [0, 520]), ("one", [1, 519])] {
+        std::fs::create_dir_all(place.path(name)).unwrap();
+        for i in 0..lows + highs {
+            let png = if i < lows { &low } else { &high };
+            std::fs::write(place.path(&format!("{name}/{i:03}.png")), png).unwrap();
+        }
+        let run = format!("run-{name}");
+        let (held, scores, told) =
+            held_out(&place, &format!("train fashion-mmd-gan -o {run} {SMALL} --data {name}"), &run);
+        assert_eq!((held, scores.len()), (None, 0));
+        assert!(told.contains("so many copies among the 520 pictures") && !told.contains("fewer than 500"), "{told}");
+    }
+}
+
+#[test]
+fn names_of_classes_may_hold_anything() {
+    let place = Place::new();
+    for class in ["a\nsteps = 3", "b\r\u{7f}#"] {
+        place.pictures(&format!("data/{class}"), 4, 1);
+    }
+    let ran = place.kme(&format!("train fashion-mmd-gan -o run {SMALL} --data data"));
+    assert!(ran.code == Some(0) && ran.err.contains("2 classes: a\\nsteps = 3 4, b\\r\\u{7f}# 4"), "{}", ran.err);
+    let ran = place.kme("train -o run --resume --steps 2");
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let config = std::fs::read_to_string(place.path("run/config.toml")).unwrap();
+    assert!(config.contains("# pictures: 8 pictures, 28x28; 2 classes: a\\nsteps = 3 4"), "{config}");
+}
+
 fn sha2_of(bytes: &[u8]) -> Vec<u8> {
     use sha2::Digest;
     sha2::Sha256::digest(bytes).to_vec()
@@ -171,6 +284,19 @@ fn pictures_are_described() {
     let ran = place.kme("data info nothing");
     assert_eq!(ran.code, Some(2), "{}", ran.err);
     assert!(place.kme("data info fashion-mnist").out.contains("ashion"));
+}
+
+#[test]
+fn every_size_is_counted() {
+    let place = Place::new();
+    for i in 0..1300 {
+        flat(&place, &format!("data/{i:04}.png"), [1, 1 + i % 36, 1 + i / 36], 0.5);
+    }
+    let json = place.kme("data info data --json").json();
+    let sizes = json["sizes"].as_object().unwrap();
+    assert_eq!((sizes.len(), sizes.values().map(|n| n.as_u64().unwrap()).sum::<u64>()), (1300, 1300));
+    let text = place.kme("data info data").out;
+    assert!(text.contains("and 1292 more"), "{text}");
 }
 
 #[test]

@@ -210,6 +210,89 @@ fn arrays_that_can_be_read_in_two_ways_are_not_guessed() {
 }
 
 #[test]
+fn a_misspelt_array_is_told_with_those_there_are() {
+    let place = Place::new();
+    let array = npy("|u1", &[3, 8, 8, 3], &bytes(3, 8, 8, 3));
+    npz(&place, "lab.npz", true, &[("arr_0", array.clone()), ("other", array)]);
+    for words in ["embed lab.npz:nope -o out.kme --features pixels", "data info lab.npz:nope"] {
+        let ran = place.kme(words);
+        assert_eq!(ran.code, Some(2), "{words}");
+        assert!(ran.err.contains("has no array 'nope'; it holds arr_0, other"), "{words}: {}", ran.err);
+    }
+}
+
+/// A PNG file of a square of RGBA.
+fn rgba_png(samples: &[u8], side: u32) -> Vec<u8> {
+    let mut rows = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    for row in samples.chunks(4 * side as usize) {
+        rows.write_all(&[0]).unwrap();
+        rows.write_all(row).unwrap();
+    }
+    let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
+    let head = [&side.to_be_bytes()[..], &side.to_be_bytes(), &[8, 6, 0, 0, 0]].concat();
+    for (name, content) in [(b"IHDR", head), (b"IDAT", rows.finish().unwrap()), (b"IEND", Vec::new())] {
+        let mut crc = flate2::Crc::new();
+        crc.update(name);
+        crc.update(&content);
+        file.extend((content.len() as u32).to_be_bytes());
+        file.extend(name);
+        file.extend(content);
+        file.extend(crc.sum().to_be_bytes());
+    }
+    file
+}
+
+#[test]
+fn arrays_are_learned_from_as_folders_are() {
+    let place = Place::new();
+    // The second half of each picture is transparent.
+    let (all, shape) = (bytes(12, 16, 16, 4), [16, 16, 4]);
+    let half: Vec<u8> =
+        all.iter().enumerate().map(|(i, b)| if i % 4 == 3 { 255 * u8::from(i / 4 % 2 == 0) } else { *b }).collect();
+    std::fs::create_dir(place.path("folder")).unwrap();
+    for (i, picture) in half.chunks(16 * 16 * 4).enumerate() {
+        write(&place, &format!("folder/{i:03}.png"), &rgba_png(picture, 16));
+    }
+    let array = npy("|u1", &[12, shape[0], shape[1], shape[2]], &half);
+    write(&place, "adm.npy", &array);
+    npz(&place, "adm.npz", false, &[("arr_0", array.clone())]);
+    npz(&place, "packed.npz", true, &[("arr_0", array.clone()), ("more", array)]);
+    let small = "--set batch=4 --set data.size=16 --set data.channels=3 --set data.held_out=none --set generator.net.width=4 \
+                 --set critic.net.width=4 --seed 5 --steps 2";
+    let model = |source: &str, more: &str| {
+        let run = format!("run-{}", place.names().len());
+        let ran = place.kme(&format!("train fashion-mmd-gan -o {run} {small} --data {source} {more}"));
+        assert_eq!(ran.code, Some(0), "{source}: {}", ran.err);
+        assert!(ran.err.contains("12 pictures"), "{}", ran.err);
+        // What is learned is in it, but neither names nor fingerprints, which the heads of models have.
+        let file = std::fs::read(place.path(&format!("{run}/model.safetensors"))).unwrap();
+        let head = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
+        file[8 + head..].to_vec()
+    };
+    let mut found = Vec::new();
+    for more in ["", "--set data.background=black", "--set data.background=#40a0e0"] {
+        let wanted = model("folder", more);
+        for source in ["adm.npy", "adm.npz", "adm.npz:arr_0", "packed.npz:arr_0"] {
+            assert!(model(source, more) == wanted, "{source} {more}");
+        }
+        assert!(model("adm.npz", &format!("{more} --set data.stream=true")) == wanted);
+        found.push(wanted);
+    }
+    assert!(found[0] != found[1] && found[1] != found[2] && found[0] != found[2]);
+    // One of points is none of pictures, and what is not there is neither.
+    write(&place, "points.npy", &npy("<f4", &[4, 2], &[0; 32]));
+    for (source, part) in [
+        ("points.npy", "pictures; for points, leave out data.size and data.channels"),
+        ("missing.npz", "no such file"),
+        ("packed.npz", "holds several arrays"),
+        ("packed.npz:nope", "has no array 'nope'"),
+    ] {
+        let ran = place.kme(&format!("train fashion-mmd-gan -o no {small} --data {source}"));
+        assert!(ran.code == Some(2) && ran.err.contains(part) && !place.path("no").exists(), "{source}: {}", ran.err);
+    }
+}
+
+#[test]
 fn archives_compressed_or_in_parts_are_one_source() {
     let place = Place::new();
     let (all, shape) = (bytes(6, 8, 5, 3), [8, 5, 3]);
@@ -273,6 +356,43 @@ fn archives_compressed_or_in_parts_are_one_source() {
     ] {
         let ran = place.run(&["embed", source, "-o", "out.kme", "--features", "pixels"]);
         assert!(ran.code == Some(2) && ran.err.contains(word), "{source}: {}", ran.err);
+    }
+    // Among others, what is damaged is no smaller part, and what is no archive is counted.
+    let fails = |file: &str, content: &[u8], parts: &[&str]| {
+        write(&place, &format!("shards/{file}"), content);
+        for words in ["embed shards -o out.kme --features pixels", "data info shards"] {
+            let ran = place.kme(words);
+            assert_eq!(ran.code, Some(2), "{file} {words}: {}", ran.out);
+            assert!(ran.err.contains(file) && parts.iter().all(|part| ran.err.contains(part)), "{file}: {}", ran.err);
+        }
+        std::fs::remove_file(place.path(&format!("shards/{file}"))).unwrap();
+    };
+    let whole = gzip(&tar(0..2));
+    fails("b.tar.gz", &whole[..60], &["damaged or cut off"]);
+    fails("b.tar.gz", &whole[..whole.len() - 9], &["cut off"]);
+    fails("b.tgz", &[&whole[..20], &[0xff; 40][..], &whole[60..]].concat(), &["damaged"]);
+    fails("b.tar", &tar(0..2)[..60], &["called an archive but is none, or is damaged"]);
+    fails("b.tar", &tar(0..2)[..600], &[]);
+    fails("b.tgz", &gzip(b"notes"), &["called an archive but is none, or is damaged"]);
+    fails("b.tar", b"", &["empty"]);
+    fails("b.zip", b"\0\0\0\0", &["called an archive but is none, or is damaged"]);
+    fails("b.tar.GZ", b"not even gzip", &["called an archive but is none, or is damaged"]);
+    fails("p0.png.gz", &gzip(include_bytes!("golden/grey.jpg")), &["a picture compressed by gzip"]);
+    fails("b.tar.bz2", b"BZh91AY&SY", &["bzip2"]);
+    for (count, (file, content)) in [
+        ("notes.GZ", gzip(b"notes")),
+        ("notes.gz", gzip(b"notes")),
+        ("labels.gz", gzip(&[0, 0, 8, 1, 0, 0, 0, 1, 7])),
+        ("plain.gz", b"no gzip at all".to_vec()),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        write(&place, &format!("shards/{file}"), &content);
+        let json = place.kme("data info shards --json").json();
+        // With index.json.
+        assert_eq!((&json["pictures"], &json["others"]), (&6.into(), &(count + 2).into()), "{file}");
+        assert!(embedded(&place, "shards") == wanted, "{file}");
     }
     // Beside pictures, an archive is told.
     write(&place, "a/more.tar", &tar(0..1));

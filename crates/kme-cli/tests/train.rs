@@ -93,7 +93,8 @@ fn settings_that_do_not_fit_are_named() {
         ("--data no", "data.source = no is not allowed: no such file or folder"),
         ("--data no", "name what to learn from with --data"),
         ("--data a --set data.held_out=no", "data.held_out = no is not allowed: no such file or folder"),
-        ("--data a --set data.held_out=x.npy", "data.held_out = x.npy is not allowed: pictures"),
+        ("--data a --set data.held_out=x.npy", "data.held_out = x.npy is not allowed: no such file or folder"),
+        ("--data a --set data.held_out=25-gaussians", "data.held_out = 25-gaussians is not allowed: pictures"),
     ] {
         let ran = place.kme(&format!("train fashion-mmd-gan -o run {words}"));
         assert!(ran.code == Some(2) && ran.err.contains(expected), "{words}: {:?} {}", ran.code, ran.err);

@@ -294,6 +294,32 @@ fn a_run_folder_is_kept_in_order() {
 
 /// Numbers whose decimal form is long survive the checkpoint's text.
 #[test]
+fn a_new_run_takes_its_folder_before_it_reads() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = pictures(folder.path());
+    let config = config("gmmn", &data);
+    let run = folder.path().join("runs/new/deep");
+    let mut faults = Vec::new();
+    let mut observer = |event: Event| {
+        if let (Event::Reading { .. }, true) = (&event, faults.is_empty()) {
+            faults.push(train::start("test", &config, &run, &context(), &mut go_on).unwrap_err().to_string());
+        }
+        ControlFlow::Continue(())
+    };
+    train::start("test", &config, &run, &context(), &mut observer).unwrap();
+    assert!(faults[0].contains("is being trained by another process"), "{faults:?}");
+    // What does not begin leaves nothing, also of the folders above.
+    fs::write(data.join("square/00.png"), "no picture").unwrap();
+    let run = folder.path().join("others/new/deep");
+    train::start("test", &config, &run, &context(), &mut go_on).unwrap_err();
+    assert!(!folder.path().join("others").exists());
+    // But what was there.
+    fs::create_dir_all(folder.path().join("mine/new")).unwrap();
+    train::start("test", &config, &folder.path().join("mine/new"), &context(), &mut go_on).unwrap_err();
+    assert_eq!(fs::read_dir(folder.path().join("mine/new")).unwrap().count(), 0);
+}
+
+#[test]
 fn configurations_are_compared_exactly() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = config("mmd-gan", &pictures(folder.path()));
@@ -458,7 +484,7 @@ fn a_loss_that_is_not_finite_stops_the_run() {
         let run = folder.path().join("run");
         let message = train::start("test", &config, &run, &context(), &mut go_on).unwrap_err().to_string();
         println!("{message}");
-        for part in parts.into_iter().chain(["last.safetensors"]) {
+        for part in parts.into_iter().chain(["lower optimiser.learning_rate and go on: ", "last.safetensors"]) {
             assert!(message.contains(part), "{part}: {message}");
         }
         // The state before the step was saved, whenever the last checkpoint was due.

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use half::f16;
 use kme::points::{NumpyHeader, Role};
@@ -26,11 +27,13 @@ enum Axes {
 }
 
 /// A name of an array, taken apart: `FILE.npy`, `FILE.npz`, `FILE.npz:ARRAY`, each with `:nhwc` or `:nchw` behind it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(super) struct Wanted {
     pub(super) path: PathBuf,
     array: Option<String>,
     axes: Option<Axes>,
+    /// Where it is compressed, its bytes from the first time on that they are read.
+    unpacked: Arc<Mutex<Option<Unpacked>>>,
 }
 
 /// What one array is.
@@ -38,6 +41,22 @@ struct Found {
     name: String,
     number: usize,
     header: std::result::Result<NumpyHeader, String>,
+}
+
+/// An array of pictures in an archive, which is not yet read.
+struct Entry {
+    zip: ZipArchive<BufReader<File>>,
+    number: usize,
+    name: String,
+    layout: Layout,
+    /// Length of its header.
+    offset: u64,
+    n: usize,
+    labels: Option<Vec<i64>>,
+}
+
+fn damaged(fault: impl std::fmt::Display) -> String {
+    format!("is damaged: {fault}")
 }
 
 /// Pictures of an array, read one by one.
@@ -85,11 +104,28 @@ impl Wanted {
             Some((rest, "nchw" | "NCHW")) => (rest, Some(Axes::ChannelsFirst)),
             _ => (text, None),
         };
-        let wanted = |file: &str, array: Option<&str>| Self { path: file.into(), array: array.map(Into::into), axes };
+        let wanted = |file: &str, array: Option<&str>| Self {
+            path: file.into(),
+            array: array.map(Into::into),
+            axes,
+            unpacked: Arc::default(),
+        };
         if has(rest, "npy") || has(rest, "npz") {
             return Some(wanted(rest, None));
         }
         rest.rsplit_once(':').filter(|(file, _)| has(file, "npz")).map(|(file, array)| wanted(file, Some(array)))
+    }
+
+    /// Whether the array is one of pictures. Nothing is unpacked for it.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), but for what only the pictures' bytes tell.
+    pub(super) fn holds_pictures(&self) -> Result<bool> {
+        match self.is_npz() {
+            true => self.find_in_npz().map(|found| found.is_some()),
+            false => self.open_npy().map(|array| array.is_some()),
+        }
+        .map_err(|fault| Error::file(&self.path, fault))
     }
 
     /// The array's pictures; none when it is one of something else.
@@ -98,11 +134,15 @@ impl Wanted {
     /// When the file cannot be read, it holds pictures in a form that is not read, or it does not tell which array is
     /// meant or which of its axes is what.
     pub(super) fn open(&self) -> Result<Option<Array>> {
-        match self.path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npz")) {
+        match self.is_npz() {
             true => self.open_npz(),
             false => self.open_npy(),
         }
         .map_err(|fault| Error::file(&self.path, fault))
+    }
+
+    fn is_npz(&self) -> bool {
+        self.path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npz"))
     }
 
     fn open_npy(&self) -> std::result::Result<Option<Array>, String> {
@@ -116,7 +156,8 @@ impl Wanted {
         Ok(Some(Array { bytes: Box::new(file), offset: header.offset, layout, name, n: count(&header)?, labels: None }))
     }
 
-    fn open_npz(&self) -> std::result::Result<Option<Array>, String> {
+    /// The entry that holds the pictures.
+    fn find_in_npz(&self) -> std::result::Result<Option<Entry>, String> {
         let file = File::open(&self.path).map_err(|e| e.to_string())?;
         let Ok(mut zip) = ZipArchive::new(BufReader::new(file)) else { return Ok(None) };
         let mut found = Vec::new();
@@ -134,28 +175,42 @@ impl Wanted {
             Some((beside, header)) => Some(read_labels(&mut zip, beside.number, header, n)?),
             None => None,
         };
-        let damaged = |e: &dyn std::fmt::Display| format!("is damaged: {e}");
-        let (stored, start, size) = {
-            let entry = zip.by_index(chosen.number).map_err(|e| damaged(&e))?;
-            (entry.compression() == CompressionMethod::Stored, entry.data_start(), entry.size())
+        let (number, name, offset) = (chosen.number, chosen.name.clone(), header.offset);
+        let size = zip.by_index(number).map_err(damaged)?.size();
+        check_length(header, size.saturating_sub(offset))?;
+        Ok(Some(Entry { zip, number, name, layout, offset, n, labels }))
+    }
+
+    fn open_npz(&self) -> std::result::Result<Option<Array>, String> {
+        let Some(Entry { mut zip, number, name, layout, offset, n, labels }) = self.find_in_npz()? else {
+            return Ok(None);
         };
-        check_length(header, size.saturating_sub(header.offset))?;
-        let name = format!("{}:{}", file_name(&self.path), chosen.name);
-        let (bytes, offset): (Box<dyn Bytes>, u64) = match start.filter(|_| stored) {
-            Some(start) => (Box::new(File::open(&self.path).map_err(|e| e.to_string())?), start + header.offset),
+        let entry = zip.by_index(number).map_err(damaged)?;
+        let start = entry.data_start().filter(|_| entry.compression() == CompressionMethod::Stored);
+        let (bytes, offset): (Box<dyn Bytes>, u64) = match start {
+            Some(start) => (Box::new(File::open(&self.path).map_err(|e| e.to_string())?), start + offset),
             None => {
-                let entry = zip.by_index(chosen.number).map_err(|e| damaged(&e))?;
-                (Box::new(Unpacked::of(entry)?), header.offset)
+                // Only once, however often it is opened.
+                let mut unpacked = self.unpacked.lock().unwrap_or_else(PoisonError::into_inner);
+                let bytes = match &*unpacked {
+                    Some(bytes) => bytes.again(),
+                    None => unpacked.insert(Unpacked::of(entry)?).again(),
+                };
+                (Box::new(bytes), offset)
             }
         };
+        let name = format!("{}:{name}", file_name(&self.path));
         Ok(Some(Array { bytes, offset, layout, name, n, labels }))
     }
 
     /// The array that is meant, if one of them is of pictures.
     fn choose<'a>(&self, found: &'a [Found]) -> std::result::Result<Option<(&'a Found, &'a NumpyHeader)>, String> {
         if let Some(name) = &self.array {
-            let named = found.iter().find(|array| array.name == *name);
-            return Ok(named.and_then(|array| Some((array, array.header.as_ref().ok()?))));
+            let Some(named) = found.iter().find(|array| array.name == *name) else {
+                let there: Vec<_> = found.iter().map(|array| array.name.as_str()).collect();
+                return Err(format!("has no array '{name}'; it holds {}", there.join(", ")));
+            };
+            return Ok(named.header.as_ref().ok().map(|header| (named, header)));
         }
         let readable: Vec<(&Found, &NumpyHeader)> =
             found.iter().filter_map(|array| Some((array, array.header.as_ref().ok()?))).collect();
@@ -368,6 +423,33 @@ impl Layout {
         match self.axes {
             Axes::ChannelsLast => samples.to_vec(),
             Axes::ChannelsFirst => (0..plane).flat_map(|i| (0..self.c).map(move |c| samples[c * plane + i])).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn a_compressed_array_is_unpacked_once_and_not_before_it_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.npz");
+        let mut zip = zip::ZipWriter::new(File::create(&path).unwrap());
+        zip.start_file("arr_0.npy", zip::write::SimpleFileOptions::default()).unwrap();
+        let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (2, 5, 4, 1), }";
+        let header = format!("{header:<117}\n");
+        zip.write_all(&[b"\x93NUMPY\x01\0v\0", header.as_bytes(), &(0..40).collect::<Vec<u8>>()].concat()).unwrap();
+        zip.finish().unwrap();
+        let wanted = Wanted::parse(path.to_str().unwrap()).unwrap();
+        assert!(wanted.holds_pictures().unwrap());
+        assert!(wanted.unpacked.lock().unwrap().is_none());
+        let mut both = [wanted.open(), wanted.clone().open()].map(|array| array.unwrap().unwrap());
+        let uses = |wanted: &Wanted| wanted.unpacked.lock().unwrap().as_ref().map(Unpacked::uses);
+        assert_eq!(uses(&wanted), Some(3));
+        for array in &mut both {
+            assert_eq!(array.read(1).unwrap(), (20..40).collect::<Vec<u8>>());
         }
     }
 }

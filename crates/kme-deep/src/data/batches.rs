@@ -59,17 +59,17 @@ impl Form {
 
     /// The picture in `bytes`, of a file or in plain samples, in this form; `path` is for messages.
     fn decode(&self, bytes: &[u8], layout: Option<Layout>, path: &Path) -> Result<Images> {
-        let images = match layout {
-            None => self.decode_over(bytes, path)?,
-            Some(layout) => layout.decode(bytes, &self.decoder, path)?,
-        };
-        self.cut(images).map_err(|fault| Error::file(path, fault))
+        self.cut(self.decode_over(bytes, layout, path)?).map_err(|fault| Error::file(path, fault))
     }
 
-    fn decode_over(&self, bytes: &[u8], path: &Path) -> Result<Images> {
-        let over = |level| Decoder { background: level, ..self.decoder }.decode(bytes, path);
+    fn decode_over(&self, bytes: &[u8], layout: Option<Layout>, path: &Path) -> Result<Images> {
+        let decode = |decoder: Decoder| match layout {
+            None => decoder.decode(bytes, path),
+            Some(layout) => layout.decode(bytes, &decoder, path),
+        };
+        let over = |level| decode(Decoder { background: level, ..self.decoder });
         if self.background.is_white() {
-            return self.decoder.decode(bytes, path);
+            return decode(self.decoder);
         }
         if let Some(level) = self.background.grey() {
             return over(level);
@@ -112,6 +112,12 @@ impl Skipped {
             other => other.to_string(),
         };
         Self { name: name.into(), fault }
+    }
+
+    /// The fault of `n` pictures, of which this is the first, where none can be read.
+    pub(super) fn none_of(&self, n: usize) -> Error {
+        let allowed = format!("at least 1; of {n} none can, the first is {}: {}", self.name, self.fault);
+        Error::value("number of pictures that can be read", 0, allowed)
     }
 }
 
@@ -677,16 +683,7 @@ impl Batches {
     /// The fault of a source all of whose pictures were left out.
     fn check_some_left(&self) -> Result<()> {
         match (&self.content, self.skipped()) {
-            (Content::Encoded(Encoded { first: None, .. }), [first, ..]) => Err(Error::value(
-                "number of pictures that can be read",
-                0,
-                format!(
-                    "at least 1; of {} none can, the first is {}: {}",
-                    self.skipped().len(),
-                    first.name,
-                    first.fault
-                ),
-            )),
+            (Content::Encoded(Encoded { first: None, .. }), [first, ..]) => Err(first.none_of(self.skipped().len())),
             _ => Ok(()),
         }
     }

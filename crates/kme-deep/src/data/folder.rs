@@ -14,7 +14,7 @@ use crate::image::kind;
 #[derive(Debug, PartialEq)]
 pub(super) struct Listing {
     pub(super) paths: Vec<PathBuf>,
-    /// The archives among the other files, in the same order.
+    /// The archives among the other files, by content or by name, in the same order.
     pub(super) archives: Vec<PathBuf>,
     /// Number of files that are neither, which are not read.
     pub(super) skipped: usize,
@@ -73,7 +73,10 @@ fn descend(root: &Path, inner: &Path, above: &mut Vec<PathBuf>, found: &mut List
         let open = || fs::File::open(&path).and_then(head).inspect(|read| first.clone_from(read));
         match is_file && is_picture(&inner, open) {
             true => found.paths.push(inner),
-            false if archive::is_archive(&inner, &first) => found.archives.push(inner),
+            // One that is called so and is none is a fault, where the others are the pictures.
+            false if is_file && (archive::is_archive(&inner, &first) || archive::has_archive_name(&inner)) => {
+                found.archives.push(inner);
+            }
             false => found.skipped += 1,
         }
     }

@@ -29,8 +29,8 @@ pub use fingerprint::hex;
 pub use names::{Info, Split, info, is_known, list};
 pub use places::{Places, user_cache_folder, user_data_folder};
 pub use source::Source;
+pub use survey::Survey;
 pub(crate) use survey::{Bad, Digest, Watch};
-pub use survey::{MOST_SIZES, Survey};
 pub(crate) use toys::Toy;
 pub use toys::toys;
 
@@ -66,6 +66,18 @@ fn head(file: impl Read) -> std::io::Result<Vec<u8>> {
     let mut head = Vec::new();
     file.take(kind::HEAD as u64).read_to_end(&mut head)?;
     Ok(head)
+}
+
+/// `most` of `n` indices (all, if there are fewer), evenly from all: folders are in the order of their classes.
+pub(crate) fn evenly(n: usize, most: usize) -> Vec<usize> {
+    let count = n.min(most);
+    (0..count).map(|i| i * n / count).collect()
+}
+
+/// A name without what would break a line: names of files may hold anything but `/` and zero.
+pub(crate) fn in_one_line(name: &str) -> String {
+    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    name.chars().map(escaped).collect()
 }
 
 #[cfg(test)]

@@ -114,7 +114,7 @@ impl Source {
 
     fn array(text: &str) -> Result<Option<Wanted>> {
         let Some(wanted) = Wanted::parse(text) else { return Ok(None) };
-        Ok(wanted.open()?.map(|_| wanted))
+        Ok(wanted.holds_pictures()?.then_some(wanted))
     }
 
     fn kind_of_path(path: &Path) -> Result<Kind> {
@@ -134,18 +134,17 @@ impl Source {
         Ok(match first[..] {
             [] => return Err(Error::file(path, "the file is empty (0 bytes)")),
             _ if archive::is_zip(&first) => Kind::Zip(path.into()),
-            [0x1f, 0x8b, ..] => match File::open(path).and_then(|file| head(MultiGzDecoder::new(file))) {
-                Ok(inner) if archive::is_tar(&inner) => Kind::TarGz(path.into(), Arc::default()),
-                Ok(inner) if kind::is_picture(&inner) => {
+            [0x1f, 0x8b, ..] => match Inside::of(path)? {
+                Inside::Tar => Kind::TarGz(path.into(), Arc::default()),
+                Inside::Idx => Kind::Idx(path.into()),
+                Inside::Picture => {
                     return Err(Error::file(path, "a picture compressed by gzip: decompress it first (gzip -d)"));
                 }
-                Ok(inner) if !matches!(inner[..], [0, 0, _, 1..=4, ..]) => {
+                Inside::Other => {
                     let fault =
                         "holds no pictures: what gzip compressed there is neither a tar archive nor an idx file";
                     return Err(Error::file(path, fault));
                 }
-                // What is damaged is for the reader to say.
-                _ => Kind::Idx(path.into()),
             },
             [0, 0, _, 1..=4, ..] => Kind::Idx(path.into()),
             _ if has_ending("bin") => Kind::Cifar(path.into()),
@@ -198,11 +197,12 @@ impl Source {
             Kind::Folder(path) => {
                 let listing = folder::list(path)?;
                 if listing.paths.is_empty() {
-                    let shards = shards(path, &listing.archives)?;
+                    let (shards, others) = shards(path, &listing.archives)?;
+                    let skipped = listing.skipped + others;
                     if shards.is_empty() {
-                        return Err(no_pictures(path, listing.skipped + listing.archives.len(), "a folder"));
+                        return Err(no_pictures(path, skipped, "a folder"));
                     }
-                    return content_of_archive(path, Archive::shards(shards), "a folder of archives");
+                    return content_of_archive(path, Archive::shards(shards), skipped, "a folder of archives");
                 }
                 let pictures = listing.paths.iter().map(|p| Named { name: folder::name(p), path: path.join(p) });
                 let passed = Passed { files: listing.skipped, archives: listing.archives.len() };
@@ -248,32 +248,75 @@ fn archive(kind: &Kind) -> Result<Option<(&Path, Archive)>> {
 
 fn open_archive(kind: &Kind) -> Result<Content> {
     let (path, archive) = archive(kind)?.expect("an archive's kind");
-    content_of_archive(path, archive, "an archive")
+    content_of_archive(path, archive, 0, "an archive")
 }
 
-/// The archives at `inner` paths below `path`, each with its name.
-fn shards(path: &Path, inner: &[PathBuf]) -> Result<Vec<(String, Archive)>> {
-    let mut shards = Vec::new();
+/// What gzip compressed in a file.
+enum Inside {
+    Tar,
+    Idx,
+    Picture,
+    Other,
+}
+
+impl Inside {
+    /// Told by the first bytes.
+    ///
+    /// # Errors
+    /// When these cannot be decompressed.
+    fn of(path: &Path) -> Result<Self> {
+        let file = File::open(path).map_err(|e| Error::file(path, e))?;
+        let inner = head(MultiGzDecoder::new(file));
+        let inner = inner.map_err(|e| Error::file(path, format!("damaged or cut off: {e}")))?;
+        Ok(match inner[..] {
+            _ if archive::is_tar(&inner) => Self::Tar,
+            _ if kind::is_picture(&inner) => Self::Picture,
+            [0, 0, _, 1..=4, ..] => Self::Idx,
+            _ => Self::Other,
+        })
+    }
+}
+
+/// The archives at `inner` paths below `path`, each with its name, and the number of files there that hold no pictures.
+///
+/// # Errors
+/// When one is damaged, or of a kind that is not read: a part of the pictures would be missing without a word.
+fn shards(path: &Path, inner: &[PathBuf]) -> Result<(Vec<(String, Archive)>, usize)> {
+    let (mut shards, mut others) = (Vec::new(), 0);
     for inner in inner {
-        let kind = match Source::kind_of_path(&path.join(inner)) {
-            // gzip compresses other files too.
-            Err(_) if inner.extension().is_some_and(|e| e == "gz") => continue,
-            kind => kind?,
+        let path = path.join(inner);
+        let first = File::open(&path).and_then(head).map_err(|e| Error::file(&path, e))?;
+        let is_gzip = first.starts_with(&[0x1f, 0x8b]);
+        let is_none = match is_gzip {
+            true => matches!(Inside::of(&path)?, Inside::Idx | Inside::Other),
+            false => !first.is_empty() && !archive::is_archive(inner, &first),
         };
-        if let Some((_, archive)) = archive(&kind)? {
-            shards.push((folder::name(inner), archive));
+        if is_none && archive::has_archive_name(inner) {
+            let fault = "is called an archive but is none, or is damaged: bring it back, or move it away";
+            return Err(Error::file(&path, fault));
+        }
+        // gzip compresses other files too.
+        if is_none {
+            others += 1;
+            continue;
+        }
+        let kind = Source::kind_of_path(&path)?;
+        match archive(&kind)? {
+            Some((_, archive)) => shards.push((folder::name(inner), archive)),
+            None => others += 1,
         }
     }
-    Ok(shards)
+    Ok((shards, others))
 }
 
-fn content_of_archive(path: &Path, archive: Archive, what: &str) -> Result<Content> {
+/// The pictures of an archive; `others` are files beside it.
+fn content_of_archive(path: &Path, archive: Archive, others: usize, what: &str) -> Result<Content> {
     let named = |name: &&str| Named { name: name.to_string(), path: format!("{}/{name}", path.display()).into() };
     let pictures: Vec<_> = archive.names().iter().map(named).collect();
+    let passed = Passed { files: archive.skipped() + others, archives: 0 };
     if pictures.is_empty() {
-        return Err(no_pictures(path, archive.skipped(), what));
+        return Err(no_pictures(path, passed.files, what));
     }
-    let passed = Passed { files: archive.skipped(), archives: 0 };
     Ok(Content::Encoded(Encoded::new(Store::Archive(Box::new(archive)), pictures, passed)))
 }
 

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use kme::{Error, Result};
+use kme::Result;
 use serde::Serialize;
 
 use super::batches::{Batches, Form, Looked, Skipped};
 use super::fingerprint::Fingerprint;
 use super::places::Places;
 use super::source::Source;
+use super::{evenly, in_one_line};
 use crate::image::{Decoder, Images};
 
 /// SHA-256 of a picture's content.
@@ -19,8 +20,7 @@ pub(crate) type Digest = [u8; 32];
 pub struct Survey {
     /// Pictures that can be read.
     pub pictures: usize,
-    /// How many pictures there are of each size, "HEIGHTxWIDTH" as viewers show them; where files are of more than
-    /// [`MOST_SIZES`] sizes, of the smallest and the largest by area.
+    /// How many pictures there are of each size, "HEIGHTxWIDTH" as viewers show them.
     pub sizes: BTreeMap<String, usize>,
     /// (height, width) of the picture with the smallest area and of that with the largest.
     pub range: Option<[(usize, usize); 2]>,
@@ -43,9 +43,6 @@ pub struct Survey {
     #[serde(skip)]
     pub(crate) files: Vec<(String, Digest)>,
 }
-
-/// Sizes that are counted one by one.
-pub const MOST_SIZES: usize = 1000;
 
 /// What becomes of pictures that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,8 +118,7 @@ impl Survey {
             picture.map_or(Ok(()), &mut *keep)
         })?;
         if let (0, Some(first)) = (survey.pictures, survey.left_out.first()) {
-            let allowed = format!("at least 1; of {total} none can, the first is {}: {}", first.name, first.fault);
-            return Err(Error::value("number of pictures that can be read", 0, allowed));
+            return Err(first.none_of(total));
         }
         survey.fingerprint = own.unwrap_or_else(|| content.finish());
         survey.classes = classes(batches, &survey.numbers);
@@ -132,9 +128,7 @@ impl Survey {
 
     /// Numbers in the source of at most `most` pictures that can be read, evenly from all.
     pub fn some(&self, most: usize) -> Vec<usize> {
-        let n = self.numbers.len();
-        let count = n.min(most);
-        (0..count).map(|i| self.numbers[i * n / count]).collect()
+        evenly(self.numbers.len(), most).into_iter().map(|i| self.numbers[i]).collect()
     }
 
     fn count(&mut self, (h, w): (usize, usize)) {
@@ -146,13 +140,11 @@ impl Survey {
         if h * w > most.0 * most.1 {
             *most = (h, w);
         }
-        let name = format!("{h}x{w}");
-        if self.sizes.len() < MOST_SIZES || self.sizes.contains_key(&name) {
-            *self.sizes.entry(name).or_default() += 1;
-        }
+        *self.sizes.entry(format!("{h}x{w}")).or_default() += 1;
     }
 
-    /// How many pictures, of which sizes and classes, in a line.
+    /// How many pictures, of which sizes and classes, in a line. Names of classes may hold anything; what would break the line
+    /// or the terminal is escaped.
     pub fn line(&self) -> String {
         let counted = |n: usize, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many });
         let mut text = counted(self.pictures, "picture", "pictures");
@@ -164,7 +156,8 @@ impl Survey {
         }
         if !self.classes.is_empty() {
             const SHOWN: usize = 12;
-            let mut shown: Vec<_> = self.classes.iter().take(SHOWN).map(|(name, n)| format!("{name} {n}")).collect();
+            let told = |(name, n): &(String, usize)| format!("{} {n}", in_one_line(name));
+            let mut shown: Vec<_> = self.classes.iter().take(SHOWN).map(told).collect();
             if self.classes.len() > SHOWN {
                 shown.push("...".into());
             }

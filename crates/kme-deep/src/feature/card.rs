@@ -41,15 +41,19 @@ impl FeatureMap {
     pub fn of_generator(generator: &Generator, file: &Path, models: &Models, place: &Place) -> Result<Self> {
         let name = &generator.features;
         let Some(sha256) = &generator.features_sha256 else { return Self::named(name, models, place) };
-        let mut others = Vec::new();
+        let (mut others, mut damaged) = (Vec::new(), Vec::new());
         for candidate in candidates(name, file, models) {
             match Self::named(&candidate, models, place) {
                 Ok(map) if map.sha256() == Some(sha256) => return Ok(map),
                 Ok(map) => others.push(format!("{candidate} is another, {}", map.sha256().unwrap_or("without one"))),
+                // What is there but cannot be read is no gap.
+                Err(fault) if is_there(&candidate, models) => {
+                    damaged.push(format!("{candidate} cannot be read: {fault}"))
+                }
                 Err(_) => {}
             }
         }
-        let found = match others.first() {
+        let found = match damaged.first().or(others.first()) {
             Some(other) => other.clone(),
             None => "there is none under this name, neither here nor in the models folder nor beside the run".into(),
         };
@@ -76,6 +80,15 @@ fn candidates(name: &str, file: &Path, models: &Models) -> Vec<String> {
     // Under the name by which the models folder knows it.
     names.extend(wanted.map(|wanted| wanted.named(None)));
     names
+}
+
+/// Whether there is a file under the name of a feature map: it, or that of a run folder, or one in the models folder.
+fn is_there(name: &str, models: &Models) -> bool {
+    match Wanted::parse(name) {
+        Ok(Some(Wanted { file: Some(file), .. })) => file.is_file(),
+        Ok(Some(wanted)) => models.file_of(wanted.card).is_some(),
+        _ => Path::new(name).is_file() || Path::new(name).join("model.safetensors").is_file(),
+    }
 }
 
 fn text(path: PathBuf) -> String {
@@ -107,5 +120,26 @@ mod tests {
             assert_eq!(portable(name), expected);
             assert_eq!(portable(expected), expected);
         }
+    }
+
+    #[test]
+    fn a_damaged_network_is_not_told_as_missing() {
+        let (place, models) = (Place::cpu(), Models::default());
+        let (bytes, path) = models.bytes("fashion").unwrap();
+        let mut generator = Generator::parse(&bytes, &path, &place).unwrap();
+        generator.features = "net.safetensors".into();
+        generator.features_sha256 = Some("0".repeat(64));
+        let folder = tempfile::tempdir().unwrap();
+        let fault = || {
+            let run = folder.path().join("model.safetensors");
+            FeatureMap::of_generator(&generator, &run, &models, &place).err().unwrap().to_string()
+        };
+        assert!(fault().contains("there is none under this name"), "{}", fault());
+        let (network, _) = models.bytes("fashion-classifier").unwrap();
+        std::fs::write(folder.path().join("net.safetensors"), &network).unwrap();
+        assert!(fault().contains("net.safetensors is another, "), "{}", fault());
+        std::fs::write(folder.path().join("net.safetensors"), &network[..network.len() / 2]).unwrap();
+        let fault = fault();
+        assert!(fault.contains("net.safetensors cannot be read: ") && !fault.contains("there is none"), "{fault}");
     }
 }

@@ -155,7 +155,7 @@ impl Images {
     /// When `indices` is empty or one of them is not below n.
     pub fn select(&self, indices: &[usize]) -> Result<Self> {
         if indices.is_empty() {
-            return Err(Error::value("indices", "none", "at least one picture"));
+            return Err(Error::value("number of pictures", 0, "at least 1"));
         }
         let mut data = Vec::with_capacity(indices.len() * self.stride());
         for &i in indices {

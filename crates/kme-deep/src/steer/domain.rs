@@ -1,5 +1,6 @@
 //! What a generator can be steered to: how far inputs lie from what it makes, and whether a kernel sees that far.
 
+use crate::data::evenly;
 use crate::image::Images;
 use crate::model::tensor_of;
 use crate::net::{Place, place};
@@ -116,6 +117,8 @@ impl Span {
     const FAR: f64 = 2.5;
     /// λ over the mean of the eigenvalues.
     const RIDGE: f64 = 1e-4;
+    /// Numbers of pictures that are taken at one time: 32 MiB in double precision.
+    const NUMBERS: usize = 1 << 22;
 
     /// From a generator's pictures: four fifths of them are combined, the others are the measure.
     ///
@@ -141,7 +144,7 @@ impl Span {
         let ridge = (Self::RIDGE * trace / m as f64).max(1e-12);
         (0..m).for_each(|i| gram[i * m + i] += ridge);
         let mut span = Self { mean, rows, factor: cholesky(gram, m), law: Law(Vec::new()) };
-        span.law = Law::new(span.left(&others));
+        span.law = Law::new(span.left(&others)?);
         Ok(span)
     }
 
@@ -160,7 +163,7 @@ impl Span {
             let allowed = format!("the {} pixels of the generator's", self.mean.len());
             return Err(Error::value("pictures", format!("{c}x{h}x{w}"), allowed));
         }
-        Ok(self.left(pictures).into_iter().map(|distance| self.law.place(distance)).collect())
+        Ok(self.left(pictures)?.into_iter().map(|distance| self.law.place(distance)).collect())
     }
 
     /// Whether a generator that is steered there will not arrive.
@@ -168,8 +171,24 @@ impl Span {
         distance.exceeds(Self::FAR)
     }
 
-    /// What is left of each picture.
-    fn left(&self, pictures: &Images) -> Vec<f64> {
+    /// What is left of each picture. They are taken some at a time, since each number of theirs becomes several in double
+    /// precision.
+    fn left(&self, pictures: &Images) -> Result<Vec<f64>> {
+        self.left_in_parts(pictures, (Self::NUMBERS / pictures.stride().max(1)).max(1))
+    }
+
+    /// The same, `some` of them at a time.
+    fn left_in_parts(&self, pictures: &Images, some: usize) -> Result<Vec<f64>> {
+        let n = pictures.len();
+        let mut left = Vec::with_capacity(n);
+        for first in (0..n).step_by(some) {
+            let part = pictures.select(&(first..n.min(first + some)).collect::<Vec<_>>())?;
+            left.extend(self.left_of(&part));
+        }
+        Ok(left)
+    }
+
+    fn left_of(&self, pictures: &Images) -> Vec<f64> {
         let m = self.rows.dims()[0];
         let v = centred(pictures, &self.mean);
         let norms = place::numbers((v.clone() * v.clone()).sum_dim(1));
@@ -234,8 +253,7 @@ impl Sight {
             return Ok(None);
         }
         // A few hundred inputs, evenly from all of them, tell it as well as all.
-        let n = inputs.len();
-        let inputs = inputs.select(&(0..n.min(200)).map(|i| i * n / n.min(200)).collect::<Vec<_>>())?;
+        let inputs = inputs.select(&evenly(inputs.len(), 200))?;
         let pairs: Vec<_> = (0..inputs.len()).flat_map(|i| (0..samples.len()).map(move |j| (i, j))).collect();
         let values = sums::pairs(kernel, &inputs, samples, &pairs)?;
         let (least, most) = values.iter().fold((f64::INFINITY, 0.0), |(a, b), &v| (v.min(a), v.max(b)));
@@ -311,8 +329,13 @@ mod tests {
         }
         let rest: f64 = (0..d).map(|k| (v[k] - (0..m).map(|i| row(i, k) * a[i]).sum::<f64>()).powi(2)).sum();
         let expected = (rest + ridge * a.iter().map(|a| a * a).sum::<f64>()).sqrt();
-        let found = span.left(&x)[0];
+        let found = span.left(&x).unwrap()[0];
         assert!((found - expected).abs() < 1e-4 * expected, "{found} {expected}");
+
+        // Taken in parts, as all at once.
+        let many = plane(1 << 12, 0.6);
+        let (all, parts) = (span.left_of(&many), span.left_in_parts(&many, 1000).unwrap());
+        assert!(all.len() == 1 << 12 && all.iter().zip(&parts).all(|(a, b)| (a - b).abs() < 1e-12 * a), "{all:?}");
 
         assert!(span.distances(&plane(7, 0.5)).unwrap().iter().all(|distance| !Span::is_far(distance)));
         assert!(span.distances(&plane(7, 0.6)).unwrap().iter().all(Span::is_far));

@@ -2,13 +2,12 @@
 //!
 //! It is trained from the start as a whole by Adam or another optimiser; the layers are not trained one by one before.
 
-use super::batches::evenly;
 use super::config::{AutoencoderObjective, Config};
 use super::feed::{Batch, Feed};
 use super::learner::Learner;
 use super::optimiser::{Pace, gradient_norm};
 use super::task::{Finding, Numbers, Sheet, Task, first_fault, first_fault_of, restored_net};
-use crate::data::Dataset;
+use crate::data::{Dataset, evenly};
 use crate::image::Images;
 use crate::model::{Autoencoder, Made, images_of, tensor_of};
 use crate::net::architecture::autoencoder;

@@ -33,12 +33,6 @@ impl Batches {
     }
 }
 
-/// `most` of `n` indices (all, if there are fewer), evenly from all: folders are in the order of their classes.
-pub(crate) fn evenly(n: usize, most: usize) -> Vec<usize> {
-    let count = n.min(most);
-    (0..count).map(|i| i * n / count).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

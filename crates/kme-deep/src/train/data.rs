@@ -17,7 +17,8 @@ pub struct Data {
     /// `swiss-roll`, with `:N` for N points.
     pub source: String,
     /// Pictures or points that are never learned from, for scores. A toy is drawn anew for it. `auto` holds out a tenth of
-    /// the pictures of `source`, at most about 1000, where there are 500 or more; `none` is the same as nothing.
+    /// the pictures of `source`, at most about 1000, where there are 500 or more when the run begins; `none` is the same as
+    /// nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_out: Option<String>,
     /// Height and width to which pictures are brought. Without it and `channels`, the source is points.

@@ -8,6 +8,7 @@ use super::ahead::Ahead;
 use super::batches::Batches;
 use super::data::Data;
 use super::sources;
+use super::split::Split;
 use super::stock::{Facts, Purpose, Stock, pictures, points};
 use crate::data::{Dataset, Places};
 use kme::{Error, Points, Result};
@@ -31,16 +32,16 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    /// Opens what `data` says, in batches of `batch`.
+    /// Opens what `data` says, in batches of `batch`; `split` is the rule by which the run holds pictures out.
     ///
     /// # Errors
     /// When the source cannot be read or is not what `data` says; for pictures that are not
     /// [streamed](Data::stream), also when one of them cannot be read or is too small for its crop.
-    pub fn open(data: &Data, batch: usize, seed: u64, places: &Places) -> Result<Self> {
+    pub fn open(data: &Data, batch: usize, seed: u64, split: Option<Split>, places: &Places) -> Result<Self> {
         if batch == 0 {
             return Err(Error::value("batch", 0, "a whole number from 1 on"));
         }
-        let (stock, facts) = Stock::open(data, seed, places)?;
+        let (stock, facts) = Stock::open(data, seed, split, places)?;
         Ok(Self::new(stock, facts, batch, seed))
     }
 

@@ -2,9 +2,11 @@
 //! best.safetensors; beside them what is watched: report.html, tensorboard/.
 
 use super::config::Config;
+use super::edited::edited;
+use super::set;
 use super::sources::Sources;
 use super::task::Numbers;
-use crate::data::{Survey, hex};
+use crate::data::{Survey, hex, in_one_line};
 use crate::net::file::{Tensors, parse_tensors, write_tensors};
 use kme::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -19,6 +21,21 @@ pub(crate) struct Folder {
     path: PathBuf,
     /// Its file `.lock`, locked while the run is under way. A file of its own, since editors replace what they write.
     lock: Option<File>,
+    /// Folders that were made for a new run, which go again when it does not begin.
+    made: Vec<PathBuf>,
+}
+
+/// A run that did not come to have a configuration leaves nothing.
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Without the lock, what is there may be another's.
+        if self.made.is_empty() || self.lock.is_none() || self.config().exists() {
+            return;
+        }
+        let _ = fs::remove_file(self.path.join(LOCK));
+        // Only empty ones go.
+        self.made.iter().rev().for_each(|folder| drop(fs::remove_dir(folder)));
+    }
 }
 
 /// The name of the file that is locked.
@@ -55,8 +72,13 @@ impl Folder {
     /// When something is there already, or the folder cannot be made.
     pub fn create(path: &Path) -> Result<Self> {
         Self::check_free(path)?;
+        let mut made: Vec<PathBuf> =
+            path.ancestors().filter(|folder| !folder.exists()).map(Path::to_path_buf).collect();
+        made.retain(|folder| !folder.as_os_str().is_empty());
+        made.reverse();
+        made.extend(PARTS.map(|part| path.join(part)).into_iter().filter(|part| !part.exists()));
         make_parts(path)?;
-        Ok(Self { path: path.into(), lock: None })
+        Ok(Self { path: path.into(), lock: None, made })
     }
 
     /// Whether a new run may be made at `path`.
@@ -84,7 +106,7 @@ impl Folder {
             return Err(Error::file(path, "is no run folder: it has no config.toml; start a run without --resume"));
         }
         make_parts(path)?;
-        Ok(Self { path: path.into(), lock: None })
+        Ok(Self { path: path.into(), lock: None, made: Vec::new() })
     }
 
     /// The same while no other process has it. What writes left there that were cut off is removed.
@@ -119,6 +141,11 @@ impl Folder {
         &self.path
     }
 
+    /// The run's configuration.
+    pub fn config(&self) -> PathBuf {
+        self.path.join("config.toml")
+    }
+
     pub fn model(&self) -> PathBuf {
         self.path.join("model.safetensors")
     }
@@ -143,26 +170,36 @@ impl Folder {
 
     /// Writes the model of step `step` beside the last one with `write`, and removes others, so that at most `most` are
     /// kept: those of steps that are multiples of `every` times the least power of two with which there are no more. Which
-    /// are kept depends on `step` alone.
-    pub fn keep_model(&self, step: u64, every: u64, most: u64, write: impl Fn(&Path) -> Result<()>) -> Result<()> {
+    /// are kept depends on `step` alone. Those that cannot be removed are given back, with the reason.
+    ///
+    /// # Errors
+    /// Those of `write`.
+    pub fn keep_model(
+        &self,
+        step: u64,
+        every: u64,
+        most: u64,
+        write: impl Fn(&Path) -> Result<()>,
+    ) -> Result<Vec<Error>> {
         let folder = self.path.join("models");
         let mut spacing = every.max(1);
         while most > 0 && step / spacing > most {
             spacing = spacing.saturating_mul(2);
         }
         let is_kept = |of: u64| most > 0 && of > 0 && of.is_multiple_of(spacing);
+        let mut stay = Vec::new();
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             let of = name.strip_prefix("step-").and_then(|rest| rest.strip_suffix(".safetensors"));
             if of.and_then(|of| of.parse().ok()).is_some_and(|of: u64| !is_kept(of)) {
-                fs::remove_file(entry.path()).map_err(|e| Error::file(entry.path(), e))?;
+                stay.extend(fs::remove_file(entry.path()).map_err(|e| Error::file(entry.path(), e)).err());
             }
         }
-        if !is_kept(step) {
-            return Ok(());
+        if is_kept(step) {
+            fs::create_dir_all(&folder).map_err(|e| kme::io::write_error(&folder, &e))?;
+            write(&folder.join(format!("step-{step:06}.safetensors")))?;
         }
-        fs::create_dir_all(&folder).map_err(|e| kme::io::write_error(&folder, &e))?;
-        write(&folder.join(format!("step-{step:06}.safetensors")))
+        Ok(stay)
     }
 
     pub fn sample(&self, step: u64) -> PathBuf {
@@ -171,28 +208,42 @@ impl Folder {
 
     /// Writes config.toml: the configuration, and as comments what else is needed to repeat the run.
     pub fn write_config(&self, config: &Config, facts: &[(String, String)]) -> Result<()> {
-        let facts: String = facts.iter().map(|(name, fact)| format!("# {name}: {fact}\n")).collect();
-        let text = format!("{facts}\n{}", config.to_toml());
-        kme::io::write_atomically(self.path.join("config.toml"), |file| file.write_all(text.as_bytes()))
+        self.write_config_text(&with_facts(&format!("\n{}", config.to_toml()), facts))
+    }
+
+    fn write_config_text(&self, text: &str) -> Result<()> {
+        kme::io::write_atomically(self.config(), |file| file.write_all(text.as_bytes()))
     }
 
     /// The run's configuration, with settings changed.
     pub fn read_config(&self, sets: &[(String, String)]) -> Result<Config> {
-        Config::load_file(&self.path.join("config.toml"), sets)
+        Config::load_file(&self.config(), sets)
     }
 
-    /// Writes config.toml anew, with the comments that it had.
-    pub fn rewrite_config(&self, config: &Config, facts: &[(String, String)]) -> Result<()> {
-        let text = fs::read_to_string(self.path.join("config.toml")).unwrap_or_default();
-        let old = text.lines().map_while(|line| line.strip_prefix("# ")).filter_map(|line| line.split_once(": "));
-        let mut kept: Vec<(String, String)> = old.map(|(name, fact)| (name.into(), fact.into())).collect();
-        for (name, fact) in facts {
-            match kept.iter_mut().find(|(other, _)| other == name) {
-                Some(found) => found.1.clone_from(fact),
-                None => kept.push((name.clone(), fact.clone())),
-            }
+    /// Changes settings and facts in config.toml, and leaves the rest of it as it was written, with its comments. Where that
+    /// cannot be done it is written anew, what it was is kept beside it, and a remark says so.
+    ///
+    /// # Errors
+    /// When it cannot be read or written.
+    pub fn rewrite_config(
+        &self,
+        config: &Config,
+        sets: &[(String, String)],
+        facts: &[(String, String)],
+    ) -> Result<Option<String>> {
+        let path = self.config();
+        let text = fs::read_to_string(&path).map_err(|e| kme::io::read_error(&path, &e))?;
+        let wanted = set::changed(&text, &path.display().to_string(), sets)?;
+        if let Some(text) = edited(&text, &wanted) {
+            self.write_config_text(&with_facts(&text, facts))?;
+            return Ok(None);
         }
-        self.write_config(config, &kept)
+        let kept = self.path.join("config.toml.before");
+        kme::io::write_atomically(&kept, |file| file.write_all(text.as_bytes()))?;
+        let head: String = text.split_inclusive('\n').take_while(|line| line.starts_with('#')).collect();
+        self.write_config_text(&with_facts(&format!("{head}\n{}", config.to_toml()), facts))?;
+        let remark = "could not be changed line by line and was written anew; as it was, with its comments, it is in";
+        Ok(Some(format!("{} {remark} {}", path.display(), kept.display())))
     }
 
     fn listing(&self) -> PathBuf {
@@ -300,7 +351,7 @@ impl Folder {
             let fault = format!("checkpoint format {}; this program reads {}", checkpoint.format, Checkpoint::FORMAT);
             return Err(Error::file(&path, fault));
         }
-        if digest(tensors.iter().map(|(name, (_, values))| (name.as_str(), values.as_slice()))) != checkpoint.sha256 {
+        if !is_unchanged(&tensors, &checkpoint.sha256) {
             let fault = "has changed since it was written; bring it back, or copy best.safetensors to its place";
             return Err(Error::file(&path, fault));
         }
@@ -308,15 +359,40 @@ impl Folder {
     }
 }
 
+/// The text of a configuration with these facts as comments at its head, in the place of others of their names.
+fn with_facts(text: &str, facts: &[(String, String)]) -> String {
+    let mut lines: Vec<String> = text.split_inclusive('\n').map(String::from).collect();
+    let (mut head, mut next) = (lines.iter().take_while(|line| line.starts_with('#')).count(), 0);
+    for (name, fact) in facts {
+        let start = format!("# {name}: ");
+        let line = format!("{start}{}\n", in_one_line(fact));
+        match lines[..head].iter().position(|line| line.starts_with(&start)) {
+            Some(at) => (lines[at], next) = (line, at + 1),
+            None => {
+                lines.insert(next, line);
+                (head, next) = (head + 1, next + 1);
+            }
+        }
+    }
+    lines.concat()
+}
+
 /// The step of a line of events.jsonl.
 fn step_of(line: &str) -> Option<u64> {
     serde_json::from_str::<serde_json::Value>(line).ok()?["step"].as_u64()
 }
 
+const PARTS: [&str; 2] = ["samples", "checkpoints"];
+
 fn make_parts(path: &Path) -> Result<()> {
-    ["samples", "checkpoints"].iter().try_for_each(|part| {
+    PARTS.iter().try_for_each(|part| {
         fs::create_dir_all(path.join(part)).map_err(|e| Error::file(path, format!("cannot be made: {e}")))
     })
+}
+
+/// Whether the tensors of a checkpoint are those that it was written with.
+pub(super) fn is_unchanged(tensors: &Tensors, sha256: &str) -> bool {
+    digest(tensors.iter().map(|(name, (_, values))| (name.as_str(), values.as_slice()))) == sha256
 }
 
 /// SHA-256 of tensors in the order of their names.

@@ -1,12 +1,12 @@
 //! How the samples of a generator are judged while it is trained.
 
 use super::Context;
-use super::batches::evenly;
 use super::config::Config;
 use super::feed::HeldOut;
 use super::sources;
 use super::stock::{Facts, Stock};
 use super::task::Numbers;
+use crate::data::evenly;
 use crate::evaluate::Reference;
 use crate::feature::FeatureMap;
 use crate::image::{Images, scatter};

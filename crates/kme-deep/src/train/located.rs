@@ -10,11 +10,9 @@ impl Config {
     /// The configuration of a new run, which begins in the current folder. Names of files that are not there but where
     /// `self` was begun (as in another run's config.toml) become whole ones.
     pub(super) fn begun_here(&self) -> Self {
-        let here = std::env::current_dir().ok().and_then(|folder| Some(folder.to_str()?.to_string()));
-        Self {
-            begun_in: here,
-            ..self.moved(|text, base| !Path::new(path_of(text)).exists() && found(base, text).is_some())
-        }
+        let here = std::env::current_dir().ok();
+        let config = self.moved(here.as_deref());
+        Self { begun_in: here.and_then(|folder| Some(folder.to_str()?.to_string())), ..config }
     }
 
     /// The same with relative names of files as they were meant where the run was begun; what is not there any more is looked
@@ -24,17 +22,24 @@ impl Config {
         if self.begun_in.as_deref().map(Path::new) == here.as_deref() {
             return self.clone();
         }
-        self.moved(|text, base| found(base, text).is_some())
+        self.moved(None)
     }
 
-    /// With whole names in the place of those for which `moves` holds.
-    fn moved(&self, moves: impl Fn(&str, &Path) -> bool) -> Self {
+    /// With whole names in the place of those of files in the folder where `self` was begun, unless they are found in `first`.
+    fn moved(&self, first: Option<&Path>) -> Self {
         let mut config = self.clone();
         let Some(base) = self.begun_in.as_deref().map(Path::new) else { return config };
+        let change = |name: &mut String, found: fn(&Path, &str) -> Option<String>| {
+            if first.is_none_or(|first| found(first, name).is_none())
+                && let Some(whole) = found(base, name)
+            {
+                *name = whole;
+            }
+        };
         let data = &mut config.data;
         for name in [Some(&mut data.source), data.held_out.as_mut()].into_iter().flatten() {
-            if !is_data(name) && moves(name, base) {
-                *name = found(base, name).unwrap_or_default();
+            if !is_data(name) {
+                change(name, found);
             }
         }
         let objective = match &mut config.objective {
@@ -43,8 +48,8 @@ impl Config {
         };
         let decoder = config.generator.as_mut().and_then(|generator| generator.decoder.as_mut());
         for name in [Some(&mut config.score.features), objective, decoder, config.from.as_mut()].into_iter().flatten() {
-            if !is_network(name) && moves(name, base) {
-                *name = found(base, name).unwrap_or_default();
+            if !is_network(name) {
+                change(name, found_network);
             }
         }
         config
@@ -67,24 +72,24 @@ fn is_network(text: &str) -> bool {
         || networks::card(name).is_some()
 }
 
-/// The path in `NAME=PATH:LAYER`.
-fn path_of(text: &str) -> &str {
-    text.split_once('=').map_or(text, |(_, path)| path)
-}
-
-/// `text` with its path made whole, where that is something in the folder `base`; what follows a colon may be a layer, or an
-/// array.
-fn found(base: &Path, text: &str) -> Option<String> {
-    let path = path_of(text);
+/// `path` made whole, where that is something in the folder `base`; what follows a colon may be a layer, or an array.
+fn found(base: &Path, path: &str) -> Option<String> {
     if Path::new(path).is_absolute() {
         return None;
     }
-    let head = &text[..text.len() - path.len()];
     let ends = std::iter::once(path.len()).chain(path.rmatch_indices(':').map(|(at, _)| at));
     ends.into_iter().filter(|&end| end > 0).find_map(|end| {
         let whole = base.join(&path[..end]);
         let whole = whole.exists().then(|| whole.to_str().map(String::from))??;
-        Some(format!("{head}{whole}{}", &path[end..]))
+        Some(format!("{whole}{}", &path[end..]))
+    })
+}
+
+/// The same of a network, which may be called `NAME=PATH:LAYER`.
+fn found_network(base: &Path, text: &str) -> Option<String> {
+    found(base, text).or_else(|| {
+        let (name, path) = text.split_once('=')?;
+        Some(format!("{name}={}", found(base, path)?))
     })
 }
 
@@ -102,7 +107,13 @@ mod tests {
         let at = |text: &str| found(folder.path(), text);
         assert_eq!(at("pics").unwrap(), format!("{base}/pics"));
         assert_eq!(at("pics/a:b").unwrap(), format!("{base}/pics/a:b"));
-        assert_eq!(at("vgg19=w.pth:relu2_1:flat").unwrap(), format!("vgg19={base}/w.pth:relu2_1:flat"));
+        let network = |text: &str| found_network(folder.path(), text);
+        assert_eq!(network("vgg19=w.pth:relu2_1:flat").unwrap(), format!("vgg19={base}/w.pth:relu2_1:flat"));
+        // Data have no names before their paths.
+        std::fs::create_dir_all(folder.path().join("lr=0.1/pics")).unwrap();
+        assert_eq!(at("lr=0.1/pics").unwrap(), format!("{base}/lr=0.1/pics"));
+        assert_eq!(network("lr=0.1/pics").unwrap(), format!("{base}/lr=0.1/pics"));
+        assert_eq!(at("vgg19=w.pth"), None);
         assert_eq!((at("no"), at("/pics"), at(":x")), (None, None, None));
         let mut config = Config::load("fashion-mmd-gan").unwrap();
         config.begun_in = Some(base.into());

@@ -9,6 +9,7 @@ mod batches;
 mod classifier;
 pub mod config;
 mod data;
+mod edited;
 mod feed;
 mod folder;
 mod generative;
@@ -24,6 +25,7 @@ mod resume;
 mod schedule;
 mod set;
 mod sources;
+mod split;
 mod stock;
 mod task;
 mod tensorboard;
@@ -51,7 +53,8 @@ use parallel::{Collective, Team};
 use parallel::{Leader, Seat, begin, check_shares};
 use schedule::Schedule;
 use sources::Sources;
-use std::collections::HashMap;
+use split::Split;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -129,8 +132,10 @@ pub fn start_with(
     let config = Config { preset: config.preset.clone().or_else(|| Some(preset.into())), ..config.begun_here() };
     let workers = team.size();
     team.run(context, |seat| {
-        // Everything that can be wrong with the configuration or the data is found before the folder is made.
-        let Ready { mut task, mut sources, about } = task(&config, context, seat, &HashMap::new(), observer)?;
+        // From now on the place is taken, though reading the data may take long. Nothing stays there of a run that does not begin.
+        let folder = Folder::create(path)?.locked()?;
+        // Everything that can be wrong with the configuration or the data is found before anything is written.
+        let Ready { mut task, mut sources, about } = task(&config, context, seat, &Begun::default(), observer)?;
         let schedule = Schedule::new(&config.schedule, config.optimiser.learning_rate(), config.steps)?;
         let mut remarks = about.remarks.clone();
         let from = warm::begin(&config, context, &mut *task)?;
@@ -145,7 +150,6 @@ pub fn start_with(
             remarks.extend(some);
         }
         sources.held_out.clone_from(&about.held_out);
-        let folder = Folder::create(path)?.locked()?;
         folder.write_config(&config, &facts)?;
         about.write(&folder)?;
         Run { config, sources, task, schedule, folder, step: 0, best: None, remarks, changed: false }.go(observer)
@@ -210,12 +214,16 @@ fn continued(
 ) -> Result<Outcome> {
     let stored = folder.read_checkpoint()?;
     let differences = match &stored {
-        Some((checkpoint, _)) => resume::differences(&checkpoint.config, &config, checkpoint.step)
-            .map_err(|fault| Error::file(folder.last_checkpoint(), fault))?,
+        Some((checkpoint, _)) => {
+            resume::differences(&checkpoint.config, &config, checkpoint.step, &changes.sets, &folder.config())?
+        }
         None => Vec::new(),
     };
-    let listing = folder.read_listing();
-    let Ready { mut task, mut sources, about } = task(&config, context, seat, &listing, observer)?;
+    let begun = Begun {
+        known: folder.read_listing(),
+        split: stored.as_ref().and_then(|(checkpoint, _)| checkpoint.sources.split),
+    };
+    let Ready { mut task, mut sources, about } = task(&config, context, seat, &begun, observer)?;
     let mut schedule = Schedule::new(&config.schedule, config.optimiser.learning_rate(), config.steps)?;
     let mut remarks = about.remarks.clone();
     sources.held_out.clone_from(&about.held_out);
@@ -224,11 +232,17 @@ fn continued(
     if let Some((checkpoint, tensors)) = stored {
         let file = folder.last_checkpoint();
         if sources.data != checkpoint.sources.data {
-            let files = resume::changed_files(&listing, about.survey.as_ref());
+            let files = resume::changed_files(&begun.known, about.survey.as_ref());
             if !changes.other_data {
                 let fault = sources.check(&checkpoint.sources, &config, |_| String::new()).err();
                 let fault = fault.unwrap_or_else(|| Error::file(&file, "belongs to other data"));
                 return Err(resume::refusal(fault, files, &config.data.source));
+            }
+            // Which pictures are new cannot be told by a rule that is decided now.
+            if config.data.holds_out_some() && begun.split.is_none() {
+                let fault = "does not say which pictures it holds out, so that others could not be told from those it learned \
+                             from: bring the data back, or start a new run";
+                return Err(Error::file(&file, fault));
             }
             let text = files.unwrap_or_else(|| "other data".into());
             remarks.push(format!("going on with changed data: {text}"));
@@ -276,7 +290,8 @@ fn continued(
     folder.forget_events_after(step.filter(|&step| step > 0))?;
     let changed = !notes.is_empty();
     if changed || !changes.sets.is_empty() {
-        folder.rewrite_config(&config, &[sources.facts(), about.facts()].concat())?;
+        let facts = [sources.facts(), about.facts()].concat();
+        remarks.extend(folder.rewrite_config(&config, &changes.sets, &facts)?);
     }
     if changed {
         folder.note(step.unwrap_or(0), "changed", notes)?;
@@ -340,14 +355,17 @@ impl About {
     }
 }
 
-/// The objective that a configuration names, and what it depends on. `known` are files that were found good before.
-fn task(
-    config: &Config,
-    context: &Context,
-    seat: Seat,
-    known: &HashMap<String, String>,
-    observer: &mut Observer,
-) -> Result<Ready> {
+/// What a run that goes on knows of its data from before.
+#[derive(Default)]
+struct Begun {
+    /// SHA-256 of the files that were found good, by their names.
+    known: HashMap<String, String>,
+    /// The rule by which it holds pictures out.
+    split: Option<Split>,
+}
+
+/// The objective that a configuration names, and what it depends on.
+fn task(config: &Config, context: &Context, seat: Seat, begun: &Begun, observer: &mut Observer) -> Result<Ready> {
     let workers = seat.collective.size();
     check_shares(config, workers)?;
     let named = &config.located();
@@ -358,10 +376,10 @@ fn task(
         // Nothing can be stopped yet.
         let _ = observer(Event::Reading { done, total });
     };
-    let is_known = |name: &str, sha256: &Digest| known.get(name).is_some_and(|found| *found == hex(sha256));
+    let is_known = |name: &str, sha256: &Digest| begun.known.get(name).is_some_and(|found| *found == hex(sha256));
     let mut watch = Watch { progress: &mut progress, is_known: &is_known };
-    let Opened { mut stock, facts, held_out } =
-        Stock::open_watched(&named.data, config.seed, &context.data, &mut watch)?;
+    let Opened { mut stock, facts, held_out, split } =
+        Stock::open_watched(&named.data, config.seed, begun.split, &context.data, &mut watch)?;
     let apart = match &held_out {
         Some(HeldOut::Pictures(pictures)) => pictures.len(),
         _ => 0,
@@ -371,7 +389,7 @@ fn task(
         found => found,
     };
     let mut about = About { apart, ..About::default() };
-    about.remarks = told::remarks(config, &facts, apart);
+    about.remarks = told::remarks(config, &facts, apart, begun.split);
     told::check_classes(config, &facts)?;
     about.held_out = match &held_out {
         Some(HeldOut::Pictures(pictures)) => Some(pictures.fingerprint().into()),
@@ -379,7 +397,7 @@ fn task(
     };
     about.reals = stock.reals(&facts)?;
     about.survey.clone_from(&facts.survey);
-    let mut sources = Sources::new(&facts.fingerprint);
+    let mut sources = Sources { split, ..Sources::new(&facts.fingerprint) };
     let place = &context.place;
     let pictures = |held_out: Option<HeldOut>| match held_out {
         Some(HeldOut::Pictures(pictures)) => Ok(Some(pictures)),
@@ -484,13 +502,14 @@ impl Trained {
 /// The trainer of a worker that only takes steps, and what it depends on.
 fn helper(
     config: &Config,
+    split: Option<Split>,
     context: &Context,
     collective: Box<dyn Collective>,
 ) -> Result<(generative::Trainer, Sources)> {
     check_shares(config, collective.size())?;
     let named = &config.located();
     let trained = Trained::new(named, context)?;
-    let feed = Feed::open(&named.data, config.batch, config.seed, &context.data)?;
+    let feed = Feed::open(&named.data, config.batch, config.seed, split, &context.data)?;
     let mut sources = Sources::new(feed.fingerprint());
     trained.note(&mut sources);
     let made = made(config, &sources.data);
@@ -542,6 +561,7 @@ impl Run {
         let (mut seconds, mut done, mut interval) = (0.0, 0, 0.0);
         let often = Duration::from_secs_f64(60.0 * log.minutes);
         let (mut shown, mut pause) = (Instant::now(), FIRST.min(often));
+        let mut told = HashSet::new();
         while self.step < steps && !stopped {
             let begun = Instant::now();
             let mut numbers = match self.step() {
@@ -579,7 +599,13 @@ impl Run {
             }
             if checkpoint_due {
                 let write = |path: &Path| self.task.write_model(path, self.step);
-                self.folder.keep_model(self.step, log.checkpoint, log.keep, write)?;
+                for fault in self.folder.keep_model(self.step, log.checkpoint, log.keep, write)? {
+                    // Once for each, and no reason to end.
+                    let text = format!("an earlier model stays: {fault}");
+                    if told.insert(text.clone()) {
+                        stopped |= observer(Event::Remark { text: &text }).is_break();
+                    }
+                }
             }
             if log_due || score_due || time_due {
                 views.update(score_due || time_due)?;
@@ -620,7 +646,7 @@ impl Run {
         };
         let last = self.folder.last_checkpoint();
         let allowed =
-            format!("finite numbers ({first}); lower the learning rate in a new run ({kept} in {})", last.display());
+            format!("finite numbers ({first}); lower optimiser.learning_rate and go on: {kept} in {}", last.display());
         Err(Error::value(format!("{name} at step {}", self.step + 1), value, allowed))
     }
 
@@ -654,7 +680,10 @@ impl Run {
             return Err(Error::value(
                 format!("state {} at step {}", found.tensor, self.step),
                 format!("{} at position {}", found.value, found.position),
-                format!("finite numbers; lower the learning rate in a new run (last good state: {})", last.display()),
+                format!(
+                    "finite numbers; lower optimiser.learning_rate and go on: the last good state is in {}",
+                    last.display()
+                ),
             ));
         }
         if self.step > 0 || model == self.folder.best_model() {

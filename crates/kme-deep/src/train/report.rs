@@ -6,6 +6,7 @@
 mod chart;
 mod events;
 
+use crate::data::evenly;
 use crate::image::{Channels, Decoder, Resize};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -127,7 +128,13 @@ fn facts(settings: &Settings, events: &Events) -> String {
         ("Seed", settings.number("seed")),
         (
             "Sheets",
-            settings.number("seed").map(|seed| format!("of the same latents each time, drawn from seed {seed}")),
+            match settings.inside("objective", "kind").as_deref() {
+                Some("classifier") => None,
+                Some("autoencoder") => Some("held-out pictures above what the autoencoder makes of them".into()),
+                _ => {
+                    settings.number("seed").map(|seed| format!("of the same latents each time, drawn from seed {seed}"))
+                }
+            },
         ),
         ("Data", settings.inside("data", "source")),
         ("Pictures", settings.fact("pictures")),
@@ -210,8 +217,7 @@ fn samples(folder: &Path) -> String {
             embedded(&bytes, "what is learned from")
         );
     }
-    let n = sheets.len().min(EARLIER);
-    let chosen: Vec<&(u64, PathBuf)> = (0..n).map(|i| &sheets[i * sheets.len() / n]).collect();
+    let chosen: Vec<&(u64, PathBuf)> = evenly(sheets.len(), EARLIER).into_iter().map(|i| &sheets[i]).collect();
     let small = |path: &Path| {
         let sheet = decoder.read(path).ok()?;
         let [_, _, h, w] = sheet.shape();
@@ -409,6 +415,21 @@ mod tests {
         write(folder.path()).unwrap();
         let size = std::fs::metadata(folder.path().join("report.html")).unwrap().len();
         assert!(size < 200_000 && events.len() > 1_000_000, "{size} bytes of {}", events.len());
+    }
+
+    #[test]
+    fn sheets_are_called_what_they_are() {
+        for (kind, part) in [
+            ("mmd", Some("of the same latents each time, drawn from seed 7")),
+            ("autoencoder", Some("held-out pictures above what the autoencoder makes of them")),
+            ("classifier", None),
+        ] {
+            let folder = run(&format!("{CONFIG}[objective]\nkind = \"{kind}\"\n"), "", &[]);
+            write(folder.path()).unwrap();
+            let page = std::fs::read_to_string(folder.path().join("report.html")).unwrap();
+            assert_eq!(page.contains("<dt>Sheets</dt>"), part.is_some(), "{kind}");
+            assert!(part.is_none_or(|part| page.contains(part)), "{kind}");
+        }
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use super::config::Config;
 use super::data::AUTO;
 use crate::data::{Survey, hex};
-use kme::Error;
+use kme::{Error, Result};
 use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
 
 /// What is changed where a run goes on.
 #[derive(Clone, Debug, Default)]
@@ -41,19 +42,37 @@ fn is_one_of(key: &str, keys: &[&str]) -> bool {
 pub(super) type Differences = Vec<[String; 3]>;
 
 /// What is otherwise in `now` than in `begun`, the configuration of a run after `step` steps, but for what is written how
-/// often.
+/// often. What of it was asked for is in `sets`; the rest stands so in `file`, the run's configuration.
 ///
 /// # Errors
 /// When a setting differs that must not; it is named, with those that may.
-pub(super) fn differences(begun: &Config, now: &Config, step: u64) -> std::result::Result<Differences, String> {
+pub(super) fn differences(
+    begun: &Config,
+    now: &Config,
+    step: u64,
+    sets: &[(String, String)],
+    file: &Path,
+) -> Result<Differences> {
     let all = begun.differences(now);
-    let allowed = || format!("{}*", CHANGEABLE.join(", ").replace("., ", ".*, "));
+    let is_set =
+        |key: &str| sets.iter().any(|(set, _)| key == set.trim() || key.starts_with(&format!("{}.", set.trim())));
     let refused = |key: &str, was: &str, is: &str| {
-        Err(format!(
-            "belongs to another configuration than config.toml: {key} was {was} and is {is} there now; undo the change \
-             there, or start a new run. May be changed: {}",
-            allowed()
-        ))
+        let allowed = format!("{}*", CHANGEABLE.join(", ").replace("., ", ".*, "));
+        Err(match is_set(key) {
+            true => {
+                let allowed = format!(
+                    "{was}, which it was when the run began: leave it so, or start a new run. May be changed on the way: {allowed}"
+                );
+                Error::value(key, is, allowed)
+            }
+            false => Error::file(
+                file,
+                format!(
+                    "{key} was {was} and is {is} there now, other than in the run's last checkpoint; undo the change there, or \
+                     start a new run. May be changed: {allowed}"
+                ),
+            ),
+        })
     };
     for [key, was, is] in &all {
         if !is_one_of(key, &CHANGEABLE) && !is_one_of(key, &SILENT) {
@@ -64,7 +83,8 @@ pub(super) fn differences(begun: &Config, now: &Config, step: u64) -> std::resul
             return refused(key, was, is);
         }
         if key == "steps" && now.steps < step {
-            return Err(format!("has {step} steps, which are done; give a number of steps from there on, not {is}"));
+            let allowed = format!("{step} or more: so many steps are done");
+            return Err(Error::value("steps", is, allowed));
         }
     }
     Ok(all.into_iter().filter(|[key, ..]| !is_one_of(key, &SILENT)).collect())
@@ -132,20 +152,71 @@ mod tests {
 
     #[test]
     fn some_settings_may_be_changed_on_the_way() {
+        let set = |key: &str, value: &str| [(key.to_string(), value.to_string())];
         let begun = Config::load("fashion-mmd-gan").unwrap();
-        let with =
-            |key: &str, value: &str| Config::load_with("fashion-mmd-gan", &[(key.into(), value.into())]).unwrap();
-        let changed = |key: &str, value: &str| differences(&begun, &with(key, value), 7);
-        assert_eq!(changed("log.every", "3").unwrap(), Differences::new());
+        let file = Path::new("run/config.toml");
+        let changed = |key: &str, value: &str| {
+            let now = Config::load_with("fashion-mmd-gan", &set(key, value)).unwrap();
+            let asked = differences(&begun, &now, 7, &set(key, value), file).map_err(|fault| fault.to_string());
+            let edited = differences(&begun, &now, 7, &[], file).map_err(|fault| fault.to_string());
+            assert_eq!(asked.is_ok(), edited.is_ok(), "{key}");
+            (asked, edited)
+        };
+        // With how many differences.
+        for (key, value, expected) in [
+            ("log.every", "3", 0),
+            ("log.minutes", "3", 0),
+            ("begun_in", "/elsewhere", 0),
+            ("steps", "99999", 1),
+            ("optimiser.learning_rate", "1e-5", 1),
+            ("optimiser.clip", "0.5", 1),
+            ("optimiser.clip", "", 1),
+            ("critic.learning_rate", "1e-5", 1),
+            ("schedule.kind", "constant", 1),
+            ("schedule", "{ kind = \"decay\", factor = 0.5, every = 9 }", 3),
+            ("score.count", "77", 1),
+            ("data.source", "elsewhere", 1),
+            ("data.held_out", "elsewhere", 1),
+            ("data.held_out", "none", 1),
+            ("data.skip_bad", "true", 1),
+            ("data.stream", "true", 1),
+        ] {
+            let (asked, edited) = changed(key, value);
+            let asked = asked.unwrap_or_else(|fault| panic!("{key}: {fault}"));
+            let shown: Vec<_> = asked.iter().map(|[key, ..]| key.as_str()).collect();
+            let table = key.split('.').next().unwrap();
+            assert!(shown.iter().all(|key| key.starts_with(table)), "{key}: {shown:?}");
+            assert!(asked.len() == expected || (table == "schedule" && asked.len() >= expected), "{key}: {shown:?}");
+            assert_eq!(edited.unwrap(), asked);
+        }
         let steps = begun.steps.to_string();
-        assert_eq!(changed("steps", "99999").unwrap(), [["steps".to_string(), steps, "99999".into()]]);
-        assert_eq!(changed("optimiser.learning_rate", "1e-5").unwrap().len(), 1);
-        let text = changed("optimiser.beta1", "0.25").unwrap_err();
-        assert!(
-            text.contains("optimiser.beta1 was 0.5 and is 0.25 there now") && text.contains("schedule.*"),
-            "{text}"
-        );
-        assert!(changed("steps", "6").unwrap_err().contains("7 steps, which are done"));
-        assert!(changed("data.held_out", "auto").unwrap_err().contains("data.held_out was"));
+        assert_eq!(changed("steps", "99999").0.unwrap(), [["steps".to_string(), steps, "99999".into()]]);
+        for (key, value) in [
+            ("batch", "32"),
+            ("seed", "3"),
+            ("optimiser.beta1", "0.25"),
+            ("optimiser.kind", "sgd"),
+            ("critic.steps", "2"),
+            ("critic.net.width", "8"),
+            ("generator.net.width", "8"),
+            ("score.features", "pixels"),
+            ("data.size", "16"),
+            ("data.channels", "3"),
+            ("data.crop", "pad"),
+            ("data.background", "black"),
+            ("data.flip", "true"),
+            ("data.held_out", "auto"),
+        ] {
+            let (asked, edited) = changed(key, value);
+            let (asked, edited) = (asked.unwrap_err(), edited.unwrap_err());
+            // The one was asked for, the other stands in the file.
+            assert!(asked.contains("leave it so") && !asked.contains("there now"), "{asked}");
+            assert!(edited.contains("run/config.toml") && edited.contains("there now"), "{edited}");
+            for fault in [asked, edited] {
+                assert!(fault.contains(key.split('.').next().unwrap()) && fault.contains("schedule.*"), "{fault}");
+            }
+        }
+        let fault = changed("steps", "6").0.unwrap_err();
+        assert!(fault.contains("steps = 6 is not allowed: 7 or more"), "{fault}");
     }
 }

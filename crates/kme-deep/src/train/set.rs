@@ -35,12 +35,7 @@ impl Config {
 
     /// The configuration in `toml`, which goes by `name`, with settings changed.
     fn changed(toml: &str, name: &str, sets: &[(String, String)]) -> Result<Self> {
-        let before = table(toml, Path::new(name))?;
-        let mut after = before.clone();
-        for (key, value) in sets {
-            set(&mut after, key, value)?;
-        }
-        drop_stale(&mut after, &before, sets);
+        let after = changed(toml, name, sets)?;
         let fault = |text: String| {
             let changed: Vec<_> = concerned(sets, &text).iter().map(|(key, value)| format!("{key}={value}")).collect();
             Error::file(name, format!("with {}: {text}", changed.join(", ")))
@@ -49,6 +44,17 @@ impl Config {
         config.check().map_err(|e| fault(e.to_string()))?;
         Ok(config)
     }
+}
+
+/// The table in `toml`, which goes by `name`, with settings changed.
+pub(super) fn changed(toml: &str, name: &str, sets: &[(String, String)]) -> Result<Table> {
+    let before = table(toml, Path::new(name))?;
+    let mut after = before.clone();
+    for (key, value) in sets {
+        set(&mut after, key, value)?;
+    }
+    drop_stale(&mut after, &before, sets);
+    Ok(after)
 }
 
 /// The settings whose keys a fault names, or else those of a table that it names, or else all.

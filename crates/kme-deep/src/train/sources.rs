@@ -1,6 +1,7 @@
 //! What a run depends on besides its configuration: data, and networks that were trained before.
 
 use super::config::{Config, Objective};
+use super::split::Split;
 use crate::networks;
 use kme::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -18,11 +19,14 @@ pub(crate) struct Sources {
     /// Fingerprint of the pictures that scores are of. They may change on the way: then the best score begins anew.
     #[serde(default)]
     pub held_out: Option<String>,
+    /// The rule by which pictures of the data are held out, where that is left to the program: the run keeps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<Split>,
 }
 
 impl Sources {
     pub fn new(data: &str) -> Self {
-        Self { data: data.into(), networks: BTreeMap::new(), held_out: None }
+        Self { data: data.into(), networks: BTreeMap::new(), held_out: None, split: None }
     }
 
     /// Notes the network that the setting `key` names, where it names one.

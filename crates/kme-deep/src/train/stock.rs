@@ -1,12 +1,14 @@
 //! Where the pictures and points of batches lie, and what chance does to them.
 
-use super::batches::evenly;
 use super::data::Data;
 use super::feed::Batch;
 use super::feed::HeldOut;
 use super::sources::of_setting;
+use super::split::{FEWEST_HELD_OUT, Split};
 use super::task::sheet_pictures;
-use crate::data::{Bad, Batches, Dataset, Digest, Form, Places, Source, Survey, Toy, Watch, hex, too_large, toys};
+use crate::data::{
+    Bad, Batches, Dataset, Digest, Form, Places, Source, Survey, Toy, Watch, evenly, hex, too_large, toys,
+};
 use crate::image::{Images, Resize, mirror, square};
 use kme::points::{Data as Numbers, Loaded, Points, Reading};
 use kme::{Error, Result, rng};
@@ -74,29 +76,30 @@ pub(super) struct Opened {
     pub stock: Stock,
     pub facts: Facts,
     pub held_out: Option<HeldOut>,
-}
-
-/// Fewest pictures of which some are held out unasked, the fraction of them, and most of them: a score needs some hundreds.
-pub(super) const FEWEST: usize = 500;
-const SHARE: f64 = 0.1;
-const MOST_HELD_OUT: f64 = 1000.0;
-
-/// Whether a picture of this content is held out of `n` pictures. It depends on nothing else, so that copies are on one
-/// side, and what is learned from stays so when pictures are added.
-fn is_held_out(digest: &Digest, n: usize) -> bool {
-    let first = u64::from_be_bytes(digest[..8].try_into().expect("eight of 32 bytes"));
-    (first as f64) < SHARE.min(MOST_HELD_OUT / n as f64) * 2_f64.powi(64)
+    /// The rule by which, where the configuration leaves that to the program.
+    pub split: Option<Split>,
 }
 
 impl Stock {
-    /// Opens the source of `data`.
+    /// Opens the source of `data`. `split` is the rule by which the run holds pictures out, once it has begun.
     ///
     /// # Errors
     /// When it cannot be read, is not of the kind that `data` says, or holds nothing.
-    pub fn open(data: &Data, seed: u64, places: &Places) -> Result<(Self, Facts)> {
+    pub fn open(data: &Data, seed: u64, split: Option<Split>, places: &Places) -> Result<(Self, Facts)> {
         let mut watch = Watch { progress: &mut |_, _| {}, is_known: &|_, _| false };
-        let Opened { stock, facts, .. } = Self::open_watched(data, seed, places, &mut watch)?;
+        let Opened { stock, facts, .. } = Self::open_watched(data, seed, split, places, &mut watch)?;
         Ok((stock, facts))
+    }
+
+    fn open_points(data: &Data, seed: u64) -> Result<Opened> {
+        let (points, labels, class_names, fingerprint) =
+            points(&data.source, seed, Purpose::Train).map_err(|fault| of_source(&data.source, fault))?;
+        let (n, d) = (points.len(), points.dim());
+        let Numbers::F32(rows) = points.into_data() else { unreachable!("`points` gives single precision") };
+        let store = Store::Rows { d, rows };
+        let stock = Self { store, chosen: None, cut: None, resize: None, flip: false, seed };
+        let facts = Facts { shape: [d, 1, 1], n, fingerprint, labels, class_names, survey: None };
+        Ok(Opened { stock, facts, held_out: None, split: None })
     }
 
     /// The same, told to `watch`. Every picture is looked at: what cannot be read, or is too small for its crop, is found
@@ -104,17 +107,16 @@ impl Stock {
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub fn open_watched(data: &Data, seed: u64, places: &Places, watch: &mut Watch) -> Result<Opened> {
+    pub fn open_watched(
+        data: &Data,
+        seed: u64,
+        split: Option<Split>,
+        places: &Places,
+        watch: &mut Watch,
+    ) -> Result<Opened> {
         data.check()?;
         if data.is_points() {
-            let (points, labels, class_names, fingerprint) =
-                points(&data.source, seed, Purpose::Train).map_err(|fault| of_source(&data.source, fault))?;
-            let (n, d) = (points.len(), points.dim());
-            let Numbers::F32(rows) = points.into_data() else { unreachable!("`points` gives single precision") };
-            let store = Store::Rows { d, rows };
-            let stock = Self { store, chosen: None, cut: None, resize: None, flip: false, seed };
-            let facts = Facts { shape: [d, 1, 1], n, fingerprint, labels, class_names, survey: None };
-            return Ok(Opened { stock, facts, held_out: None });
+            return Self::open_points(data, seed);
         }
         let (size, channels) = data.picture()?;
         let source = pictures(&data.source, places).map_err(|fault| of_source(&data.source, fault))?;
@@ -156,18 +158,24 @@ impl Stock {
             let mut watch = Watch { progress: &mut *watch.progress, is_known: &|_, _| false };
             Survey::take(&mut all, bad, &check, &mut watch, &mut keep)?
         };
-        let digests: Option<Vec<Digest>> = match (data.holds_out_some(), is_raw) {
+        let contents: Option<Vec<Digest>> = match (data.holds_out_some(), is_raw) {
             (false, _) => None,
             (true, false) => Some(survey.files.iter().map(|(_, digest)| *digest).collect()),
             (true, true) => (0..total).map(|i| all.own_digest(i)).collect(),
         };
         let n = survey.pictures;
-        let apart: Vec<bool> = match digests.filter(|_| n >= FEWEST) {
-            Some(digests) => digests.iter().map(|digest| is_held_out(digest, n)).collect(),
+        let split = contents.as_ref().map(|contents| split.unwrap_or_else(|| Split::begin(contents)));
+        let apart: Vec<bool> = match contents.zip(split) {
+            Some((contents, split)) => contents.iter().map(|content| split.holds_out(content)).collect(),
             None => vec![false; n],
         };
-        let split = |wanted: bool| -> Vec<usize> { (0..n).filter(|&i| apart[i] == wanted).collect() };
-        let (learned, held) = (split(false), split(true));
+        let side = |wanted: bool| -> Vec<usize> { (0..n).filter(|&i| apart[i] == wanted).collect() };
+        let (learned, held) = (side(false), side(true));
+        if learned.is_empty() {
+            let allowed =
+                format!("some that may be learned from: all {n} are among those that this run holds out for scores");
+            return Err(Error::value("data.source", &data.source, allowed));
+        }
         // Of pictures in memory the numbers are those among the ones that can be read, else those in the source.
         let in_source = |some: &[usize]| -> Vec<usize> { some.iter().map(|&i| survey.numbers[i]).collect() };
         let labels_of = |some: &[usize]| {
@@ -185,7 +193,7 @@ impl Stock {
         };
         let held_labels = labels_of(&held);
         let (held_numbers, learned_numbers) = (in_source(&held), in_source(&learned));
-        let held_out = match held.is_empty() {
+        let held_out = match held.len() < FEWEST_HELD_OUT {
             true => None,
             false => {
                 // Few, so that they are brought to their form for themselves.
@@ -207,7 +215,7 @@ impl Stock {
         };
         let chosen = Some(chosen).filter(|chosen| chosen.iter().enumerate().any(|(at, &i)| at != i));
         let stock = Self { store, chosen, cut, resize: whole.resize, flip: data.flip, seed };
-        Ok(Opened { stock, facts: Facts { survey: Some(survey), ..facts }, held_out })
+        Ok(Opened { stock, facts: Facts { survey: Some(survey), ..facts }, held_out, split })
     }
 
     /// `n` of all (or all, if there are fewer), each once, under the number `index`: no batch of a run has it.
@@ -316,7 +324,10 @@ fn is_points(source: &str) -> Result<bool> {
 
 /// The source of pictures that `text` names.
 pub(super) fn pictures(text: &str, places: &Places) -> Result<Source> {
-    if is_points(text)? {
+    // An array may be one of pictures; a file that is not there is neither.
+    let is_there = |text: &str| Path::new(text).exists();
+    let is_missing = !is_there(text) && !text.match_indices(':').any(|(at, _)| is_there(&text[..at]));
+    if Toy::parse(text)?.is_some() || (is_points(text)? && !is_missing && !Source::is_array(text)?) {
         return Err(Error::value("data", text, "pictures; for points, leave out data.size and data.channels"));
     }
     Source::parse(text, places)

@@ -1,7 +1,8 @@
 //! What is said of the data before the first step: how much there is, and what looks like a mistake.
 
 use super::config::{Config, Objective};
-use super::stock::{FEWEST, Facts};
+use super::split::{FEWEST, FEWEST_HELD_OUT, Split};
+use super::stock::Facts;
 use kme::{Error, Result};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -65,8 +66,26 @@ pub(super) fn check_classes(config: &Config, facts: &Facts) -> Result<()> {
     Err(Error::value("data.source", found, remedy))
 }
 
-/// What to say of the data: first how much there is.
-pub(super) fn remarks(config: &Config, facts: &Facts, apart: usize) -> Vec<String> {
+/// Why none of `n` pictures are held out for scores; `begun` is the rule of a run that goes on.
+fn none_held_out(n: usize, begun: Option<Split>) -> String {
+    match begun {
+        Some(split) if split.holds_out_none() => "none are held out, as when the run began: it has no scores".into(),
+        Some(_) => format!(
+            "fewer than {FEWEST_HELD_OUT} of the pictures are among those that the run holds out: it has no scores from here on"
+        ),
+        None if n < FEWEST => format!(
+            "fewer than {FEWEST} pictures: none are held out, and the run has no scores; name some with data.held_out"
+        ),
+        None => format!(
+            "with so many copies among the {n} pictures, fewer than {FEWEST_HELD_OUT} different ones would be held out, or none \
+             learned from: none are held out, and the run has no scores; name some with data.held_out"
+        ),
+    }
+}
+
+/// What to say of the data: first how much there is. Of them `apart` are held out; `begun` is the rule by which a run that goes
+/// on does that.
+pub(super) fn remarks(config: &Config, facts: &Facts, apart: usize, begun: Option<Split>) -> Vec<String> {
     let mut remarks = Vec::new();
     let what = if facts.survey.is_some() { "pictures" } else { "points" };
     match &facts.survey {
@@ -90,9 +109,7 @@ pub(super) fn remarks(config: &Config, facts: &Facts, apart: usize) -> Vec<Strin
     }
     if config.data.holds_out_some() {
         remarks.push(match apart {
-            0 => format!(
-                "fewer than {FEWEST} pictures: none are held out, and the run has no scores; name some with data.held_out"
-            ),
+            0 => none_held_out(facts.survey.as_ref().map_or(facts.n, |survey| survey.pictures), begun),
             n => format!(
                 "{n} of them are held out for scores, chosen by their contents; data.held_out = \"none\" learns from all"
             ),
@@ -100,7 +117,7 @@ pub(super) fn remarks(config: &Config, facts: &Facts, apart: usize) -> Vec<Strin
     }
     if facts.n < config.batch {
         remarks.push(format!(
-            "{} {what} are fewer than a batch of {}: every batch has each of them once or more",
+            "{} {what} are fewer than a batch of {}: every batch has some of them more than once",
             facts.n, config.batch
         ));
     }

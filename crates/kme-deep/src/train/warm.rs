@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::config::{Config, Objective};
+use super::folder::is_unchanged;
 use super::task::{Task, net_state};
 use crate::data::hex;
 use crate::model::{Autoencoder, Classifier, Generator};
@@ -40,6 +41,13 @@ fn networks(name: &str, config: &Config, context: &Context) -> Result<(String, T
     if let Ok((header, tensors)) = parse_tensors::<serde_json::Value>(&bytes, &path)
         && header.get("sources").is_some()
     {
+        let written = header.get("sha256").and_then(serde_json::Value::as_str).unwrap_or_default();
+        if !is_unchanged(&tensors, written) {
+            return Err(Error::file(
+                path,
+                "has changed since it was written; bring it back, or name another checkpoint",
+            ));
+        }
         return Ok((sha256, tensors));
     }
     let place = &context.place;

@@ -31,6 +31,9 @@ pub(super) struct Shards {
     names: Vec<String>,
 }
 
+/// Endings of what is compressed, which may be anything.
+const COMPRESSED: [&str; 4] = ["gz", "bz2", "xz", "zst"];
+
 /// What a compressed or unknown archive is called that begins so.
 pub(super) fn refused(head: &[u8]) -> Option<&'static str> {
     let known: [(&[u8], &str); 5] = [
@@ -46,9 +49,19 @@ pub(super) fn refused(head: &[u8]) -> Option<&'static str> {
 /// Whether a file of this name that begins so is an archive, of a kind that is read or another. Much is a zip archive that is
 /// not called one, such as arrays and documents.
 pub(super) fn is_archive(name: &Path, head: &[u8]) -> bool {
-    const ENDINGS: [&str; 12] = ["zip", "tar", "tgz", "gz", "tbz", "tbz2", "bz2", "txz", "xz", "zst", "7z", "rar"];
-    let is_named = name.extension().is_some_and(|e| ENDINGS.iter().any(|known| e.eq_ignore_ascii_case(known)));
+    let is_named = has_archive_name(name) || has_ending(name, &COMPRESSED);
     is_tar(head) || (is_named && (is_zip(head) || head.starts_with(&[0x1f, 0x8b]) || refused(head).is_some()))
+}
+
+/// Whether a file is called like an archive, whatever is in it.
+pub(super) fn has_archive_name(name: &Path) -> bool {
+    const ENDINGS: [&str; 8] = ["zip", "tar", "tgz", "tbz", "tbz2", "txz", "7z", "rar"];
+    let is_of_tar = || name.file_stem().is_some_and(|stem| has_ending(Path::new(stem), &["tar"]));
+    has_ending(name, &ENDINGS) || (has_ending(name, &COMPRESSED) && is_of_tar())
+}
+
+fn has_ending(name: &Path, endings: &[&str]) -> bool {
+    name.extension().is_some_and(|e| endings.iter().any(|known| e.eq_ignore_ascii_case(known)))
 }
 
 pub(super) fn is_zip(head: &[u8]) -> bool {

@@ -13,7 +13,7 @@ const LIMIT: u64 = 1 << 38;
 
 /// The unpacked bytes. The file has no name: it is gone when the last of these is, however the program ends. Each reads from a
 /// place of its own.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(in super::super) struct Unpacked {
     file: Arc<Mutex<File>>,
     at: u64,
@@ -51,6 +51,12 @@ impl Unpacked {
             return Err(format!("holds more than {LIMIT} bytes: unpack it yourself"));
         }
         Ok(Self { file: Arc::new(Mutex::new(to)), at: 0 })
+    }
+
+    /// By how many the file is used.
+    #[cfg(test)]
+    pub(in super::super) fn uses(&self) -> usize {
+        Arc::strong_count(&self.file)
     }
 
     /// The same bytes, from their beginning.

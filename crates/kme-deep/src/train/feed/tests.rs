@@ -55,7 +55,7 @@ fn data(source: &Path, keys: &str) -> Data {
 }
 
 fn feed(data: &Data) -> Feed {
-    Feed::open(data, 5, 9, &nowhere()).unwrap()
+    Feed::open(data, 5, 9, None, &nowhere()).unwrap()
 }
 
 fn nowhere() -> Places {
@@ -114,14 +114,14 @@ fn batches_depend_on_nothing_but_data_seed_and_number() {
         for threads in [1, 3] {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
-                let (mut stock, facts) = Stock::open(&data, 9, &nowhere()).unwrap();
+                let (mut stock, facts) = Stock::open(&data, 9, None, &nowhere()).unwrap();
                 for i in [12, 2] {
                     let indices = Batches::new(facts.n, 5, 9).get(i);
                     assert_eq!(stock.take(&indices, i).unwrap(), all[i as usize].values, "{threads} threads: {keys}");
                 }
             });
         }
-        let other = Feed::open(&data, 5, 10, &nowhere()).unwrap().batch(0).unwrap();
+        let other = Feed::open(&data, 5, 10, None, &nowhere()).unwrap().batch(0).unwrap();
         assert_ne!(other, all[0], "another seed: {keys}");
     }
 }
@@ -253,7 +253,7 @@ fn a_picture_that_cannot_be_read_is_named_left_out_or_in_its_batch_alone() {
         // Before the first step, or left out: the feed of the others alone.
         for stream in ["", "\nstream = true"] {
             let keys = format!("{keys}{stream}");
-            let fault = Feed::open(&data(source, &keys), 5, 9, &nowhere()).err().unwrap().to_string();
+            let fault = Feed::open(&data(source, &keys), 5, 9, None, &nowhere()).err().unwrap().to_string();
             assert!(fault.contains("10.png") && fault.contains("cut off"), "{fault}");
             let mut left = feed(&data(source, &format!("{keys}\nskip_bad = true")));
             fs::rename(&bad, path.with_file_name("away")).unwrap();
@@ -299,7 +299,8 @@ fn a_picture_that_is_too_small_for_its_square_is_named() {
     let (_place, path) = folder();
     for stream in ["", "\nstream = true"] {
         let data = data(&path, &format!("size = 8\nchannels = 3\ncrop = 'random:13'{stream}"));
-        let fault = Feed::open(&data, 23, 0, &nowhere()).and_then(|mut feed| feed.batch(0)).unwrap_err().to_string();
+        let fault =
+            Feed::open(&data, 23, 0, None, &nowhere()).and_then(|mut feed| feed.batch(0)).unwrap_err().to_string();
         assert!(fault.contains(".png") && fault.contains("12x1") && fault.contains("short:13"), "{fault}");
     }
 }
@@ -321,12 +322,12 @@ fn points_come_from_files_and_toys() {
     assert_eq!(held.into_data().into_f64(), rows.concat().iter().map(|&x| f64::from(x)).collect::<Vec<_>>());
     let fingerprint = feed.fingerprint().to_string();
     fs::write(&path, "1,2,3\n4,5,6\n7,8,9\n").unwrap();
-    assert_ne!(Feed::open(&of_file, 5, 9, &nowhere()).unwrap().fingerprint(), fingerprint);
+    assert_ne!(Feed::open(&of_file, 5, 9, None, &nowhere()).unwrap().fingerprint(), fingerprint);
     fs::write(&path, "1,2\n4,1e300\n").unwrap();
-    assert!(Feed::open(&of_file, 5, 9, &nowhere()).err().unwrap().to_string().contains("points.csv"));
+    assert!(Feed::open(&of_file, 5, 9, None, &nowhere()).err().unwrap().to_string().contains("points.csv"));
 
     let toy = data(Path::new("8-gaussians:400"), "held_out = '8-gaussians:400'");
-    let open = |data: &Data, seed| Feed::open(data, 400, seed, &nowhere()).unwrap();
+    let open = |data: &Data, seed| Feed::open(data, 400, seed, None, &nowhere()).unwrap();
     let batch = open(&toy, 1).batch(0).unwrap();
     assert_eq!(batch.shape, [400, 2, 1, 1]);
     let labels = batch.labels.unwrap();
@@ -348,11 +349,13 @@ fn points_come_from_files_and_toys() {
 #[test]
 fn what_does_not_fit_together_is_refused() {
     let (_place, path) = folder();
+    let table = path.with_file_name("p.csv");
+    fs::write(&table, "x,y\n1,2\n").unwrap();
     let fault = |source: &Path, keys: &str| {
         let text = format!("source = '{}'\n{keys}", source.display());
         match toml::from_str::<Data>(&text) {
             Err(fault) => fault.to_string(),
-            Ok(data) => Feed::open(&data, 5, 9, &nowhere()).err().unwrap().to_string(),
+            Ok(data) => Feed::open(&data, 5, 9, None, &nowhere()).err().unwrap().to_string(),
         }
     };
     for (source, keys, said) in [
@@ -364,7 +367,8 @@ fn what_does_not_fit_together_is_refused() {
         (&path, "size = 8\nchannels = 3\ncrop = 'random'", "centre:178,random:160"),
         (&path, "flip = true", "data.flip"),
         (&PathBuf::from("25-gaussians"), "size = 8\nchannels = 1", "leave out data.size"),
-        (&PathBuf::from("p.npz:x"), "size = 8\nchannels = 1", "leave out data.size"),
+        (&table, "size = 8\nchannels = 1", "leave out data.size"),
+        (&PathBuf::from("p.npz:x"), "size = 8\nchannels = 1", "no such file"),
         (&PathBuf::from("25-gaussians"), "stream = true", "data.stream"),
         (&PathBuf::from("25-gaussians:0"), "", "points of 25-gaussians"),
         (&PathBuf::from("no-such.npy"), "", "no-such.npy"),
@@ -405,7 +409,7 @@ fn streaming_holds_batches_and_names() {
     }
     let (before, _) = memory();
     let data = data(place.path(), "size = 64\nchannels = 3\ncrop = 'random:64'\nflip = true\nstream = true");
-    let mut feed = Feed::open(&data, 64, 0, &nowhere()).unwrap();
+    let mut feed = Feed::open(&data, 64, 0, None, &nowhere()).unwrap();
     for i in 0..n as u64 / 64 {
         feed.batch(i).unwrap();
     }

@@ -168,7 +168,7 @@ fn helped(collective: Box<dyn Collective>, context: &Context) -> Result<()> {
         return Err(Error::mismatch("version of kme", own, version, "run the same program for all workers"));
     }
     config.check()?;
-    let (mut trainer, found) = helper(&config, context, collective)?;
+    let (mut trainer, found) = helper(&config, sources.split, context, collective)?;
     found.check(&sources, &config, |name| format!("give all workers the same {name}"))?;
     loop {
         match hear(trainer.collective())? {
