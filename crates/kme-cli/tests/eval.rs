@@ -532,7 +532,7 @@ fn results_are_compared_when_they_can_be() {
 fn cmmd_is_a_thousand_times_the_biased_mmd_of_unit_vectors() {
     let place = Place::new();
     let mut sides = Vec::new();
-    for (name, n, shift, seed) in [("x.npy", 40, 0.0, 1), ("y.npy", 30, 0.4, 2)] {
+    for (name, n, shift, seed) in [("x.npy", 40, 0.0, 1), ("y.npy", 30, 0.4, 2), ("same.npy", 35, 0.0, 3)] {
         let mut rows = place.normal(name, n, 5, shift, seed);
         for row in &mut rows {
             let length = row.iter().map(|x| x * x).sum::<f64>().sqrt();
@@ -553,6 +553,19 @@ fn cmmd_is_a_thousand_times_the_biased_mmd_of_unit_vectors() {
     let found = json["value"].as_f64().unwrap();
     assert!((found / wanted - 1.0).abs() < 1e-9, "{found} and {wanted}");
     assert_eq!((&json["metric"], &json["kernel"]), (&"cmmd".into(), &"gaussian:sigma=10".into()));
+    // The bias is that of the means with the diagonals; what is claimed is claimed of the truth.
+    let off = |x: &[Vec<f64>]| (1.0 - mean(x, x)) / (x.len() as f64 - 1.0);
+    let (bias, wanted) = (json["bias"].as_f64().unwrap(), 1000.0 * (off(x) + off(y)));
+    assert!((bias / wanted - 1.0).abs() < 1e-6, "{bias} and {wanted}");
+    assert_eq!(place.kme("eval x.npy y.npy --metrics cmmd --assert cmmd>0").code, Some(0));
+    let ran = place.kme("eval x.npy same.npy --metrics cmmd --assert cmmd>0");
+    assert!(
+        ran.code == Some(1) && ran.out.contains("too large on average") && !ran.out.contains("or more"),
+        "{}",
+        ran.out
+    );
+    let mmd = "eval x.npy same.npy --metrics mmd --kernel gaussian:sigma=1 --estimator biased --assert mmd>0";
+    assert_eq!(place.kme(mmd).code, Some(1));
     place.normal("z.npy", 10, 5, 3.0, 3);
     let ran = place.kme("eval x.npy z.npy --metrics cmmd");
     assert!(ran.code == Some(2) && ran.err.contains("unit length") && ran.err.contains("z.npy"), "{}", ran.err);

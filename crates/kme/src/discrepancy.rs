@@ -132,8 +132,12 @@ pub struct Estimate {
     /// Estimated standard deviation of `value` over new samples of the same sizes: see [`mmd2`] for when there is one.
     pub standard_error: Option<f64>,
     /// A lower and an upper bound of MMD², each of which holds at 95 % on its own; there where there is a standard error.
-    /// They are not value ± 1.645 errors, since value and error are correlated: see `docs/mathematics.md`, section 3.
+    /// They are not value ± 1.645 errors, since value and error are correlated: see `docs/mathematics.md`, section 3. For the
+    /// biased estimator they are those of the unbiased one, so the value itself may lie above both.
     pub bounds: Option<[f64; 2]>,
+    /// By how much `value` is too large on average, itself estimated without bias: that of the biased estimator of points
+    /// without weights, from 2 of each on.
+    pub bias: Option<f64>,
     pub estimator: Estimator,
     pub kernel: Kernel,
     /// Number of points x.
@@ -157,9 +161,9 @@ pub struct Estimate {
 /// with the witness f(z) = E k(X,z) − E k(Y,z) and the doubly centred kernel k̃. Where sampling noise makes that estimate
 /// smaller than the variance would be for P = Q (the last three terms), the latter is taken, since the variance cannot be
 /// below it: so it is somewhat too large when P = Q. The biased estimator is given that of the unbiased one, from which
-/// it differs by a factor 1 + O(1/n); the linear one that of a mean. There is none with weights, none below 4 points on
-/// either side (the linear estimator: below 2 pairs), and none where few points make the estimate of the variance 0 or
-/// large values make it overflow.
+/// it differs by a factor 1 + O(1/n), and the bounds of the unbiased value; the linear one that of a mean. There is none
+/// with weights, none below 4 points on either side (the linear estimator: below 2 pairs), and none where few points make the
+/// estimate of the variance 0 or large values make it overflow.
 ///
 /// *Shapes*: x (n, d), y (m, d); n and m are free.
 ///
@@ -193,18 +197,21 @@ pub fn mmd2_paired<'a>(
     if estimator != Estimator::Biased && n.min(m) < 2 {
         return Err(Error::value("number of points", n.min(m), format!("at least 2 for the {estimator} estimator")));
     }
-    let (value, standard_error, bounds) = match (estimator, x.weights.or(y.weights)) {
+    let (value, standard_error, bounds, bias) = match (estimator, x.weights.or(y.weights)) {
         (Estimator::Linear, None) => return Ok(linear_terms(kernel, x.points, y.points, seed)?.0),
-        (_, None) => unweighted(kernel, x.points, y.points, estimator, precision, seed)?,
+        (_, None) => {
+            let found = unweighted(kernel, x.points, y.points, estimator, precision, seed)?;
+            (found.value, found.standard_error, found.bounds, found.bias)
+        }
         (Estimator::Biased | Estimator::Unbiased, Some(_)) => {
-            (weighted(kernel, x, y, estimator == Estimator::Unbiased, precision)?, None, None)
+            (weighted(kernel, x, y, estimator == Estimator::Unbiased, precision)?, None, None, None)
         }
         (_, Some(_)) => {
             return Err(Error::value("estimator", estimator, "biased or unbiased, when there are weights"));
         }
     };
     check_value(value)?;
-    Ok(Estimate { value, standard_error, bounds, estimator, kernel: kernel.clone(), n, m, precision })
+    Ok(Estimate { value, standard_error, bounds, bias, estimator, kernel: kernel.clone(), n, m, precision })
 }
 
 fn check_value(value: f64) -> Result<()> {
@@ -239,6 +246,14 @@ pub fn energy_distance<'a>(
     mmd2(&Kernel::try_from(Form::Energy { a: 0.0 })?, x, y, estimator, precision)
 }
 
+/// What is found for points without weights.
+struct Unweighted {
+    value: f64,
+    standard_error: Option<f64>,
+    bounds: Option<[f64; 2]>,
+    bias: Option<f64>,
+}
+
 fn unweighted(
     kernel: &Kernel,
     x: &Points,
@@ -246,7 +261,7 @@ fn unweighted(
     estimator: Estimator,
     precision: Precision,
     seed: u64,
-) -> Result<(f64, Option<f64>, Option<[f64; 2]>)> {
+) -> Result<Unweighted> {
     if estimator == Estimator::UStatistic && x.len() != y.len() {
         return Err(Error::mismatch("number of points", x.len(), y.len(), "the u-statistic needs equal numbers"));
     }
@@ -268,12 +283,19 @@ fn unweighted(
         }
         _ => unbiased(&xx, &yy, &xy),
     };
-    let Some(variance) = Variance::estimate(&xx, &yy, &xy) else { return Ok((value, None, None)) };
+    let is_biased = estimator == Estimator::Biased;
+    // The variance is about the unbiased estimate. The bias, of the order of the error where P = Q, would move the bounds.
+    let centre = if is_biased { unbiased(&xx, &yy, &xy) } else { value };
+    let bias = (is_biased && n.min(m) > 1.0).then_some(value - centre);
+    let Some(variance) = Variance::estimate(&xx, &yy, &xy) else {
+        return Ok(Unweighted { value, standard_error: None, bounds: None, bias });
+    };
     let at = match estimator {
         Estimator::UStatistic => variance.of_u_statistic(n),
         _ => variance.at(n, m),
     };
-    Ok((value, at.standard_error(), variance.bounds(value, at, n, m)))
+    let bounds = variance.bounds(centre, at, n, m);
+    Ok(Unweighted { value, standard_error: at.standard_error(), bounds, bias })
 }
 
 /// The unbiased MMD² of points without weights, with the parts of its variance.
@@ -402,6 +424,7 @@ pub(crate) fn linear_terms(kernel: &Kernel, x: &Points, y: &Points, seed: u64) -
         value,
         standard_error,
         bounds: margin.map(|margin| [value - margin, value + margin]),
+        bias: None,
         estimator: Estimator::Linear,
         kernel: kernel.clone(),
         n: x.len(),

@@ -81,6 +81,38 @@ fn bounds_hold_at_95_percent() {
     }
 }
 
+/// The bounds do not move with the bias: of samples of one law they hold 0.
+#[test]
+fn bounds_of_the_biased_estimator_are_those_of_the_unbiased_one() {
+    let (repeats, n, m) = (400, 100, 60);
+    let of = |d: usize, kernel: &Kernel, i: u64| {
+        let mut rng = stream(i, "biased bounds", 0);
+        let (x, y) = (normal(n, d, 0.0, &mut rng), normal(m, d, 0.0, &mut rng));
+        let find = |estimator| mmd2(kernel, &x, &y, estimator, Precision::F64).unwrap();
+        let (biased, unbiased) = (find(Estimator::Biased), find(Estimator::Unbiased));
+        assert_eq!(biased.bounds, unbiased.bounds);
+        assert!((biased.value - biased.bias.unwrap() - unbiased.value).abs() < 1e-12, "{biased:?}");
+        assert_eq!(unbiased.bias, None);
+        (biased.bounds.unwrap().map(|bound| u64::from(bound > 0.0)), biased.bias.unwrap())
+    };
+    for (d, text) in [(10, "gaussian:sigma=1"), (10, "energy"), (64, "gaussian:sigma=10")] {
+        let kernel: Kernel = text.parse().unwrap();
+        let all: Vec<([u64; 2], f64)> = (0..repeats).into_par_iter().map(|i| of(d, &kernel, i)).collect();
+        let [lower, not_upper] = [0, 1].map(|j| all.iter().map(|(above, _)| above[j]).sum::<u64>());
+        let limit = Binomial::new(0.05, repeats).unwrap().inverse_cdf(0.999);
+        println!("{text}, d = {d}: lower {lower}, upper {} wrong of {repeats}", repeats - not_upper);
+        assert!(lower <= limit && repeats - not_upper <= limit, "{text}: {lower}, {}", repeats - not_upper);
+        if let Some(sigma) = text.strip_prefix("gaussian:sigma=") {
+            // E k(x,x) − E k(x,x') of N(0,I), in closed form.
+            let sigma = sigma.parse::<f64>().unwrap();
+            let right = (1.0 - (sigma * sigma / (sigma * sigma + 2.0)).powf(d as f64 / 2.0))
+                * (1.0 / n as f64 + 1.0 / m as f64);
+            let mean = all.iter().map(|(_, bias)| bias).sum::<f64>() / repeats as f64;
+            assert!((mean / right - 1.0).abs() < 0.01, "{text}: {mean} is not {right}");
+        }
+    }
+}
+
 #[test]
 #[ignore = "a study: the table of docs/which-test.md"]
 fn study_of_bounds_of_larger_samples() {

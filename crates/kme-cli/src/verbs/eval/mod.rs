@@ -127,18 +127,19 @@ Protocols:
 
 Claims:
   'kid<0.01' holds at 95 % when the upper bound of the value is below 0.01, 'kid>0.01' when its
-  lower bound is above, for every candidate. The bounds of kid and mmd stand in the JSON; they are
-  wider than 1.645 standard errors, since a value that is too small by chance has an error that is
-  too small. Those of the other metrics are 1.645 standard errors away from the value, and so are
-  those of kid by subsets. Where there is no standard error (weights, fewer
-  than 4 points, random features, statistics on both sides) the value alone decides. The bias of
-  fid is not taken off: 'fid<10' is the safe way to ask.
+  lower bound is above, for every candidate. The bounds of kid, mmd and cmmd stand in the JSON; they
+  are wider than 1.645 standard errors, since a value that is too small by chance has an error that
+  is too small. A biased value (cmmd, --estimator biased) has the bounds of the unbiased one, and may
+  lie above both. The bounds of the other metrics are 1.645 standard errors away from the value, and
+  so are those of kid by subsets. Where there is no standard error (weights, fewer than 4 points,
+  random features, statistics on both sides) the value alone decides. The bias of fid is not taken
+  off: 'fid<10' is the safe way to ask.
 
 JSON:
   One object with metric, value, standard_error, estimator, kernel, n, m, features, protocol, seed,
   version and seconds; for several candidates or metrics, an object whose results are such objects.
-  kid and mmd have bounds (lower and upper, each at 95 %), fid has a bias, kid by subsets and is
-  have a spread. --compare refuses results whose features,
+  kid, mmd and cmmd have bounds (lower and upper, each at 95 %), fid, cmmd and a biased mmd have a
+  bias, kid by subsets and is have a spread. --compare refuses results whose features,
   preprocessing, reference or protocol differ.";
 
 pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {

@@ -156,8 +156,10 @@ fn notes(scores: &[Score], subjects: &Subjects, metrics: &[Metric], arguments: &
             line.push_str(&format!("\n  standard deviation over {over}, which tools print as ±: {told}"));
         }
         if let Some(told) = told(|s| s.bias) {
+            // That of MMD² is exact on average, that of FID a lower bound.
+            let more = if *metric == Metric::Fid { " or more" } else { "" };
             line.push_str(&format!(
-                "\n  too large on average, at these numbers of points, by about {told} or more; it is not subtracted"
+                "\n  too large on average, at these numbers of points, by about {told}{more}; it is not subtracted"
             ));
         }
         match lines.last_mut() {

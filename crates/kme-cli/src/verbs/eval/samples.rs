@@ -301,7 +301,8 @@ impl<'a> Judge<'a> {
         let measured = Measured { value: found.value, standard_error: found.standard_error };
         let score = self.score(metric, measured, estimator, told);
         let (n, m) = (Some(found.n as u64), Some(found.m as u64));
-        Ok(Score { bounds: found.bounds, kernel: Some(found.kernel.to_string()), n, m, ..score })
+        let (bounds, bias) = (found.bounds, found.bias);
+        Ok(Score { bounds, bias, kernel: Some(found.kernel.to_string()), n, m, ..score })
     }
 
     /// 1000 times the biased MMD² of a Gaussian kernel of width 10, of vectors of unit length (Jayasumana et al., "Rethinking
@@ -327,7 +328,8 @@ impl<'a> Judge<'a> {
         let measured = Measured { value: thousand(found.value), standard_error: found.standard_error.map(thousand) };
         let score = self.score(Metric::Cmmd, measured, Estimator::Biased, told);
         let (n, m) = (Some(found.n as u64), Some(found.m as u64));
-        Ok(Score { kernel: Some(found.kernel.to_string()), n, m, ..score })
+        let (bounds, bias) = (found.bounds.map(|bounds| bounds.map(thousand)), found.bias.map(thousand));
+        Ok(Score { bounds, bias, kernel: Some(found.kernel.to_string()), n, m, ..score })
     }
 
     fn fid(&self, candidate: &Side) -> Result<Score> {
