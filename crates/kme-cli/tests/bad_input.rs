@@ -214,6 +214,8 @@ fn bad_input_is_told_clearly() {
         ("eval (weighted.kme+weighted.kme)/2 y.npy", &["is not a sum of embeddings", "division"]),
         ("test x.npy one.npy", &["number of points of one.npy = 1", "at least 2"]),
         ("test x.npy y.npy --permutations 9", &["permutations = 9", "at least 19", "0.05"]),
+        ("test x.npy y.npy x.npy --permutations 9", &["permutations = 9", "at least 19", "0.05"]),
+        ("test x.npy y.npy x.npy --permutations 99 --alpha 0.005", &["permutations = 99", "at least 100"]),
         ("test x.npy y.npy --permutations 0", &["permutations = 0", "at least 19"]),
         ("test x.npy y.npy --alpha 1.5", &["--alpha = 1.5", "between 0 and 1"]),
         ("test x.npy y.npy --method best", &["best", "aggregated, permutation, block, linear"]),

@@ -557,7 +557,6 @@ fn cmmd_is_a_thousand_times_the_biased_mmd_of_unit_vectors() {
     let off = |x: &[Vec<f64>]| (1.0 - mean(x, x)) / (x.len() as f64 - 1.0);
     let (bias, wanted) = (json["bias"].as_f64().unwrap(), 1000.0 * (off(x) + off(y)));
     assert!((bias / wanted - 1.0).abs() < 1e-6, "{bias} and {wanted}");
-    assert_eq!(place.kme("eval x.npy y.npy --metrics cmmd --assert cmmd>0").code, Some(0));
     let ran = place.kme("eval x.npy same.npy --metrics cmmd --assert cmmd>0");
     assert!(
         ran.code == Some(1) && ran.out.contains("too large on average") && !ran.out.contains("or more"),

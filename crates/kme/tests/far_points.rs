@@ -4,7 +4,7 @@
 
 use kme::discrepancy::{Estimator, Witness, left_out, median_distance, mmd2};
 use kme::evaluate::prdc;
-use kme::inference::{Permutations, block, memorisation, two_sample};
+use kme::inference::{Blocks, Permutations, block, memorisation, two_sample};
 use kme::neighbours::nearest;
 use kme::points::Data;
 use kme::reduce::{Herding, Target};
@@ -357,8 +357,8 @@ fn constant_samples_have_no_error() {
     for (a, b) in [(0.1, 0.1), (0.1, 0.7), (1e9 + 0.3, 1e9 + 0.7), (-3.3e-7, 1e5 / 3.0)] {
         for text in ["gaussian:sigma=0.9", "energy", "laplacian:scale=1.7", "linear", "distance", "rq:alpha=0.2,1"] {
             let (x, y) = (same(400, a), same(380, b));
-            let blocks =
-                block(&kernel(text), &x, &y, 19, &Permutations { count: 19, ..Permutations::default() }).unwrap();
+            let permutations = Permutations { count: 19, ..Permutations::default() };
+            let blocks = block(&kernel(text), &x, &y, Blocks::of_size(400, 380, 19).unwrap(), &permutations).unwrap();
             assert_eq!(blocks.standard_error, None, "{text} {a} {b}: {blocks:?}");
             for estimator in [Estimator::Biased, Estimator::Unbiased, Estimator::Linear] {
                 let found = mmd2(&kernel(text), &same(40, a), &same(30, b), estimator, Precision::F64).unwrap();

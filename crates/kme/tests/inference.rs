@@ -2,7 +2,7 @@
 
 use kme::discrepancy::{Estimator, kid, median_distance};
 use kme::inference::{
-    Marginals, Permutations, aggregated, block, collection, linear, memorisation, three_sample,
+    Blocks, Marginals, Permutations, aggregated, block, collection, linear, memorisation, three_sample,
     three_sample_asymptotic, two_sample,
 };
 use kme::points::Data;
@@ -125,7 +125,8 @@ fn the_block_test_has_its_level() {
                 // Not heavy tails: a few points decide there, many means are equal, and less is rejected.
                 let law = [0, 1, 3][i as usize % 3];
                 let (x, y) = (draw(law, n, 2, 0.0, rng), draw(law, m, 2, 0.0, rng));
-                block(&resolve(text, &x, &y), &x, &y, size, &permutations(99, i)).unwrap().outcome.p_value
+                let blocks = Blocks::of_size(n, m, size).unwrap();
+                block(&resolve(text, &x, &y), &x, &y, blocks, &permutations(99, i)).unwrap().outcome.p_value
             });
         }
     }
@@ -140,7 +141,8 @@ fn skewed_blocks_keep_the_level() {
             Points::new(n, 2, Data::F64((0..2 * n).map(|_| (1.5 * normal(&mut rng)).exp()).collect())).unwrap()
         };
         let (x, y) = (lognormal(400), lognormal(400));
-        u64::from(block(&Kernel::kid(2).unwrap(), &x, &y, 20, &permutations(99, i)).unwrap().outcome.rejects(0.05))
+        let blocks = Blocks::of_size(400, 400, 20).unwrap();
+        u64::from(block(&Kernel::kid(2).unwrap(), &x, &y, blocks, &permutations(99, i)).unwrap().outcome.rejects(0.05))
     };
     let found: u64 = (0..REPEATS).into_par_iter().map(one).sum();
     println!("skewed blocks: {found} of {REPEATS} rejected");

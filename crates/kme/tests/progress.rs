@@ -51,7 +51,8 @@ fn decays_follow_the_plateau() {
     assert!(first.iter().filter(|&&t| t == 32).count() * 2 > seeds as usize);
 }
 
-/// §14.14 of the published calibration, through the rule: with equal truth one test of ten is called progress.
+/// With equal truth one test of ten is called progress, and fewer where all three laws are equal or nearly so: there the variance
+/// that counts is larger than the true one.
 #[test]
 fn one_of_ten_equals_is_called_better() {
     let rule = ProgressRule { queue: 1, kept: 1, ..ProgressRule::default() };
@@ -59,7 +60,7 @@ fn one_of_ten_equals_is_called_better() {
     for (shift, nearer, expected) in [
         (0.3, 0.3, 0.08..0.12),
         (0.1, 0.1, 0.05..0.12),
-        (0.0, 0.0, 0.0..0.12),
+        (0.0, 0.0, 0.04..0.12),
         (0.3, 0.2, 0.6..1.0),
         (0.3, 0.4, 0.0..0.01),
     ] {

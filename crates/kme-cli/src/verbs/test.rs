@@ -9,7 +9,7 @@ use crate::points;
 use crate::sources::{self, Sample, SourceFlags, Sources};
 use clap::{Args, ValueEnum};
 use kme::discrepancy::{Estimator, median_distance};
-use kme::inference::{self, Outcome, Permutations};
+use kme::inference::{self, Blocks, Null, Outcome, Permutations};
 use kme::sums::Precision;
 use kme::{Error, Kernel, KernelSpec, Points, Result};
 use manual::MANUAL;
@@ -54,7 +54,7 @@ pub struct Arguments {
     /// Level: a true hypothesis is rejected with this probability
     #[arg(long, value_name = "ALPHA", default_value_t = 0.05, value_parser = arguments::number)]
     alpha: f64,
-    /// Random permutations; the smallest p-value is 1/(N + 1)
+    /// Random permutations; the smallest p-value is 1/(N + 1), for three samples if N is below 100
     #[arg(long, value_name = "N", default_value_t = 999, value_parser = arguments::count::<usize>)]
     permutations: usize,
     /// biased or unbiased, for --method permutation
@@ -338,13 +338,14 @@ impl Test<'_> {
                 Ok(finding(found.outcome, "permutation", of.value, of.standard_error, &name, &of.kernel))
             }
             Method::Block => {
-                let usual = match arguments.method {
-                    Some(_) => inference::block_size,
-                    None => inference::large_block_size,
+                let (n, m) = (x.len(), y.len());
+                let blocks = match (arguments.method, arguments.block_size) {
+                    (_, Some(size)) => Blocks::of_size(n, m, size).map_err(fault_of_size)?,
+                    (Some(_), None) => Blocks::usual(n, m)?,
+                    (None, None) => Blocks::large(n, m)?,
                 };
-                let size = arguments.block_size.unwrap_or_else(|| usual(x.len(), y.len()));
                 let kernel = kernel()?;
-                let found = inference::block(&kernel, x, y, size, &permutations).map_err(fault_of_size)?;
+                let found = inference::block(&kernel, x, y, blocks, &permutations)?;
                 let mut result = finding(found.outcome, "block", found.mmd2, found.standard_error, "unbiased", &kernel);
                 let text = format!("{} of {} and {} points", found.blocks, found.block_n, found.block_m);
                 result.lines.push(line("blocks", text));
@@ -365,7 +366,16 @@ impl Test<'_> {
         // That of KID.
         let kernel = self.kernel("poly:degree=3,gamma=1/d,coef=1")?;
         let (y, z) = (self.points(1), self.points(2));
-        let found = inference::three_sample(&kernel, reference, y, z, &self.permutations())?;
+        let permutations = self.permutations();
+        permutations.check_continued(self.arguments.alpha)?;
+        let found = inference::three_sample(&kernel, reference, y, z, &permutations)?;
+        let fewer = match found.outcome.null {
+            Null::StudentAndPermutations(made) if made < permutations.count => {
+                let why = format!("{made}, not {}, which would take too long for so many points", permutations.count);
+                Some(line("permutations", why))
+            }
+            _ => None,
+        };
         let [a, b, c] = [0, 1, 2].map(|i| self.texts[i]);
         Ok(Finding {
             outcome: found.outcome,
@@ -374,12 +384,15 @@ impl Test<'_> {
                 format!("{b} is not found to be nearer to {a} than {c}"),
             ],
             method: "three-sample",
-            lines: vec![
+            lines: [
                 line("difference of mmd2", with_error(found.difference, Some(found.standard_error))),
                 line("p by Student's law", short(found.asymptotic_p_value)),
                 line("p by permutations", found.permutation_p_value.map_or_else(String::new, short)),
                 line("kernel", &kernel),
-            ],
+            ]
+            .into_iter()
+            .chain(fewer)
+            .collect(),
             table: String::new(),
             json: fields(json!({
                 "metric": "mmd2_difference",

@@ -44,8 +44,9 @@ const TESTS: [Test; 5] = [
     ("permutation, energy", |x, y, seed| by_permutation("energy", x, y, seed)),
     ("blocks, median/20", |x, y, seed| {
         let kernel = kernel("gaussian:sigma=0.05*median", x, y)?;
-        let size = inference::block_size(x.len(), y.len()).min(x.len() / 15);
-        Ok(inference::block(&kernel, x, y, size, &permutations(seed))?.outcome.rejects(LEVEL))
+        let usual = inference::Blocks::usual(x.len(), y.len())?;
+        let blocks = inference::Blocks::of_size(x.len(), y.len(), usual.n.min(usual.m).min(x.len() / 15))?;
+        Ok(inference::block(&kernel, x, y, blocks, &permutations(seed))?.outcome.rejects(LEVEL))
     }),
     ("linear, median/20", |x, y, seed| {
         let kernel = kernel("gaussian:sigma=0.05*median", x, y)?;

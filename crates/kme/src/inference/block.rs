@@ -29,30 +29,83 @@ pub struct Block {
 /// Fewest blocks whose scatter tells an error.
 const SCATTER: usize = 15;
 
-/// Pairs of pooled points within blocks that [`large_block_size`] spends: those of a block of 80 000.
-const PAIRS: f64 = 80_000.0 * 80_000.0;
+/// Pooled points of one block whose pairs are as many as are spent on all blocks.
+const POINTS: f64 = 80_000.0;
 
-/// The usual number of points of the smaller sample in a block: the root of their number, as in the paper.
-pub fn block_size(n: usize, m: usize) -> usize {
-    ((n.min(m) as f64).sqrt().floor() as usize).max(2)
+/// How samples of n and m points are cut into blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blocks {
+    /// Number of blocks.
+    pub count: usize,
+    /// Points of x in a block.
+    pub n: usize,
+    /// Points of y in a block.
+    pub m: usize,
 }
 
-/// The number of points of the smaller sample in a block for which the test of n and m points takes no longer than a
-/// permutation test of 80 000 pooled points, whatever n and m.
-///
-/// The deviation of the mean under P = Q is proportional to √blocks/N for N pooled points, so these blocks see as much as a
-/// permutation test of 56 000 points or more, up to 80 000. (Blocks of √N points of each sample see less than a test of a
-/// part of 20 000 points of each, up to N of a million.)
-pub fn large_block_size(n: usize, m: usize) -> usize {
-    let total = (n + m) as f64;
-    let blocks = (total * total / PAIRS).ceil() as usize;
-    (n.min(m) / blocks.max(1)).max(2)
+impl Blocks {
+    /// Blocks of `size` points of the smaller sample, and of as many of the larger one as there are.
+    ///
+    /// The deviation of a block's MMD² under P = Q is proportional to 1/n + 1/m, so the larger sample soon has next to
+    /// nothing to add, while time grows with its square. Where all its points would take longer than a permutation test of
+    /// 80 000 pooled points, a part of them is left out, but never so much that it becomes the smaller.
+    ///
+    /// # Errors
+    /// When the size is below 2, or there are fewer points than that.
+    pub fn of_size(n: usize, m: usize, size: usize) -> Result<Self> {
+        let least = n.min(m);
+        if least < 2 {
+            return Err(Error::value("number of points", least, "at least 2 of each for the block test"));
+        }
+        if !(2..=least).contains(&size) {
+            let allowed = format!("2 to {least}, the points of the smaller sample");
+            return Err(Error::value("block size", size, allowed));
+        }
+        let count = least / size;
+        Ok(Self::capped(n, m, count, least / count))
+    }
+
+    /// The usual size: the root of the number of points of the smaller sample, as in the paper.
+    ///
+    /// # Errors
+    /// When there are fewer than 2 points of a sample.
+    pub fn usual(n: usize, m: usize) -> Result<Self> {
+        Self::of_size(n, m, ((n.min(m) as f64).sqrt().floor() as usize).max(2))
+    }
+
+    /// The largest blocks for which the test takes no longer than a permutation test of 80 000 pooled points, whatever n
+    /// and m.
+    ///
+    /// The deviation of the mean under P = Q is proportional to (1/n + 1/m)/√count for blocks of n and m points. With as many
+    /// of each it is the same for any number of blocks that spends that time: that of a permutation test of 40 000 points of
+    /// each sample. So blocks have as many of each where there are so many, and otherwise all of the smaller sample; the
+    /// larger their number, the more different points are seen. More points never see less.
+    ///
+    /// # Errors
+    /// When there are fewer than 2 points of a sample.
+    pub fn large(n: usize, m: usize) -> Result<Self> {
+        let least = n.min(m);
+        if least < 2 {
+            return Self::of_size(n, m, 2);
+        }
+        let count = ((2.0 * least as f64 / POINTS).powi(2).floor() as usize).max(1);
+        let half = (POINTS / (count as f64).sqrt() / 2.0) as usize;
+        Ok(Self::capped(n, m, count, (least / count).min(half.max(2))))
+    }
+
+    /// Blocks with `smaller` points of the smaller sample, and so many of the larger that the pairs are not too many.
+    fn capped(n: usize, m: usize, count: usize, smaller: usize) -> Self {
+        let affordable = (POINTS / (count as f64).sqrt()) as usize;
+        let larger = (n.max(m) / count).min(affordable.saturating_sub(smaller).max(smaller));
+        let [n, m] = if n <= m { [smaller, larger] } else { [larger, smaller] };
+        Self { count, n, m }
+    }
 }
 
 /// Tests P = Q by the unbiased MMD² of blocks of points.
 ///
-/// Both samples are cut into S = ⌊min(n,m)/size⌋ blocks, of ⌊n/S⌋ and ⌊m/S⌋ points; the statistic is the mean of the
-/// blocks' estimates. Under P = Q the pooled points of a block are exchangeable, and the blocks are independent: B times
+/// Both samples are cut into blocks (see [`Blocks`]); points that fill no block are left out. The statistic is the mean of
+/// the blocks' estimates. Under P = Q the pooled points of a block are exchangeable, and the blocks are independent: B times
 /// the points of every block are permuted, each block by its own permutation, and p = (b + 1)/(B + 1), where b counts the
 /// means that are at least the observed one. That is exact for any sizes, kernel and distribution, where the normal law of
 /// the literature is far off for skewed blocks (a cubic kernel and heavy tails: .117 at level .05). Larger blocks see more.
@@ -62,28 +115,24 @@ pub fn large_block_size(n: usize, m: usize) -> usize {
 /// *Shapes*: x (n, d), y (m, d); n and m are free.
 ///
 /// # Errors
-/// When dimensions differ, a block would have fewer than 2 points of a sample, or more than there are, there are no
-/// permutations, or a sum overflows.
+/// When dimensions differ, a block would have fewer than 2 points of a sample, or all together more than there are, there
+/// are no permutations, or a sum overflows.
 ///
 /// # Reference
 /// Zaremba, Gretton, Blaschko, "B-tests: low variance kernel two-sample tests", NIPS 2013, for the statistic; for
 /// permutations within blocks: Pesarin, Salmaso, "Permutation tests for complex data", 2010.
-pub fn block(kernel: &Kernel, x: &Points, y: &Points, block_size: usize, permutations: &Permutations) -> Result<Block> {
+pub fn block(kernel: &Kernel, x: &Points, y: &Points, shape: Blocks, permutations: &Permutations) -> Result<Block> {
     x.check_same_dim(y)?;
-    let least = x.len().min(y.len());
-    if least < 2 {
-        return Err(Error::value("number of points", least, "at least 2 of each for the block test"));
-    }
-    if !(2..=least).contains(&block_size) {
-        let allowed = format!("2 to {least}, the points of the smaller sample");
-        return Err(Error::value("block size", block_size, allowed));
+    let Blocks { count: blocks, n, m } = shape;
+    let fits = |size: usize, all: usize| size >= 2 && blocks.checked_mul(size).is_some_and(|used| used <= all);
+    if blocks == 0 || !fits(n, x.len()) || !fits(m, y.len()) {
+        let allowed = format!("1 or more, of 2 or more points each, from {} and {} points", x.len(), y.len());
+        return Err(Error::value("blocks", format!("{blocks} of {n} and {m}"), allowed));
     }
     permutations.check_count()?;
-    let blocks = least / block_size;
     let (seed, precision) = (permutations.seed, permutations.precision);
     let order = |name: &str, n: usize| rng::choose(&mut rng::stream(seed, &format!("blocks of {name}"), 0), n, n);
     let (of_x, of_y) = (order("x", x.len()), order("y", y.len()));
-    let (n, m) = (x.len() / blocks, y.len() / blocks);
     let one = |b: usize| -> Result<(f64, Option<Variance>, Vec<f64>)> {
         let (x, y) = (x.select(&of_x[b * n..(b + 1) * n])?, y.select(&of_y[b * m..(b + 1) * m])?);
         let (value, variance) = unbiased_with_variance(kernel, &x, &y, precision)?;

@@ -84,6 +84,25 @@ impl Marginals {
         &self.own_columns
     }
 
+    /// What a point of Y adds to MMD²_u(X,Y)/2 beside the mean, to first order: μ_Y − μ_X at it, centred; shape (m).
+    pub(super) fn influences(&self) -> Vec<f64> {
+        let (n, m) = (self.n() as f64, self.m() as f64);
+        centred(self.own_rows.iter().zip(&self.own_columns).map(|(own, to)| own / (m - 1.0) - to / n).collect())
+    }
+
+    /// (μ_Z − μ_Y)(X) with Z the other candidate, centred; shape (n).
+    pub(super) fn influences_of_reference(&self, other: &Self) -> Vec<f64> {
+        let (m, l) = (self.m() as f64, other.m() as f64);
+        centred(self.reference_rows.iter().zip(&other.reference_rows).map(|(y, z)| z / l - y / m).collect())
+    }
+
+    /// Σ_{j≠j'} wⱼwⱼ' k̃(yⱼ,yⱼ') with k̃ the doubly centred kernel, from the same sum of k and weights whose sum is 0.
+    pub(super) fn doubly_centred(&self, of_kernel: f64, w: &[f64]) -> f64 {
+        let (m, squares) = (self.m() as f64, dot(w, w));
+        let at_points: f64 = w.iter().zip(&self.own_rows).map(|(w, row)| w * w * row).sum::<f64>() / (m - 1.0);
+        of_kernel + 2.0 * at_points - squares * sum(&self.own_rows) / (m * (m - 1.0))
+    }
+
     /// Whether two candidates were summed with the same kernel beside the same reference.
     ///
     /// # Errors
@@ -178,6 +197,12 @@ impl Moments {
     pub fn cross_degenerate(&self) -> f64 {
         self.cross_square - self.at_own - self.at_reference + self.cross_product
     }
+}
+
+fn centred(mut values: Vec<f64>) -> Vec<f64> {
+    let mean = sum(&values) / values.len() as f64;
+    values.iter_mut().for_each(|value| *value -= mean);
+    values
 }
 
 fn sum(values: &[f64]) -> f64 {

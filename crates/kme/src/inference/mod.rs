@@ -27,13 +27,14 @@ mod marginals;
 mod memorisation;
 mod permuted;
 mod progress;
+mod skewness;
 #[cfg(test)]
 mod tests;
 mod three_sample;
 mod two_sample;
 
 pub use aggregated::{Aggregated, Component, aggregated, collection};
-pub use block::{Block, block, block_size, large_block_size};
+pub use block::{Block, Blocks, block};
 pub use linear::{Linear, linear};
 pub use marginals::Marginals;
 pub use memorisation::{Memorisation, Suspect, memorisation};

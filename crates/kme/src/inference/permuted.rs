@@ -81,6 +81,34 @@ impl Permutations {
         Ok(())
     }
 
+    /// Whether so many permutations could reject at level `alpha` in the [three-sample test](super::three_sample()), whose
+    /// p-value is continued below 1/(B + 1) from [`Self::CONTINUED`] permutations on.
+    ///
+    /// # Errors
+    /// When α is no level, or below 1/(B + 1) with fewer permutations than that.
+    pub fn check_continued(&self, alpha: f64) -> Result<()> {
+        match self.check_level(alpha) {
+            Err(Error::Value { name, value, .. }) if name == "permutations" => {
+                if self.count >= Self::CONTINUED {
+                    return Ok(());
+                }
+                let enough = (alpha.recip().ceil() - 1.0).min(Self::CONTINUED as f64);
+                let allowed = format!(
+                    "at least {enough:.0} for a level of {alpha}: with fewer than {} no p-value is below 1/(B+1), which is {:.3} \
+                     for B = {}",
+                    Self::CONTINUED,
+                    1.0 / (self.count as f64 + 1.0),
+                    self.count
+                );
+                Err(Error::Value { name, value, allowed })
+            }
+            other => other,
+        }
+    }
+
+    /// Fewest permutations whose smallest tenth tells how the tail goes on.
+    pub const CONTINUED: usize = 100;
+
     /// Whether there are any.
     ///
     /// # Errors

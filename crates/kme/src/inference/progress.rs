@@ -20,8 +20,8 @@ pub struct ProgressRule {
     /// A least variance of the difference of two MMD²; 0, the default, for none but that of equal laws: see
     /// [`three_sample_asymptotic`].
     ///
-    /// It is in the units of the kernel, and hides what is smaller. With the published floor of 1e-5 no fall of MMD² below 1.28·√1e-5 = 0.0041 is ever progress at α = 0.1, so that
-    /// near convergence every third test is a decay.
+    /// It is in the units of the kernel, and hides what is smaller. With the published floor of 1e-5 no fall of MMD² below
+    /// 1.28·√1e-5 = 0.0041 is ever progress at α = 0.1. Near convergence every third test is then a decay.
     pub floor: f64,
 }
 

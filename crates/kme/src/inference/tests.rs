@@ -260,6 +260,12 @@ fn the_tail_of_a_permutation_p_value_is_exponential() {
         assert!((found - 1.0).abs() < 0.1, "{p_value}: {found}");
     }
     assert!(p(-1e9) > 0.0 && p(f64::NEG_INFINITY) > 0.0);
+    // Fewer than 100 tell nothing of the tail, 100 do.
+    let of = |count: u32| {
+        let all: Vec<f64> = std::iter::once(-20.0).chain((1..=count).map(|i| (f64::from(i) / 101.0).ln())).collect();
+        three_sample::permutation_p_value(&all, 1e-9)
+    };
+    assert!(of(99) == 0.01 && of(100) < 1e-6, "{} {}", of(99), of(100));
 }
 
 #[test]
@@ -276,7 +282,7 @@ fn samples_without_scatter_have_no_error() {
         assert!(found.difference < 0.0 && found.standard_error == 0.0 && found.outcome.p_value <= 1e-3, "{text}");
         let found = linear(&k, &a, &b, &permutations).unwrap();
         assert_eq!((found.estimate.value, found.outcome.statistic, found.outcome.p_value), (0.0, 0.0, 1.0), "{text}");
-        let found = block(&k, &a, &b, 5, &permutations).unwrap();
+        let found = block(&k, &a, &b, Blocks::of_size(50, 40, 5).unwrap(), &permutations).unwrap();
         assert_eq!((found.mmd2, found.standard_error, found.outcome.p_value), (0.0, None, 1.0), "{text}");
         let found = two_sample(&k, &a, &b, Estimator::Unbiased, &permutations).unwrap();
         assert_eq!((found.estimate.value, found.estimate.standard_error), (0.0, None), "{text}");
@@ -375,6 +381,12 @@ fn what_cannot_reject_is_refused() {
     assert!(of(19).check(0.05, 20, 20, true).is_ok());
     let refused = of(18).check(0.05, 20, 20, true).unwrap_err().to_string();
     assert!(refused.contains("permutations = 18") && refused.contains("at least 19"), "{refused}");
+    // Three samples: as others below 100, whatever the level from there on.
+    assert!(of(19).check_continued(0.05).is_ok() && of(100).check_continued(1e-6).is_ok());
+    let refused = |count, alpha| of(count).check_continued(alpha).unwrap_err().to_string();
+    assert!(refused(9, 0.05).contains("permutations = 9") && refused(9, 0.05).contains("at least 19"));
+    assert!(refused(99, 0.005).contains("at least 100"), "{}", refused(99, 0.005));
+    assert!(refused(999, 1.5).contains("between 0 and 1"));
     // 20 labellings of 3 and 3 points, two of which are mirror images.
     assert!(of(999).check(0.05, 3, 3, false).is_ok());
     let refused = of(999).check(0.05, 3, 3, true).unwrap_err().to_string();
@@ -391,9 +403,9 @@ fn what_cannot_reject_is_refused() {
     assert!(aggregated(&[], &x, &x, &of(99)).is_err());
     assert!(linear(&k, &x, &x, &of(99)).unwrap_err().to_string().contains("at least 30"));
     assert!(linear(&k, &many(&mut rng), &many(&mut rng), &of(0)).is_err());
-    let refused = |size: usize| block(&k, &x, &x, size, &of(99)).unwrap_err().to_string();
+    let refused = |size: usize| Blocks::of_size(20, 20, size).unwrap_err().to_string();
     assert!(refused(1).contains("2 to 20") && refused(21).contains("2 to 20"), "{}", refused(21));
-    assert!(block(&k, &x, &x, 5, &of(0)).is_err());
+    assert!(block(&k, &x, &x, Blocks::of_size(20, 20, 5).unwrap(), &of(0)).is_err());
 }
 
 fn many(rng: &mut Rng) -> Points {
@@ -405,7 +417,16 @@ fn the_block_test_is_the_mean_of_blocks() {
     let mut rng = stream(9, "inference", 0);
     let (x, y) = (sample(150, 2, 0.0, &mut rng), sample(320, 2, 0.4, &mut rng));
     let k = kernel("gaussian:sigma=1");
-    let of = |size: usize| block(&k, &x, &y, size, &Permutations { seed: 3, ..Permutations::default() }).unwrap();
+    let of = |size: usize| {
+        block(
+            &k,
+            &x,
+            &y,
+            Blocks::of_size(150, 320, size).unwrap(),
+            &Permutations { seed: 3, ..Permutations::default() },
+        )
+        .unwrap()
+    };
     let all = mmd2(&k, &x, &y, Estimator::Unbiased, Precision::F64).unwrap();
     for (size, shape) in [(10, (15, 10, 21)), (50, (3, 50, 106))] {
         let found = of(size);
@@ -420,16 +441,54 @@ fn the_block_test_is_the_mean_of_blocks() {
     assert!((found.mmd2 - all.value).abs() < 1e-12 && (found.standard_error.unwrap() / right - 1.0).abs() < 1e-9);
 }
 
+/// No more pairs than a permutation test of 80 000 points has, no less seen than by one with as many of each sample as fit;
+/// and with more points no less.
 #[test]
-fn large_blocks_see_more_than_a_part_of_the_points() {
-    for total in [80_001, 100_000, 113_000, 160_000, 200_000, 1_000_000, 10_000_000] {
-        let (n, m) = (total / 2, total - total / 2);
-        let blocks = (n / large_block_size(n, m)) as f64;
-        let accuracy = total as f64 / blocks.sqrt();
-        assert!((56_000.0..=80_001.0).contains(&accuracy), "{total}: {accuracy}");
+fn large_blocks_take_no_longer_and_see_no_less_than_a_test_of_a_part() {
+    let sizes = [2_usize, 10, 100, 3_000, 39_999, 40_000, 40_001, 50_000, 80_001, 1_000_000, 10_000_000, 400_000_000];
+    // 1/(1/n + 1/m) of one block with the same deviation.
+    let sees = |blocks: Blocks| {
+        let harmonic = 1.0 / (1.0 / blocks.n as f64 + 1.0 / blocks.m as f64);
+        (blocks.count as f64).sqrt() * harmonic
+    };
+    for n in sizes {
+        for m in sizes {
+            let blocks = Blocks::large(n, m).unwrap();
+            let pairs = blocks.count as f64 * ((blocks.n + blocks.m) as f64).powi(2);
+            assert!(pairs <= 6.4e9, "{n}, {m}: {blocks:?}");
+            assert!(blocks.n.min(blocks.m) >= 2 && blocks.count * blocks.n <= n && blocks.count * blocks.m <= m);
+            let least = n.min(m).min(40_000) as f64;
+            let part = 1.0 / (1.0 / least + 1.0 / (n.max(m) as f64).min(80_000.0 - least));
+            // Rounding to whole points counts in many small blocks alone.
+            let whole = 1.0 - 1.0 / (blocks.n.min(blocks.m) as f64) - 1e-9;
+            assert!(sees(blocks) >= part * if blocks.count > 1 { whole } else { 1.0 - 1e-9 }, "{n}, {m}: {blocks:?}");
+            let usual = Blocks::usual(n, m).unwrap();
+            let balanced = usual.count as f64 * (2.0 * usual.n.min(usual.m) as f64).powi(2);
+            let pairs = usual.count as f64 * ((usual.n + usual.m) as f64).powi(2);
+            assert!(pairs <= balanced.max(6.4e9), "{n}, {m}: {usual:?}");
+        }
     }
-    assert_eq!(large_block_size(40_000, 40_000), 40_000);
-    assert_eq!(large_block_size(50_000, 50_000), 25_000);
+    assert_eq!(Blocks::large(100, 10_000_000).unwrap(), Blocks { count: 1, n: 100, m: 79_900 });
+    assert_eq!(Blocks::large(10_000_000, 10).unwrap(), Blocks { count: 1, n: 79_990, m: 10 });
+    assert_eq!(Blocks::large(40_000, 40_000).unwrap(), Blocks { count: 1, n: 40_000, m: 40_000 });
+    assert_eq!(Blocks::large(80_000, 80_000).unwrap(), Blocks { count: 4, n: 20_000, m: 20_000 });
+    assert_eq!(Blocks::of_size(150, 320, 10).unwrap(), Blocks { count: 15, n: 10, m: 21 });
+    assert!(Blocks::large(1, 5).is_err() && Blocks::usual(5, 1).is_err());
+}
+
+/// Points that are left out of blocks leave an exact test of those that are in.
+#[test]
+fn blocks_may_leave_points_out() {
+    let mut rng = stream(11, "inference", 0);
+    let (x, y) = (sample(40, 2, 0.0, &mut rng), sample(200, 2, 0.0, &mut rng));
+    let (k, permutations) = (kernel("energy"), Permutations { count: 19, ..Permutations::default() });
+    let found = block(&k, &x, &y, Blocks { count: 4, n: 10, m: 25 }, &permutations).unwrap();
+    assert_eq!((found.blocks, found.block_n, found.block_m), (4, 10, 25));
+    for wrong in [(0, 10, 25), (4, 11, 25), (4, 1, 25), (9, 4, 25), (usize::MAX, 4, 4)] {
+        let (count, n, m) = wrong;
+        let refused = block(&k, &x, &y, Blocks { count, n, m }, &permutations).unwrap_err().to_string();
+        assert!(refused.contains("blocks") && refused.contains("40 and 200"), "{refused}");
+    }
 }
 
 #[test]

@@ -21,21 +21,24 @@ Methods for two samples:
                together.
   block        mean of the MMD^2 of blocks of points, with permutations within blocks: time grows
                with the number of points times that in a block. The default above 80000 points, with
-               blocks as large as the time of a permutation test of 80000 points allows.
+               blocks as large as the time of a permutation test of 80000 points allows; of a sample
+               that is much larger than the other, points that would take longer are left out.
   linear       the same with pairs in the place of blocks, and changes of sign: sees least, takes
                least.
   All are exact: a true hypothesis is rejected with a probability of at most ALPHA, for any kernel,
   distribution and number of points. p = (b + 1)/(N + 1), where b of N permutations of the points
   give at least the observed value; it is never 0. They, the points of blocks and the pairs are
   drawn by --seed. The value of the aggregated test is that of the kernel with the least p-value;
-  of several equal ones, the one that is most standard errors away from 0.
+  of several equal ones, the one that is most standard errors above 0.
 
 Three samples:
   The relative test of Bounliphone et al.: the difference MMD^2(A,B) - MMD^2(A,C) in its standard
   errors, by Student's law. Where B and C have the same distribution, that is not its law, so the
   labels of B and C are permuted as well, which is exact then; the larger p-value counts, and both
-  are told. Default kernel: that of the kernel inception distance, poly:degree=3,gamma=1/d,coef=1,
-  or of an embedding among the sources.
+  are told. From 100 permutations on p goes below 1/(N + 1), where no permutation reaches the
+  difference; above 40000 points of B and C fewer are made than asked for, at least 199, and that is
+  told. Default kernel: that of the kernel inception distance, poly:degree=3,gamma=1/d,coef=1, or of
+  an embedding among the sources.
 
 Memorisation:
   Labels of training and held-out points are permuted, which is exact. Each sample counts the more
@@ -52,6 +55,7 @@ Findings for --assert:
 
 JSON:
   One object with metric, value, standard_error, statistic, p_value, permutations, reject, alpha,
-  method, kernel or kernels, n, m, features, protocol, seed, version and seconds. For three samples
+  method, kernel or kernels, n, m, features, protocol, seed, version and seconds. A statistic is null
+  where it is infinite: each sample is one point many times, and they differ. For three samples
   also asymptotic_p_value and permutation_p_value; for memorisation expected, copies,
   copies_standard_error and suspects.";
