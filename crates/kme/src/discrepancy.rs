@@ -273,7 +273,7 @@ fn unweighted(
         Estimator::Biased => {
             let xx = (sum(&xx.rows) + sum(&xx.diagonal)) / (n * n);
             let yy = (sum(&yy.rows) + sum(&yy.diagonal)) / (m * m);
-            squared_norm(xx, yy, -2.0 * sum(&xy.rows) / (n * m), origin, precision)
+            squared_norm(kernel, [xx, yy, -2.0 * sum(&xy.rows) / (n * m)], origin, precision)
         }
         Estimator::UStatistic => {
             let (left, right) = (shuffled(seed, "x", x.len()), shuffled(seed, "y", y.len()));
@@ -337,9 +337,12 @@ fn unbiased(xx: &sums::WithinMarginals, yy: &sums::WithinMarginals, xy: &sums::C
 }
 
 /// xx + yy + cross of values minus an origin, where exactly it would be ‖μ−ν‖²: what is below 0 by no more than rounding is 0.
-pub(crate) fn squared_norm(xx: f64, yy: f64, cross: f64, origin: f64, precision: Precision) -> f64 {
+pub(crate) fn squared_norm(kernel: &Kernel, [xx, yy, cross]: [f64; 3], origin: f64, precision: Precision) -> f64 {
     let sum = xx + yy + cross;
-    let size = xx.abs() + yy.abs() + cross.abs() + origin.abs();
+    // The value of `energy` is a difference of its own.
+    let constant = |(weight, form): &(f64, Form)| if let Form::Energy { a } = form { weight * a } else { 0.0 };
+    let constants: f64 = kernel.terms().iter().map(constant).sum();
+    let size = xx.abs() + yy.abs() + cross.abs() + origin.abs() + constants;
     if sum < 0.0 && sum >= -precision.bound() * size { 0.0 } else { sum }
 }
 
@@ -395,7 +398,7 @@ fn weighted(kernel: &Kernel, x: Sample, y: Sample, unbiased: bool, precision: Pr
     };
     let cross = -2.0 * sums::cross_minus(about, x.points, Some(&w), y.points, Some(&v), origin, precision)?;
     let (xx, yy) = (within(x.points, &w)?, within(y.points, &v)?);
-    Ok(if unbiased { xx + yy + cross } else { squared_norm(xx, yy, cross, typical, precision) })
+    Ok(if unbiased { xx + yy + cross } else { squared_norm(kernel, [xx, yy, cross], typical, precision) })
 }
 
 /// The linear estimate and its terms, whose mean it is.

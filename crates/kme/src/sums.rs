@@ -250,7 +250,7 @@ pub(crate) fn rows_minus<'a>(
 /// are 1.
 ///
 /// Where xᵢ = yⱼ and the kernel has a kink, the zero subgradient is taken. Terms with |vⱼ ∂k/∂⟨x,y⟩| below 1e-290 (single
-/// precision: 1e-30) count as zero. Each thread holds a few times 256·d numbers.
+/// precision: 1e-30) count as zero, in units of the kernel's length where this is extreme. Each thread holds a few times 256·d numbers.
 ///
 /// *Shapes*: x (n, d), y (m, d), v (m).
 ///

@@ -125,7 +125,7 @@ impl<'a> Target<'a> {
         }
         let within = sums::within_minus(self.kernel, points, Some(v), Some(self.origin), Precision::F64)?;
         let (chosen, cross) = (within.off_diagonal + within.diagonal, -2.0 * dot(v, mean));
-        Ok(squared_norm(chosen, self.norm2, cross, self.origin, Precision::F64))
+        Ok(squared_norm(self.kernel, [chosen, self.norm2, cross], self.origin, Precision::F64))
     }
 
     /// Quantiles of the MMD² of random subsets of n points: what a coreset must beat.

@@ -310,8 +310,10 @@ impl Case {
                     }
                 }
             }
-            // Slopes too small for the arithmetic are left out.
-            let negligible = if precision == Precision::F32 { 1e-29 } else { 1e-280 } * far;
+            // Slopes too small for the arithmetic are left out: it is in units of the kernel's length where that is extreme.
+            let (least, below) = if precision == Precision::F32 { (1e-29, 1e-25) } else { (1e-280, 1e-250) };
+            let steepest: f64 = kernel.terms().iter().filter_map(|(w, form)| Some(w / form.length()?)).sum();
+            let negligible = least * far + if steepest.is_finite() { below * steepest } else { 0.0 };
             for (found, right) in found.iter().zip(&right) {
                 worst.see(*found, right.value(), 10.0 * bound(precision, d) * size + negligible, || {
                     format!("gradient of {kernel}, {precision:?}, n={}, m={}, d={d}", self.x.len(), self.y.len())
