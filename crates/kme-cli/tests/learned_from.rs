@@ -193,7 +193,7 @@ fn with_many_pictures_the_bound_of_the_run_stays() {
         (0..n).filter(|&i| (first(i) as f64 / 2_f64.powi(64)) < bound).count()
     };
     write(11_000);
-    let words = "--set score.count=20 --set score.features=pixels --data data.npy";
+    let words = "--set score.count=20 --set score.features=pixels --data data.npy:nhwc";
     let (held, ..) = held_out(&place, &format!("train fashion-mmd-gan -o run {SMALL} {words}"), "run");
     assert_eq!(held, Some(below(11_000, 1000.0 / 11_000.0)));
     write(8_000);

@@ -82,7 +82,7 @@ impl Law {
                         1.0
                     }
                 }
-                Shape::Mixture => normal() + if i % 10 == 0 { 6.0 } else { 0.0 },
+                Shape::Mixture => normal() + if i.is_multiple_of(10) { 6.0 } else { 0.0 },
             }
         };
         // The coordinates in independent orders, which are the same for all laws.
