@@ -277,6 +277,11 @@ pub fn markdown(rows: &[Vec<String>]) -> String {
     text
 }
 
+/// A number with all its digits, as a power of ten where it would be a row of zeros.
+pub fn exact(x: f64) -> String {
+    if x == 0.0 || (1e-5..1e16).contains(&x.abs()) { x.to_string() } else { format!("{x:e}") }
+}
+
 /// `value ± error` with two digits of the error and the value to the same place.
 pub fn with_error(value: f64, error: Option<f64>) -> String {
     let exponent = |x: f64| if x == 0.0 || !x.is_finite() { 0 } else { x.abs().log10().floor() as i32 };

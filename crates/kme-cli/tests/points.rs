@@ -311,6 +311,13 @@ fn tables_are_written_sorted_and_compared() {
         table.starts_with("| candidate | fid | kid | points |\n| --- | ---: | ---: | ---: |\n| near.npy | "),
         "{table}"
     );
+    // Numbers of any size are short, and whole.
+    std::fs::write(place.path("large.csv"), "1e20\n2e20\n4e20\n7e20\n").unwrap();
+    std::fs::write(place.path("other.csv"), "1e20\n3e20\n4e20\n9e20\n").unwrap();
+    let row = |words: &str| place.kme(&format!("eval large.csv other.csv --metrics kid {words}"));
+    let csv = row("--format csv").out;
+    let value = csv.lines().nth(1).unwrap().split(',').nth(3).unwrap();
+    assert!(value.len() < 30 && value.parse::<f64>().unwrap() == row("--json").value(), "{value}");
     // One file with several results.
     assert_eq!(place.kme("eval x.npy far.npy near.npy --metrics kid -o both.json").code, Some(0));
     let compared = place.kme("eval --compare both.json --json").json();

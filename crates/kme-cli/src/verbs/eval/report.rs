@@ -112,7 +112,7 @@ fn csv(scores: &[Score], subjects: &Subjects, global: &Global) -> Vec<Vec<String
         "seed",
     ];
     let mut rows = vec![header.map(String::from).to_vec()];
-    let number = |x: Option<f64>| x.map_or_else(String::new, |x| x.to_string());
+    let number = |x: Option<f64>| x.map_or_else(String::new, output::exact);
     let count = |n: Option<u64>| n.map_or_else(String::new, |n| n.to_string());
     for score in scores {
         let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_string();
@@ -120,7 +120,7 @@ fn csv(scores: &[Score], subjects: &Subjects, global: &Global) -> Vec<Vec<String
             subjects.reference.clone().unwrap_or_default(),
             subjects.candidates[score.candidate - 1].clone(),
             score.metric.quantity().into(),
-            score.value.to_string(),
+            output::exact(score.value),
             number(score.standard_error),
             number(score.spread),
             number(score.bias),
