@@ -145,7 +145,7 @@ impl<'a, T: Real> Row<'a, T> {
         } else if tile.what == Entries::Products {
             let mut signs = T::Bits::default();
             for (weight, form) in self.radial_terms() {
-                signs = each_radial!(form, add_values_of_products::<T, FMA>(weight, entries, xx, tile.yy, values));
+                signs = each_radial!(form, add_of_products::<T, FMA>(weight, entries, xx, tile.yy, values, Value));
             }
             if !self.is_doubtful(signs) {
                 if self.norms > 0.0 {
@@ -170,7 +170,7 @@ impl<'a, T: Real> Row<'a, T> {
             (false, Entries::Squares) => (entries, &mut *values),
         };
         for (weight, form) in terms {
-            each_radial!(form, add_values_of_squares::<T, FMA>(weight, squares, &mut *target));
+            each_radial!(form, add_of_squares::<T, FMA>(weight, squares, &mut *target, Value));
         }
         for (&j, value) in self.near.iter().zip(&self.values).filter(|_| few) {
             values[j] = *value;
@@ -189,7 +189,7 @@ impl<'a, T: Real> Row<'a, T> {
         match tile.what {
             Entries::Products => {
                 for (weight, form) in self.radial_terms() {
-                    signs = each_radial!(form, add_slopes_of_products::<T, FMA>(weight, entries, xx, tile.yy, slopes));
+                    signs = each_radial!(form, add_of_products::<T, FMA>(weight, entries, xx, tile.yy, slopes, Slope));
                 }
             }
             // Also where distances are right, products with the points would cancel.
@@ -214,7 +214,7 @@ impl<'a, T: Real> Row<'a, T> {
         let near = (!self.near.is_empty()).then_some((&self.near_squares[..], &mut self.values[..]));
         for (squares, slopes) in all.into_iter().chain(near) {
             for (weight, form) in terms.clone() {
-                each_radial!(form, add_slopes_of_squares::<T, FMA>(weight, squares, &mut *slopes));
+                each_radial!(form, add_of_squares::<T, FMA>(weight, squares, &mut *slopes, Slope));
             }
         }
     }
@@ -305,20 +305,47 @@ fn add_values<T: Real, const FMA: bool>(form: Form, weight: f64, dots: &[T], xx:
     }
 }
 
-/// valuesⱼ += weight·k(x,yⱼ) for a form with a distance: see [`signs_where_apart`] for what comes back.
+/// What is asked of a form with a distance. A trait and not a function: calls of functions that are handed over are not
+/// inlined into the code of an instruction set.
+trait Asked {
+    fn of<A: Arith>(&self, form: &Form, pair: &Pair<A>) -> A;
+}
+
+/// k(x,y).
+struct Value;
+
+impl Asked for Value {
+    #[inline(always)]
+    fn of<A: Arith>(&self, form: &Form, pair: &Pair<A>) -> A {
+        form.value(pair)
+    }
+}
+
+/// ∂k/∂‖x‖².
+struct Slope;
+
+impl Asked for Slope {
+    #[inline(always)]
+    fn of<A: Arith>(&self, form: &Form, pair: &Pair<A>) -> A {
+        form.slope(pair).xx
+    }
+}
+
+/// sumsⱼ += weight·of(x,yⱼ) for a form with a distance: see [`signs_where_apart`] for what comes back.
 #[inline(always)]
-fn add_values_of_products<T: Real, const FMA: bool>(
+fn add_of_products<T: Real, const FMA: bool>(
     form: Form,
     weight: f64,
     dots: &[T],
     xx: T,
     yy: &[T],
-    values: &mut [T],
+    sums: &mut [T],
+    asked: impl Asked,
 ) -> T::Bits {
     let mut signs = T::Bits::ONES;
-    for ((value, dot), yy) in values.iter_mut().zip(dots).zip(yy) {
+    for ((sum, dot), yy) in sums.iter_mut().zip(dots).zip(yy) {
         let pair = Pair { dot: dot.lane::<FMA>(), xx: xx.lane(), yy: yy.lane() };
-        *value = T::number(value.lane() + form.value(&pair).scale(weight));
+        *sum = T::number(sum.lane() + asked.of(&form, &pair).scale(weight));
         signs = signs & signs_where_apart::<T, FMA>(*dot, xx.lane() + yy.lane());
     }
     signs
@@ -326,9 +353,9 @@ fn add_values_of_products<T: Real, const FMA: bool>(
 
 /// The same from squared distances.
 #[inline(always)]
-fn add_values_of_squares<T: Real, const FMA: bool>(form: Form, weight: f64, squares: &[T], values: &mut [T]) {
-    for (value, square) in values.iter_mut().zip(squares) {
-        *value = T::number(value.lane() + form.value(&at_distance::<T, FMA>(*square)).scale(weight));
+fn add_of_squares<T: Real, const FMA: bool>(form: Form, weight: f64, squares: &[T], sums: &mut [T], asked: impl Asked) {
+    for (sum, square) in sums.iter_mut().zip(squares) {
+        *sum = T::number(sum.lane() + asked.of(&form, &at_distance::<T, FMA>(*square)).scale(weight));
     }
 }
 
@@ -338,34 +365,6 @@ fn add_norms<T: Real, const FMA: bool>(weight: f64, xx: T, roots: &[T], values: 
     let root = xx.lane::<FMA>().sqrt();
     for (value, yy) in values.iter_mut().zip(roots) {
         *value = T::number(value.lane() + (root + yy.lane()).scale(weight));
-    }
-}
-
-/// slopesⱼ += weight·∂k/∂‖x‖² for a form with a distance: see [`signs_where_apart`] for what comes back.
-#[inline(always)]
-fn add_slopes_of_products<T: Real, const FMA: bool>(
-    form: Form,
-    weight: f64,
-    dots: &[T],
-    xx: T,
-    yy: &[T],
-    slopes: &mut [T],
-) -> T::Bits {
-    let mut signs = T::Bits::ONES;
-    for ((slope, dot), yy) in slopes.iter_mut().zip(dots).zip(yy) {
-        let pair = Pair { dot: dot.lane::<FMA>(), xx: xx.lane(), yy: yy.lane() };
-        *slope = T::number(slope.lane() + form.slope(&pair).xx.scale(weight));
-        signs = signs & signs_where_apart::<T, FMA>(*dot, xx.lane() + yy.lane());
-    }
-    signs
-}
-
-/// The same from squared distances.
-#[inline(always)]
-fn add_slopes_of_squares<T: Real, const FMA: bool>(form: Form, weight: f64, squares: &[T], slopes: &mut [T]) {
-    for (slope, square) in slopes.iter_mut().zip(squares) {
-        let one = form.slope(&at_distance::<T, FMA>(*square)).xx;
-        *slope = T::number(slope.lane() + one.scale(weight));
     }
 }
 
