@@ -80,8 +80,8 @@ impl Extraction<'_> {
             output::remark(
                 self.global,
                 format!(
-                    "{}: {n} of {total} pictures are grey of 16 bits, which the tools cut off at 255: most of them is white. \
-                     Convert them to 8 bits, or read them another way with --resize, such as uint8+pillow-bicubic",
+                    "{}: {n} of {total} pictures are grey with 16 bits. The tools cut their numbers off at 255, so most of each \
+                     picture is white. Convert them to 8 bits, or read them another way: --resize uint8+pillow-bicubic",
                     self.text
                 ),
             );

@@ -489,14 +489,14 @@ fn grey_of_16_bits_is_told() {
     }
     let embed = "embed a -o a.kme --features pixels --size 4x4";
     let ran = place.kme(&format!("{embed} --resize clean-fid"));
-    assert!(ran.code == Some(0) && ran.err.contains("3 of 3 pictures are grey of 16 bits"), "{}", ran.err);
+    assert!(ran.code == Some(0) && ran.err.contains("3 of 3 pictures are grey with 16 bits"), "{}", ran.err);
     assert_eq!(place.kme("embed a -o a.npy --features pixels --size 4x4 --resize clean-fid").code, Some(0));
     let points = kme::Points::read(place.path("a.npy")).unwrap();
     let expected = (0..3).flat_map(|i| (0..16).map(move |j| (j * 40 + i).min(255) as f32 / 255.0));
     let kme::points::Data::F32(found) = points.data() else { panic!("not f32") };
     assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{found:?}");
     let ran = place.kme(embed);
-    assert!(ran.code == Some(0) && !ran.err.contains("grey of 16 bits"), "{}", ran.err);
+    assert!(ran.code == Some(0) && !ran.err.contains("grey with 16 bits"), "{}", ran.err);
 }
 
 #[test]

@@ -173,7 +173,7 @@ impl Stock {
         let (learned, held) = (side(false), side(true));
         if learned.is_empty() {
             let allowed =
-                format!("some that may be learned from: all {n} are among those that this run holds out for scores");
+                format!("pictures to learn from: this run holds all {n} of these out for its scores; add others");
             return Err(Error::value("data.source", &data.source, allowed));
         }
         // Of pictures in memory the numbers are those among the ones that can be read, else those in the source.

@@ -14,6 +14,7 @@ pub(crate) mod npz;
 mod numpy;
 mod read;
 pub(crate) mod safetensors;
+mod text;
 mod write;
 
 pub(crate) use archive::Archive;

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::archive::{Archive, Role};
 use super::choice::Choice;
-use super::csv::{self, Separator};
+use super::csv;
+use super::text::Separator;
 use super::{Points, npy};
 use crate::{Error, Result};
 
