@@ -142,12 +142,8 @@ fn data_may_move_and_a_run_may_go_on_from_anywhere() {
     succeeds(&place, &format!("{TINY} --data pics -o cut --steps 4"));
     // From another folder.
     std::fs::create_dir(place.path("elsewhere")).unwrap();
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_kme"))
-        .args("train -o ../cut --resume --steps 5".split(' '))
-        .current_dir(place.path("elsewhere"))
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let ran = place.run_in("elsewhere", &["train", "-o", "../cut", "--resume", "--steps", "5"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
     std::fs::rename(place.path("pics"), place.path("moved")).unwrap();
     refused(&place, "train -o cut --resume --steps 6", &["data.source = pics", "--data"]);
     refused(&place, "train -o cut --resume --steps 6 --data others", &["12 changed: 000.png"]);
@@ -314,12 +310,8 @@ fn data_may_have_any_name_wherever_a_run_goes_on() {
     place.pictures("lr=0.1/pics", 12, 1);
     succeeds(&place, &format!("{TINY} --data lr=0.1/pics -o run --steps 2"));
     std::fs::create_dir(place.path("elsewhere")).unwrap();
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_kme"))
-        .args("train -o ../run --resume --steps 3".split(' '))
-        .current_dir(place.path("elsewhere"))
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let ran = place.run_in("elsewhere", &["train", "-o", "../run", "--resume", "--steps", "3"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
 }
 
 #[test]

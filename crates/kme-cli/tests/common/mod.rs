@@ -75,9 +75,14 @@ impl Place {
 
     /// Runs `kme` in this folder.
     pub fn run(&self, words: &[&str]) -> Ran {
+        self.run_in("", words)
+    }
+
+    /// Runs `kme` in a folder of this one.
+    pub fn run_in(&self, folder: &str, words: &[&str]) -> Ran {
         let output = Command::new(env!("CARGO_BIN_EXE_kme"))
             .args(words)
-            .current_dir(self.0.path())
+            .current_dir(self.path(folder))
             .env("XDG_DATA_HOME", self.path("home"))
             .env("XDG_CACHE_HOME", self.1.path())
             .env_remove("KME_DATA")

@@ -109,28 +109,8 @@ fn unpacked(mut bytes: Vec<u8>, layout: &Layout, big_endian: bool, across: usize
             }
         }
         8 => {}
-        16 => {
-            let read = if big_endian { u16::from_be_bytes } else { u16::from_le_bytes };
-            for row in bytes.chunks_exact_mut(packed) {
-                let mut last = vec![0_u16; before];
-                for (i, sample) in row.as_chunks_mut::<2>().0.iter_mut().enumerate() {
-                    let value = read(*sample);
-                    let value = if layout.predictor { value.wrapping_add(last[i % before]) } else { value };
-                    (last[i % before], *sample) = (value, value.to_ne_bytes());
-                }
-            }
-        }
-        32 => {
-            let read = if big_endian { u32::from_be_bytes } else { u32::from_le_bytes };
-            for row in bytes.chunks_exact_mut(packed) {
-                let mut last = vec![0_u32; before];
-                for (i, sample) in row.as_chunks_mut::<4>().0.iter_mut().enumerate() {
-                    let value = read(*sample);
-                    let value = if layout.predictor { value.wrapping_add(last[i % before]) } else { value };
-                    (last[i % before], *sample) = (value, value.to_ne_bytes());
-                }
-            }
-        }
+        16 => whole::<2>(&mut bytes, packed, before, big_endian, layout.predictor),
+        32 => whole::<4>(&mut bytes, packed, before, big_endian, layout.predictor),
         bits => {
             let mask = (1 << bits) - 1;
             let each = 8 / bits;
@@ -139,6 +119,28 @@ fn unpacked(mut bytes: Vec<u8>, layout: &Layout, big_endian: bool, across: usize
         }
     }
     bytes
+}
+
+/// Numbers of N ≤ 4 bytes brought to this machine's order; with a predictor, each is the difference to that of the same sample
+/// one pixel before, `before` numbers ago.
+fn whole<const N: usize>(bytes: &mut [u8], packed: usize, before: usize, big_endian: bool, predictor: bool) {
+    for row in bytes.chunks_exact_mut(packed) {
+        let mut last = vec![0_u32; before];
+        for (i, number) in row.as_chunks_mut::<N>().0.iter_mut().enumerate() {
+            if big_endian {
+                number.reverse();
+            }
+            let mut wide = [0; 4];
+            wide[..N].copy_from_slice(number);
+            let value = u32::from_le_bytes(wide);
+            let value = if predictor { value.wrapping_add(last[i % before]) } else { value };
+            last[i % before] = value;
+            number.copy_from_slice(&value.to_le_bytes()[..N]);
+            if cfg!(target_endian = "big") {
+                number.reverse();
+            }
+        }
+    }
 }
 
 /// Runs and pieces, until there are `total` bytes.
