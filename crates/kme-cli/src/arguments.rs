@@ -1,7 +1,7 @@
 //! What is typed: every flag with its help.
 
 use crate::verbs;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, Parser, Subcommand};
 use kme_deep::data::Places;
 use kme_deep::models::Models;
@@ -95,8 +95,26 @@ pub fn matches() -> ArgMatches {
             let _ = writeln!(std::io::stderr(), "{fault}");
             std::process::exit(2)
         }
+        ErrorKind::UnknownArgument => known_alike(fault).exit(),
         _ => fault.exit(),
     })
+}
+
+/// A fault of a flag that is none, without the advice to pass it as a value: no source is called so. What is said of flags that
+/// are called alike stays.
+fn known_alike(mut fault: clap::Error) -> clap::Error {
+    fault.remove(ContextKind::Suggested);
+    let tip = match fault.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(given)) if given == "-o" || given == "--output" => {
+            "what this verb prints goes to a file with > FILE, as JSON with --json > FILE"
+        }
+        Some(ContextValue::String(given)) if given == "--paired" => {
+            "there is no test of pairs: all tests take rows as independent of one another"
+        }
+        _ => return fault,
+    };
+    fault.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    fault
 }
 
 fn adjusted(command: Command) -> Command {

@@ -1,6 +1,7 @@
 //! The claims of `--assert`.
 
 use crate::verbs::eval::Metric;
+use kme::standard_error::StandardError;
 use kme::{Error, Result};
 use std::fmt;
 use std::str::FromStr;
@@ -21,15 +22,15 @@ impl Claim {
     ///
     /// The test of the claim's opposite is rejected at level 5 %: by the bounds of the value where it has some, otherwise with
     /// the value taken as normal around the truth. Without a standard error the value alone is compared.
-    pub fn check(&self, value: f64, standard_error: Option<f64>, bounds: Option<[f64; 2]>) -> (bool, String) {
-        let margin = QUANTILE * standard_error.unwrap_or(0.0);
+    pub fn check(&self, value: f64, error: StandardError, bounds: Option<[f64; 2]>) -> (bool, String) {
+        let margin = QUANTILE * error.unwrap_or(0.0);
         let [lower, upper] = bounds.unwrap_or([value - margin, value + margin]);
         let (end, sign, side) = if self.below { (upper, '+', "upper") } else { (lower, '-', "lower") };
         let holds = if self.below { end < self.bound } else { end > self.bound };
-        let why = match (standard_error, bounds) {
+        let why = match (error, bounds) {
             (_, Some(_)) => format!("the value is {value:.6}, its {side} bound at 95 % is {end:.6}"),
-            (Some(error), None) => format!("{value:.6} {sign} 1.645 * {error:.6} = {end:.6}"),
-            (None, None) => format!("the value is {value:.6} (no standard error)"),
+            (Ok(error), None) => format!("{value:.6} {sign} 1.645 * {error:.6} = {end:.6}"),
+            (Err(reason), None) => format!("the value is {value:.6} (no standard error: {reason})"),
         };
         (holds, why)
     }
@@ -66,6 +67,7 @@ impl FromStr for Claim {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kme::NoStandardError;
 
     #[test]
     fn claims_are_parsed() {
@@ -82,17 +84,17 @@ mod tests {
     #[test]
     fn the_standard_error_counts() {
         let claim: Claim = "kid<0.01".parse().unwrap();
-        assert!(claim.check(0.008, None, None).0);
-        assert!(claim.check(0.008, Some(0.001), None).0);
-        assert!(!claim.check(0.008, Some(0.002), None).0);
+        assert!(claim.check(0.008, Err(NoStandardError::Weights), None).0);
+        assert!(claim.check(0.008, Ok(0.001), None).0);
+        assert!(!claim.check(0.008, Ok(0.002), None).0);
         let claim: Claim = "mmd>0".parse().unwrap();
-        assert!(claim.check(0.004, Some(0.002), None).0);
-        assert!(!claim.check(0.003, Some(0.002), None).0);
-        assert!(!claim.check(f64::NAN, None, None).0);
+        assert!(claim.check(0.004, Ok(0.002), None).0);
+        assert!(!claim.check(0.003, Ok(0.002), None).0);
+        assert!(!claim.check(f64::NAN, Err(NoStandardError::Weights), None).0);
         // Bounds count in the place of standard errors.
-        assert!(claim.check(0.003, Some(0.002), Some([0.001, 0.009])).0);
-        assert!(!claim.check(0.003, Some(0.0), Some([-0.001, 0.009])).0);
+        assert!(claim.check(0.003, Ok(0.002), Some([0.001, 0.009])).0);
+        assert!(!claim.check(0.003, Ok(0.0), Some([-0.001, 0.009])).0);
         let claim: Claim = "kid<0.01".parse().unwrap();
-        assert!(!claim.check(0.008, Some(0.001), Some([0.006, 0.011])).0);
+        assert!(!claim.check(0.008, Ok(0.001), Some([0.006, 0.011])).0);
     }
 }

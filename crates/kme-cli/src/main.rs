@@ -7,6 +7,8 @@
 
 mod arguments;
 mod claim;
+mod copies;
+mod ending;
 mod extract;
 mod gallery;
 mod likes;

@@ -1,6 +1,7 @@
 //! Printing: data to standard output, everything else to standard error.
 
 use crate::arguments::Global;
+use crate::ending::Ending;
 use kme::{Error, Result};
 use serde_json::{Map, Value};
 use std::fmt::Display;
@@ -185,17 +186,13 @@ impl Format {
     /// # Errors
     /// When the ending is none of those of tables.
     pub fn of_file(path: &Path) -> Result<Self> {
-        let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
-        match extension.as_deref() {
-            Some("txt") => Ok(Self::Text),
-            Some("csv") => Ok(Self::Csv),
-            Some("md") => Ok(Self::Markdown),
-            Some("json") => Ok(Self::Json),
-            _ => {
-                let allowed = "a name that ends in .csv, .md, .json or .txt";
-                Err(Error::value("output (-o)", path.display(), allowed))
-            }
-        }
+        let among = [Ending::Txt, Ending::Csv, Ending::Markdown, Ending::Json];
+        Ok(match Ending::of(path, &among, "a name that ends in .csv, .md, .json or .txt")? {
+            Ending::Csv => Self::Csv,
+            Ending::Markdown => Self::Markdown,
+            Ending::Json => Self::Json,
+            _ => Self::Text,
+        })
     }
 }
 

@@ -108,20 +108,26 @@ fn is_pipe(_: &Path) -> bool {
 ///
 /// # Errors
 /// When it cannot be read as points or statistics; the message says which flag would help.
-pub fn read(text: &str, flags: &SourceFlags, global: &Global) -> Result<Found> {
+pub fn read(text: &str, flags: &SourceFlags) -> Result<Found> {
     let Some(named) = Named::parse(text) else {
         return Err(Error::file(text, format!("is not a file of points; {FORMATS}")));
     };
-    let found = match named.is_stream {
-        true => read_stream(&named, flags)?,
-        false => read_file(&named, flags)?,
-    };
-    if let Found::Points(_, notes) = &found {
-        for remark in &notes.remarks {
-            output::remark(global, format!("{text}: {remark}"));
+    match named.is_stream {
+        true => read_stream(&named, flags),
+        false => read_file(&named, flags),
+    }
+}
+
+/// Says what was remarked of the file that `text` names, unless it was `told`: several samples may come from one file.
+pub fn tell(text: &str, notes: &Notes, told: &mut Vec<String>, global: &Global) {
+    let file = Named::parse(text).map_or_else(|| text.into(), |named| named.file.display().to_string());
+    for remark in &notes.remarks {
+        let line = format!("{file}: {remark}");
+        if !told.contains(&line) {
+            output::remark(global, &line);
+            told.push(line);
         }
     }
-    Ok(found)
 }
 
 fn read_file(named: &Named, flags: &SourceFlags) -> Result<Found> {

@@ -6,6 +6,8 @@ use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, P
 use std::io::IsTerminal;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// A bar of `length` steps. Its message comes last and is cut where the line ends: what wraps cannot be taken back.
@@ -33,6 +35,77 @@ pub fn bar(global: &Global, length: u64, what: &'static str) -> ProgressBar {
         say(&bar, what, pause());
     }
     bar
+}
+
+/// The progress of a computation that tells how far it is when it is asked.
+pub struct Polled {
+    ends: Option<mpsc::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Time between two looks at a computation.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// When it is known how long a computation will take.
+const KNOWN: Duration = Duration::from_secs(3);
+
+/// From how long on that is said at once, with what to do about it.
+const LONG: Duration = Duration::from_secs(60);
+
+/// A bar of `length` steps that shows `done` until what is returned is dropped.
+///
+/// Where it will take more than a minute that is said after a few seconds, on a terminal or not, with `instead`: what would be
+/// faster.
+pub fn polled(
+    global: &Global,
+    length: u64,
+    what: &'static str,
+    instead: &'static str,
+    done: impl Fn() -> f64 + Send + 'static,
+) -> Polled {
+    let bar = bar(global, length, what);
+    let quiet = global.quiet;
+    let (ends, end) = mpsc::channel();
+    let look = move || {
+        let begin = Instant::now();
+        let mut is_told = quiet;
+        // What comes before the first step says nothing of the speed.
+        let mut first: Option<(Duration, f64)> = None;
+        while matches!(end.recv_timeout(LOOK), Err(mpsc::RecvTimeoutError::Timeout)) {
+            let position = done().min(length as f64);
+            bar.set_position(position as u64);
+            let passed = begin.elapsed();
+            if position > 0.0 && first.is_none() {
+                first = Some((passed, position));
+            }
+            let whole = first.and_then(|(before, from)| {
+                duration(passed - before, (position - from) / (length as f64 - from)).map(|whole| before + whole)
+            });
+            if let Some(whole) = whole.filter(|_| !is_told) {
+                is_told = true;
+                if whole >= LONG {
+                    bar.suspend(|| output::tell(format!("this takes about {}; {instead}", HumanDuration(whole))));
+                }
+            }
+        }
+        bar.finish_and_clear();
+    };
+    Polled { ends: Some(ends), thread: Some(std::thread::spawn(look)) }
+}
+
+/// How long something takes of which a part was done in the time that has passed, when that can be said.
+fn duration(passed: Duration, part: f64) -> Option<Duration> {
+    (passed >= KNOWN && part > 0.0).then(|| Duration::try_from_secs_f64(passed.as_secs_f64() / part).ok()).flatten()
+}
+
+impl Drop for Polled {
+    fn drop(&mut self) {
+        self.ends.take();
+        // Waits until the bar is gone: what is printed next must not mix with it.
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
 }
 
 /// Whether bars can be drawn.
@@ -208,6 +281,15 @@ mod ignored {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn how_long_it_takes_is_known_after_some_seconds() {
+        let seconds = Duration::from_secs_f64;
+        assert_eq!(duration(seconds(1.0), 0.01), None);
+        assert_eq!(duration(seconds(3.0), 0.0), None);
+        assert_eq!(duration(seconds(4.0), 0.04), Some(seconds(100.0)));
+        assert_eq!(duration(seconds(4.0), 1e-300), None);
+    }
 
     #[test]
     fn a_line_says_how_far_how_fast_and_how_long() {

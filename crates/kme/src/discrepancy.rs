@@ -17,6 +17,7 @@ pub use witness::Witness;
 
 use crate::kernel::{Form, Kernel};
 use crate::points::Points;
+use crate::standard_error::{self, NoStandardError, StandardError};
 use crate::sums::{self, About, Differences, Precision};
 use crate::{Error, Result, rng};
 use std::fmt;
@@ -69,7 +70,7 @@ pub fn total_weight(weights: &[f64]) -> Result<f64> {
     if sum.abs() <= f64::EPSILON * size * weights.len().max(16) as f64 {
         let allowed = "a sum > 0: weights that cancel out, as those of a difference a - b, make no distribution; compare a \
                        and b themselves";
-        return Err(Error::value(name, sum, allowed));
+        return Err(Error::value(name, 0, allowed));
     }
     match sum > 0.0 {
         true => Ok(sum),
@@ -131,6 +132,9 @@ pub struct Estimate {
     pub value: f64,
     /// Estimated standard deviation of `value` over new samples of the same sizes: see [`mmd2`] for when there is one.
     pub standard_error: Option<f64>,
+    /// Why there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standard_error_missing: Option<NoStandardError>,
     /// A lower and an upper bound of MMD², each of which holds at 95 % on its own; there where there is a standard error.
     /// They are not value ± 1.645 errors, since value and error are correlated: see `docs/mathematics.md`, section 3. For the
     /// biased estimator they are those of the unbiased one, so the value itself may lie above both.
@@ -162,8 +166,9 @@ pub struct Estimate {
 /// smaller than the variance would be for P = Q (the last three terms), the latter is taken, since the variance cannot be
 /// below it: so it is somewhat too large when P = Q. The biased estimator is given that of the unbiased one, from which
 /// it differs by a factor 1 + O(1/n), and the bounds of the unbiased value; the linear one that of a mean. There is none
-/// with weights, none below 4 points on either side (the linear estimator: below 2 pairs), and none where few points make the
-/// estimate of the variance 0 or large values make it overflow.
+/// with weights, none below 4 points on either side (the linear estimator: below 2 pairs), none where each sample is
+/// one point many times, and none where few points make the estimate of the variance negative, rounding hides it or large
+/// values make it overflow: [`Estimate::standard_error_missing`] says which.
 ///
 /// *Shapes*: x (n, d), y (m, d); n and m are free.
 ///
@@ -197,21 +202,24 @@ pub fn mmd2_paired<'a>(
     if estimator != Estimator::Biased && n.min(m) < 2 {
         return Err(Error::value("number of points", n.min(m), format!("at least 2 for the {estimator} estimator")));
     }
-    let (value, standard_error, bounds, bias) = match (estimator, x.weights.or(y.weights)) {
+    let (value, error, bounds, bias) = match (estimator, x.weights.or(y.weights)) {
         (Estimator::Linear, None) => return Ok(linear_terms(kernel, x.points, y.points, seed)?.0),
         (_, None) => {
             let found = unweighted(kernel, x.points, y.points, estimator, precision, seed)?;
             (found.value, found.standard_error, found.bounds, found.bias)
         }
         (Estimator::Biased | Estimator::Unbiased, Some(_)) => {
-            (weighted(kernel, x, y, estimator == Estimator::Unbiased, precision)?, None, None, None)
+            let value = weighted(kernel, x, y, estimator == Estimator::Unbiased, precision)?;
+            (value, Err(NoStandardError::Weights), None, None)
         }
         (_, Some(_)) => {
             return Err(Error::value("estimator", estimator, "biased or unbiased, when there are weights"));
         }
     };
     check_value(value)?;
-    Ok(Estimate { value, standard_error, bounds, bias, estimator, kernel: kernel.clone(), n, m, precision })
+    let (standard_error, standard_error_missing) = standard_error::fields(error);
+    let kernel = kernel.clone();
+    Ok(Estimate { value, standard_error, standard_error_missing, bounds, bias, estimator, kernel, n, m, precision })
 }
 
 fn check_value(value: f64) -> Result<()> {
@@ -249,7 +257,7 @@ pub fn energy_distance<'a>(
 /// What is found for points without weights.
 struct Unweighted {
     value: f64,
-    standard_error: Option<f64>,
+    standard_error: StandardError,
     bounds: Option<[f64; 2]>,
     bias: Option<f64>,
 }
@@ -287,8 +295,9 @@ fn unweighted(
     // The variance is about the unbiased estimate. The bias, of the order of the error where P = Q, would move the bounds.
     let centre = if is_biased { unbiased(&xx, &yy, &xy) } else { value };
     let bias = (is_biased && n.min(m) > 1.0).then_some(value - centre);
-    let Some(variance) = Variance::estimate(&xx, &yy, &xy) else {
-        return Ok(Unweighted { value, standard_error: None, bounds: None, bias });
+    let variance = match variance(x, y, &xx, &yy, &xy) {
+        Ok(variance) => variance,
+        Err(reason) => return Ok(Unweighted { value, standard_error: Err(reason), bounds: None, bias }),
     };
     let at = match estimator {
         Estimator::UStatistic => variance.of_u_statistic(n),
@@ -304,9 +313,9 @@ pub(crate) fn unbiased_with_variance(
     x: &Points,
     y: &Points,
     precision: Precision,
-) -> Result<(f64, Option<Variance>)> {
+) -> Result<(f64, std::result::Result<Variance, NoStandardError>)> {
     let Marginals { xx, yy, xy, .. } = Marginals::new(&Differences::new(kernel, &[x, y]), x, y, precision)?;
-    Ok((unbiased(&xx, &yy, &xy), Variance::estimate(&xx, &yy, &xy)))
+    Ok((unbiased(&xx, &yy, &xy), variance(x, y, &xx, &yy, &xy)))
 }
 
 /// The marginal sums of the three Gram matrices, all minus the same origin.
@@ -327,6 +336,20 @@ impl Marginals {
             yy: sums::within_marginals(about, y, origin, precision)?,
             xy: sums::cross_marginals(about, x, y, origin, precision)?,
         })
+    }
+}
+
+/// The parts of the variance, unless there is nothing that scatters: what rounding leaves of that may be above its bound.
+fn variance(
+    x: &Points,
+    y: &Points,
+    xx: &sums::WithinMarginals,
+    yy: &sums::WithinMarginals,
+    xy: &sums::CrossMarginals,
+) -> std::result::Result<Variance, NoStandardError> {
+    match x.coincide() && y.coincide() {
+        true => Err(NoStandardError::Coincide),
+        false => Variance::estimate(xx, yy, xy),
     }
 }
 
@@ -421,11 +444,18 @@ pub(crate) fn linear_terms(kernel: &Kernel, x: &Points, y: &Points, seed: u64) -
     let error = (squares / (count as f64 * (count as f64 - 1.0))).sqrt();
     // Of equal terms the mean is off by rounding, which is no scatter.
     let rounding = 4.0 * f64::EPSILON * terms.iter().fold(0.0_f64, |m, t| m.max(t.abs()));
-    let standard_error = Some(error).filter(|e| e.is_finite() && *e > rounding);
+    let error = match error {
+        _ if count < 2 => Err(NoStandardError::FewPairs),
+        error if !error.is_finite() => Err(NoStandardError::Overflow),
+        error if error <= rounding => Err(NoStandardError::Alike),
+        error => Ok(error),
+    };
+    let (standard_error, standard_error_missing) = standard_error::fields(error);
     let margin = standard_error.map(|error| error * variance::quantile(count as f64 - 1.0));
     let estimate = Estimate {
         value,
         standard_error,
+        standard_error_missing,
         bounds: margin.map(|margin| [value - margin, value + margin]),
         bias: None,
         estimator: Estimator::Linear,

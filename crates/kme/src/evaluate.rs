@@ -21,12 +21,30 @@ pub use prdc::{Manifold, Prdc, prdc};
 pub use protocol::Protocol;
 pub use statistics::Statistics;
 
+use crate::standard_error::{self, NoStandardError, StandardError};
+
 /// A number with its standard error, as far as that is known.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct Measured {
     pub value: f64,
     /// Estimated standard deviation of `value` over new samples of the same sizes.
     pub standard_error: Option<f64>,
+    /// Why there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standard_error_missing: Option<NoStandardError>,
+}
+
+impl Measured {
+    /// A value with its error, or without one for a reason.
+    pub fn new(value: f64, error: StandardError) -> Self {
+        let (standard_error, standard_error_missing) = standard_error::fields(error);
+        Self { value, standard_error, standard_error_missing }
+    }
+
+    /// The error, or why there is none.
+    pub fn error(&self) -> StandardError {
+        self.standard_error.ok_or(self.standard_error_missing.unwrap_or(NoStandardError::Unstated))
+    }
 }
 
 /// The mean and the standard deviation of values: divided by their number, as NumPy's `std` does.

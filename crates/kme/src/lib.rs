@@ -42,9 +42,11 @@ pub mod neighbours;
 pub mod points;
 pub mod reduce;
 pub mod rng;
+pub mod standard_error;
 pub mod sums;
 
 pub use embedding::Embedding;
 pub use error::{Error, Result};
 pub use kernel::{Kernel, KernelSpec};
 pub use points::Points;
+pub use standard_error::NoStandardError;

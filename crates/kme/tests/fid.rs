@@ -337,3 +337,24 @@ fn the_unit_of_the_points_is_free() {
         }
     }
 }
+
+/// Rounding alone made equal sets differ by up to 1e-11, with either sign.
+#[test]
+fn a_set_is_at_distance_0_from_itself() {
+    for (n, d, rank) in [(60, 8, 8), (9, 40, 9), (200, 30, 3), (40, 40, 2), (300, 120, 120), (50, 6, 0)] {
+        for exponent in [-300, -40, 0, 40, 300] {
+            let scale = f64::from(exponent).exp2();
+            let (rows, basis) = (normals(n * rank, "itself", n as u64), normals(rank * d, "itself", d as u64));
+            let at = |i: usize, j: usize| {
+                scale * (3.0 + (0..rank).map(|k| rows[i * rank + k] * basis[k * d + j]).sum::<f64>())
+            };
+            let points = Points::new(n, d, Data::F64((0..n * d).map(|i| at(i / d, i % d)).collect())).unwrap();
+            let found = fid(&points, &points).unwrap();
+            assert_eq!(found.value, 0.0, "n = {n}, d = {d}, rank {rank}, 2^{exponent}");
+            // What is small but no rounding stays.
+            let moved = Points::new(n, d, Data::F64((0..n * d).map(|i| at(i / d, i % d) + 1e-4 * scale).collect()));
+            let (found, right) = (fid(&points, &moved.unwrap()).unwrap().value, d as f64 * 1e-8 * scale * scale);
+            assert!((found - right).abs() < 1e-3 * right, "n = {n}, d = {d}, rank {rank}: {found} is not {right}");
+        }
+    }
+}

@@ -1,11 +1,12 @@
 //! `kme embed`
 
 use crate::arguments::{self, Global};
+use crate::ending::Ending;
 use crate::output::{self, fields};
 use crate::sources::{Sample, SourceFlags, Sources};
 use clap::Args;
 use kme::discrepancy::median_distance;
-use kme::embedding::{AnyEmbedding, MeanEmbedding, Shard};
+use kme::embedding::{AnyEmbedding, FeatureIdentity, MeanEmbedding, Shard};
 use kme::evaluate::Statistics;
 use kme::features::{RandomFeatures, Waves};
 use kme::kernel;
@@ -136,23 +137,20 @@ enum Form {
 
 impl Form {
     fn of(path: &Path) -> Result<Self> {
-        let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
-        match extension.as_deref() {
-            Some("kme") => Ok(Self::Embedding),
-            Some("npz") => Ok(Self::Statistics),
-            Some("npy" | "csv" | "tsv") => Ok(Self::Points),
-            _ => {
-                let allowed = "a name that ends in .kme (an embedding), .npz (mean and covariance), or .npy, .csv or .tsv (the \
-                               points)";
-                Err(Error::value("output (-o)", path.display(), allowed))
-            }
-        }
+        let allowed =
+            "a name that ends in .kme (an embedding), .npz (mean and covariance), or .npy, .csv or .tsv (the points)";
+        let among = [Ending::Kme, Ending::Npz, Ending::Npy, Ending::Csv, Ending::Tsv];
+        Ok(match Ending::of(path, &among, allowed)? {
+            Ending::Kme => Self::Embedding,
+            Ending::Npz => Self::Statistics,
+            _ => Self::Points,
+        })
     }
 
     /// As [`write_atomically`](kme::io::write_atomically), of what has no kernel and no weights.
-    fn write(self, points: &Points, path: &Path) -> Result<()> {
+    fn write(self, points: &Points, features: &FeatureIdentity, path: &Path) -> Result<()> {
         match self {
-            Self::Statistics => Statistics::of_points(points)?.write(path),
+            Self::Statistics => write_statistics(points, features, path),
             _ => points.write(path),
         }
     }
@@ -166,13 +164,18 @@ impl Form {
     }
 }
 
+/// Writes the mean and the covariance of points, with their number and what features they are.
+pub(super) fn write_statistics(points: &Points, features: &FeatureIdentity, path: &Path) -> Result<()> {
+    Statistics::of_points(points)?.with_features(json!(features).to_string()).write(path)
+}
+
 /// Writes what other programs read.
 fn write_plain(sample: &Sample, form: Form, arguments: &Arguments, global: &Global, begin: Instant) -> Result<()> {
     if sample.weights.is_some() {
         let allowed = "a .kme file, since the points have weights: neither statistics nor rows of points hold them";
         return Err(Error::value("output (-o)", arguments.output.display(), allowed));
     }
-    form.write(&sample.points, &arguments.output)?;
+    form.write(&sample.points, &sample.features, &arguments.output)?;
     let (n, d) = (sample.points.len(), sample.points.dim());
     let what = match form {
         Form::Statistics => "mean (mu) and covariance (sigma) of ",

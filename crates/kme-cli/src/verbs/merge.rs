@@ -1,10 +1,11 @@
 //! `kme merge`
 
+use super::embed::write_statistics;
 use crate::arguments::Global;
+use crate::ending::Ending;
 use crate::output::{self, fields};
 use clap::Args;
 use kme::embedding::{AnyEmbedding, Kind};
-use kme::evaluate::Statistics;
 use kme::{Error, Result};
 use serde_json::json;
 use std::path::PathBuf;
@@ -30,10 +31,8 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
-    let is_statistics = output::has_ending(&arguments.output, "npz");
-    if !is_statistics {
-        output::check_ending(&arguments.output, "kme")?;
-    }
+    let allowed = "a name that ends in .kme (an embedding) or .npz (mean and covariance)";
+    let is_statistics = Ending::of(&arguments.output, &[Ending::Kme, Ending::Npz], allowed)? == Ending::Npz;
     output::check_place(&arguments.output)?;
     let mut parts = Vec::new();
     for path in &arguments.parts {
@@ -57,7 +56,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
                 let allowed = "a .kme file, since the points have weights: statistics hold none";
                 return Err(Error::value("output (-o)", arguments.output.display(), allowed));
             }
-            Statistics::of_points(embedding.points())?.write(&arguments.output)?;
+            write_statistics(embedding.points(), embedding.features(), &arguments.output)?;
         }
         AnyEmbedding::Mean(_) if is_statistics => {
             let allowed = "a .kme file, since these embeddings hold the mean of random features, not points";

@@ -355,7 +355,8 @@ fn verify(models: &Models, name: Option<&str>, global: &Global) -> Result<bool> 
         (_, None) => Ok(true),
         (1, Some(fault)) => Err(fault),
         (count, Some(_)) => {
-            Err(Error::value("models", format!("{count} with a fault of {}", objects.len()), "whole files; see above"))
+            let fault = format!("{count} of {} have a fault, which is named above: fetch them again", objects.len());
+            Err(Error::file("models", fault))
         }
     }
 }

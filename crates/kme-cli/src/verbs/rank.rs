@@ -1,6 +1,7 @@
 //! `kme rank`
 
 use crate::arguments::{self, Global};
+use crate::copies::Repeated;
 use crate::gallery::Gallery;
 use crate::output::{self, fields};
 use crate::sources::{self, Sample, SourceFlags, Sources};
@@ -177,6 +178,9 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let (real, fake) = (sources.read(0, None)?, sources.read(1, None)?);
     real.check_same_space(texts[0], &fake, texts[1])?;
     for (sample, text) in [(&real, texts[0]), (&fake, texts[1])] {
+        if let Some(remark) = Repeated::of(&sample.points).remark(text) {
+            output::remark(global, remark);
+        }
         if sample.points.len() < 2 {
             return Err(Error::value(format!("number of points of {text}"), 1, "at least 2, as each is left out once"));
         }

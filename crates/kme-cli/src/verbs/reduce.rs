@@ -1,6 +1,7 @@
 //! `kme reduce`
 
 use crate::arguments::{self, Global};
+use crate::ending::Ending;
 use crate::gallery::{Gallery, Look};
 use crate::output::{self, fields};
 use crate::sources::{Sample, SourceFlags, Sources};
@@ -121,21 +122,16 @@ enum Kind {
 
 impl Kind {
     fn of(path: &Path) -> Result<Self> {
-        let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
-        match extension.as_deref() {
-            _ if output::is_folder_name(path) => Ok(Self::Folder),
-            None => Ok(Self::Folder),
-            Some("kme") => Ok(Self::Embedding),
-            Some("npy" | "csv" | "tsv") => Ok(Self::Points),
-            Some("txt") => Ok(Self::List),
-            Some("json") => Ok(Self::Json),
-            Some("png") => Ok(Self::Sheet),
-            Some(_) => Err(Error::value(
-                "output (-o)",
-                path.display(),
-                "a name that ends in .kme, .npy, .csv, .tsv, .txt, .json or .png, or a folder",
-            )),
-        }
+        use Ending::{Csv, Folder, Json, Kme, Npy, Png, Tsv, Txt};
+        let allowed = "a name that ends in .kme, .npy, .csv, .tsv, .txt, .json or .png, or a folder";
+        Ok(match Ending::of(path, &[Kme, Npy, Csv, Tsv, Txt, Json, Png, Folder], allowed)? {
+            Folder => Self::Folder,
+            Kme => Self::Embedding,
+            Txt => Self::List,
+            Json => Self::Json,
+            Png => Self::Sheet,
+            _ => Self::Points,
+        })
     }
 
     fn shows_pictures(self) -> bool {

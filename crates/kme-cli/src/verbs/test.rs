@@ -4,14 +4,17 @@ mod manual;
 mod report;
 
 use crate::arguments::{self, Global};
+use crate::copies::Repeated;
 use crate::output::{self, fields, with_error};
 use crate::points;
+use crate::progress::{self, Polled};
 use crate::sources::{self, Sample, SourceFlags, Sources};
 use clap::{Args, ValueEnum};
 use kme::discrepancy::{Estimator, median_distance};
+use kme::evaluate::Measured;
 use kme::inference::{self, Blocks, Null, Outcome, Permutations};
-use kme::sums::Precision;
-use kme::{Error, Kernel, KernelSpec, Points, Result};
+use kme::sums::{self, Precision};
+use kme::{Error, Kernel, KernelSpec, NoStandardError, Points, Result};
 use manual::MANUAL;
 use report::{report, short};
 use serde_json::{Map, Value, json};
@@ -24,6 +27,10 @@ use std::time::Instant;
 ///
 /// With a third sample C the hypothesis is that B is not nearer to A than C is (in the maximum mean discrepancy of
 /// --kernel). A small p-value means that B is nearer.
+///
+/// All tests take the rows of a sample as independent of one another. Values of a time series, several crops or augmented
+/// copies of one picture, or repeated measurements of one person are not: p-values are then far too small. Take one row of
+/// each.
 ///
 /// With --memorisation, A are samples of a generator, B the points that it was trained on, and C held-out points of
 /// the same distribution. The hypothesis is that the samples do not depend on which points were trained on. A small
@@ -154,13 +161,21 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let mut sources = Sources::open(texts.iter().copied(), &arguments.flags, global)?;
     let samples = (0..texts.len()).map(|i| sources.read(i, None)).collect::<Result<Vec<Sample>>>()?;
     check_samples(&texts, &samples)?;
+    for (text, sample) in texts.iter().zip(&samples) {
+        if let Some(remark) = Repeated::of(&sample.points).remark(text) {
+            output::remark(global, remark);
+        }
+    }
     let test = Test { arguments, texts: &texts, samples: &samples, seed: global.seed() };
+    let waiting = test.progress(question, global);
     let finding = match question {
         Question::TwoSamples => test.two_samples(),
         Question::ThreeSamples => test.three_samples(),
         Question::Memorisation => test.memorisation(),
     }
-    .map_err(|fault| naming(fault, &texts, &samples))?;
+    .map_err(|fault| naming(fault, &texts, &samples));
+    drop(waiting);
+    let finding = finding?;
     report(&finding, &test, question, global, begin.elapsed().as_secs_f64())
 }
 
@@ -267,16 +282,67 @@ impl Test<'_> {
         sources::kernel(self.arguments.kernels.first(), &named, otherwise)
     }
 
-    fn two_samples(&self) -> Result<Finding> {
-        let arguments = self.arguments;
-        let (x, y) = (self.points(0), self.points(1));
-        let total = x.len() + y.len();
-        let method = arguments.method.unwrap_or(match arguments.kernels.len() {
+    /// How two samples are compared: as was asked for, else by the number of points.
+    fn method(&self) -> Method {
+        let total = self.points(0).len() + self.points(1).len();
+        self.arguments.method.unwrap_or(match self.arguments.kernels.len() {
             2.. => Method::Aggregated,
             0 if total <= AGGREGATED => Method::Aggregated,
             _ if total <= PERMUTATION => Method::Permutation,
             _ => Method::Block,
-        });
+        })
+    }
+
+    /// The blocks of a block test.
+    fn blocks(&self) -> Result<Blocks> {
+        let (n, m) = (self.points(0).len(), self.points(1).len());
+        match (self.arguments.method, self.arguments.block_size) {
+            (_, Some(size)) => Blocks::of_size(n, m, size).map_err(fault_of_size),
+            (Some(_), None) => Blocks::usual(n, m),
+            (None, None) => Blocks::large(n, m),
+        }
+    }
+
+    /// Shows how far the sums over all labellings are, which take nearly all of the time. The test of memorisation and the
+    /// linear one have none.
+    fn progress(&self, question: Question, global: &Global) -> Option<Polled> {
+        /// Pairs that are one step of the bar.
+        const STEP: f64 = 1e6;
+        const SMALLER: &str = "--precision f32 and fewer --permutations are faster, --method block with a small \
+                               --block-size is much faster but sees less";
+        let pairs = |count: usize| (count as f64).powi(2) / 2.0;
+        let (x, y) = (self.points(0).len(), self.points(1).len());
+        let (total, instead) = match (question, self.method()) {
+            (Question::Memorisation, _) | (Question::TwoSamples, Method::Linear) => return None,
+            (Question::TwoSamples, Method::Aggregated) => {
+                let kernels = match self.arguments.kernels.len() {
+                    0 => inference::COLLECTION,
+                    given => given,
+                };
+                (
+                    kernels as f64 * pairs(x + y),
+                    "--method permutation takes one kernel; --precision f32 and fewer --permutations are faster too",
+                )
+            }
+            (Question::TwoSamples, Method::Permutation) => (pairs(x + y), SMALLER),
+            (Question::TwoSamples, Method::Block) => {
+                let blocks = self.blocks().ok()?;
+                (blocks.count as f64 * pairs(blocks.n + blocks.m), SMALLER)
+            }
+            (Question::ThreeSamples, _) => {
+                (pairs(y + self.points(2).len()), "--precision f32 and fewer --permutations are faster")
+            }
+        };
+        let before = sums::labelled_pairs();
+        let done = move || (sums::labelled_pairs() - before) as f64 / STEP;
+        let steps = (total / STEP).round() as u64;
+        (steps > 0).then(|| progress::polled(global, steps, "million pairs of points", instead, done))
+    }
+
+    fn two_samples(&self) -> Result<Finding> {
+        let arguments = self.arguments;
+        let (x, y) = (self.points(0), self.points(1));
+        let method = self.method();
         let permutations = self.permutations();
         match method {
             Method::Aggregated | Method::Permutation => {
@@ -287,19 +353,12 @@ impl Test<'_> {
         let kernel = || self.kernel("gaussian:sigma=median");
         let (a, b) = (self.texts[0], self.texts[1]);
         let verdicts = [format!("{a} and {b} differ"), format!("no difference found between {a} and {b}")];
-        let finding = |outcome, method, value: f64, error: Option<f64>, estimator: &str, kernel: &Kernel| Finding {
-            outcome,
-            verdicts: verdicts.clone(),
-            method,
-            lines: vec![line("mmd2", with_error(value, error)), line("kernel", kernel)],
-            table: String::new(),
-            json: fields(json!({
-                "metric": "mmd2",
-                "value": value,
-                "standard_error": error,
-                "estimator": estimator,
-                "kernel": kernel.to_string(),
-            })),
+        let finding = |outcome, method, found: Measured, estimator: &str, kernel: &Kernel| {
+            let mut lines = value("mmd2", found);
+            lines.push(line("kernel", kernel));
+            let json = json!({ "metric": "mmd2", "estimator": estimator, "kernel": kernel.to_string() });
+            let json = fields(json).into_iter().chain(fields(json!(found))).collect();
+            Finding { outcome, verdicts: verdicts.clone(), method, lines, table: String::new(), json }
         };
         match method {
             Method::Aggregated => {
@@ -311,21 +370,16 @@ impl Test<'_> {
                 let mut order: Vec<&inference::Component> = found.components.iter().collect();
                 order.sort_by(|a, b| a.p_value.total_cmp(&b.p_value).then(b.in_errors().total_cmp(&a.in_errors())));
                 let best = order[0];
-                let (value, error) = (best.mmd2, best.standard_error);
-                let mut result = finding(found.outcome, "aggregated", value, error, "unbiased", &best.kernel);
+                let of_best = measured(best.mmd2, best.standard_error, best.standard_error_missing);
+                let mut result = finding(found.outcome, "aggregated", of_best, "unbiased", &best.kernel);
                 let rejecting = order.iter().filter(|c| c.p_value <= arguments.alpha).count();
                 result.lines.push(line("kernels", format!("{rejecting} of {} reject", order.len())));
                 result.table = table(&order);
                 let json = found.components.iter().map(|c| {
-                    json!({
-                        "kernel": c.kernel.to_string(),
-                        "mmd2": c.mmd2,
-                        "standard_error": c.standard_error,
-                        "standardised": c.standardised,
-                        "own_p_value": c.own_p_value,
-                        "p_value": c.p_value,
-                        "reject": c.p_value <= arguments.alpha,
-                    })
+                    let mut told = json!(c);
+                    told["kernel"] = c.kernel.to_string().into();
+                    told["reject"] = (c.p_value <= arguments.alpha).into();
+                    told
                 });
                 result.json.insert("kernels".into(), json.collect());
                 Ok(result)
@@ -335,18 +389,14 @@ impl Test<'_> {
                 let found = inference::two_sample(&kernel()?, x, y, estimator, &permutations)?;
                 let of = &found.estimate;
                 let name = estimator.to_string();
-                Ok(finding(found.outcome, "permutation", of.value, of.standard_error, &name, &of.kernel))
+                let measured = measured(of.value, of.standard_error, of.standard_error_missing);
+                Ok(finding(found.outcome, "permutation", measured, &name, &of.kernel))
             }
             Method::Block => {
-                let (n, m) = (x.len(), y.len());
-                let blocks = match (arguments.method, arguments.block_size) {
-                    (_, Some(size)) => Blocks::of_size(n, m, size).map_err(fault_of_size)?,
-                    (Some(_), None) => Blocks::usual(n, m)?,
-                    (None, None) => Blocks::large(n, m)?,
-                };
-                let kernel = kernel()?;
+                let (blocks, kernel) = (self.blocks()?, kernel()?);
                 let found = inference::block(&kernel, x, y, blocks, &permutations)?;
-                let mut result = finding(found.outcome, "block", found.mmd2, found.standard_error, "unbiased", &kernel);
+                let measured = measured(found.mmd2, found.standard_error, found.standard_error_missing);
+                let mut result = finding(found.outcome, "block", measured, "unbiased", &kernel);
                 let text = format!("{} of {} and {} points", found.blocks, found.block_n, found.block_m);
                 result.lines.push(line("blocks", text));
                 let blocks = json!({ "count": found.blocks, "n": found.block_n, "m": found.block_m });
@@ -356,7 +406,8 @@ impl Test<'_> {
             Method::Linear => {
                 let found = inference::linear(&kernel()?, x, y, &permutations)?;
                 let of = &found.estimate;
-                Ok(finding(found.outcome, "linear", of.value, of.standard_error, "linear", &of.kernel))
+                let measured = measured(of.value, of.standard_error, of.standard_error_missing);
+                Ok(finding(found.outcome, "linear", measured, "linear", &of.kernel))
             }
         }
     }
@@ -377,6 +428,25 @@ impl Test<'_> {
             _ => None,
         };
         let [a, b, c] = [0, 1, 2].map(|i| self.texts[i]);
+        // It is 0 where each sample is one point.
+        let error = Some(found.standard_error).filter(|error| *error > 0.0).ok_or(NoStandardError::Coincide);
+        let measured = Measured::new(found.difference, error);
+        let mut lines = value("difference of mmd2", measured);
+        lines.extend([
+            line("p by Student's law", short(found.asymptotic_p_value)),
+            line("p by permutations", by_permutations(found.permutation_p_value, found.outcome.null)),
+            line("kernel", &kernel),
+        ]);
+        lines.extend(fewer);
+        let mut json = fields(json!(measured));
+        json.extend(fields(json!({
+            "metric": "mmd2_difference",
+            "estimator": "unbiased",
+            "kernel": kernel.to_string(),
+            "asymptotic_p_value": found.asymptotic_p_value,
+            "permutation_p_value": found.permutation_p_value,
+            "l": self.points(2).len(),
+        })));
         Ok(Finding {
             outcome: found.outcome,
             verdicts: [
@@ -384,26 +454,9 @@ impl Test<'_> {
                 format!("{b} is not found to be nearer to {a} than {c}"),
             ],
             method: "three-sample",
-            lines: [
-                line("difference of mmd2", with_error(found.difference, Some(found.standard_error))),
-                line("p by Student's law", short(found.asymptotic_p_value)),
-                line("p by permutations", found.permutation_p_value.map_or_else(String::new, short)),
-                line("kernel", &kernel),
-            ]
-            .into_iter()
-            .chain(fewer)
-            .collect(),
+            lines,
             table: String::new(),
-            json: fields(json!({
-                "metric": "mmd2_difference",
-                "value": found.difference,
-                "standard_error": found.standard_error,
-                "estimator": "unbiased",
-                "kernel": kernel.to_string(),
-                "asymptotic_p_value": found.asymptotic_p_value,
-                "permutation_p_value": found.permutation_p_value,
-                "l": self.points(2).len(),
-            })),
+            json,
         })
     }
 
@@ -419,6 +472,30 @@ impl Test<'_> {
             [s.sample.to_string(), s.train.to_string(), distance, held_out, closeness]
         }));
         let rows: Vec<Vec<String>> = rows.into_iter().map(|row| row.to_vec()).collect();
+        let copies = measured(found.copies, found.copies_standard_error, found.copies_standard_error_missing);
+        let share = format!("{:.4}, {:.4} expected", found.outcome.statistic, found.expected);
+        let mut lines = vec![line("closeness at training points", share)];
+        lines.extend(value("copies", copies));
+        lines[1][1].push_str(&format!(" of {}", found.n));
+        if found.tied > 0 {
+            let tied = format!("{} of {} samples have several nearest points, which share", found.tied, found.n);
+            lines.push(line("ties", tied));
+        }
+        let mut json = fields(json!({
+            "metric": "closeness_share",
+            "value": found.outcome.statistic,
+            "standard_error": null,
+            "standard_error_missing": NoStandardError::Permutations,
+            "expected": found.expected,
+            "copies": found.copies,
+            "copies_standard_error": found.copies_standard_error,
+            "tied": found.tied,
+            "suspects": found.suspects,
+            "l": found.held_out,
+        }));
+        if let Some(reason) = found.copies_standard_error_missing {
+            json.insert("copies_standard_error_missing".into(), json!(reason));
+        }
         Ok(Finding {
             outcome: found.outcome,
             verdicts: [
@@ -426,27 +503,9 @@ impl Test<'_> {
                 format!("{samples} is not found to hold copies of {train}"),
             ],
             method: "memorisation",
-            lines: vec![
-                line(
-                    "closeness at training points",
-                    format!("{:.4}, {:.4} expected", found.outcome.statistic, found.expected),
-                ),
-                line(
-                    "copies",
-                    format!("{} of {}", with_error(found.copies, Some(found.copies_standard_error)), found.n),
-                ),
-            ],
+            lines,
             table: output::aligned(&rows),
-            json: fields(json!({
-                "metric": "closeness_share",
-                "value": found.outcome.statistic,
-                "standard_error": null,
-                "expected": found.expected,
-                "copies": found.copies,
-                "copies_standard_error": found.copies_standard_error,
-                "suspects": found.suspects,
-                "l": found.held_out,
-            })),
+            json,
         })
     }
 }
@@ -468,6 +527,28 @@ fn line(name: &str, value: impl ToString) -> [String; 2] {
     [name.into(), value.to_string()]
 }
 
+/// A p-value with what it is where it is below the smallest that so many permutations can show.
+fn by_permutations(p_value: Option<f64>, null: Null) -> String {
+    match (p_value, null) {
+        (None, _) => String::new(),
+        (Some(p), Null::StudentAndPermutations(made)) if p < 1.0 / (made as f64 + 1.0) => {
+            format!("{} (below 1/{}: their tail, continued)", short(p), made + 1)
+        }
+        (Some(p), _) => short(p),
+    }
+}
+
+fn measured(value: f64, error: Option<f64>, missing: Option<NoStandardError>) -> Measured {
+    Measured { value, standard_error: error, standard_error_missing: missing }
+}
+
+/// The line of a value with its error, or that and why there is none.
+fn value(name: &str, found: Measured) -> Vec<[String; 2]> {
+    let mut lines = vec![line(name, with_error(found.value, found.standard_error))];
+    lines.extend(found.error().err().map(|reason| line("no standard error", reason)));
+    lines
+}
+
 /// The kernels that show most.
 fn table(components: &[&inference::Component]) -> String {
     let mut rows = vec![["kernel", "mmd2", "in deviations", "own p", "corrected p"].map(String::from).to_vec()];
@@ -475,5 +556,9 @@ fn table(components: &[&inference::Component]) -> String {
         let [z, own, corrected] = [c.standardised, c.own_p_value, c.p_value].map(short);
         vec![c.kernel.to_string(), with_error(c.mmd2, c.standard_error), z, own, corrected]
     }));
-    output::aligned(&rows)
+    let told = components.iter().take(KERNELS).filter_map(|c| Some(c.standard_error_missing?.to_string()));
+    let mut reasons: Vec<String> = told.collect();
+    reasons.dedup();
+    let reasons = reasons.iter().map(|reason| format!("where there is no standard error, {reason}\n"));
+    output::aligned(&rows) + &reasons.collect::<String>()
 }

@@ -4,6 +4,7 @@ use super::*;
 use crate::kernel::Pair;
 use crate::points::Data;
 use crate::rng::{Rng, stream};
+use crate::standard_error::NoStandardError;
 use rand_distr::{Distribution, StandardNormal};
 
 fn normal(rng: &mut Rng) -> f64 {
@@ -151,11 +152,15 @@ fn a_standard_error_that_cannot_be_told_is_none() {
         assert!(found.value.is_finite() && found.standard_error.is_none(), "{found:?}");
     }
     // Noise may make every part of the estimated variance negative: an error of exactly 0 would be a false certainty.
-    assert_eq!(variance::VarianceAt { value: -1.0, least: 0.0, rounding: 0.0 }.standard_error(), None);
+    assert_eq!(
+        variance::VarianceAt { value: -1.0, least: 0.0, rounding: 0.0 }.standard_error(),
+        Err(NoStandardError::Chance)
+    );
     let same = Points::new(5, 1, Data::F64(vec![1.0; 5])).unwrap();
     for estimator in [Estimator::Unbiased, Estimator::Linear] {
         let found = mmd2(&kernel("gaussian:sigma=1"), &same, &same, estimator, Precision::F64).unwrap();
         assert_eq!((found.value, found.standard_error), (0.0, None));
+        assert!(found.standard_error_missing.is_some());
     }
 }
 

@@ -1,5 +1,6 @@
 //! The variance of the unbiased estimator of MMD².
 
+use crate::standard_error::{NoStandardError, StandardError};
 use crate::sums::{CrossMarginals, WithinMarginals};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
@@ -42,19 +43,24 @@ pub(crate) struct VarianceAt {
 }
 
 impl VarianceAt {
-    /// √max(value, least); none when overflow made either no number, or when neither is positive, as may happen by
-    /// chance for few points.
-    pub fn standard_error(&self) -> Option<f64> {
+    /// √max(value, least); none when overflow made either no number, when neither is above rounding, or when neither is
+    /// positive, as may happen by chance for few points.
+    pub fn standard_error(&self) -> StandardError {
         let largest = if self.value > self.least { self.value } else { self.least };
-        ((self.value + self.least).is_finite() && largest > self.rounding).then(|| largest.sqrt())
+        match (self.value + self.least).is_finite() {
+            false => Err(NoStandardError::Overflow),
+            true if largest > self.rounding => Ok(largest.sqrt()),
+            true if self.value < -self.rounding => Err(NoStandardError::Chance),
+            true => Err(NoStandardError::Rounding),
+        }
     }
 }
 
 impl Variance {
     /// The parts, from the marginal sums of K_xx, K_yy and K_xy (all minus the same origin); needs 4 points of each.
-    pub fn estimate(xx: &WithinMarginals, yy: &WithinMarginals, xy: &CrossMarginals) -> Option<Self> {
+    pub fn estimate(xx: &WithinMarginals, yy: &WithinMarginals, xy: &CrossMarginals) -> Result<Self, NoStandardError> {
         if xx.rows.len().min(yy.rows.len()) < 4 {
-            return None;
+            return Err(NoStandardError::FewPoints);
         }
         let c2 = mean_of_disjoint_products(xy);
         let side = |own: &WithinMarginals, to_other: &[f64], across: f64, to_own: &[f64]| {
@@ -79,13 +85,17 @@ impl Variance {
         let square = xy.squares / (xy.rows.len() * xy.columns.len()) as f64;
         let squares = |own: &WithinMarginals| own.squares / (own.rows.len() * own.rows.len()) as f64;
         let rounding = 16.0 * f64::EPSILON * square.max(squares(xx)).max(squares(yy));
-        Some(Self { witness_x, witness_y, within_x, within_y, cross: square - fork_x - fork_y + c2, rounding })
+        Ok(Self { witness_x, witness_y, within_x, within_y, cross: square - fork_x - fork_y + c2, rounding })
     }
 
-    /// The mean of several estimates of the same parts; none of none.
-    pub fn mean(estimates: &[Self]) -> Option<Self> {
-        let mean = |part: fn(&Self) -> f64| estimates.iter().map(part).sum::<f64>() / estimates.len() as f64;
-        (!estimates.is_empty()).then(|| Self {
+    /// The mean of several estimates of the same parts, of those that there are; where there are none, why.
+    pub fn mean(estimates: &[Result<Self, NoStandardError>]) -> Result<Self, NoStandardError> {
+        let found: Vec<Self> = estimates.iter().filter_map(|estimate| estimate.ok()).collect();
+        if let ([], Some(Err(reason))) = (found.as_slice(), estimates.first()) {
+            return Err(*reason);
+        }
+        let mean = |part: fn(&Self) -> f64| found.iter().map(part).sum::<f64>() / found.len() as f64;
+        Ok(Self {
             witness_x: mean(|v| v.witness_x),
             witness_y: mean(|v| v.witness_y),
             within_x: mean(|v| v.within_x),
@@ -135,7 +145,7 @@ impl Variance {
     pub fn bounds(&self, value: f64, at: VarianceAt, n: f64, m: f64) -> Option<[f64; 2]> {
         /// The 95 % quantile of (χ²₁ − 1)/√2.
         const DEGENERATE: f64 = 2.01;
-        let total = at.standard_error()?.powi(2);
+        let total = at.standard_error().ok()?.powi(2);
         let parts = [4.0 * self.witness_x.max(0.0) / n, 4.0 * self.witness_y.max(0.0) / m];
         let linear = parts[0] + parts[1];
         let t = quantile(total * total / (parts[0].powi(2) / (n - 1.0) + parts[1].powi(2) / (m - 1.0)));

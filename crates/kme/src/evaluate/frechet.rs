@@ -3,6 +3,7 @@
 use super::matrix::Matrix;
 use super::statistics::{Statistics, check_count};
 use crate::points::Points;
+use crate::standard_error::{self, NoStandardError};
 use crate::sums::{Panel, mean};
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -15,21 +16,29 @@ pub struct Fitted<'a> {
     /// tr S
     trace: f64,
     points: Option<&'a Points>,
+    /// Number of points, if it is known.
+    count: Option<u64>,
 }
+
+/// What rounding leaves of a distance of 0 is no more than this part of tr S + tr T + Σ max σ.
+const ROUNDING: f64 = 8.0 * f64::EPSILON;
 
 /// A Fréchet distance between the normal laws fitted to two samples.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Fid {
-    /// ‖x̄−ȳ‖² + tr S + tr T − 2 tr (ST)^½; the square, as is usual.
+    /// ‖x̄−ȳ‖² + tr S + tr T − 2 tr (ST)^½; the square, as is usual. What is no more than rounding of these terms is 0.
     pub value: f64,
     /// Estimated standard deviation of `value` over new samples of the same sizes. It says nothing of the bias.
     pub standard_error: Option<f64>,
+    /// Why there is no standard error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standard_error_missing: Option<NoStandardError>,
     /// By how much `value` is too large on average, to second order in 1/n and 1/m. The truth is at least about that: see
     /// [`Fitted::distance`].
     pub bias: Option<f64>,
-    /// Number of points of the reference; none for statistics.
+    /// Number of points of the reference; none for statistics that do not tell it.
     pub n: Option<usize>,
-    /// Number of points of the candidate; none for statistics.
+    /// Number of points of the candidate; none for statistics that do not tell it.
     pub m: Option<usize>,
     pub dim: usize,
 }
@@ -54,12 +63,12 @@ impl<'a> Fitted<'a> {
             let data = Panel::<f64>::new(points, 0..n, Some(&mean)).data;
             let factor = Matrix::new(n, d, data.into_iter().map(|x| x * scale).collect());
             let trace = factor.data.iter().map(|x| x * x).sum();
-            Self { mean, factor, trace, points: None }
+            Self { mean, factor, trace, points: None, count: None }
         };
         if !fit.trace.is_finite() {
             return Err(Error::value("covariance of the points", "infinite", "finite sums: rescale the points"));
         }
-        Ok(Self { points: Some(points), ..fit })
+        Ok(Self { points: Some(points), count: Some(n as u64), ..fit })
     }
 
     /// The law of a mean and a covariance that were computed elsewhere.
@@ -69,7 +78,7 @@ impl<'a> Fitted<'a> {
     pub fn of_statistics(statistics: Statistics) -> Result<Self> {
         // What rounding to single precision can do to a covariance, as a part of its largest eigenvalue.
         const NEGATIVE: f64 = 1e-5;
-        let d = statistics.dim();
+        let (d, count) = (statistics.dim(), statistics.count());
         let (mean, covariance) = statistics.into_parts();
         let trace = (0..d).map(|i| covariance[i * d + i]).sum();
         // Not by Cholesky's factorisation: what is left of a rounded covariance of low rank has negative parts, and
@@ -85,14 +94,14 @@ impl<'a> Fitted<'a> {
         let threshold = d as f64 * f64::EPSILON * largest;
         let kept: Vec<usize> = (0..d).filter(|&k| values[k] > threshold).collect();
         let factor = kept.iter().flat_map(|&k| scaled(basis.row(k), values[k].sqrt())).collect();
-        Ok(Self { mean, factor: Matrix::new(kept.len(), d, factor), trace, points: None })
+        Ok(Self { mean, factor: Matrix::new(kept.len(), d, factor), trace, points: None, count })
     }
 
     fn of_parts(statistics: Statistics) -> Self {
         let d = statistics.dim();
         let (mean, covariance) = statistics.into_parts();
         let trace = (0..d).map(|i| covariance[i * d + i]).sum();
-        Self { mean, factor: Matrix::new(d, d, covariance).into_factor(), trace, points: None }
+        Self { mean, factor: Matrix::new(d, d, covariance).into_factor(), trace, points: None, count: None }
     }
 
     /// Dimension d.
@@ -156,6 +165,10 @@ impl<'a> Fitted<'a> {
         if !value.is_finite() {
             return Err(overflow());
         }
+        // Equal laws have the distance 0. Every σₖ is off by rounding of the largest, those that should be 0 included.
+        let size = small.trace + large.trace + sigma.len() as f64 * sigma.iter().copied().fold(0.0, f64::max);
+        let rounding = ROUNDING * size;
+        let value = if value.abs() <= rounding { 0.0 } else { value };
         // xᵀAx = Σ σₖ(bₖ·x)² with bₖ = Gᵀvₖ/σₖ for the small side and Fᵀuₖ/σₖ for the large one. Directions in which
         // one of them is flat count nothing.
         let threshold = 1e-7 * sigma.iter().copied().fold(0.0, f64::max);
@@ -186,16 +199,32 @@ impl<'a> Fitted<'a> {
             pairs += 2.0 * sigma[..k].iter().filter(|b| a + *b > 0.0).map(|b| a * b / (a + b)).sum::<f64>();
         }
         let bias = |side: &Fitted| {
-            let n = side.points?.len() as f64;
+            let n = side.count? as f64;
             Some(side.trace / n + 0.5 * pairs / (n - 1.0))
         };
         let bias = match (bias(self), bias(candidate)) {
             (None, None) => None,
             (a, b) => Some(a.unwrap_or(0.0) + b.unwrap_or(0.0)),
         };
-        let count = |side: &Fitted| side.points.map(Points::len);
-        let standard_error = variance.map(f64::sqrt).filter(|e| e.is_finite() && *e > 0.0);
-        Ok(Fid { value, standard_error, bias, n: count(self), m: count(candidate), dim: self.dim() })
+        let count = |side: &Fitted| side.count.map(|n| n as usize);
+        let coincide = |side: &Fitted| side.points.is_none_or(Points::coincide);
+        let error = match variance.map(f64::sqrt) {
+            None => Err(NoStandardError::Statistics),
+            Some(_) if coincide(self) && coincide(candidate) => Err(NoStandardError::Coincide),
+            Some(error) if !error.is_finite() => Err(NoStandardError::Overflow),
+            Some(error) if error > rounding => Ok(error),
+            Some(_) => Err(NoStandardError::Rounding),
+        };
+        let (standard_error, standard_error_missing) = standard_error::fields(error);
+        Ok(Fid {
+            value,
+            standard_error,
+            standard_error_missing,
+            bias,
+            n: count(self),
+            m: count(candidate),
+            dim: self.dim(),
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 use super::numpy::RandomState;
 use super::{Protocol, mean_and_spread};
 use crate::points::Points;
+use crate::standard_error::{self, NoStandardError};
 use crate::{Error, Result, rng};
 use rayon::prelude::*;
 
@@ -12,8 +13,11 @@ pub struct InceptionScore {
     /// The mean over the splits; from 1 to the number of classes.
     pub value: f64,
     /// The standard deviation over the splits, divided by the root of their number less one: that of `value` over new
-    /// samples of the same size. None for one split.
+    /// samples of the same size. None for one split, and where rounding is all that tells the splits apart.
     pub standard_error: Option<f64>,
+    /// Why there is no standard error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standard_error_missing: Option<NoStandardError>,
     /// The standard deviation over the splits, divided by their number as NumPy's `std`: what is printed as ±.
     pub spread: f64,
     pub splits: usize,
@@ -23,6 +27,9 @@ pub struct InceptionScore {
     pub n: usize,
     pub classes: usize,
 }
+
+/// What rounding makes of equal scores of splits, as a part of them.
+const ROUNDING: f64 = 1e-13;
 
 /// The inception score exp(mean KL(p(y|x) ‖ p(y))), where p(y) is the mean of p(y|x) over a split; the mean of that over
 /// splits.
@@ -68,8 +75,13 @@ pub fn inception_score(
     let scores: Vec<f64> =
         (0..splits).into_par_iter().map(|i| of_split(logits, &order[i * n / splits..(i + 1) * n / splits])).collect();
     let (value, spread) = mean_and_spread(&scores);
-    let standard_error = (splits > 1).then(|| spread / (splits as f64 - 1.0).sqrt());
-    Ok(InceptionScore { value, standard_error, spread, splits, seed, n, classes })
+    let error = match splits {
+        1 => Err(NoStandardError::OneSplit),
+        _ if spread <= ROUNDING * value => Err(NoStandardError::Alike),
+        _ => Ok(spread / (splits as f64 - 1.0).sqrt()),
+    };
+    let (standard_error, standard_error_missing) = standard_error::fields(error);
+    Ok(InceptionScore { value, standard_error, standard_error_missing, spread, splits, seed, n, classes })
 }
 
 fn of_split(logits: &Points, images: &[usize]) -> f64 {

@@ -5,6 +5,7 @@ use super::{Protocol, mean_and_spread};
 use crate::discrepancy::{self, Variance, unbiased_with_variance};
 use crate::kernel::Kernel;
 use crate::points::Points;
+use crate::standard_error::{self, NoStandardError};
 use crate::sums::Precision;
 use crate::{Error, Result, rng};
 
@@ -36,6 +37,9 @@ pub struct Kid {
     pub value: f64,
     /// Estimated standard deviation of `value` over new samples of the same sizes and, with subsets, new draws of them.
     pub standard_error: Option<f64>,
+    /// Why there is no standard error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standard_error_missing: Option<NoStandardError>,
     /// The standard deviation over the subsets, divided by their number as NumPy's `std`: what papers and tools print
     /// as ±. It tells how an estimate from one subset scatters, not how well `value` is known.
     pub spread: Option<f64>,
@@ -59,7 +63,7 @@ pub struct Kid {
 /// *Standard error*: of the full value as [`discrepancy::mmd2`]. Given the samples, subsets are independent draws whose mean
 /// is the full value on average, so the variance of the mean over B of them is Var(full) + E Var(one | samples)/B: the
 /// first is estimated from the parts of the variance averaged over the subsets, the second by their scatter. There is none
-/// below 4 points.
+/// for subsets of fewer than 4 points.
 ///
 /// *Shapes*: reference (n, d), candidate (m, d).
 ///
@@ -78,9 +82,17 @@ pub fn kid(
 ) -> Result<Kid> {
     if protocol == Protocol::Full {
         let full = discrepancy::kid(reference, candidate, precision)?;
-        let (value, standard_error) = (full.value, full.standard_error);
-        let (n, m) = (full.n, full.m);
-        return Ok(Kid { value, standard_error, spread: None, protocol, subsets: None, seed: None, n, m });
+        return Ok(Kid {
+            value: full.value,
+            standard_error: full.standard_error,
+            standard_error_missing: full.standard_error_missing,
+            spread: None,
+            protocol,
+            subsets: None,
+            seed: None,
+            n: full.n,
+            m: full.m,
+        });
     }
     let seed = seed.unwrap_or(protocol.default_seed());
     let draws = draws(protocol, subsets, reference.len(), candidate.len(), seed)?;
@@ -111,17 +123,27 @@ pub fn kid_on_draws(reference: &Points, candidate: &Points, draws: &[Draw], prec
         let (x, y) = (reference.select(&draw.reference)?, candidate.select(&draw.candidate)?);
         let (value, variance) = unbiased_with_variance(&kernel, &x, &y, precision)?;
         values.push(value);
-        variances.extend(variance);
+        variances.push(variance);
     }
     let (value, spread) = mean_and_spread(&values);
     let (n, m, count) = (reference.len(), candidate.len(), draws.len());
     let at = |n: usize, m: usize| Variance::mean(&variances)?.at(n as f64, m as f64).standard_error();
-    let standard_error = match count {
+    let error = match count {
         1 => at(size, size),
         _ => at(n, m).map(|full| (full * full + spread * spread / (count as f64 - 1.0)).sqrt()),
     };
-    let (spread, subsets) = (Some(spread), Some(Subsets { count, size }));
-    Ok(Kid { value, standard_error, spread, protocol: Protocol::Paper, subsets, seed: None, n, m })
+    let (standard_error, standard_error_missing) = standard_error::fields(error);
+    Ok(Kid {
+        value,
+        standard_error,
+        standard_error_missing,
+        spread: Some(spread),
+        protocol: Protocol::Paper,
+        subsets: Some(Subsets { count, size }),
+        seed: None,
+        n,
+        m,
+    })
 }
 
 /// The subsets that a protocol draws from `n` points of the reference and `m` of the candidate; none for

@@ -3,6 +3,7 @@
 use super::Measured;
 use crate::neighbours::{Balls, Mutual, Radii, kth_nearest, mutual};
 use crate::points::Points;
+use crate::standard_error::NoStandardError;
 use crate::{Error, Result};
 
 /// How much of the candidate looks real, and how much of the reference it reaches.
@@ -18,6 +19,9 @@ pub struct Prdc {
     pub n: usize,
     /// Number of points of the candidate.
     pub m: usize,
+    /// How many balls around points of the reference and of the candidate have radius 0, since k other points are copies
+    /// of their centre. An open one holds nothing, a closed one copies of its centre alone.
+    pub zero_radii: [usize; 2],
 }
 
 /// The k of Kynkäänniemi et al. and of torch-fidelity. (Naeem et al. take 5.)
@@ -36,6 +40,7 @@ pub const NEIGHBOURS: usize = 3;
 ///
 /// *Standard errors* are jackknife estimates with all radii held: what leaving out one point of either sample takes away.
 /// Radii change little with the samples, but that is not counted; the tests measure how near the errors come.
+/// There are none where all points of a sample are one point, since a jackknife of copies shows nothing.
 ///
 /// *Shapes*: reference (n, d), candidate (m, d).
 ///
@@ -78,11 +83,17 @@ impl<'a> Manifold<'a> {
         }
         let Mutual { open_around_x, closed_around_x, closed_around_y } =
             mutual(self.points, &self.radii, candidate.points, &candidate.radii)?;
+        let coincide = self.points.coincide() || candidate.points.coincide();
+        let told = |found: Measured| match coincide {
+            true => Measured::new(found.value, Err(NoStandardError::Coincide)),
+            false => found,
+        };
         Ok(Prdc {
-            precision: part_in_balls(&closed_around_x),
-            recall: part_in_balls(&closed_around_y),
-            density: density(&open_around_x, self.k),
-            coverage: part_of_balls(&open_around_x),
+            precision: told(part_in_balls(&closed_around_x)),
+            recall: told(part_in_balls(&closed_around_y)),
+            density: told(density(&open_around_x, self.k)),
+            coverage: told(part_of_balls(&open_around_x)),
+            zero_radii: [self, candidate].map(|side| side.radii.squared.iter().filter(|r| **r == 0.0).count()),
             k: self.k,
             n: self.points.len(),
             m: candidate.points.len(),
@@ -129,5 +140,6 @@ fn jackknife(lost: &[f64]) -> f64 {
 }
 
 fn measured(value: f64, variance: f64) -> Measured {
-    Measured { value, standard_error: Some(variance.sqrt()).filter(|e| *e > 0.0) }
+    let error = variance.sqrt();
+    Measured::new(value, if error > 0.0 { Ok(error) } else { Err(NoStandardError::Alike) })
 }

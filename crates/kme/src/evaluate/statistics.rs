@@ -1,7 +1,8 @@
 //! Mean and covariance of a sample, computed or read from the files of other tools.
 
 use crate::io::write_atomically;
-use crate::points::{Archive, Data, Points, Role, npz};
+use crate::points::npz::{self, Content};
+use crate::points::{Archive, Data, Points, Role};
 use crate::sums::{Panel, add_product, mean};
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -12,7 +13,13 @@ use std::path::Path;
 pub struct Statistics {
     mean: Vec<f64>,
     covariance: Vec<f64>,
+    count: Option<u64>,
+    features: Option<String>,
 }
+
+/// What arrays of the number of points, and of the text that says which features they are, are called.
+const COUNT: &str = "n";
+const FEATURES: &str = "feature_map";
 
 /// How far the covariance may be from symmetric, as a part of its largest entry: files hold rounded numbers.
 const ASYMMETRY: f64 = 1e-5;
@@ -55,7 +62,7 @@ impl Statistics {
                 covariance[j * d + i] = covariance[i * d + j];
             }
         }
-        Ok(Self { mean, covariance })
+        Ok(Self { mean, covariance, count: None, features: None })
     }
 
     /// x̄ = Σxᵢ/n and S = Σ(xᵢ−x̄)(xᵢ−x̄)ᵀ/(n−1), in double precision.
@@ -71,11 +78,12 @@ impl Statistics {
         if covariance.iter().chain(&mean).any(|x| !x.is_finite()) {
             return Err(Error::value("covariance of the points", "infinite", "finite sums: rescale the points"));
         }
-        Ok(Self { mean, covariance })
+        Ok(Self { mean, covariance, count: Some(points.len() as u64), features: None })
     }
 
     /// Reads the mean (d,) and the covariance (d, d) in a `.npz` or `.safetensors` file, as pytorch-fid, clean-fid and
-    /// others write them: arrays called mu and sigma, or mean and cov, in any case.
+    /// others write them: arrays called mu and sigma, or mean and cov, in any case. Of a file that [`Statistics::write`] wrote
+    /// the number of points and the features too.
     ///
     /// # Errors
     /// When there is no such file, it lacks one of them, or they are no statistics.
@@ -85,8 +93,14 @@ impl Statistics {
         let mut archive = Archive::open(path)?.ok_or_else(none)?;
         let Role::Statistics { mean, covariance } = archive.role(None)? else { return Err(none()) };
         let (mean, covariance) = (archive.read(mean)?, archive.read(covariance)?);
-        Self::new(mean.into_data().into_f64(), covariance.into_data().into_f64())
-            .map_err(|fault| Error::file(path, format!("holds no statistics: {fault}")))
+        let found = Self::new(mean.into_data().into_f64(), covariance.into_data().into_f64())
+            .map_err(|fault| Error::file(path, format!("holds no statistics: {fault}")))?;
+        // Other tools have arrays of these names as well: what is not what it should be says nothing.
+        let mut numbers = |name| Some(archive.read(archive.place(name)?).ok()?.into_data().into_f64());
+        let count = numbers(COUNT).filter(|n| n.len() == 1 && n[0] >= 2.0 && n[0].fract() == 0.0).map(|n| n[0] as u64);
+        let bytes = numbers(FEATURES).filter(|bytes| bytes.iter().all(|b| (0.0..256.0).contains(b)));
+        let features = bytes.and_then(|bytes| String::from_utf8(bytes.into_iter().map(|b| b as u8).collect()).ok());
+        Ok(Self { count, features, ..found })
     }
 
     /// Whether the file at `path` holds the arrays that [`Statistics::read`] takes.
@@ -95,15 +109,26 @@ impl Statistics {
         archive.is_some_and(|archive| matches!(archive.role(None), Ok(Role::Statistics { .. })))
     }
 
+    /// The same statistics, of features that this text identifies.
+    pub fn with_features(self, features: String) -> Self {
+        Self { features: Some(features), ..self }
+    }
+
     /// Writes `mu` (d,) and `sigma` (d, d) in double precision as a `.npz` file, whole or not at all: what pytorch-fid and
-    /// clean-fid write and read.
+    /// clean-fid write and read. What is known besides stands in arrays that they do not look at: `n`, the number of points,
+    /// and `feature_map`, the bytes of the text that identifies the features.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
         let d = self.dim();
         let (mean, covariance) = (Data::F64(self.mean.clone()), Data::F64(self.covariance.clone()));
-        write_atomically(path, |out| npz::write(out, &[("mu", &[d], &mean), ("sigma", &[d, d], &covariance)]))
+        let square = [d, d];
+        let mut arrays =
+            vec![("mu", Content::Numbers(&square[..1], &mean)), ("sigma", Content::Numbers(&square, &covariance))];
+        arrays.extend(self.count.map(|n| (COUNT, Content::Count(n))));
+        arrays.extend(self.features.as_ref().map(|text| (FEATURES, Content::Text(text))));
+        write_atomically(path, |out| npz::write(out, &arrays))
     }
 
     /// x̄, shape (d).
@@ -114,6 +139,16 @@ impl Statistics {
     /// S, shape (d, d), row after row.
     pub fn covariance(&self) -> &[f64] {
         &self.covariance
+    }
+
+    /// Number of points, if it is known.
+    pub fn count(&self) -> Option<u64> {
+        self.count
+    }
+
+    /// The text that identifies the features, if it is known.
+    pub fn features(&self) -> Option<&str> {
+        self.features.as_deref()
     }
 
     /// Dimension d.

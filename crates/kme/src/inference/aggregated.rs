@@ -2,9 +2,10 @@
 
 use super::permuted::{at_least, mmd2_of_labellings};
 use super::{Null, Outcome, Permutations};
-use crate::discrepancy::{Estimator, mmd2, some_distances};
+use crate::discrepancy::{Estimate, Estimator, mmd2, some_distances};
 use crate::kernel::{Form, Kernel};
 use crate::points::Points;
+use crate::standard_error::NoStandardError;
 use crate::{Error, Result};
 
 /// Result of [`aggregated`].
@@ -22,8 +23,11 @@ pub struct Component {
     pub kernel: Kernel,
     /// Unbiased MMD².
     pub mmd2: f64,
-    /// Of MMD², as that of [`mmd2`]: none for fewer than 4 points of a sample.
+    /// Of MMD², as that of [`mmd2`]: when there is none, `standard_error_missing` says why.
     pub standard_error: Option<f64>,
+    /// Why there is no standard error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standard_error_missing: Option<NoStandardError>,
     /// (MMD² − mean)/deviation over all labellings.
     pub standardised: f64,
     /// The p-value that this kernel would have alone, not corrected for the others.
@@ -76,10 +80,13 @@ pub fn aggregated(kernels: &[Kernel], x: &Points, y: &Points, permutations: &Per
     let share = |count: usize| count as f64 / labellings as f64;
     let corrected = |score: &Score| share(best.iter().filter(|other| !score.exceeds(other)).count());
     let components = kernels.iter().zip(&statistics).zip(&scores).map(|((kernel, statistics), scores)| {
+        let Estimate { standard_error, standard_error_missing, .. } =
+            mmd2(kernel, x, y, Estimator::Unbiased, permutations.precision)?;
         Ok(Component {
             kernel: kernel.clone(),
             mmd2: statistics[0],
-            standard_error: mmd2(kernel, x, y, Estimator::Unbiased, permutations.precision)?.standard_error,
+            standard_error,
+            standard_error_missing,
             standardised: scores[0].standardised,
             own_p_value: share(scores[0].rank),
             p_value: corrected(&scores[0]),
@@ -125,6 +132,9 @@ fn scores(statistics: &[f64], tolerance: f64) -> Vec<Score> {
 
 /// Widths of each family of the default collection.
 const WIDTHS: usize = 8;
+
+/// Kernels of the default collection.
+pub const COLLECTION: usize = 2 * WIDTHS;
 
 /// The default kernels of the aggregated test: eight Gaussians exp(−r²/λ²) and eight Laplacians exp(−r/λ), whose λ go
 /// from half the 1 % quantile of the distances of the pooled points to twice their 95 % quantile in equal ratios, each

@@ -5,6 +5,7 @@ use super::{Outcome, Permutations};
 use crate::discrepancy::{Variance, unbiased_with_variance};
 use crate::kernel::Kernel;
 use crate::points::Points;
+use crate::standard_error::{self, NoStandardError};
 use crate::{Error, Result, rng};
 use rayon::prelude::*;
 
@@ -18,6 +19,9 @@ pub struct Block {
     /// Of the mean: from the scatter of the blocks if there are 15 or more, else from the variance that each block's own
     /// points show; none if that is 0.
     pub standard_error: Option<f64>,
+    /// Why there is no standard error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standard_error_missing: Option<NoStandardError>,
     /// Number of blocks.
     pub blocks: usize,
     /// Points of x in a block.
@@ -133,11 +137,12 @@ pub fn block(kernel: &Kernel, x: &Points, y: &Points, shape: Blocks, permutation
     let (seed, precision) = (permutations.seed, permutations.precision);
     let order = |name: &str, n: usize| rng::choose(&mut rng::stream(seed, &format!("blocks of {name}"), 0), n, n);
     let (of_x, of_y) = (order("x", x.len()), order("y", y.len()));
-    let one = |b: usize| -> Result<(f64, Option<Variance>, Vec<f64>)> {
+    let one = |b: usize| -> Result<(f64, std::result::Result<Variance, NoStandardError>, Vec<f64>)> {
         let (x, y) = (x.select(&of_x[b * n..(b + 1) * n])?, y.select(&of_y[b * m..(b + 1) * m])?);
-        let (value, variance) = unbiased_with_variance(kernel, &x, &y, precision)?;
+        // The labellings first: whoever waits is told by them how long it takes.
         let labels = permutations.labels(n, m, &format!("permutation of block {b}"))?;
         let mut all = mmd2_of_labels(std::slice::from_ref(kernel), &x, &y, false, &labels, precision)?;
+        let (value, variance) = unbiased_with_variance(kernel, &x, &y, precision)?;
         Ok((value, variance, all.swap_remove(0)))
     };
     let (mut values, mut variances) = (Vec::with_capacity(blocks), Vec::new());
@@ -148,22 +153,28 @@ pub fn block(kernel: &Kernel, x: &Points, y: &Points, shape: Blocks, permutation
         let all: Vec<_> = (first..blocks.min(first + together)).into_par_iter().map(one).collect::<Result<_>>()?;
         for (value, variance, of_labels) in all {
             values.push(value);
-            variances.extend(variance);
+            variances.push(variance);
             sums.iter_mut().zip(of_labels).for_each(|(sum, value)| *sum += value);
         }
     }
     let count = blocks as f64;
     let mean = values.iter().sum::<f64>() / count;
-    let standard_error = match blocks >= SCATTER {
-        true => Some((values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (count * (count - 1.0))).sqrt()),
+    let error = match blocks >= SCATTER {
+        true => Ok((values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (count * (count - 1.0))).sqrt()),
         false => Variance::mean(&variances)
             .and_then(|v| v.at(n as f64, m as f64).standard_error())
             .map(|error| error / count.sqrt()),
     };
     // Blocks that differ by rounding alone, as of constant samples, do not differ.
     let rounding = 1e-13 * values.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
-    let standard_error = standard_error.filter(|e| e.is_finite() && *e > rounding);
+    let error = error.and_then(|error| match error {
+        _ if x.coincide() && y.coincide() => Err(NoStandardError::Coincide),
+        error if !error.is_finite() => Err(NoStandardError::Overflow),
+        error if error <= rounding => Err(NoStandardError::Alike),
+        error => Ok(error),
+    });
+    let (standard_error, standard_error_missing) = standard_error::fields(error);
     let mut outcome = permutations.outcome(&sums);
     outcome.statistic = mean;
-    Ok(Block { outcome, mmd2: mean, standard_error, blocks, block_n: n, block_m: m })
+    Ok(Block { outcome, mmd2: mean, standard_error, standard_error_missing, blocks, block_n: n, block_m: m })
 }

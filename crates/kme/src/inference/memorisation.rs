@@ -3,6 +3,7 @@
 use super::{Outcome, Permutations};
 use crate::neighbours::{Nearest, nearest};
 use crate::points::Points;
+use crate::standard_error::{self, NoStandardError};
 use crate::{Error, Result};
 
 /// Result of [`memorisation`].
@@ -15,8 +16,14 @@ pub struct Memorisation {
     /// How many samples more lie unusually close to a training point than chance explains: an estimate of the number of
     /// copies, which may be negative.
     pub copies: f64,
-    /// Its standard error: pooled points are independent, samples that have the same nearest point are not.
-    pub copies_standard_error: f64,
+    /// Its standard error: pooled points are independent, samples that have the same nearest point are not. None where all
+    /// samples are one point, or where ties leave nothing that is near.
+    pub copies_standard_error: Option<f64>,
+    /// Why there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copies_standard_error_missing: Option<NoStandardError>,
+    /// How many samples have several nearest pooled points, at one distance: copies, or points on a grid.
+    pub tied: usize,
     /// The samples closest to a training point, the most suspicious first; at most 100.
     pub suspects: Vec<Suspect>,
     /// Number of samples.
@@ -124,6 +131,13 @@ pub fn memorisation(
     let squares = |touched: &[f64]| touched.iter().map(|t| t * t).sum::<f64>();
     let (of_train, of_held_out) = touched.split_at(train.len());
     let copies_variance = squares(of_train) + ratio * ratio * squares(of_held_out);
+    let tied = contacts.iter().filter(|contact| contact.points.len() > 1).count();
+    let error = match copies_variance.sqrt() {
+        _ if samples.coincide() => Err(NoStandardError::Coincide),
+        error if error > 0.0 => Ok(error),
+        _ => Err(NoStandardError::Ties),
+    };
+    let (copies_standard_error, copies_standard_error_missing) = standard_error::fields(error);
     let mut order: Vec<usize> = (0..contacts.len()).collect();
     order.retain(|&i| contacts[i].train_share > 0.5);
     order.sort_by(|&i, &j| contacts[j].closeness.total_cmp(&contacts[i].closeness).then(i.cmp(&j)));
@@ -139,7 +153,9 @@ pub fn memorisation(
         outcome,
         expected: train.len() as f64 / (train.len() + held_out.len()) as f64,
         copies: at_train - ratio * at_held_out,
-        copies_standard_error: copies_variance.sqrt(),
+        copies_standard_error,
+        copies_standard_error_missing,
+        tied,
         suspects: suspects.collect(),
         n: samples.len(),
         train: train.len(),

@@ -33,7 +33,7 @@ mod tests;
 mod three_sample;
 mod two_sample;
 
-pub use aggregated::{Aggregated, Component, aggregated, collection};
+pub use aggregated::{Aggregated, COLLECTION, Component, aggregated, collection};
 pub use block::{Block, Blocks, block};
 pub use linear::{Linear, linear};
 pub use marginals::Marginals;
@@ -44,6 +44,7 @@ pub use three_sample::{ThreeSample, three_sample, three_sample_asymptotic};
 pub use two_sample::{TwoSample, two_sample};
 
 use crate::points::Points;
+use crate::points::coincide;
 use crate::sums::{self, About, Precision};
 use crate::{Error, Result};
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
@@ -93,16 +94,6 @@ fn student_cdf(z: f64, freedom: f64) -> f64 {
         _ => Normal::standard().cdf(z),
     };
     p.clamp(f64::MIN_POSITIVE, 1.0)
-}
-
-/// Whether all points of all samples are one.
-fn coincide(samples: &[&Points]) -> bool {
-    let first = samples[0].data();
-    let is_first = |sample: &&Points| {
-        let (data, d) = (sample.data(), sample.dim());
-        (0..sample.len() * d).all(|i| data.get(i) == first.get(i % d))
-    };
-    samples.iter().all(is_first)
 }
 
 /// The level of a test.

@@ -151,6 +151,11 @@ impl Archive {
         Role::of(&self.arrays, member).map_err(|fault| Error::file(&self.path, fault))
     }
 
+    /// The place of the array of this name.
+    pub(crate) fn place(&self, name: &str) -> Option<usize> {
+        self.arrays.iter().position(|array| array.name == name)
+    }
+
     /// The name of array `i`.
     pub(crate) fn name(&self, i: usize) -> &str {
         &self.arrays[i].name

@@ -13,6 +13,7 @@ mod npy;
 pub(crate) mod npz;
 mod numpy;
 mod read;
+mod repeated;
 pub(crate) mod safetensors;
 mod text;
 mod write;
@@ -22,6 +23,7 @@ pub use archive::{Array, Role};
 pub(crate) use array::{Checked, Dtype, Layout};
 pub use numpy::NumpyHeader;
 pub use read::{Loaded, Reading, Refused, Remedy, groups, read_weights};
+pub(crate) use repeated::coincide;
 
 use crate::{Error, Result};
 

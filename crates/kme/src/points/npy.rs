@@ -197,6 +197,12 @@ pub(super) fn write_array(shape: &[usize], data: &Data, out: &mut impl Write) ->
         Data::F32(_) => "<f4",
         Data::F64(_) => "<f8",
     };
+    write_header(descr, shape, out)?;
+    super::write::little_endian(data, out)
+}
+
+/// Writes all that stands before the numbers, of a type with this name.
+pub(super) fn write_header(descr: &str, shape: &[usize], out: &mut impl Write) -> io::Result<()> {
     let shape: Vec<u64> = shape.iter().map(|&side| side as u64).collect();
     let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {}, }}", show_shape(&shape));
     // The numbers start at a multiple of 64 bytes, and a newline ends the header.
@@ -207,8 +213,7 @@ pub(super) fn write_array(shape: &[usize], data: &Data, out: &mut impl Write) ->
     out.write_all(&[1, 0])?;
     // Two 20-digit lengths keep the header far below 2^16 bytes.
     out.write_all(&(length as u16).to_le_bytes())?;
-    out.write_all(header.as_bytes())?;
-    super::write::little_endian(data, out)
+    out.write_all(header.as_bytes())
 }
 
 #[cfg(test)]

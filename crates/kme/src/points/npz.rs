@@ -78,19 +78,40 @@ impl Archive {
     }
 }
 
+/// What an array holds that is written.
+pub(crate) enum Content<'a> {
+    /// Numbers of an array of this shape.
+    Numbers(&'a [usize], &'a Data),
+    /// A number of things, as `int64` of shape (1,).
+    Count(u64),
+    /// The bytes of a text in UTF-8, as `uint8`: reading an array of strings would need more of NumPy.
+    Text(&'a str),
+}
+
 /// Writes arrays as NumPy's `savez` does: an archive without compression. The bytes depend on the
 /// arguments alone.
-pub(crate) fn write(out: &mut (impl Write + Seek), arrays: &[(&str, &[usize], &Data)]) -> std::io::Result<()> {
+pub(crate) fn write(out: &mut (impl Write + Seek), arrays: &[(&str, Content)]) -> std::io::Result<()> {
     let mut zip = ZipWriter::new(out);
     let wrong = |e: ZipError| std::io::Error::other(e);
-    for (name, shape, numbers) in arrays {
+    for (name, content) in arrays {
+        let length = if let Content::Numbers(_, numbers) = content { numbers.len() } else { 0 };
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Stored)
             // The least time that the format knows: the clock has no part in the file.
             .last_modified_time(DateTime::default())
-            .large_file(numbers.len() >= 1 << 28);
+            .large_file(length >= 1 << 28);
         zip.start_file(format!("{name}.npy"), options).map_err(wrong)?;
-        npy::write_array(shape, numbers, &mut zip)?;
+        match content {
+            Content::Numbers(shape, numbers) => npy::write_array(shape, numbers, &mut zip)?,
+            Content::Count(count) => {
+                npy::write_header("<i8", &[1], &mut zip)?;
+                zip.write_all(&count.to_le_bytes())?;
+            }
+            Content::Text(text) => {
+                npy::write_header("|u1", &[text.len()], &mut zip)?;
+                zip.write_all(text.as_bytes())?;
+            }
+        }
     }
     zip.finish().map(drop).map_err(wrong)
 }

@@ -7,6 +7,7 @@
 
 use super::engine::diagonal;
 use super::frame::Frame;
+use super::labelled_pairs;
 use super::panel::product;
 use super::sides::Sides;
 use super::simd::{Real, Work, vectorised};
@@ -200,6 +201,7 @@ fn sum<T: Real>(frame: &Frame, labels: &Labels, origins: &[f64]) -> Vec<Labelled
                 let factor = if is_diagonal { 1.0 } else { 2.0 };
                 products.add(&values, labels, place.rows.clone(), place.columns.clone(), factor, &mut partial.forms);
             }
+            labelled_pairs::add((kernels.len() * place.rows.len() * width) as u64);
         });
         let diagonals = kernels.iter().zip(origins).map(|(kernel, origin)| match task.is_first() {
             true => diagonal::<T>(kernel, &frame.x, rows.clone(), frame.centre.as_deref(), *origin),

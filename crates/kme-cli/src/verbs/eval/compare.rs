@@ -4,6 +4,7 @@ use super::Arguments;
 use super::metrics::Metric;
 use crate::arguments::Global;
 use crate::output::{self, Table, fields, with_error};
+use kme::standard_error::{NoStandardError, StandardError};
 use kme::{Error, Result, io};
 use serde_json::{Map, Value, json};
 use std::io::Read;
@@ -15,12 +16,21 @@ struct Outcome {
     name: String,
     metric: Metric,
     value: f64,
-    standard_error: Option<f64>,
+    error: StandardError,
     object: Map<String, Value>,
 }
 
-const CSV: [&str; 8] =
-    ["metric", "first", "first_value", "second", "second_value", "difference", "standard_error", "z"];
+const CSV: [&str; 9] = [
+    "metric",
+    "first",
+    "first_value",
+    "second",
+    "second_value",
+    "difference",
+    "standard_error",
+    "z",
+    "standard_error_missing",
+];
 
 /// Files of results beyond this size are none.
 const LARGEST: u64 = 64 << 20;
@@ -48,7 +58,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<()> {
     }
     let mut rows = vec![["metric", "result", "value", "difference", "z"].map(String::from).to_vec()];
     let mut comparisons = Vec::new();
-    let mut done = Vec::new();
+    let (mut done, mut missing) = (Vec::new(), Vec::new());
     for metric in shared {
         if done.contains(&metric) {
             continue;
@@ -56,35 +66,49 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<()> {
         done.push(metric);
         let mut results = all.iter().flatten().filter(|r| r.metric == metric);
         let Some(first) = results.next() else { continue };
-        rows.push(vec![metric.quantity().into(), first.name.clone(), with_error(first.value, first.standard_error)]);
+        rows.push(vec![metric.quantity().into(), first.name.clone(), with_error(first.value, first.error.ok())]);
         for other in results {
             check_same(first, other)?;
             let difference = other.value - first.value;
-            let error = first.standard_error.zip(other.standard_error).map(|(a, b)| a.hypot(b));
-            let z = error.map(|error| difference / error);
+            let error = first.error.and_then(|a| other.error.map(|b| a.hypot(b)));
+            let z = error.ok().map(|error| difference / error);
+            for result in [first, other] {
+                if let Err(reason) = result.error {
+                    let line = format!("no standard error of {metric} of {}: {reason}", result.name);
+                    if !missing.contains(&line) {
+                        missing.push(line);
+                    }
+                }
+            }
             rows.push(vec![
                 String::new(),
                 other.name.clone(),
-                with_error(other.value, other.standard_error),
-                with_error(difference, error),
+                with_error(other.value, other.error.ok()),
+                with_error(difference, error.ok()),
                 z.map_or_else(|| "-".into(), |z| format!("{z:.2}")),
             ]);
-            comparisons.push(json!({
+            let side = |result: &Outcome| {
+                let (value, error) = (result.value, result.error);
+                told(json!({ "name": result.name, "value": value, "standard_error": error.ok() }), error)
+            };
+            let comparison = json!({
                 "metric": metric.quantity(),
-                "first": { "name": first.name, "value": first.value, "standard_error": first.standard_error },
-                "second": { "name": other.name, "value": other.value, "standard_error": other.standard_error },
+                "first": side(first),
+                "second": side(other),
                 "difference": difference,
-                "standard_error": error,
+                "standard_error": error.ok(),
                 "z": z,
-            }));
+            });
+            comparisons.push(told(comparison, error));
         }
     }
     if comparisons.is_empty() {
         let fault = "holds one result of each metric: name another file to compare it with";
         return Err(Error::file(&files[0], fault));
     }
-    let notes = "difference to the first; z is the difference in standard errors, both results taken as independent"
-        .to_string();
+    let about = "difference to the first; z is the difference in standard errors, both results taken as independent";
+    missing.insert(0, about.to_string());
+    let notes = missing.join("\n");
     let mut csv = vec![CSV.map(String::from).to_vec()];
     for found in &comparisons {
         let cell = |value: &Value| match value {
@@ -102,6 +126,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<()> {
             &found["difference"],
             &found["standard_error"],
             &found["z"],
+            &found["standard_error_missing"],
         ];
         csv.push(cells.map(cell).to_vec());
     }
@@ -113,6 +138,14 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<()> {
         "Results against one reference share its randomness, so that |z| here is rather too small than too large.",
     );
     Ok(())
+}
+
+/// An object, with the reason where there is no error.
+fn told(mut object: Value, error: StandardError) -> Value {
+    if let Err(reason) = error {
+        object["standard_error_missing"] = json!(reason);
+    }
+    object
 }
 
 /// The results in a file.
@@ -138,7 +171,14 @@ fn read(path: &Path) -> Result<Vec<Outcome>> {
             name: format!("{} ({})", object.get("candidate")?.as_str()?, path.display()),
             metric: Metric::of_quantity(object.get("metric")?.as_str()?)?,
             value: object.get("value")?.as_f64()?,
-            standard_error: object.get("standard_error")?.as_f64().filter(|e| *e > 0.0),
+            error: match object.get("standard_error")?.as_f64().filter(|e| *e > 0.0) {
+                Some(error) => Ok(error),
+                // Earlier versions did not say why, and later ones may have other reasons.
+                None => Err(object
+                    .get("standard_error_missing")
+                    .and_then(|reason| serde_json::from_value(reason.clone()).ok())
+                    .unwrap_or(NoStandardError::Unstated)),
+            },
             object,
         })
     };

@@ -7,7 +7,7 @@ use crate::sources::Sources;
 use kme::discrepancy::Estimator;
 use kme::embedding::MeanEmbedding;
 use kme::evaluate::Protocol;
-use kme::{Error, Result};
+use kme::{Error, NoStandardError, Result};
 use serde_json::json;
 use std::time::Instant;
 
@@ -60,7 +60,7 @@ pub fn scores(sources: &mut Sources, arguments: &Arguments, metrics: &[Metric]) 
             candidate: i,
             value,
             bounds: None,
-            standard_error: None,
+            error: Err(NoStandardError::RandomFeatures),
             spread: None,
             bias: None,
             estimator: estimator.to_string(),

@@ -1,5 +1,6 @@
 //! What can be computed, and a computed number with all that it depends on.
 
+use kme::standard_error::StandardError;
 use kme::{Error, Result};
 use serde_json::{Map, Value, json};
 use std::fmt;
@@ -99,7 +100,8 @@ pub struct Score {
     /// Its place among the sources, from 1.
     pub candidate: usize,
     pub value: f64,
-    pub standard_error: Option<f64>,
+    /// Its standard error, or why there is none.
+    pub error: StandardError,
     /// Lower and upper bound, each at 95 % on its own, where they are more than value ± 1.645 standard errors.
     pub bounds: Option<[f64; 2]>,
     /// What tools print as ±: the standard deviation over subsets or splits.
@@ -119,13 +121,24 @@ pub struct Score {
 }
 
 impl Score {
+    /// Whether the candidate is the reference, point by point.
+    pub fn is_of_itself(&self) -> bool {
+        let of = |side: &str| self.protocol.get(side).map(|origin| &origin["sha256"]);
+        of("candidate").is_some_and(|hash| !hash.is_null()) && of("candidate") == of("reference")
+    }
+
+    /// How pictures were read (`decoder`) or brought to their size (`resize`): those of the candidate, else of the reference.
+    pub fn reading(&self, what: &str) -> Option<&str> {
+        ["candidate", "reference"].iter().find_map(|side| self.protocol.get(*side)?[what].as_str())
+    }
+
     /// All fields but those of the whole run.
     pub fn json(&self, candidate: &str) -> Map<String, Value> {
         let mut object = crate::output::fields(json!({
             "metric": self.metric.quantity(),
             "candidate": candidate,
             "value": self.value,
-            "standard_error": self.standard_error,
+            "standard_error": self.error.ok(),
             "estimator": self.estimator,
             "kernel": self.kernel,
             "n": self.n,
@@ -138,6 +151,9 @@ impl Score {
             if let Some(value) = value {
                 object.insert(name.into(), value.into());
             }
+        }
+        if let Err(reason) = self.error {
+            object.insert("standard_error_missing".into(), json!(reason));
         }
         if let Some(bounds) = self.bounds {
             object.insert("bounds".into(), json!(bounds));

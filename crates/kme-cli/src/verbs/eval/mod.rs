@@ -3,6 +3,7 @@
 mod compare;
 mod means;
 mod metrics;
+mod notes;
 mod report;
 mod samples;
 
@@ -138,6 +139,8 @@ Claims:
 JSON:
   One object with metric, value, standard_error, estimator, kernel, n, m, features, protocol, seed,
   version and seconds; for several candidates or metrics, an object whose results are such objects.
+  Where standard_error is null, standard_error_missing says why: weights, few-points, coincide (all
+  points of a sample are one), alike, rounding, chance, overflow, statistics, random-features, ...
   kid, mmd and cmmd have bounds (lower and upper, each at 95 %), fid, cmmd and a biased mmd have a
   bias, kid by subsets and is have a spread. --compare refuses results whose features,
   preprocessing, reference or protocol differ.";

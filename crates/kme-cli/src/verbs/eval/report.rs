@@ -1,11 +1,12 @@
 //! Printing scores: a row for each candidate, a column for each metric.
 
 use super::metrics::{Metric, Score};
+use super::notes::notes;
 use super::{Arguments, Subjects};
 use crate::arguments::Global;
 use crate::output::{self, Table, fields, with_error};
-use kme::Result;
-use serde_json::json;
+use kme::{NoStandardError, Result};
+use serde_json::{Value, json};
 
 /// Prints the scores. False when a claim does not hold.
 pub fn print(
@@ -23,7 +24,7 @@ pub fn print(
         let mut object = score.json(name);
         let mut verdicts = Vec::new();
         for claim in arguments.claims.iter().filter(|claim| claim.metric == score.metric) {
-            let (holds, why) = claim.check(score.value, score.standard_error, score.bounds);
+            let (holds, why) = claim.check(score.value, score.error, score.bounds);
             all_hold &= holds;
             if !holds {
                 output::tell(format!("kme: {claim} does not hold at 95 % for {name}: {why}"));
@@ -49,11 +50,8 @@ pub fn print(
     let notes = notes.lines().map(|line| format!("{}  \n", line.trim_start())).collect();
     let table = Table { text, csv: csv(scores, subjects, global), markdown: rows, notes, json };
     table.deliver(arguments.format, arguments.output.as_deref(), global)?;
-    let same = |score: &&Score| {
-        let of = |side: &str| score.protocol.get(side).map(|origin| &origin["sha256"]);
-        of("candidate").is_some_and(|hash| !hash.is_null()) && of("candidate") == of("reference")
-    };
-    let mut identical: Vec<usize> = scores.iter().filter(same).map(|score| score.candidate).collect();
+    remarks(scores, global);
+    let mut identical: Vec<usize> = scores.iter().filter(|s| s.is_of_itself()).map(|score| score.candidate).collect();
     identical.dedup();
     for candidate in identical {
         let (name, reference) =
@@ -66,8 +64,10 @@ pub fn print(
             ),
         );
     }
+    // Where rounding hides the scatter it may be all that there is of the value.
+    let scatters = |score: &&Score| score.error != Err(NoStandardError::Rounding) && !score.is_of_itself();
     let is_unbiased = |score: &&Score| score.kernel.is_some() && score.estimator != "biased";
-    if scores.iter().filter(is_unbiased).any(|score| score.value < 0.0 && !same(&score)) {
+    if scores.iter().filter(is_unbiased).any(|score| score.value < 0.0 && scatters(&score)) {
         output::remark(
             global,
             "A negative value is no fault: an unbiased estimate scatters around the true MMD^2, and so falls below 0 \
@@ -77,6 +77,34 @@ pub fn print(
     Ok(all_hold)
 }
 
+/// Says where balls around points have radius 0, which no value of precision, recall, density and coverage shows.
+fn remarks(scores: &[Score], global: &Global) {
+    let mut told = Vec::new();
+    for score in scores {
+        let Some(zero) = score.protocol.get("zero_radii") else { continue };
+        let k = score.protocol["neighbours"].as_u64().unwrap_or(0);
+        for (side, n) in [("reference", score.n), ("candidate", score.m)] {
+            let (count, n) = (zero[side].as_u64().unwrap_or(0), n.unwrap_or(0));
+            let name = score.protocol[side]["source"].as_str().unwrap_or(side);
+            if count as f64 >= ZERO_RADII * n as f64 && count > 0 && !told.contains(&(side, name)) {
+                told.push((side, name));
+                let holds = match side {
+                    "reference" => "nothing for density and coverage, and for precision only candidates that are",
+                    _ => "for recall only points of the reference that are",
+                };
+                let text = format!(
+                    "{count} of the {n} balls around points of {name} have radius 0, since {k} or more other points are \
+                     equal to the centre. Such a ball holds {holds} equal to its centre."
+                );
+                output::remark(global, text);
+            }
+        }
+    }
+}
+
+/// The part of the balls that may have radius 0 without a remark.
+const ZERO_RADII: f64 = 0.01;
+
 /// A row for each candidate, a column for each metric.
 fn rows(scores: &[Score], subjects: &Subjects, metrics: &[Metric]) -> Vec<Vec<String>> {
     let mut rows = vec![vec!["candidate".to_string()]];
@@ -85,7 +113,7 @@ fn rows(scores: &[Score], subjects: &Subjects, metrics: &[Metric]) -> Vec<Vec<St
     // In the order of the scores, which may be sorted.
     for own in scores.chunk_by(|a, b| a.candidate == b.candidate) {
         let mut row = vec![subjects.candidates[own[0].candidate - 1].clone()];
-        row.extend(own.iter().map(|score| with_error(score.value, score.standard_error)));
+        row.extend(own.iter().map(|score| with_error(score.value, score.error.ok())));
         let m = own.iter().find_map(|score| score.m);
         row.push(m.map_or_else(|| "statistics".into(), |m| m.to_string()));
         rows.push(row);
@@ -110,18 +138,23 @@ fn csv(scores: &[Score], subjects: &Subjects, global: &Global) -> Vec<Vec<String
         "protocol",
         "features",
         "seed",
+        "preprocessing",
+        "features_sha256",
+        "decoder",
+        "resize",
+        "standard_error_missing",
     ];
     let mut rows = vec![header.map(String::from).to_vec()];
     let number = |x: Option<f64>| x.map_or_else(String::new, output::exact);
     let count = |n: Option<u64>| n.map_or_else(String::new, |n| n.to_string());
     for score in scores {
-        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_string();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
         rows.push(vec![
             subjects.reference.clone().unwrap_or_default(),
             subjects.candidates[score.candidate - 1].clone(),
             score.metric.quantity().into(),
             output::exact(score.value),
-            number(score.standard_error),
+            number(score.error.ok()),
             number(score.spread),
             number(score.bias),
             count(score.n),
@@ -131,81 +164,12 @@ fn csv(scores: &[Score], subjects: &Subjects, global: &Global) -> Vec<Vec<String
             text(&score.protocol["name"]),
             text(&score.features["name"]),
             global.seed().to_string(),
+            text(&score.features["protocol"]),
+            text(&score.features["sha256"]),
+            score.reading("decoder").unwrap_or_default().into(),
+            score.reading("resize").unwrap_or_default().into(),
+            score.error.err().map_or_else(String::new, |reason| text(&json!(reason))),
         ]);
     }
     rows
-}
-
-/// What stands below the table.
-fn notes(scores: &[Score], subjects: &Subjects, metrics: &[Metric], arguments: &Arguments, global: &Global) -> String {
-    let mut text = String::new();
-    text.push_str("± is a standard error\n");
-    // Metrics that were computed alike share a line.
-    let mut lines: Vec<(Vec<&str>, String)> = Vec::new();
-    for metric in metrics {
-        let of_metric: Vec<&Score> = scores.iter().filter(|score| score.metric == *metric).collect();
-        let Some(first) = of_metric.first() else { continue };
-        let mut line = about(first, arguments);
-        let told = |of: fn(&Score) -> Option<f64>| -> Option<String> {
-            let each = |s: &&Score| Some(format!("{} ({})", rough(of(s)?), subjects.candidates[s.candidate - 1]));
-            let told: Vec<String> = of_metric.iter().filter_map(each).collect();
-            (!told.is_empty()).then(|| told.join(", "))
-        };
-        if let Some(told) = told(|s| s.spread) {
-            let over = if *metric == Metric::Kid { "subsets" } else { "splits" };
-            line.push_str(&format!("\n  standard deviation over {over}, which tools print as ±: {told}"));
-        }
-        if let Some(told) = told(|s| s.bias) {
-            // That of MMD² is exact on average, that of FID a lower bound.
-            let more = if *metric == Metric::Fid { " or more" } else { "" };
-            line.push_str(&format!(
-                "\n  too large on average, at these numbers of points, by about {told}{more}; it is not subtracted"
-            ));
-        }
-        match lines.last_mut() {
-            Some((names, last)) if *last == line => names.push(metric.quantity()),
-            _ => lines.push((vec![metric.quantity()], line)),
-        }
-    }
-    for (names, line) in lines {
-        text.push_str(&format!("{}: {line}\n", names.join(", ")));
-    }
-    let reference = subjects.reference.as_deref().unwrap_or("none");
-    let n = scores.iter().find_map(|s| s.n).map_or_else(String::new, |n| format!(" ({n} points)"));
-    let of = |member: &str| scores.first().and_then(|s| s.features[member].as_str());
-    let features = output::features(of("name").unwrap_or("unknown"), of("protocol").unwrap_or_default());
-    // Enough digits to see whether two results used the same weights; the JSON has all.
-    let weights = scores.first().and_then(|s| s.features["sha256"].as_str()).map(|hash| &hash[..hash.len().min(8)]);
-    let weights = weights.map_or_else(String::new, |hash| format!(" (weights {hash}...)"));
-    text.push_str(&format!("reference {reference}{n}, features {features}{weights}, seed {}", global.seed()));
-    text
-}
-
-/// Three digits.
-fn rough(value: f64) -> String {
-    let size = if value == 0.0 { 0 } else { value.abs().log10().floor() as i32 };
-    match (-4..6).contains(&size) {
-        true => format!("{value:.*}", (2 - size).clamp(0, 9) as usize),
-        false => format!("{value:.2e}"),
-    }
-}
-
-/// How a metric was computed.
-fn about(score: &Score, arguments: &Arguments) -> String {
-    let mut parts = vec![score.estimator.clone()];
-    if let Some(kernel) = &score.kernel {
-        parts[0].push_str(" estimator");
-        parts.push(format!("kernel {kernel}"));
-    }
-    if let Some(k) = score.protocol.get("neighbours") {
-        parts.push(format!("k = {k}"));
-    }
-    if let Some(splits) = score.protocol.get("splits") {
-        parts.push(format!("{splits} splits"));
-    }
-    if let (Some(subsets), Some(seed)) = (score.protocol.get("subsets"), score.protocol.get("seed")) {
-        parts.push(format!("{} subsets of {}, seed {seed}", subsets["count"], subsets["size"]));
-    }
-    parts.push(format!("protocol {}", arguments.protocol));
-    parts.join(", ")
 }

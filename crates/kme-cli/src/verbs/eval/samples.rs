@@ -3,9 +3,11 @@
 use super::metrics::{Metric, Score};
 use super::{Arguments, Subjects};
 use crate::arguments::Global;
-use crate::output::fields;
+use crate::copies::Repeated;
+use crate::output::{self, fields};
 use crate::sources::{self, Sample, Sources, check_same_dim};
 use kme::discrepancy::{self, Estimator};
+use kme::embedding::FeatureIdentity;
 use kme::evaluate::{self, Fitted, Manifold, Measured, Prdc, Protocol, Statistics, Subsets};
 use kme::points::Data;
 use kme::{Error, Kernel, KernelSpec, Points, Result};
@@ -30,21 +32,29 @@ struct Side {
 
 enum Content {
     Sample(Box<Sample>),
-    Statistics(Statistics),
+    /// With their feature map, if the file tells it.
+    Statistics(Statistics, Option<FeatureIdentity>),
 }
 
 impl Side {
     fn sample(&self) -> Option<&Sample> {
         match &self.content {
             Content::Sample(sample) => Some(sample),
-            Content::Statistics(_) => None,
+            Content::Statistics(..) => None,
         }
     }
 
     fn dim(&self) -> usize {
         match &self.content {
             Content::Sample(sample) => sample.points.dim(),
-            Content::Statistics(statistics) => statistics.dim(),
+            Content::Statistics(statistics, _) => statistics.dim(),
+        }
+    }
+
+    fn features(&self) -> Option<&FeatureIdentity> {
+        match &self.content {
+            Content::Sample(sample) => Some(&sample.features),
+            Content::Statistics(_, features) => features.as_ref(),
         }
     }
 
@@ -98,12 +108,12 @@ pub fn scores(
     if metrics.contains(&Metric::InceptionScore) {
         sources.want_logits()?;
     }
-    let sides = (0..sources.all.len()).map(|i| read(sources, i)).collect::<Result<Vec<Side>>>()?;
+    let sides = (0..sources.all.len()).map(|i| read(sources, i, global)).collect::<Result<Vec<Side>>>()?;
     let first = sides.first().expect("there is a source");
     // Without a reference there is nothing that would ask for it: the first candidate stands in its place.
     let (reference, candidates) = (first, &sides[usize::from(subjects.reference.is_some())..]);
     for candidate in candidates {
-        check_same_space(reference, candidate)?;
+        check_same_space(reference, candidate, global)?;
     }
     let mut judge = Judge::new(reference, candidates, arguments, metrics, global)?;
     judge.has_reference = subjects.reference.is_some();
@@ -114,17 +124,26 @@ pub fn scores(
     Ok(scores)
 }
 
-fn read(sources: &mut Sources, i: usize) -> Result<Side> {
+fn read(sources: &mut Sources, i: usize, global: &Global) -> Result<Side> {
     let text = sources.all[i].text.clone();
     if let Some(statistics) = sources.all[i].statistics() {
         let mut hash = Sha256::new_with_prefix(b"kme statistics 1\0");
         statistics.mean().iter().chain(statistics.covariance()).for_each(|x| hash.update(x.to_le_bytes()));
-        let origin = json!({ "source": text, "statistics": true, "sha256": hex(&hash.finalize()) });
-        return Ok(Side { text, content: Content::Statistics(statistics.clone()), origin });
+        let sha256 = hex(&hash.finalize());
+        let features = sources.all[i].features().cloned();
+        let origin = json!({ "source": text, "statistics": true, "features": features, "sha256": sha256 });
+        return Ok(Side { text, content: Content::Statistics(statistics.clone(), features), origin });
     }
     let sample = sources.read(i, None)?;
     let mut origin = sample.provenance(&text);
     origin["sha256"] = digest(&sample).into();
+    let repeated = Repeated::of(&sample.points);
+    if let Value::Object(told) = &mut origin {
+        repeated.record(told);
+    }
+    if let Some(remark) = repeated.remark(&text) {
+        output::remark(global, remark);
+    }
     Ok(Side { text, content: Content::Sample(Box::new(sample)), origin })
 }
 
@@ -151,11 +170,36 @@ fn digest(sample: &Sample) -> String {
     hex(&hash.finalize())
 }
 
-fn check_same_space(reference: &Side, candidate: &Side) -> Result<()> {
-    match (reference.sample(), candidate.sample()) {
-        (Some(a), Some(b)) => a.check_same_space(&reference.text, b, &candidate.text),
-        _ => check_same_dim((reference.dim(), &reference.text), (candidate.dim(), &candidate.text)),
+fn check_same_space(reference: &Side, candidate: &Side, global: &Global) -> Result<()> {
+    if let (Some(a), Some(b)) = (reference.sample(), candidate.sample()) {
+        return a.check_same_space(&reference.text, b, &candidate.text);
     }
+    check_same_dim((reference.dim(), &reference.text), (candidate.dim(), &candidate.text))?;
+    let identity = FeatureIdentity::identity();
+    match (reference.features(), candidate.features()) {
+        (Some(a), Some(b)) if a == b => {}
+        (Some(a), Some(b)) if *a != identity && *b != identity => {
+            return a.check_same(b).map_err(|fault| output::naming(fault, &reference.text, &candidate.text));
+        }
+        (a, b) => {
+            // Points may be features that were written by a tool: where they come from stands nowhere.
+            let known = |features: Option<&FeatureIdentity>| features.is_some_and(|features| *features != identity);
+            let (told, other) = match (known(a), known(b)) {
+                (true, false) => (reference, candidate),
+                (false, true) => (candidate, reference),
+                _ => return Ok(()),
+            };
+            let name = told.features().map_or("", |features| features.name.as_str());
+            output::remark(
+                global,
+                format!(
+                    "{} is of features {name}; which features {} is of stands nowhere: make sure that they are the same",
+                    told.text, other.text
+                ),
+            );
+        }
+    }
+    Ok(())
 }
 
 /// The reference, and what is computed of it once for all candidates.
@@ -246,12 +290,12 @@ impl<'a> Judge<'a> {
     fn score(&self, metric: Metric, found: Measured, estimator: impl std::fmt::Display, protocol: Value) -> Score {
         let mut all = Map::from_iter([("name".to_string(), json!(self.arguments.protocol))]);
         all.extend(fields(protocol));
-        let sample = self.candidates.iter().chain([self.reference]).find_map(Side::sample);
+        let features = self.candidates.iter().chain([self.reference]).find_map(Side::features);
         Score {
             metric,
             candidate: 0,
             value: found.value,
-            standard_error: found.standard_error,
+            error: found.error(),
             bounds: None,
             spread: None,
             bias: None,
@@ -260,7 +304,7 @@ impl<'a> Judge<'a> {
             n: None,
             m: None,
             protocol: all,
-            features: sample.map_or(Value::Null, |sample| json!(sample.features)),
+            features: json!(features),
             seconds: 0.0,
         }
     }
@@ -284,7 +328,8 @@ impl<'a> Judge<'a> {
             "seed": found.seed,
             "precision": precision,
         });
-        let measured = Measured { value: found.value, standard_error: found.standard_error };
+        let (value, standard_error) = (found.value, found.standard_error);
+        let measured = Measured { value, standard_error, standard_error_missing: found.standard_error_missing };
         let score = self.score(Metric::Kid, measured, Estimator::Unbiased, told);
         let (n, m) = (Some(found.n as u64), Some(found.m as u64));
         Ok(Score { kernel: Some(kernel.to_string()), spread: found.spread, n, m, ..score })
@@ -298,7 +343,8 @@ impl<'a> Judge<'a> {
         let (precision, seed) = (self.arguments.precision, self.seed.unwrap_or(0));
         let found = discrepancy::mmd2_paired(kernel, weighted(x), weighted(y), estimator, precision, seed)?;
         let told = json!({ "sample": "full", "precision": found.precision });
-        let measured = Measured { value: found.value, standard_error: found.standard_error };
+        let (value, standard_error) = (found.value, found.standard_error);
+        let measured = Measured { value, standard_error, standard_error_missing: found.standard_error_missing };
         let score = self.score(metric, measured, estimator, told);
         let (n, m) = (Some(found.n as u64), Some(found.m as u64));
         let (bounds, bias) = (found.bounds, found.bias);
@@ -325,7 +371,11 @@ impl<'a> Judge<'a> {
         let found = discrepancy::mmd2(&kernel, whole(x), whole(y), Estimator::Biased, precision)?;
         let told = json!({ "sample": "full", "precision": found.precision, "factor": 1000 });
         let thousand = |x: f64| 1000.0 * x;
-        let measured = Measured { value: thousand(found.value), standard_error: found.standard_error.map(thousand) };
+        let measured = Measured {
+            value: thousand(found.value),
+            standard_error: found.standard_error.map(thousand),
+            standard_error_missing: found.standard_error_missing,
+        };
         let score = self.score(Metric::Cmmd, measured, Estimator::Biased, told);
         let (n, m) = (Some(found.n as u64), Some(found.m as u64));
         let (bounds, bias) = (found.bounds.map(|bounds| bounds.map(thousand)), found.bias.map(thousand));
@@ -334,7 +384,8 @@ impl<'a> Judge<'a> {
 
     fn fid(&self, candidate: &Side) -> Result<Score> {
         let found = self.fitted.as_ref().expect("the reference was fitted").distance(&fit(candidate)?)?;
-        let measured = Measured { value: found.value, standard_error: found.standard_error };
+        let (value, standard_error) = (found.value, found.standard_error);
+        let measured = Measured { value, standard_error, standard_error_missing: found.standard_error_missing };
         let score = self.score(Metric::Fid, measured, "plug-in", json!({ "sample": "full" }));
         let count = |n: Option<usize>| n.map(|n| n as u64);
         Ok(Score { bias: found.bias, n: count(found.n), m: count(found.m), ..score })
@@ -344,7 +395,8 @@ impl<'a> Judge<'a> {
         let logits = logits_of(candidate)?;
         let (splits, protocol) = (self.arguments.splits, self.arguments.protocol);
         let found = evaluate::inception_score(logits, splits, protocol, self.seed)?;
-        let measured = Measured { value: found.value, standard_error: found.standard_error };
+        let (value, standard_error) = (found.value, found.standard_error);
+        let measured = Measured { value, standard_error, standard_error_missing: found.standard_error_missing };
         let told = json!({ "sample": "full", "splits": splits, "classes": found.classes, "seed": found.seed });
         let score = self.score(Metric::InceptionScore, measured, "mean over splits", told);
         Ok(Score { spread: Some(found.spread), m: Some(found.n as u64), ..score })
@@ -357,7 +409,11 @@ impl<'a> Judge<'a> {
             Metric::Density => found.density,
             _ => found.coverage,
         };
-        let told = json!({ "sample": "full", "neighbours": found.k });
+        let told = json!({
+            "sample": "full",
+            "neighbours": found.k,
+            "zero_radii": { "reference": found.zero_radii[0], "candidate": found.zero_radii[1] },
+        });
         let score = self.score(metric, measured, "nearest neighbours", told);
         Score { n: Some(found.n as u64), m: Some(found.m as u64), ..score }
     }
@@ -365,7 +421,7 @@ impl<'a> Judge<'a> {
 
 fn fit(side: &Side) -> Result<Fitted<'_>> {
     match &side.content {
-        Content::Statistics(statistics) => {
+        Content::Statistics(statistics, _) => {
             Fitted::of_statistics(statistics.clone()).map_err(|fault| Error::file(&side.text, fault))
         }
         Content::Sample(_) => Fitted::of_points(side.points(Metric::Fid)?),

@@ -1,0 +1,112 @@
+//! A source as points, and what of several must agree.
+
+use crate::output;
+use crate::points::Notes;
+use kme::discrepancy::median_distance;
+use kme::embedding::FeatureIdentity;
+use kme::{Error, Kernel, KernelSpec, Points, Result};
+use kme_deep::data::Skipped;
+use serde_json::{Value, json};
+
+/// A source as points.
+pub struct Sample {
+    pub points: Points,
+    /// Class logits (n, classes), of pictures, when they were asked for and the network has them.
+    pub logits: Option<Points>,
+    /// Where they are not all equal.
+    pub weights: Option<Vec<f64>>,
+    pub features: FeatureIdentity,
+    /// Of an embedding.
+    pub kernel: Option<Kernel>,
+    /// SHA-256 over the files of a source of pictures.
+    pub fingerprint: Option<String>,
+    /// Pictures that were left out since they cannot be read.
+    pub skipped: Vec<Skipped>,
+    /// Of pictures that have names: the name of each.
+    pub names: Option<Vec<String>>,
+    /// Of files of pictures: how they were read.
+    pub decoder: Option<String>,
+    /// Of pictures: how they were brought to one size, if they were.
+    pub resize: Option<String>,
+    /// Of a file of points: columns, and what was left out.
+    pub notes: Notes,
+}
+
+impl Sample {
+    /// Whether the sample called `name` can be compared with `other`.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] when feature maps or dimensions differ.
+    pub fn check_same_space(&self, name: &str, other: &Self, other_name: &str) -> Result<()> {
+        let fault = match self.features.check_same(&other.features) {
+            Ok(()) => return check_same_dim((self.points.dim(), name), (other.points.dim(), other_name)),
+            Err(fault) => fault,
+        };
+        // A difference in the pixels' shape has a remedy at hand.
+        let fault = match fault {
+            Error::Mismatch { field, left, right, .. }
+                if left.contains("range 0 to 1") && field.contains("preproc") =>
+            {
+                let remedy = "--size HEIGHTxWIDTH and --channels 1 or 3 bring all pictures to one form";
+                Error::mismatch(field, left, right, remedy)
+            }
+            other => other,
+        };
+        Err(output::naming(fault, name, other_name))
+    }
+
+    /// What a result records of where the sample named `text` comes from.
+    pub fn provenance(&self, text: &str) -> Value {
+        let mut told = json!({
+            "source": text,
+            "weighted": self.weights.is_some(),
+            "fingerprint": self.fingerprint,
+            "skipped": self.skipped,
+            "decoder": self.decoder,
+            "resize": self.resize,
+        });
+        if let Some(columns) = &self.notes.columns {
+            told["columns"] = json!(columns);
+        }
+        if !self.notes.remarks.is_empty() {
+            told["remarks"] = json!(self.notes.remarks);
+        }
+        told
+    }
+}
+
+/// The kernel that samples, each with its name, are compared by: the one that was asked for, else that of the embeddings among
+/// them, else the one of this text. A median is that of all their points.
+///
+/// # Errors
+/// When embeddings have different kernels and none was asked for, or a median cannot be taken.
+pub fn kernel(asked: Option<&KernelSpec>, samples: &[(&str, &Sample)], otherwise: &str) -> Result<Kernel> {
+    let mut own = samples.iter().filter_map(|(name, sample)| Some((sample.kernel.as_ref()?, name)));
+    let spec = match (asked, own.next()) {
+        (Some(spec), _) => spec.clone(),
+        (None, None) => otherwise.parse()?,
+        (None, Some((first, name))) => match own.find(|(kernel, _)| *kernel != first) {
+            None => return Ok(first.clone()),
+            Some((other, other_name)) => {
+                let (left, right) = (format!("{first} ({name})"), format!("{other} ({other_name})"));
+                return Err(Error::mismatch("kernel", left, right, "name the one to use with --kernel"));
+            }
+        },
+    };
+    let points: Vec<&Points> = samples.iter().map(|(_, sample)| &sample.points).collect();
+    spec.resolve(points[0].dim(), || median_distance(&points))
+}
+
+/// Whether points of two sources have one dimension; each with its name.
+///
+/// # Errors
+/// [`Error::Mismatch`] when they have not.
+pub fn check_same_dim((d, name): (usize, &str), (other, other_name): (usize, &str)) -> Result<()> {
+    match d == other {
+        true => Ok(()),
+        false => {
+            let (left, right) = (format!("{d} ({name})"), format!("{other} ({other_name})"));
+            Err(Error::mismatch("dimension d of the points", left, right, "compare points of one space"))
+        }
+    }
+}
