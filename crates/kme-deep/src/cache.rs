@@ -21,8 +21,9 @@ use std::time::SystemTime;
 const KEY: &str = "kme features";
 
 /// Version of the files' layout and of how pictures are read, part of every key. Features of version 1 are of pictures that
-/// were rounded to 8 bits once more after resizing, and of JPEG files whose pixels were up to 5 levels off.
-const FORMAT: u32 = 2;
+/// were rounded to 8 bits once more after resizing, and of JPEG files whose pixels were up to 5 levels off; those of version 2 of
+/// progressive JPEG files whose missing scans were not made up for.
+const FORMAT: u32 = 3;
 
 /// Numbers that are read or written at one time.
 const BLOCK: usize = 1 << 14;

@@ -57,7 +57,7 @@ impl<'a> Bits<'a> {
         Self { bytes, at, held: 0, count: 0 }
     }
 
-    /// Takes bytes in until there are at least 25 bits, or none are left before the next marker.
+    /// Takes bytes in until there are at least 57 bits, or none are left before the next marker.
     fn fill(&mut self) {
         while self.count <= 56 {
             let Some(&byte) = self.bytes.get(self.at) else { return };

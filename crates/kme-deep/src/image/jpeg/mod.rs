@@ -3,13 +3,15 @@
 //! The standard leaves the inverse transform's rounding and the interpolation of chroma to the decoder, and decoders differ
 //! by several levels at 4:2:0. The tools of the field read through Pillow, hence libjpeg-turbo with its defaults: the accurate
 //! transform in whole numbers ([`transform`]), and chroma by triangle filters ([`upsample`]). This decoder takes the same
-//! decisions, so that a folder of JPEG files has their pixels.
+//! decisions, so that a folder of JPEG files has their pixels. Where a progressive file ends before its last scan, libjpeg
+//! estimates what is not there from neighbouring blocks, and so does this ([`smooth`]).
 //!
 //! Read are sequential and progressive files of 8 bits by Huffman codes, in 1, 3 or 4 components. A file whose data end early
 //! is an error: libjpeg would fill up with grey.
 
 mod entropy;
 mod scan;
+mod smooth;
 mod transform;
 mod upsample;
 
@@ -65,7 +67,13 @@ struct Component {
     /// Blocks of a row, filled up to whole MCUs.
     stride: usize,
     rows: usize,
+    /// Of a progressive file those of all blocks, else those of a row of MCUs.
     coefficients: Vec<i16>,
+    samples: Vec<u8>,
+    /// The vertical sampling factor in the file, which means nothing where there is one component.
+    declared: usize,
+    /// Of the first coefficients in the order of the file, how many lower bits are still to come; none where all are.
+    known: [Option<u8>; smooth::LOW],
 }
 
 /// A decoded picture, its samples interleaved.
@@ -155,7 +163,9 @@ impl<'a> Jpeg<'a> {
     /// When the data are damaged or end early.
     pub(super) fn decode(mut self) -> Result<Pixels> {
         for component in &mut self.components {
-            component.coefficients = vec![0; component.stride * component.rows * BLOCK];
+            let rows = if self.progressive { component.rows } else { component.vertical };
+            component.coefficients = vec![0; component.stride * rows * BLOCK];
+            component.samples = vec![0; component.stride * component.rows * BLOCK];
         }
         loop {
             self.scan()?;
@@ -163,16 +173,17 @@ impl<'a> Jpeg<'a> {
                 break;
             }
         }
-        let planes: Vec<upsample::Plane> = self
-            .components
-            .drain(..)
-            .map(|component| {
-                let quantiser = component.latched.ok_or("a component has no data")?;
-                Ok(transform::samples(&component, &quantiser))
-            })
-            .collect::<Result<_>>()?;
+        self.smooth();
+        for component in &mut self.components {
+            let quantiser = component.latched.ok_or("a component has no data")?;
+            if self.progressive {
+                component.emit(0, &quantiser);
+            }
+            component.coefficients = Vec::new();
+        }
+        let planes: Vec<upsample::Plane> = self.components.drain(..).map(upsample::Plane::from).collect();
         let model = self.model(&planes);
-        upsample::pixels(&planes, model, self.height, self.width)
+        Ok(upsample::pixels(&planes, model, self.height, self.width))
     }
 
     /// Reads segments up to the next scan, whose header comes next: true; or to the end of the picture: false.
@@ -245,6 +256,7 @@ impl<'a> Jpeg<'a> {
         if factors.iter().flatten().any(|factor| !(1..=4).contains(factor)) {
             return Err("a sampling factor that is not 1 to 4".into());
         }
+        let declared: Vec<usize> = factors.iter().map(|factors| factors[1]).collect();
         if count == 1 {
             // Alone, a component's blocks come one by one (A.2.2).
             factors[0] = [1, 1];
@@ -252,7 +264,7 @@ impl<'a> Jpeg<'a> {
         let most = |axis: usize| factors.iter().map(|f| f[axis]).max().unwrap_or(1);
         let (h, v) = (most(0), most(1));
         let mcus = (self.width.div_ceil(h * SIDE), self.height.div_ceil(v * SIDE));
-        for (described, [horizontal, vertical]) in described.chunks_exact(3).zip(factors) {
+        for ((described, [horizontal, vertical]), declared) in described.chunks_exact(3).zip(factors).zip(declared) {
             if h % horizontal != 0 || v % vertical != 0 {
                 return Err("a kind of JPEG that is not read: sampling factors that do not divide each other".into());
             }
@@ -271,6 +283,9 @@ impl<'a> Jpeg<'a> {
                 stride: mcus.0 * horizontal,
                 rows: mcus.1 * vertical,
                 coefficients: Vec::new(),
+                samples: Vec::new(),
+                declared,
+                known: [None; smooth::LOW],
             });
         }
         Ok(())
@@ -328,11 +343,19 @@ impl<'a> Jpeg<'a> {
                 return Err("a scan that has a component twice".into());
             }
             let component = &mut self.components[i];
+            if !self.progressive && component.latched.is_some() {
+                return Err("damaged: the data of a component come twice".into());
+            }
             if component.latched.is_none() {
                 component.latched = self.quantisers[component.quantiser];
             }
             component.latched.ok_or("a quantiser is missing")?;
             members.push((i, usize::from(pair[1] >> 4), usize::from(pair[1] & 15)));
+        }
+        for &(member, ..) in &members {
+            let known = &mut self.components[member].known;
+            let range = usize::from(first)..(usize::from(last) + 1).min(known.len());
+            known.get_mut(range).unwrap_or_default().fill(Some(approximation & 15));
         }
         let scan = Scan::new(self.progressive, members, [first, last, approximation >> 4, approximation & 15])?;
         self.at = scan.read(self)?;
@@ -357,3 +380,6 @@ impl<'a> Jpeg<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

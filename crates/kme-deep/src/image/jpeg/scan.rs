@@ -77,20 +77,36 @@ impl Scan {
             (true, component) => (component.width.div_ceil(SIDE), component.height.div_ceil(SIDE)),
             (false, _) => mcus,
         };
-        for i in 0..columns * rows {
-            if jpeg.restart > 0 && i > 0 && i % jpeg.restart == 0 {
-                reader.restart()?;
-            }
-            let (row, column) = (i / columns, i % columns);
-            for (member, (which, ..)) in self.members.iter().enumerate() {
-                let component = &mut jpeg.components[*which];
-                let (h, v) = if alone { (1, 1) } else { (component.horizontal, component.vertical) };
-                for y in 0..v {
-                    for x in 0..h {
-                        let at = ((row * v + y) * component.stride + column * h + x) * BLOCK;
-                        reader.block(member, &mut component.coefficients[at..at + BLOCK])?;
+        let sequential = self.kind == Kind::Sequential;
+        for row in 0..rows {
+            for column in 0..columns {
+                let i = row * columns + column;
+                if jpeg.restart > 0 && i > 0 && i % jpeg.restart == 0 {
+                    reader.restart()?;
+                }
+                for (member, (which, ..)) in self.members.iter().enumerate() {
+                    let component = &mut jpeg.components[*which];
+                    let (h, v) = if alone { (1, 1) } else { (component.horizontal, component.vertical) };
+                    // Of a sequential file only this row is held.
+                    let first = if sequential { 0 } else { row * v };
+                    for y in 0..v {
+                        for x in 0..h {
+                            let at = ((first + y) * component.stride + column * h + x) * BLOCK;
+                            reader.block(member, &mut component.coefficients[at..at + BLOCK])?;
+                        }
                     }
                 }
+            }
+            if !sequential {
+                continue;
+            }
+            for (which, ..) in &self.members {
+                let component = &mut jpeg.components[*which];
+                let v = if alone { 1 } else { component.vertical };
+                component.coefficients.resize(component.stride * v * BLOCK, 0);
+                let quantiser = component.latched.ok_or("a quantiser is missing")?;
+                component.emit(row * v, &quantiser);
+                component.coefficients.fill(0);
             }
         }
         Ok(reader.bits.end())

@@ -5,87 +5,159 @@
 //! method of libjpeg ("islow"); every rounding is where it has it, and where its vector code saturates at 16 bits, so does
 //! this.
 
-use super::upsample::Plane;
-use super::{BLOCK, Component, SIDE};
-use std::num::Wrapping;
+//!
+//! The steps are taken for eight columns, or rows, at once, in whatever vector instructions there are: whole numbers are the same in
+//! all of them.
 
-type W = Wrapping<i32>;
+use super::{BLOCK, Component, SIDE};
+use std::ops::{Add, Range, Sub};
 
 /// Bits below the point of the constants.
-const BITS: usize = 13;
+const BITS: i32 = 13;
 /// Bits below the point that are kept between columns and rows.
-const KEPT: usize = 2;
+const KEPT: i32 = 2;
 
 /// x · 2¹³, rounded.
-const fn fixed(x: f64) -> W {
-    Wrapping((x * 8192.0 + 0.5) as i32)
+const fn fixed(x: f64) -> i32 {
+    (x * 8192.0 + 0.5) as i32
 }
 
-/// The samples of a component.
-pub(super) fn samples(component: &Component, quantiser: &[u16; BLOCK]) -> Plane {
-    let stride = component.stride * SIDE;
-    let mut samples = vec![0; stride * component.rows * SIDE];
-    let mut out = [0; BLOCK];
-    for (i, block) in component.coefficients.chunks_exact(BLOCK).enumerate() {
-        let (row, column) = (i / component.stride, i % component.stride);
-        inverse(block, quantiser, &mut out);
-        for (y, line) in out.chunks_exact(SIDE).enumerate() {
-            let at = (row * SIDE + y) * stride + column * SIDE;
-            samples[at..at + SIDE].copy_from_slice(line);
+/// One number of each of eight columns or rows.
+#[derive(Clone, Copy)]
+struct Lanes([i32; SIDE]);
+
+/// Eight numbers. Not by what arrays have for it, which is not always inlined, and so not in vector instructions.
+#[inline(always)]
+fn each(of: impl Fn(usize) -> i32) -> Lanes {
+    let mut lanes = [0; SIDE];
+    for (i, lane) in lanes.iter_mut().enumerate() {
+        *lane = of(i);
+    }
+    Lanes(lanes)
+}
+
+/// Eight times eight.
+#[inline(always)]
+fn all(of: impl Fn(usize) -> Lanes) -> [Lanes; SIDE] {
+    let mut all = [Lanes([0; SIDE]); SIDE];
+    for (i, lanes) in all.iter_mut().enumerate() {
+        *lanes = of(i);
+    }
+    all
+}
+
+impl Lanes {
+    #[inline(always)]
+    fn times(self, factor: i32) -> Self {
+        each(|i| self.0[i].wrapping_mul(factor))
+    }
+}
+
+impl Add for Lanes {
+    type Output = Self;
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        each(|i| self.0[i].wrapping_add(other.0[i]))
+    }
+}
+
+impl Sub for Lanes {
+    type Output = Self;
+
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        each(|i| self.0[i].wrapping_sub(other.0[i]))
+    }
+}
+
+impl Component {
+    /// Turns the coefficients that are held into samples, from the row of blocks `first` on.
+    pub(super) fn emit(&mut self, first: usize, quantiser: &[u16; BLOCK]) {
+        pulp::Arch::new().dispatch(Emit { component: self, first, quantiser });
+    }
+}
+
+struct Emit<'a> {
+    component: &'a mut Component,
+    first: usize,
+    quantiser: &'a [u16; BLOCK],
+}
+
+impl pulp::NullaryFnOnce for Emit<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { component, first, quantiser } = self;
+        let blocks = component.stride;
+        let stride = blocks * SIDE;
+        let held = component.coefficients.len() / (blocks * BLOCK);
+        let rows = &mut component.samples[rows(first, held, stride)];
+        let blocks = component.coefficients.chunks_exact(blocks * BLOCK);
+        for (row, blocks) in rows.chunks_exact_mut(stride * SIDE).zip(blocks) {
+            for (x, block) in blocks.chunks_exact(BLOCK).enumerate() {
+                let Ok(block) = block.try_into() else { continue };
+                let out = inverse(block, quantiser);
+                for (y, line) in out.iter().enumerate() {
+                    row[y * stride + x * SIDE..][..SIDE].copy_from_slice(line);
+                }
+            }
         }
     }
-    let (horizontal, vertical, id) = (component.horizontal, component.vertical, component.id);
-    Plane { id, horizontal, vertical, height: component.height, width: component.width, stride, samples }
 }
 
-fn inverse(block: &[i16], quantiser: &[u16; BLOCK], out: &mut [u8; BLOCK]) {
+/// Where the samples of so many rows of blocks lie.
+fn rows(first: usize, count: usize, stride: usize) -> Range<usize> {
+    let row = stride * SIDE;
+    first * row..(first + count) * row
+}
+
+#[inline(always)]
+fn inverse(block: &[i16; BLOCK], quantiser: &[u16; BLOCK]) -> [[u8; SIDE]; SIDE] {
     let level = |x: i32| (x + 128).clamp(0, 255) as u8;
     let value = |i: usize| i32::from(block[i].wrapping_mul(quantiser[i] as i16));
-    if block[1..].iter().all(|x| *x == 0) {
+    if block[1..].iter().fold(0, |all, x| all | x) == 0 {
         // All roundings of the two passes at once.
-        out.fill(level(((value(0) << KEPT) + (1 << (KEPT + 2))) >> (KEPT + 3)));
-        return;
+        return [[level(((value(0) << KEPT) + (1 << (KEPT + 2))) >> (KEPT + 3)); SIDE]; SIDE];
     }
-    let mut between = [0; BLOCK];
-    for x in 0..SIDE {
-        let column: [i32; SIDE] = std::array::from_fn(|y| value(y * SIDE + x));
-        for (y, found) in pass(column, BITS - KEPT).into_iter().enumerate() {
-            between[y * SIDE + x] = found.clamp(i32::from(i16::MIN), i32::from(i16::MAX));
+    let columns = all(|y| each(|x| value(y * SIDE + x)));
+    let between = pass::<{ BITS - KEPT }>(&columns);
+    let between = all(|x| each(|y| between[y].0[x].clamp(i32::from(i16::MIN), i32::from(i16::MAX))));
+    let out = pass::<{ BITS + KEPT + 3 }>(&between);
+    let mut levels = [[0; SIDE]; SIDE];
+    for (y, row) in levels.iter_mut().enumerate() {
+        for (x, to) in row.iter_mut().enumerate() {
+            *to = level(out[x].0[y].clamp(-128, 127));
         }
     }
-    for (row, out) in between.chunks_exact(SIDE).zip(out.chunks_exact_mut(SIDE)) {
-        let row: [i32; SIDE] = std::array::from_fn(|x| row[x]);
-        for (found, out) in pass(row, BITS + KEPT + 3).into_iter().zip(out) {
-            *out = level(found.clamp(-128, 127));
-        }
-    }
+    levels
 }
 
-/// The transform of eight numbers, divided by 2^shift and rounded.
+/// The transform of eight numbers, divided by 2^SHIFT and rounded.
 #[inline(always)]
-fn pass(input: [i32; SIDE], shift: usize) -> [i32; SIDE] {
-    let x = input.map(Wrapping);
+fn pass<const SHIFT: i32>(x: &[Lanes; SIDE]) -> [Lanes; SIDE] {
     // The even part.
-    let turn = (x[2] + x[6]) * fixed(0.541196100);
-    let (t2, t3) = (turn - x[6] * fixed(1.847759065), turn + x[2] * fixed(0.765366865));
-    let (t0, t1) = ((x[0] + x[4]) << BITS, (x[0] - x[4]) << BITS);
+    let turn = (x[2] + x[6]).times(fixed(0.541196100));
+    let (t2, t3) = (turn - x[6].times(fixed(1.847759065)), turn + x[2].times(fixed(0.765366865)));
+    let (t0, t1) = ((x[0] + x[4]).times(1 << BITS), (x[0] - x[4]).times(1 << BITS));
     let even = [t0 + t3, t1 + t2, t1 - t2, t0 - t3];
     // The odd part.
     let (a, b, c, d) = (x[7], x[5], x[3], x[1]);
-    let turn = (a + c + b + d) * fixed(1.175875602);
-    let (ad, bc) = (-((a + d) * fixed(0.899976223)), -((b + c) * fixed(2.562915447)));
-    let (ac, bd) = (turn - (a + c) * fixed(1.961570560), turn - (b + d) * fixed(0.390180644));
+    let turn = (a + c + b + d).times(fixed(1.175875602));
+    let (ad, bc) = ((a + d).times(-fixed(0.899976223)), (b + c).times(-fixed(2.562915447)));
+    let (ac, bd) = (turn - (a + c).times(fixed(1.961570560)), turn - (b + d).times(fixed(0.390180644)));
     let odd = [
-        d * fixed(1.501321110) + ad + bd,
-        c * fixed(3.072711026) + bc + ac,
-        b * fixed(2.053119869) + bc + bd,
-        a * fixed(0.298631336) + ad + ac,
+        d.times(fixed(1.501321110)) + ad + bd,
+        c.times(fixed(3.072711026)) + bc + ac,
+        b.times(fixed(2.053119869)) + bc + bd,
+        a.times(fixed(0.298631336)) + ad + ac,
     ];
-    let half = Wrapping(1 << (shift - 1));
-    let mut out = [0; SIDE];
+    let rounded = |sum: Lanes| each(|i| sum.0[i].wrapping_add(1 << (SHIFT - 1)) >> SHIFT);
+    let mut out = [Lanes([0; SIDE]); SIDE];
     for i in 0..4 {
-        out[i] = ((even[i] + odd[i] + half) >> shift).0;
-        out[7 - i] = ((even[i] - odd[i] + half) >> shift).0;
+        out[i] = rounded(even[i] + odd[i]);
+        out[7 - i] = rounded(even[i] - odd[i]);
     }
     out
 }

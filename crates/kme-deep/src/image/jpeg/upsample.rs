@@ -3,7 +3,7 @@
 //! Halved components are interpolated by a triangle filter, whose weights are 3/4 and 1/4 along each axis, as libjpeg's "fancy
 //! upsampling" does; the roundings alternate as there. Other factors repeat samples.
 
-use super::Result;
+use super::{Component, SIDE};
 
 /// A component's samples; what lies beyond `width` and `height` fills up blocks and is no part of the picture.
 pub(super) struct Plane {
@@ -36,6 +36,13 @@ enum Way {
     Same,
     Triangle { across: bool, down: bool },
     Repeat,
+}
+
+impl From<Component> for Plane {
+    fn from(component: Component) -> Self {
+        let Component { id, horizontal, vertical, height, width, stride, samples, .. } = component;
+        Self { id, horizontal, vertical, height, width, stride: stride * SIDE, samples }
+    }
 }
 
 impl Plane {
@@ -73,10 +80,19 @@ impl<'a> Full<'a> {
 
     /// Row `y` of the picture; it may be longer than the picture's.
     fn row(&mut self, y: usize) -> &[u8] {
+        if self.way == Way::Same {
+            return self.plane.row(y / self.factors.1);
+        }
+        pulp::Arch::new().dispatch(Fill { full: self, y });
+        &self.out
+    }
+
+    #[inline(always)]
+    fn fill(&mut self, y: usize) {
         let plane = self.plane;
         let near = plane.row(y / self.factors.1);
         match self.way {
-            Way::Same => return near,
+            Way::Same => {}
             Way::Repeat => {
                 for (out, sample) in self.out.chunks_exact_mut(self.factors.0).zip(near) {
                     out.fill(*sample);
@@ -106,32 +122,52 @@ impl<'a> Full<'a> {
                 }
             }
         }
-        &self.out
+    }
+}
+
+/// Brings a row to full size.
+struct Fill<'a, 'b> {
+    full: &'a mut Full<'b>,
+    y: usize,
+}
+
+impl pulp::NullaryFnOnce for Fill<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        self.full.fill(self.y);
     }
 }
 
 /// Twice as many samples by the triangle filter: (3·this + neighbour + bias)/2^shift, the neighbour of the left one being on
 /// the left. At the ends the neighbour is the sample itself.
+#[inline(always)]
 fn widen(sums: &[u16], out: &mut [u8], [left, right]: [u16; 2], shift: u32) {
     let last = sums.len() - 1;
-    for (i, out) in out.chunks_exact_mut(2).enumerate() {
-        let this = sums[i];
-        out[0] = ((3 * this + sums[i.saturating_sub(1)] + left) >> shift) as u8;
-        out[1] = ((3 * this + sums[(i + 1).min(last)] + right) >> shift) as u8;
+    let mut put = |i: usize, before: usize, after: usize| {
+        out[2 * i] = ((3 * sums[i] + sums[before] + left) >> shift) as u8;
+        out[2 * i + 1] = ((3 * sums[i] + sums[after] + right) >> shift) as u8;
+    };
+    put(0, 0, 1.min(last));
+    put(last, last.saturating_sub(1), last);
+    if let Some(inner) = out.get_mut(2..2 * last) {
+        for (three, out) in sums.windows(3).zip(inner.chunks_exact_mut(2)) {
+            out[0] = ((3 * three[1] + three[0] + left) >> shift) as u8;
+            out[1] = ((3 * three[1] + three[2] + right) >> shift) as u8;
+        }
     }
 }
 
 /// The picture's pixels.
-///
-/// # Errors
-/// Never for what the frame's header lets through.
-pub(super) fn pixels(planes: &[Plane], model: Model, height: usize, width: usize) -> Result<super::Pixels> {
+pub(super) fn pixels(planes: &[Plane], model: Model, height: usize, width: usize) -> super::Pixels {
     let most = |of: fn(&Plane) -> usize| planes.iter().map(of).max().unwrap_or(1);
     let (h, v) = (most(|p| p.horizontal), most(|p| p.vertical));
     let mut full: Vec<Full> = planes.iter().map(|p| Full::new(p, (h / p.horizontal, v / p.vertical))).collect();
     if model == Model::Grey {
-        let grey = (0..height).flat_map(|y| full[0].row(y)[..width].to_vec()).collect();
-        return Ok(super::Pixels::Grey(grey));
+        let mut grey = Vec::with_capacity(height * width);
+        (0..height).for_each(|y| grey.extend_from_slice(&full[0].row(y)[..width]));
+        return super::Pixels::Grey(grey);
     }
     if model == Model::Four {
         let mut four = Vec::with_capacity(4 * height * width);
@@ -139,29 +175,49 @@ pub(super) fn pixels(planes: &[Plane], model: Model, height: usize, width: usize
             let rows: Vec<&[u8]> = full.iter_mut().map(|component| component.row(y)).collect();
             four.extend((0..width).flat_map(|x| [rows[0][x], rows[1][x], rows[2][x], rows[3][x]]));
         }
-        return Ok(super::Pixels::Four(four));
+        return super::Pixels::Four(four);
     }
-    let tables = Tables::new();
-    let mut rgb = Vec::with_capacity(3 * height * width);
-    for y in 0..height {
+    let mut rgb = vec![0; 3 * height * width];
+    for (y, out) in rgb.chunks_exact_mut(3 * width).enumerate() {
         let rows: Vec<&[u8]> = full.iter_mut().map(|component| &component.row(y)[..width]).collect();
-        let triples = rows[0].iter().zip(rows[1]).zip(rows[2]).map(|((a, b), c)| [*a, *b, *c]);
+        pulp::Arch::new().dispatch(Row { model, components: &rows, out });
+    }
+    super::Pixels::Rgb(rgb)
+}
+
+/// A row of pixels, from the components at full size.
+struct Row<'a> {
+    model: Model,
+    components: &'a [&'a [u8]],
+    out: &'a mut [u8],
+}
+
+impl pulp::NullaryFnOnce for Row<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { model, components, out } = self;
+        let triples = components[0].iter().zip(components[1]).zip(components[2]).map(|((a, b), c)| [*a, *b, *c]);
+        let pixels = out.chunks_exact_mut(3);
         match model {
-            Model::Rgb => triples.for_each(|pixel| rgb.extend(pixel)),
-            Model::Cmyk => triples.zip(rows[3]).for_each(|(inks, k)| rgb.extend(subtractive(inks, *k))),
+            Model::Rgb => pixels.zip(triples).for_each(|(out, pixel)| out.copy_from_slice(&pixel)),
+            Model::Cmyk => pixels
+                .zip(triples.zip(components[3]))
+                .for_each(|(out, (inks, k))| out.copy_from_slice(&subtractive(inks, *k))),
             // The inverse of the colours is sent; the file's inversion turns it back.
-            Model::Ycck => triples.zip(rows[3]).for_each(|([y, cb, cr], k)| {
-                rgb.extend(subtractive(tables.rgb(y, cb, cr).map(|level| 255 - level), *k));
+            Model::Ycck => pixels.zip(triples.zip(components[3])).for_each(|(out, (inks, k))| {
+                out.copy_from_slice(&subtractive(colours(inks).map(|level| 255 - level), *k));
             }),
             Model::Grey | Model::Four | Model::YCbCr => {
-                triples.for_each(|[y, cb, cr]| rgb.extend(tables.rgb(y, cb, cr)))
+                pixels.zip(triples).for_each(|(out, pixel)| out.copy_from_slice(&colours(pixel)));
             }
         }
     }
-    Ok(super::Pixels::Rgb(rgb))
 }
 
 /// Red, green and blue from inverted cyan, magenta, yellow and black, as Pillow converts: no ink profile.
+#[inline]
 pub(in super::super) fn subtractive(inverted: [u8; 3], black: u8) -> [u8; 3] {
     let light = i32::from(black);
     inverted.map(|level| {
@@ -170,31 +226,18 @@ pub(in super::super) fn subtractive(inverted: [u8; 3], black: u8) -> [u8; 3] {
     })
 }
 
-/// What Cb and Cr add to red, green and blue (Rec. 601, full range; ITU-T T.871), in 16 bits below the point, from factors
-/// of five digits.
-struct Tables {
-    red: [i32; 256],
-    blue: [i32; 256],
-    green_cb: [i32; 256],
-    green_cr: [i32; 256],
-}
-
-impl Tables {
-    fn new() -> Self {
-        const HALF: i32 = 1 << 15;
-        let fixed = |x: f64| (x * 65536.0 + 0.5) as i32;
-        let table = |of: &dyn Fn(i32) -> i32| std::array::from_fn(|i| of(i as i32 - 128));
-        Self {
-            red: table(&|x| (fixed(1.402) * x + HALF) >> 16),
-            blue: table(&|x| (fixed(1.772) * x + HALF) >> 16),
-            green_cb: table(&|x| -fixed(0.34414) * x + HALF),
-            green_cr: table(&|x| -fixed(0.71414) * x),
-        }
+/// Red, green and blue from Y, Cb and Cr (Rec. 601, full range; ITU-T T.871), in 16 bits below the point, from factors of
+/// five digits.
+#[inline(always)]
+fn colours([y, cb, cr]: [u8; 3]) -> [u8; 3] {
+    const HALF: i32 = 1 << 15;
+    const fn fixed(x: f64) -> i32 {
+        (x * 65536.0 + 0.5) as i32
     }
-
-    fn rgb(&self, y: u8, cb: u8, cr: u8) -> [u8; 3] {
-        let (y, cb, cr) = (i32::from(y), usize::from(cb), usize::from(cr));
-        let green = (self.green_cb[cb] + self.green_cr[cr]) >> 16;
-        [y + self.red[cr], y + green, y + self.blue[cb]].map(|level| level.clamp(0, 255) as u8)
-    }
+    let (y, cb, cr) = (i32::from(y), i32::from(cb) - 128, i32::from(cr) - 128);
+    let red = (fixed(1.402) * cr + HALF) >> 16;
+    let green = (-fixed(0.34414) * cb - fixed(0.71414) * cr + HALF) >> 16;
+    let blue = (fixed(1.772) * cb + HALF) >> 16;
+    let level = |level: i32| level.clamp(0, 255) as u8;
+    [level(y + red), level(y + green), level(y + blue)]
 }
