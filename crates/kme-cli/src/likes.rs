@@ -4,7 +4,7 @@ use crate::arguments::Global;
 use crate::sources::{is_embedding, read_embedding};
 use kme::discrepancy::total_weight;
 use kme::{Embedding, Error, Kernel, KernelSpec, Points, Result};
-use kme_deep::data::{Form, Source};
+use kme_deep::data::{Form, Source, evenly};
 use kme_deep::feature::FeatureMap;
 use kme_deep::image::Images;
 
@@ -64,7 +64,7 @@ impl Likes {
                 let points = map.features(&images)?;
                 let n = images.len();
                 shown.push(images.select(&(0..n.min(SHOWN)).collect::<Vec<_>>())?);
-                let kept = images.select(&(0..n.min(KEPT)).map(|i| i * n / n.min(KEPT)).collect::<Vec<_>>())?;
+                let kept = images.select(&evenly(n, KEPT))?;
                 inputs.push(Input { name: name.into(), points: n, pictures: Some(kept) });
                 parts.push((weight, points, vec![1.0 / n as f64; n]));
             }

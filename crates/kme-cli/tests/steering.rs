@@ -292,16 +292,20 @@ fn what_cannot_be_reached_is_told_in_numbers() {
     for features in ["fashion-classifier", "pixels"] {
         let (far, said) = run(&garments, &["--features", features]);
         assert_eq!(far, serde_json::json!({ "features": 0, "pixels": 0 }));
-        assert!(!said.contains("far from"), "{features}: {said}");
+        assert!(!said.contains("unlike"), "{features}: {said}");
     }
     // Noise, and a smooth picture without a ground, like a photograph.
     place.pictures("noise", 3, 4);
     write_smooth(&place.path("smooth"), 1);
     let (far, said) = run(&["noise"], &[]);
-    assert!(far["pixels"] == 3 && said.contains("noise (3 of 3 at least "), "{said}");
+    assert!(far["pixels"] == 3 && said.contains("noise: 3 of 3 pictures at "), "{said}");
     let (far, said) = run(&[garments[0], "smooth/0.png"], &[]);
-    assert!(far["pixels"] == 1 && said.contains("far from what the generator makes: smooth/0.png ("), "{said}");
-    assert!(said.contains(" times as far in pixels") && said.contains("200 of them to what 800 others"), "{said}");
+    assert!(
+        far["pixels"] == 1
+            && said.contains("1 of your 2 inputs is unlike what this generator makes:\n  smooth/0.png: "),
+        "{said}"
+    );
+    assert!(said.contains(" times the usual distance in pixels") && said.contains("kme sample fashion -o"), "{said}");
     // Ten times as bright as any garment in features that are pixels' own: an embedding, which has no pixels.
     let ran = place.kme("embed noise --features fashion-classifier --kernel imq:c=10 -o noise.kme");
     assert_eq!(ran.code, Some(0), "{}", ran.err);
@@ -421,15 +425,16 @@ fn outputs_that_cannot_be_are_told_before_the_work() {
         ("file", "is a file"),
         ("a", "not empty"),
         #[cfg(target_os = "linux")]
-        ("/proc/x.png", "cannot be written"),
+        ("/proc/x.png", "/proc/x.png: cannot be written: its folder takes no new files"),
         #[cfg(target_os = "linux")]
-        ("/proc/x", "cannot be written"),
+        ("/proc/x", "/proc/x: cannot be written: its folder takes no new files"),
     ] {
         cases.push((format!("{long} {out}"), expected));
         cases.push((format!("sample fashion -n 900000 -o {out}"), expected));
     }
     for (words, expected) in [
         ("sample fashion -n 900000 -o walk.gif", "with --interpolate"),
+        ("sample fashion -n 900000 --interpolate -o walk.mp4", ".gif (the walk)"),
         ("embed a --features pixels -o -", "ends in .kme"),
         ("embed a --features pixels -o no/x.kme", "create it"),
         ("reduce a -n 2 --features pixels -o -", "a name"),

@@ -9,7 +9,7 @@ use crate::progress;
 use clap::Args;
 use kme::io::NewFolder;
 use kme::kernel::Form;
-use kme::{Error, Kernel, KernelSpec, Result};
+use kme::{Error, Kernel, KernelSpec, Points, Result};
 use kme_deep::data;
 use kme_deep::feature::FeatureMap;
 use kme_deep::image::{Channels, Colour, Crop, Decoder, Grid, Images, Part, Resize, sheet};
@@ -148,12 +148,18 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         resize: Some(Resize::new(h, w)?),
         background: generator.background,
     };
+    let looked_at = in_features(&map);
+    if looked_at < IN_FEATURES {
+        let text = format!(
+            "{features} is a large network: it looks at your inputs and at {looked_at} pictures of the generator first"
+        );
+        output::remark(global, text);
+    }
     let likes = Likes::read(&arguments.likes, &map, shape, &form, global)?;
     let (shown, inputs, points) = (likes.shown.clone(), likes.inputs.clone(), likes.points.clone());
     let pictures = sample(&generator, class, global.seed())?;
-    let first: Vec<usize> = (0..IN_FEATURES).collect();
-    let domain = Domain::new(map.features(&pictures.select(&first)?)?)?;
-    let default = |inputs: &kme::Points| {
+    let domain = Domain::new(features_of(&map, &pictures, looked_at, global)?)?;
+    let default = |inputs: &Points| {
         let c = bandwidth(inputs, domain.samples())?;
         Kernel::try_from(Form::InverseMultiquadric { c: rounded(c) })
     };
@@ -163,7 +169,10 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         let why = if matches!(arguments.crop, Cut::AsTrained) { ", as the generator's pictures were" } else { "" };
         output::remark(global, format!("inputs cut by {crop}{why}"));
     }
-    let far = doubts::about_inputs(&inputs, &points, &domain, &pictures, global)?;
+    let far = doubts::Far::of(&inputs, &points, &domain, &pictures)?;
+    if let Some(text) = far.text(&arguments.generator, features) {
+        output::remark(global, text);
+    }
     doubts::about_kernel(target.kernel(), &points, &domain, global)?;
 
     let settings = Match {
@@ -207,7 +216,8 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         "background": generator.background,
         "n": matched.pictures.len(),
         "inputs": target.len(),
-        "inputs_far": far,
+        "inputs_far": far.counts(),
+        "far": far.each(),
         "steps": matched.steps,
         "interrupted": matched.interrupted,
         "output": output::name(&arguments.output[0]),
@@ -256,6 +266,7 @@ fn watched(
 ) -> Result<Matched> {
     progress::catch_interrupt();
     let draws = progress::bar(global, (settings.n * settings.best_of) as u64, "draws");
+    draws.tick();
     let mut steps = None;
     let mut observer = |at: Progress| {
         match at {
@@ -298,8 +309,37 @@ fn write_singles(pictures: &Images, path: &Path) -> Result<()> {
 /// Pictures of the generator that the inputs are compared with, in pixels.
 const IN_PIXELS: usize = 1000;
 
-/// And those of them in features, which may take long to compute; for the distances of the default kernel too.
+/// And those of them in features, for the distances of the default kernel too.
 const IN_FEATURES: usize = 200;
+
+/// Those for networks that take a quarter of a second or more for a picture: one batch of them. Of Inception's features a
+/// fourth, or three times, as many give the same remarks.
+const IN_SLOW_FEATURES: usize = 50;
+
+/// Pixels of a picture from which on a network is slow.
+const LARGE: usize = 128 * 128;
+
+/// How many pictures of the generator are looked at in features.
+fn in_features(map: &FeatureMap) -> usize {
+    match map.input() {
+        Some([_, h, w]) if h * w >= LARGE => IN_SLOW_FEATURES,
+        _ => IN_FEATURES,
+    }
+}
+
+/// The features of the first pictures, with a bar.
+fn features_of(map: &FeatureMap, pictures: &Images, count: usize, global: &Global) -> Result<Points> {
+    let bar = progress::bar(global, count as u64, "looking");
+    bar.tick();
+    let numbers: Vec<usize> = (0..count).collect();
+    let mut parts = Vec::new();
+    for some in numbers.chunks(IN_SLOW_FEATURES) {
+        parts.push(map.features(&pictures.select(some)?)?);
+        bar.inc(some.len() as u64);
+    }
+    bar.finish_and_clear();
+    Points::concat(&parts.iter().collect::<Vec<_>>())
+}
 
 /// Pictures of the generator, of the class that was asked for.
 fn sample(generator: &Generator, class: Option<usize>, seed: u64) -> Result<Images> {

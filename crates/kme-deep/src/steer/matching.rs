@@ -4,6 +4,7 @@
 //! Reference: Jitkrittum, Sangkloy, Gondal, Raj, Hays, Schölkopf, "Kernel mean matching for content addressability of GANs",
 //! ICML 2019, eq. 2.
 
+use crate::data::evenly;
 use crate::feature::FeatureMap;
 use crate::image::Images;
 use crate::loss::Target;
@@ -72,8 +73,11 @@ pub enum Progress {
     Step { step: usize, mmd2: f64 },
 }
 
-/// Draws that are looked at between two calls of a match's `progress`.
+/// Draws whose pictures are held at one time.
 const TOGETHER: usize = 200;
+
+/// Draws that are looked at between two calls of a match's `progress`: what large networks take at once, and seconds of their time.
+const BETWEEN: usize = 50;
 
 /// A bandwidth c for the kernel (c² + r²)^(−1/2) with which a match mixes its inputs instead of snapping to one of them.
 ///
@@ -88,8 +92,7 @@ const TOGETHER: usize = 200;
 pub fn bandwidth(inputs: &Points, samples: &Points) -> Result<f64> {
     let distance: Kernel = "energy".parse()?;
     // A few hundred inputs, evenly from all of them, tell the scale as well as all.
-    let n = inputs.len();
-    let inputs = inputs.select(&(0..n.min(200)).map(|i| i * n / n.min(200)).collect::<Vec<_>>())?;
+    let inputs = inputs.select(&evenly(inputs.len(), 200))?;
     let distances = |others: &Points| -> Result<Vec<f64>> {
         let pairs: Vec<_> = (0..inputs.len()).flat_map(|i| (0..others.len()).map(move |j| (i, j))).collect();
         Ok(sums::pairs(&distance, &inputs, others, &pairs)?.into_iter().map(|value| -value).collect())
@@ -170,15 +173,19 @@ impl Match {
             norm2,
         );
         let dim = generator.latent.dim;
-        let mmd2 = |z: &[f32], classes: &[usize]| {
-            let points = map.features(&generator.pictures_of(z, classes)?)?;
+        let mmd2_of = |points: Points| {
             Embedding::of_sample(points, None, kernel.clone(), target.features().clone(), None)?
                 .mmd2(target, Precision::F64)
         };
         let ([first, start], mut interrupted) = self.starts(generator, map, target, progress)?;
         let classes = start.classes;
         let n = start.latents.len() / dim;
-        let (random, before) = (mmd2(&first.latents, &first.classes)?, mmd2(&start.latents, &classes)?);
+        // Both at once, since a network's batches are filled up.
+        let both = [(&first.latents, &first.classes), (&start.latents, &classes)];
+        let both = both.map(|(latents, classes)| generator.pictures_of(latents, classes));
+        let both = map.features(&Images::concat(&both.into_iter().collect::<Result<Vec<_>>>()?)?)?;
+        let half = |first: usize| mmd2_of(both.select(&(first..first + n).collect::<Vec<_>>())?);
+        let (random, before) = (half(0)?, half(n)?);
         let start = start.latents;
         // What stands behind the latents in the network's input, and is not moved.
         let labels = labelled(&[], 0, &classes, generator.classes.len())?;
@@ -222,7 +229,7 @@ impl Match {
             };
         }
         let latents = place::numbers_f32(best.1);
-        let mut after = mmd2(&latents, &classes)?;
+        let mut after = mmd2_of(map.features(&generator.pictures_of(&latents, &classes)?)?)?;
         let mut latents = latents;
         if after > before {
             // The descent's single precision saw an improvement that is none.
@@ -248,52 +255,84 @@ impl Match {
         target: &Embedding,
         progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<([Draws; 2], bool)> {
-        let kernel = target.kernel();
         let dim = generator.latent.dim;
         let (mut rng, mut class_rng) = (rng::stream(self.seed, "match", 0), rng::stream(self.seed, "match class", 0));
         let (mut first, mut start) = (Draws::default(), Draws::default());
         let mut chosen: Vec<f64> = Vec::new();
         let of = self.n * self.best_of;
-        for j in 0..self.n {
-            let latents = self.clamped(generator.latent.draw(self.best_of, &mut rng));
-            let classes = match self.class {
-                Some(class) => vec![class; self.best_of],
-                None => generator.draw_classes(self.best_of, &mut class_rng),
-            };
-            let draws = Draws { latents, classes };
-            first.take(&draws, 0, dim);
+        // Outputs whose draws are looked at together, since a network's batches are filled up.
+        let group = (TOGETHER / self.best_of).max(1);
+        for begin in (0..self.n).step_by(group) {
+            let outputs = begin..self.n.min(begin + group);
+            let draws: Vec<Draws> = outputs
+                .map(|_| {
+                    let latents = self.clamped(generator.latent.draw(self.best_of, &mut rng));
+                    let classes = match self.class {
+                        Some(class) => vec![class; self.best_of],
+                        None => generator.draw_classes(self.best_of, &mut class_rng),
+                    };
+                    Draws { latents, classes }
+                })
+                .collect();
             let (mut parts, mut looked_at, mut stopped) = (Vec::new(), 0, false);
-            while looked_at < self.best_of && !stopped {
-                let range = looked_at..self.best_of.min(looked_at + TOGETHER);
-                looked_at = range.end;
-                let draws = draws.part(range, dim);
-                parts.push(map.features(&generator.pictures_of(&draws.latents, &draws.classes)?)?);
-                let done = j * self.best_of + looked_at;
-                stopped = progress(Progress::Draws { done, of }).is_break() && done < of;
+            for portion in (0..self.best_of).step_by(TOGETHER) {
+                let range = portion..self.best_of.min(portion + TOGETHER);
+                let pictures = |draws: &Draws| {
+                    let draws = draws.part(range.clone(), dim);
+                    generator.pictures_of(&draws.latents, &draws.classes)
+                };
+                let pictures = Images::concat(&draws.iter().map(pictures).collect::<Result<Vec<_>>>()?)?;
+                let all: Vec<usize> = (0..pictures.len()).collect();
+                for some in all.chunks(BETWEEN) {
+                    parts.push(map.features(&pictures.select(some)?)?);
+                    looked_at += some.len();
+                    let done = begin * self.best_of + looked_at;
+                    stopped = progress(Progress::Draws { done, of }).is_break() && done < of;
+                    if stopped {
+                        break;
+                    }
+                }
+                if stopped {
+                    break;
+                }
             }
             let points = Points::concat(&parts.iter().collect::<Vec<_>>())?;
-            let d = points.dim();
-            let pull = sums::rows(kernel, &points, target.points(), Some(target.weights()), Precision::F64)?;
-            let push = if j == 0 {
-                vec![0.0; looked_at]
-            } else {
-                let others = Points::new(j, d, Data::F64(chosen.clone()))?;
-                sums::rows(kernel, &points, &others, None, Precision::F64)?
-            };
-            let rows = numbers(&points);
-            // The part of MMD² times (j+1)² that depends on this draw.
-            let cost = |i: usize| {
-                let norm2: f64 = rows[i * d..(i + 1) * d].iter().map(|x| x * x).sum();
-                kernel.diagonal(&norm2) + 2.0 * push[i] - 2.0 * (j as f64 + 1.0) * pull[i]
-            };
-            let best = (0..looked_at).min_by(|&a, &b| cost(a).total_cmp(&cost(b))).unwrap_or(0);
-            chosen.extend_from_slice(&rows[best * d..(best + 1) * d]);
-            start.take(&draws, best, dim);
+            for (at, draws) in draws.iter().enumerate() {
+                let seen = at * self.best_of..looked_at.min((at + 1) * self.best_of);
+                if seen.is_empty() {
+                    break;
+                }
+                let points = points.select(&seen.collect::<Vec<_>>())?;
+                let best = Self::best(&points, target, &chosen)?;
+                chosen.extend(numbers(&points.select(&[best])?));
+                first.take(draws, 0, dim);
+                start.take(draws, best, dim);
+            }
             if stopped {
                 return Ok(([first, start], true));
             }
         }
         Ok(([first, start], false))
+    }
+
+    /// Which of the draws with the features `points` is best, beside the outputs whose features are `chosen`.
+    fn best(points: &Points, target: &Embedding, chosen: &[f64]) -> Result<usize> {
+        let (kernel, n, d) = (target.kernel(), points.len(), points.dim());
+        let j = chosen.len() / d;
+        let pull = sums::rows(kernel, points, target.points(), Some(target.weights()), Precision::F64)?;
+        let push = if j == 0 {
+            vec![0.0; n]
+        } else {
+            let others = Points::new(j, d, Data::F64(chosen.to_vec()))?;
+            sums::rows(kernel, points, &others, None, Precision::F64)?
+        };
+        let rows = numbers(points);
+        // The part of MMD² times (j+1)² that depends on this draw.
+        let cost = |i: usize| {
+            let norm2: f64 = rows[i * d..(i + 1) * d].iter().map(|x| x * x).sum();
+            kernel.diagonal(&norm2) + 2.0 * push[i] - 2.0 * (j as f64 + 1.0) * pull[i]
+        };
+        Ok((0..n).min_by(|&a, &b| cost(a).total_cmp(&cost(b))).unwrap_or(0))
     }
 }
 

@@ -8,71 +8,129 @@ use kme_deep::image::Images;
 use kme_deep::steer::{Distance, Domain, Sight, Span, bandwidth};
 use serde_json::{Value, json};
 
-/// Tells which inputs lie farther from the generator's pictures than these from each other, by how much, and what it means.
-/// Of the inputs, `points` are the features; `pictures` are some of the generator's. How many are far, for the result.
-///
-/// # Errors
-/// When the inputs have another form than the generator's pictures.
-pub fn about_inputs(
-    inputs: &[Input],
-    points: &Points,
-    domain: &Domain,
-    pictures: &Images,
-    global: &Global,
-) -> Result<Value> {
-    let in_features = domain.distances(points)?;
-    // Embeddings have no pixels.
-    let span = if inputs.iter().any(|input| input.pictures.is_some()) { Some(Span::new(pictures)?) } else { None };
-    let (mut far_features, mut far_pixels, mut first) = (0, 0, 0);
-    let mut told = Vec::new();
-    for input in inputs {
-        let own = &in_features[first..first + input.points];
-        first += input.points;
-        let by_features = Far::of(own, Domain::is_far, "features");
-        let by_pixels = match (&span, &input.pictures) {
-            (Some(span), Some(pictures)) => Far::of(&span.distances(pictures)?, Span::is_far, "pixels"),
-            _ => None,
-        };
-        far_features += by_features.as_ref().map_or(0, |far| far.count);
-        far_pixels += by_pixels.as_ref().map_or(0, |far| far.count);
-        let words: Vec<String> =
-            by_pixels.iter().chain(&by_features).filter(|far| far.is_worth_telling()).map(Far::words).collect();
-        if !words.is_empty() {
-            told.push(format!("{} ({})", input.name, words.join("; ")));
-        }
-    }
-    if !told.is_empty() {
-        let law = match span.as_ref().map(Span::counts) {
-            Some((combined, measure)) => {
-                format!(", in pixels {measure} of them to what {combined} others can be combined to")
-            }
-            None => String::new(),
-        };
-        let text = format!(
-            "far from what the generator makes: {}. As far means: as 95 % of its own pictures lie from the others at most, in \
-             features {} of them to the nearest{law}; none of these is so far. The generator cannot make such a picture; the \
-             outputs are the nearest that it can. Show pictures of the kind that it has learned from, cut and coloured alike",
-            told.join(", "),
-            domain.samples().len(),
-        );
-        output::remark(global, text);
-    }
-    Ok(json!({ "features": far_features, "pixels": span.map(|_| far_pixels) }))
+/// Inputs that lie farther from the generator's pictures than these from each other.
+pub struct Far {
+    inputs: usize,
+    /// How many pictures are far in features, and in pixels where some input has them.
+    features: usize,
+    pixels: Option<usize>,
+    told: Vec<One>,
+}
+
+/// An input of which enough pictures are far to be worth a word.
+struct One {
+    name: String,
+    pictures: usize,
+    in_features: Option<Excess>,
+    in_pixels: Option<Excess>,
 }
 
 /// The pictures of an input that are far by one measure.
-struct Far {
+#[derive(Clone, Copy)]
+struct Excess {
     count: usize,
     of: usize,
-    least: f64,
-    measure: &'static str,
+    /// The least of their distances, over the usual one.
+    times: f64,
 }
 
+/// Inputs that are named, at most.
+const SHOWN: usize = 5;
+
+/// From this many times the usual distance on, it is the usual distance that is odd: the generator's pictures are all alike.
+const ALIKE: f64 = 1000.0;
+
 impl Far {
-    fn of(distances: &[Distance], is_far: impl Fn(&Distance) -> bool, measure: &'static str) -> Option<Self> {
+    /// Of the inputs, `points` are the features; `pictures` are some of the generator's.
+    ///
+    /// # Errors
+    /// When the inputs have another form than the generator's pictures.
+    pub fn of(inputs: &[Input], points: &Points, domain: &Domain, pictures: &Images) -> Result<Self> {
+        let in_features = domain.distances(points)?;
+        // Embeddings have no pixels.
+        let span = if inputs.iter().any(|input| input.pictures.is_some()) { Some(Span::new(pictures)?) } else { None };
+        let (mut features, mut pixels, mut first) = (0, 0, 0);
+        let mut told = Vec::new();
+        for input in inputs {
+            let own = &in_features[first..first + input.points];
+            first += input.points;
+            let by_features = Excess::of(own, Domain::is_far);
+            let by_pixels = match (&span, &input.pictures) {
+                (Some(span), Some(pictures)) => Excess::of(&span.distances(pictures)?, Span::is_far),
+                _ => None,
+            };
+            features += by_features.map_or(0, |far| far.count);
+            pixels += by_pixels.map_or(0, |far| far.count);
+            let [in_features, in_pixels] = [by_features, by_pixels].map(|far| far.filter(Excess::is_worth_telling));
+            if in_features.is_some() || in_pixels.is_some() {
+                told.push(One { name: input.name.clone(), pictures: input.points, in_features, in_pixels });
+            }
+        }
+        Ok(Self { inputs: inputs.len(), features, pixels: span.map(|_| pixels), told })
+    }
+
+    /// How many pictures are far, for the result.
+    pub fn counts(&self) -> Value {
+        json!({ "features": self.features, "pixels": self.pixels })
+    }
+
+    /// What the text says, for the result.
+    pub fn each(&self) -> Vec<Value> {
+        let excess = |far: &Excess| json!({ "far": far.count, "of": far.of, "times": far.times });
+        let one = |one: &One| {
+            let [features, pixels] = [&one.in_features, &one.in_pixels].map(|far| far.as_ref().map(excess));
+            json!({ "input": one.name, "pictures": one.pictures, "features": features, "pixels": pixels })
+        };
+        self.told.iter().map(one).collect()
+    }
+
+    /// Which they are, by how much, and what to do about it; nothing where there are none.
+    pub fn text(&self, generator: &str, features: &str) -> Option<String> {
+        if self.told.is_empty() {
+            return None;
+        }
+        let mut text = match (self.inputs, self.told.len()) {
+            (1, _) => "your input is unlike what this generator makes:".to_string(),
+            (all, 1) => format!("1 of your {all} inputs is unlike what this generator makes:"),
+            (all, n) => format!("{n} of your {all} inputs are unlike what this generator makes:"),
+        };
+        for one in self.told.iter().take(SHOWN) {
+            let measures = [(&one.in_pixels, "pixels"), (&one.in_features, "features")];
+            let words = measures.iter().filter_map(|(far, measure)| Some(far.as_ref()?.words(measure)));
+            text += &format!("\n  {}: {}", one.name, words.collect::<Vec<_>>().join("; "));
+        }
+        if self.told.len() > SHOWN {
+            text += &format!("\n  and {} more, all with --json", self.told.len() - SHOWN);
+        }
+        text += "\nThe usual distance is the one within which 95 % of the generator's own pictures lie. It cannot make pictures \
+                 that are farther off; the outputs are the nearest that it can make. Use inputs like the pictures that it has \
+                 learned from, with the same crop and colours.";
+        let most = |of: &dyn Fn(&One) -> Option<Excess>| {
+            self.told.iter().filter_map(of).map(|far| far.times).fold(0.0, f64::max)
+        };
+        let alike: Vec<String> = [
+            ("pixels".to_string(), most(&|one| one.in_pixels)),
+            (format!("features of {features}"), most(&|one| one.in_features)),
+        ]
+        .into_iter()
+        .filter_map(|(measure, times)| (times >= ALIKE).then_some(measure))
+        .collect();
+        if !alike.is_empty() {
+            text += &format!(
+                " Its own pictures are almost the same in {}: perhaps it is not trained, or makes one picture only.",
+                alike.join(" and in ")
+            );
+        }
+        text += &format!(" To see what it makes: kme sample {generator} -o sheet.png");
+        Some(text)
+    }
+}
+
+impl Excess {
+    fn of(distances: &[Distance], is_far: impl Fn(&Distance) -> bool) -> Option<Self> {
         let far: Vec<f64> = distances.iter().filter(|d| is_far(d)).map(|d| d.times).collect();
-        let least = far.iter().copied().min_by(f64::total_cmp)?;
-        Some(Self { count: far.len(), of: distances.len(), least, measure })
+        let times = far.iter().copied().min_by(f64::total_cmp)?;
+        Some(Self { count: far.len(), of: distances.len(), times })
     }
 
     /// One of a hundred, since of many ordinary pictures a few are odd.
@@ -80,15 +138,15 @@ impl Far {
         self.count * 100 >= self.of
     }
 
-    fn words(&self) -> String {
-        let times = match self.least {
-            x if x.is_infinite() => "infinitely many".into(),
-            x if x < 10.0 => format!("{x:.1}"),
-            x => format!("{x:.0}"),
+    fn words(&self, measure: &str) -> String {
+        let times = match self.times {
+            x if x >= 100.0 => "more than 100".into(),
+            x if x >= 10.0 => format!("{x:.0}"),
+            x => format!("{x:.1}"),
         };
         match self.of {
-            1 => format!("{times} times as far in {}", self.measure),
-            of => format!("{} of {of} at least {times} times as far in {}", self.count, self.measure),
+            1 => format!("{times} times the usual distance in {measure}"),
+            of => format!("{} of {of} pictures at {times} times the usual distance or more in {measure}", self.count),
         }
     }
 }
@@ -118,4 +176,41 @@ pub fn about_kernel(kernel: &Kernel, inputs: &Points, domain: &Domain, global: &
     let text = format!("the kernel {kernel} is {fault}; a length near {length:.3} would fit, or leave out --kernel");
     output::remark(global, text);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_far_is_told_with_numbers_that_can_be_judged() {
+        let one = |times: f64, of: usize| One {
+            name: "a.png".into(),
+            pictures: of,
+            in_features: Some(Excess { count: 1, of, times }),
+            in_pixels: None,
+        };
+        let far = |inputs: usize, told: Vec<One>| Far { inputs, features: 1, pixels: None, told };
+        let text = |far: &Far| far.text("runs/mine", "inception").unwrap();
+        let said = text(&far(1, vec![one(4.66, 1)]));
+        assert!(said.starts_with(
+            "your input is unlike what this generator makes:\n  a.png: 4.7 times the usual distance in features\n"
+        ));
+        assert!(said.ends_with("kme sample runs/mine -o sheet.png") && !said.contains("not trained"), "{said}");
+        let said = text(&far(3, vec![one(17.3, 40)]));
+        assert!(said.contains("1 of your 3 inputs is") && said.contains("1 of 40 pictures at 17 times"), "{said}");
+        // Where the scale is broken, it is the scale that is told of, not a number without meaning.
+        for times in [17434856.0, f64::INFINITY] {
+            let said = text(&far(1, vec![one(times, 1)]));
+            assert!(
+                said.contains("more than 100 times") && said.contains("almost the same in features of inception"),
+                "{said}"
+            );
+            assert!(!said.contains("17434856") && !said.contains("inf "), "{said}");
+        }
+        let said = text(&far(9, (0..7).map(|_| one(2.0, 1)).collect()));
+        assert!(said.contains("and 2 more, all with --json"), "{said}");
+        assert_eq!(far(1, Vec::new()).text("g", "f"), None);
+        assert_eq!(far(1, vec![one(2.0, 1)]).each()[0]["features"]["times"], 2.0);
+    }
 }
