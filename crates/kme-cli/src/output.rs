@@ -2,6 +2,7 @@
 
 use crate::arguments::Global;
 use crate::ending::Ending;
+use kme::io::Wanted;
 use kme::{Error, Result};
 use serde_json::{Map, Value};
 use std::fmt::Display;
@@ -75,7 +76,7 @@ pub fn fields(value: Value) -> Map<String, Value> {
 /// When `path` is a folder, write-protected or `-`, or no file can be made in its folder.
 pub fn check_place(path: &Path) -> Result<()> {
     check_named(path)?;
-    kme::io::check_writable(path)
+    kme::io::check(path, Wanted::File)
 }
 
 /// Whether a folder for `what` can be made at `path`, which is none yet or is empty.
@@ -88,7 +89,7 @@ pub fn check_new_folder(path: &Path, what: &str) -> Result<()> {
         let allowed = format!("{what}, or a folder; for a new folder of this name put / behind it");
         return Err(Error::value("output (-o)", path.display(), allowed));
     }
-    kme::io::NewFolder::check(path)
+    kme::io::check(path, Wanted::Folder)
 }
 
 /// Whether the name of an output is meant as that of a folder: it is one, it ends in `/`, or it has no ending like that of a

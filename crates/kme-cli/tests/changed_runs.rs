@@ -110,13 +110,13 @@ fn changed_data_are_named_and_can_be_accepted() {
         succeeds(&place, &format!("{TINY} --set data.stream={stream} --data {data} -o {run} --steps 4"));
         let at = |name: &str| place.path(&format!("{data}/{name}"));
         let whole = damage(&at("005.png"));
-        refused(&place, &format!("train -o {run} --resume --steps 8"), &["005.png", "damaged or cut off"]);
+        refused(&place, &format!("train -o {run} --resume --steps 8"), &["005.png: a PNG file: cut off"]);
         // Removed, as one who reads that would do.
         std::fs::remove_file(at("005.png")).unwrap();
         refused(
             &place,
             &format!("train -o {run} --resume --steps 8"),
-            &["1 removed: 005.png", "--accept-data", "data fingerprint"],
+            &["1 removed: 005.png. So the data fingerprint differs: ", "--accept-data"],
         );
         // Put back, everything is as before.
         std::fs::write(at("005.png"), &whole).unwrap();

@@ -42,6 +42,19 @@ fn a_folder_one_level_too_high_is_refused_where_labels_are_learned() {
             assert!(!place.path("run").exists());
         }
     }
+    // And said where data are looked at, with the same words.
+    for (data, found, remedy) in [
+        ("deep", "the classes test, train", "deep/train has circle, square"),
+        ("single", "one class train", "single/train has circle, square"),
+        ("one", "one class things", "two classes or more"),
+    ] {
+        let ran = place.kme(&format!("data info {data}"));
+        assert!(ran.out.contains(&format!("{found}: to train with classes, name ")), "{}", ran.out);
+        assert!(ran.out.contains(remedy), "{}", ran.out);
+        let json = place.kme(&format!("data info {data} --json")).json();
+        assert_eq!(json["no_classes"]["found"], found);
+    }
+    assert!(place.kme("data info good --json").json()["no_classes"].is_null());
     let ran = place.kme(&format!("{conditional} --data good"));
     assert!(ran.code == Some(0) && ran.err.contains("2 classes: circle 4, square 4"), "{}", ran.err);
     // Where labels are not learned it is said.
@@ -265,6 +278,7 @@ fn pictures_are_described() {
     assert_eq!(json["left_out"][0]["name"], "b/bad.png");
     assert!(place.path("sheet.png").exists());
     let text = place.kme("data info data").out;
+    assert_eq!(place.kme("data info data --skip-bad").out, text);
     for part in [
         "pictures",
         "6",

@@ -152,6 +152,13 @@ fn arrays_are_pictures_of_every_layout() {
         }
         let json = place.kme("embed adm.npz -o part.kme --features pixels --shard 2/5 --json").json();
         assert_eq!(json["n"], 1);
+        // What they are is told as of files.
+        let json = place.kme("data info first.npy --json").json();
+        let mode = if c == 1 { "grey" } else { "colour" };
+        assert_eq!(
+            (&json["sizes"]["9x6"], &json["modes"][mode], &json["rectangles"]),
+            (&5.into(), &5.into(), &5.into())
+        );
     }
     // Transparency as in files.
     let all = bytes(2, 6, 5, 4);

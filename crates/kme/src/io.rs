@@ -88,10 +88,7 @@ fn replace(
     existing: Option<fs::Metadata>,
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> io::Result<()> {
-    let folder = match target.parent() {
-        Some(p) if !p.as_os_str().is_empty() => p,
-        _ => Path::new("."),
-    };
+    let folder = parent(target);
     sweep(folder);
     let (file, temporary) = temporary(folder)?;
     let _listed = Unfinished::list(&temporary);
@@ -158,26 +155,6 @@ pub fn discard_abandoned(folder: impl AsRef<Path>) {
     }
 }
 
-/// Whether something can be made at `path`, folders above it too where they are missing, as far as that can be told before
-/// there is something to write: in the nearest folder above it that is there already, a file is made and removed.
-///
-/// # Errors
-/// When there is a file in the place of a folder, or the folder may not be written to, or is full.
-pub fn check_makeable(path: impl AsRef<Path>) -> Result<()> {
-    let path = path.as_ref();
-    let whole = std::path::absolute(path).map_err(|e| write_error(path, &e))?;
-    let folder = whole.ancestors().skip(1).find(|folder| folder.exists()).unwrap_or(Path::new("."));
-    if !folder.is_dir() {
-        return Err(write_error(path, &ErrorKind::NotADirectory.into()));
-    }
-    let try_it = || {
-        let (mut file, _removed_when_dropped) = temporary(folder)?;
-        file.write_all(&[0; 4096])?;
-        file.sync_all()
-    };
-    try_it().map_err(|e| write_error(path, &e))
-}
-
 /// Looks a folder through for what is abandoned there, once in a process.
 fn sweep(folder: &Path) {
     static SWEPT: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
@@ -212,34 +189,78 @@ fn discard(path: &Path) {
     }
 }
 
-/// Whether something can be written at `path`, as far as this can be told before there is anything to write: so that a long
-/// computation does not end in an error that could have been foreseen. What is at `path` is not touched.
-///
-/// # Errors
-/// When `path` is a folder or write-protected, its folder does not exist, or no file can be made in it.
-pub fn check_writable(path: impl AsRef<Path>) -> Result<()> {
-    let path = path.as_ref();
-    let existing = fs::metadata(path).ok();
-    match &existing {
-        Some(meta) if meta.is_dir() => return Err(Error::file(path, "is a folder: name a file in it")),
-        Some(meta) if meta.permissions().readonly() => return Err(protected(path)),
-        // Opening a pipe would wait for its reader.
-        Some(meta) if !meta.is_file() => return Ok(()),
-        _ => {}
-    }
-    let target = if existing.is_some() { fs::canonicalize(path).unwrap_or(path.into()) } else { path.into() };
-    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    check_folder(folder, path)
+/// What is at the place of an output, as far as it is to be there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// A file, in a folder that is there; an older file is replaced.
+    File,
+    /// A file, or something else that makes the folders above it where they are missing.
+    FileAndFolders,
+    /// A folder that is new or empty, in a folder that is there.
+    Folder,
 }
 
-/// Whether files can be made in `folder`, for the output at `path`.
-fn check_folder(folder: &Path, path: &Path) -> Result<()> {
+/// Whether an output can be written at `path`, as far as this can be told before there is anything to write: so that a long
+/// computation does not end in an error that could have been foreseen. What is at `path` is not touched; in the nearest folder
+/// that is there already, a file is made and removed.
+///
+/// # Errors
+/// When there is a file in the place of a folder, or a folder that is not empty in the place of a new one, or a folder in the
+/// place of a file; when a file is write-protected, or its name too long; when the folder does not exist, may not be written
+/// to, or is full.
+pub fn check(path: impl AsRef<Path>, wanted: Wanted) -> Result<()> {
+    let path = path.as_ref();
+    let is_folder = wanted == Wanted::Folder;
+    if is_folder {
+        // What a write left there that never ended is nobody's.
+        sweep(path);
+    }
+    let folder = match fs::metadata(path) {
+        Ok(meta) if is_folder && meta.is_dir() => match fs::read_dir(path).map_err(|e| write_error(path, &e))?.next() {
+            // Files of two runs would be one sample to whoever reads the folder.
+            Some(_) => return Err(Error::file(path, "exists and is not empty; name a new folder")),
+            None => path.to_path_buf(),
+        },
+        Ok(_) if is_folder => return Err(Error::file(path, "is a file: name a new folder")),
+        Ok(meta) if meta.is_dir() => return Err(Error::file(path, "is a folder: name a file in it")),
+        Ok(meta) if meta.permissions().readonly() => return Err(protected(path)),
+        // Opening a pipe would wait for its reader.
+        Ok(meta) if !meta.is_file() => return Ok(()),
+        // The file that a link points to is written.
+        Ok(_) => parent(&fs::canonicalize(path).unwrap_or(path.into())).to_path_buf(),
+        Err(_) if is_folder && fs::symlink_metadata(path).is_ok() => {
+            return Err(Error::file(path, "is a link to nothing: name a new folder"));
+        }
+        Err(e)
+            if is_folder
+                && e.kind() == ErrorKind::NotADirectory
+                && path.as_os_str().as_encoded_bytes().ends_with(b"/") =>
+        {
+            return Err(Error::file(path, "is a file: name a new folder"));
+        }
+        Err(_) if wanted == Wanted::FileAndFolders => {
+            let whole = std::path::absolute(path).map_err(|e| write_error(path, &e))?;
+            whole.ancestors().skip(1).find(|folder| folder.exists()).unwrap_or(Path::new(".")).to_path_buf()
+        }
+        Err(_) => parent(path).to_path_buf(),
+    };
+    if folder.exists() && !folder.is_dir() {
+        return Err(write_error(path, &ErrorKind::NotADirectory.into()));
+    }
     let name = path.file_name().map_or(0, |name| name.len());
     if name > LONGEST {
         return Err(Error::file(path, format!("the name has {name} bytes: choose one of at most {LONGEST}")));
     }
-    let trial = tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(folder);
-    trial.map(drop).map_err(|e| write_error(path, &e))
+    let try_it = || {
+        let (mut file, _removed_when_dropped) = temporary(&folder)?;
+        file.write_all(&[0; 4096])
+    };
+    try_it().map_err(|e| write_error(path, &e))
+}
+
+/// The folder that something is in.
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Bytes of a file's name, on all usual file systems.
@@ -279,17 +300,24 @@ pub fn read_error(path: &Path, error: &io::Error) -> Error {
 
 /// The error for a failed write of `path`.
 pub fn write_error(path: &Path, error: &io::Error) -> Error {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = parent(path);
+    let whole = error.to_string();
+    // The name of a temporary file, which the user never gave, stands behind the fault.
+    let (fault, of_temporary) = match whole.split_once(" at path ") {
+        Some((fault, _)) => (fault, true),
+        None => (&whole[..], false),
+    };
     let cause = match root(error).kind() {
         ErrorKind::NotFound if !folder.exists() => {
             "its folder does not exist: create it, or choose another place".into()
         }
+        ErrorKind::NotFound if of_temporary => "its folder takes no new files: choose another place".into(),
         ErrorKind::PermissionDenied => "permission to write there is denied: choose another place".into(),
         ErrorKind::ReadOnlyFilesystem => "the file system is read-only: choose another place".into(),
         ErrorKind::StorageFull => "no space left on the device: free some space, or choose another place".into(),
         ErrorKind::QuotaExceeded => "the disk quota is used up: free some space, or choose another place".into(),
         ErrorKind::NotADirectory => "a part of its path is a file, not a folder: choose another place".into(),
-        _ => error.to_string(),
+        _ => fault.to_string(),
     };
     Error::file(path, format!("cannot be written: {cause}"))
 }
@@ -382,10 +410,10 @@ mod tests {
     #[test]
     fn a_place_is_tried_before_there_is_something_to_write() {
         let folder = tempfile::tempdir().unwrap();
-        check_makeable(folder.path().join("no/such/run")).unwrap();
+        check(folder.path().join("no/such/run"), Wanted::FileAndFolders).unwrap();
         assert!(names(folder.path()).is_empty());
         fs::write(folder.path().join("file"), "").unwrap();
-        let message = |path: &Path| check_makeable(path).unwrap_err().to_string();
+        let message = |path: &Path| check(path, Wanted::FileAndFolders).unwrap_err().to_string();
         assert!(message(&folder.path().join("file/run")).contains("is a file, not a folder"));
         #[cfg(target_os = "linux")]
         assert!(message(Path::new("/proc/run")).contains("cannot be written"));
@@ -394,19 +422,22 @@ mod tests {
     #[test]
     fn what_cannot_be_written_is_told_before() {
         let folder = tempfile::tempdir().unwrap();
-        let message = |path: &Path| check_writable(path).unwrap_err().to_string();
+        let message = |path: &Path| check(path, Wanted::File).unwrap_err().to_string();
         assert!(message(folder.path()).contains("is a folder"));
         assert!(message(&folder.path().join("no/such/out")).contains("create it"));
         fs::write(folder.path().join("file"), "x").unwrap();
         assert!(message(&folder.path().join("file/out")).contains("is a file, not a folder"));
         assert!(message(&folder.path().join("x".repeat(300))).contains("300 bytes"));
-        check_writable(folder.path().join("file")).unwrap();
-        check_writable(folder.path().join("new")).unwrap();
+        check(folder.path().join("file"), Wanted::File).unwrap();
+        check(folder.path().join("new"), Wanted::File).unwrap();
         assert_eq!(names(folder.path()), ["file"]);
         assert_eq!(fs::read(folder.path().join("file")).unwrap(), b"x");
         if cfg!(target_os = "linux") {
-            assert!(message(Path::new("/proc/out.png")).contains("/proc/out.png: cannot be written"));
-            check_writable("/dev/null").unwrap();
+            assert!(
+                message(Path::new("/proc/out.png"))
+                    .contains("/proc/out.png: cannot be written: its folder takes no new files")
+            );
+            check("/dev/null", Wanted::File).unwrap();
         }
     }
 

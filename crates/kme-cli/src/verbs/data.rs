@@ -7,7 +7,7 @@ use crate::progress;
 use clap::{Args, Subcommand};
 use kme::{Error, Result};
 use kme_deep::cache::FeatureCache;
-use kme_deep::data::{self, Source, Survey};
+use kme_deep::data::{self, NoClasses, Source, Survey};
 use kme_deep::image::{DEFAULT_MAX_PIXELS, Decoder, Grid};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -46,6 +46,9 @@ enum Action {
         /// Refuse pictures of more pixels than this; each takes 12 bytes, or more, while it is read
         #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_PIXELS)]
         max_pixels: u64,
+        /// Changes nothing here: pictures that cannot be read are always counted and named, and the others described
+        #[arg(long)]
+        skip_bad: bool,
     },
     /// Tell how many features of pictures are kept for the next time, and where
     ///
@@ -74,7 +77,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
             let json = json!({ "data": named(&sets), "toys": named(&toys) });
             output::print(global, &output::aligned(&rows), fields(json))?;
         }
-        Action::Info { name, output, max_pixels } if output.is_some() || !is_known(name) => {
+        Action::Info { name, output, max_pixels, .. } if output.is_some() || !is_known(name) => {
             let decoder = Decoder { max_pixels: *max_pixels, ..Decoder::default() };
             describe(name, output.as_deref(), decoder, global)?;
         }
@@ -157,6 +160,10 @@ fn describe(source: &str, sheet: Option<&Path>, decoder: Decoder, global: &Globa
     rows.push(vec!["fingerprint".into(), survey.fingerprint.clone()]);
     let width = rows.iter().map(|row| row[0].chars().count()).max().unwrap_or(0);
     let mut text: String = rows.iter().map(|row| format!("{:<width$}  {}\n", row[0], row[1])).collect();
+    let no_classes = survey.no_classes(source);
+    if let Some(NoClasses { found, remedy }) = &no_classes {
+        text += &format!("  {found}: to train with classes, name {remedy}\n");
+    }
     for bad in survey.left_out.iter().take(SHOWN) {
         text += &format!("  {}: {}\n", bad.name, bad.fault);
     }
@@ -169,6 +176,8 @@ fn describe(source: &str, sheet: Option<&Path>, decoder: Decoder, global: &Globa
         Grid::default().lay_out(&pictures)?.write_png(0, path)?;
     }
     let mut json = fields(json!(survey));
+    let no_classes = no_classes.map(|NoClasses { found, remedy }| json!({ "found": found, "remedy": remedy }));
+    json.insert("no_classes".into(), json!(no_classes));
     json.insert("source".into(), source.into());
     json.insert("sheet".into(), json!(sheet.map(|path| path.to_string_lossy())));
     output::print(global, &text, json)

@@ -328,9 +328,14 @@ fn check_pictures_output(arguments: &Arguments) -> Result<()> {
         return output::check_place(out);
     }
     if output::has_ending(out, "gif") && !output::is_folder_name(out) {
-        return Err(Error::value("output (-o)", out.display(), "a name that ends in .gif with --interpolate only"));
+        let allowed = "a name that ends in .png; one that ends in .gif with --interpolate only";
+        return Err(Error::value("output (-o)", out.display(), allowed));
     }
-    output::check_new_folder(out, "a name that ends in .png")
+    let allowed = match arguments.interpolate {
+        true => "a name that ends in .png (a sheet) or .gif (the walk)",
+        false => "a name that ends in .png",
+    };
+    output::check_new_folder(out, allowed)
 }
 
 fn write_points(points: &Points, out: &Path) -> Result<()> {

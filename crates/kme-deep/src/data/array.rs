@@ -90,8 +90,8 @@ enum Number {
     F64,
 }
 
-const SIZE: [(&str, Number, usize); 4] =
-    [("uint8", Number::U8, 1), ("float16", Number::F16, 2), ("float32", Number::F32, 4), ("float64", Number::F64, 8)];
+const NUMBERS: [(&str, Number); 4] =
+    [("uint8", Number::U8), ("float16", Number::F16), ("float32", Number::F32), ("float64", Number::F64)];
 
 impl Wanted {
     /// What `text` names, if it is an array's name.
@@ -245,7 +245,7 @@ impl Wanted {
         }
         let shape = header.shape_text();
         let kind = format!("{} {shape}", header.dtype);
-        let number = SIZE.iter().find(|(name, ..)| *name == header.dtype).map(|(_, number, _)| *number);
+        let number = NUMBERS.iter().find(|(name, _)| *name == header.dtype).map(|(_, number)| *number);
         let number = number.ok_or_else(|| {
             format!(
                 "holds an array of pictures of type {kind}; uint8 and floats from 0 to 1 are read: save it as uint8"
@@ -383,8 +383,27 @@ impl Array {
 
 impl Layout {
     fn bytes(&self) -> usize {
-        let size = SIZE.iter().find(|(_, number, _)| *number == self.number).map_or(1, |(.., size)| *size);
+        let size = match self.number {
+            Number::U8 => 1,
+            Number::F16 => 2,
+            Number::F32 => 4,
+            Number::F64 => 8,
+        };
         self.h * self.w * self.c * size
+    }
+
+    /// Height and width.
+    pub(super) fn size(&self) -> (usize, usize) {
+        (self.h, self.w)
+    }
+
+    /// In words, as of picture files.
+    pub(super) fn mode(&self) -> String {
+        match self.c {
+            1 => "grey".into(),
+            3 => "colour".into(),
+            _ => "colour with transparency".into(),
+        }
     }
 
     /// The picture in its bytes, as `decoder` treats channels and transparency.

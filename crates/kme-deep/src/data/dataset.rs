@@ -2,7 +2,8 @@
 
 use kme::{Error, Result};
 
-use super::batches::{Batches, Content, Form};
+use super::batches::{Batches, Content};
+use super::form::Form;
 use super::raw::RawPictures;
 use crate::image::Images;
 

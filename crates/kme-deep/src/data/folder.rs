@@ -67,11 +67,14 @@ fn descend(root: &Path, inner: &Path, above: &mut Vec<PathBuf>, found: &mut List
             descend(root, &inner, above, found)?;
             continue;
         }
-        let mut first = Vec::new();
-        // What is no file, such as a pipe, may never end.
+        // What is no file, such as a pipe, may never end; what cannot be read is known by its name.
         let is_file = metadata.is_file();
-        let open = || fs::File::open(&path).and_then(head).inspect(|read| first.clone_from(read));
-        match is_file && is_picture(&inner, open) {
+        let by_name = kind::has_picture_name(&inner);
+        let first = match is_file && !by_name {
+            true => fs::File::open(&path).and_then(head).unwrap_or_default(),
+            false => Vec::new(),
+        };
+        match is_file && is_picture(&inner, &first) {
             true => found.paths.push(inner),
             // One that is called so and is none is a fault, where the others are the pictures.
             false if is_file && (archive::is_archive(&inner, &first) || archive::has_archive_name(&inner)) => {

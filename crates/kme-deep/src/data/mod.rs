@@ -11,9 +11,12 @@ mod archive;
 mod array;
 mod batches;
 mod cifar;
+mod classes;
 mod dataset;
+mod encoded;
 mod fingerprint;
 mod folder;
+mod form;
 mod idx;
 mod names;
 mod places;
@@ -22,10 +25,13 @@ mod source;
 mod survey;
 mod toys;
 
-pub use batches::{Batch, Batches, Form, Passed, Skipped};
+pub use batches::{Batch, Batches, Passed, Skipped};
+pub use classes::NoClasses;
+pub(crate) use classes::is_part;
 pub use dataset::Dataset;
 pub(crate) use dataset::too_large;
 pub use fingerprint::hex;
+pub use form::Form;
 pub use names::{Info, Split, info, is_known, list};
 pub use places::{Places, user_cache_folder, user_data_folder};
 pub use source::Source;
@@ -47,10 +53,10 @@ impl<T: Read + Seek + Send> Bytes for T {}
 /// Picture files of more bytes than this (512 MiB) are refused.
 const MAX_FILE_BYTES: u64 = 1 << 29;
 
-/// Whether a file counts as a picture: by its name, or else by its first bytes, which `head` reads. What is then not a picture
-/// that can be read is a fault that names it, rather than a picture that is missing without a word.
-fn is_picture(name: &Path, head: impl FnOnce() -> std::io::Result<Vec<u8>>) -> bool {
-    !is_rubbish(name) && (kind::has_picture_name(name) || head().is_ok_and(|head| kind::is_picture(&head)))
+/// Whether a file that is no [rubbish](is_rubbish) counts as a picture: by its name, or else by its first bytes. What is then not
+/// a picture that can be read is a fault that names it, rather than a picture that is missing without a word.
+fn is_picture(name: &Path, head: &[u8]) -> bool {
+    kind::has_picture_name(name) || kind::is_picture(head)
 }
 
 /// Whether a file is what systems leave beside pictures: names that begin with a dot, and folders of thumbnails.
@@ -69,7 +75,7 @@ fn head(file: impl Read) -> std::io::Result<Vec<u8>> {
 }
 
 /// `most` of `n` indices (all, if there are fewer), evenly from all: folders are in the order of their classes.
-pub(crate) fn evenly(n: usize, most: usize) -> Vec<usize> {
+pub fn evenly(n: usize, most: usize) -> Vec<usize> {
     let count = n.min(most);
     (0..count).map(|i| i * n / count).collect()
 }

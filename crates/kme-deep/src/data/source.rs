@@ -10,9 +10,11 @@ use kme::{Error, Result};
 
 use super::archive::{self, Archive, Unpacked};
 use super::array::Wanted;
-use super::batches::{Batches, Content, Encoded, Form, Named, Passed, Store};
+use super::batches::{Batches, Content, Passed};
 use super::dataset::Dataset;
+use super::encoded::{Encoded, Named, Store};
 use super::fingerprint::Fingerprint;
+use super::form::Form;
 use super::names::{self, Known, Split};
 use super::places::Places;
 use super::raw::RawPictures;
@@ -128,33 +130,37 @@ impl Source {
         if metadata.is_dir() {
             return Ok(Kind::Folder(path.into()));
         }
-        let first = File::open(path).and_then(head).map_err(|e| Error::file(path, e))?;
+        Self::kind_of_file(path, &Beginning::of(path)?)
+    }
+
+    /// The kind of a file that begins so.
+    fn kind_of_file(path: &Path, Beginning { first, inside }: &Beginning) -> Result<Kind> {
         let has_ending = |ending: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending));
-        let archived = || archive::refused(&first);
+        let archived = || archive::refused(first);
+        match inside {
+            Some(Inside::Tar) => return Ok(Kind::TarGz(path.into(), Arc::default())),
+            Some(Inside::Idx) => return Ok(Kind::Idx(path.into())),
+            Some(Inside::Picture) => {
+                return Err(Error::file(path, "a picture compressed by gzip: decompress it first (gzip -d)"));
+            }
+            Some(Inside::Other) => {
+                let fault = "holds no pictures: what gzip compressed there is neither a tar archive nor an idx file";
+                return Err(Error::file(path, fault));
+            }
+            None => {}
+        }
         Ok(match first[..] {
             [] => return Err(Error::file(path, "the file is empty (0 bytes)")),
-            _ if archive::is_zip(&first) => Kind::Zip(path.into()),
-            [0x1f, 0x8b, ..] => match Inside::of(path)? {
-                Inside::Tar => Kind::TarGz(path.into(), Arc::default()),
-                Inside::Idx => Kind::Idx(path.into()),
-                Inside::Picture => {
-                    return Err(Error::file(path, "a picture compressed by gzip: decompress it first (gzip -d)"));
-                }
-                Inside::Other => {
-                    let fault =
-                        "holds no pictures: what gzip compressed there is neither a tar archive nor an idx file";
-                    return Err(Error::file(path, fault));
-                }
-            },
+            _ if archive::is_zip(first) => Kind::Zip(path.into()),
             [0, 0, _, 1..=4, ..] => Kind::Idx(path.into()),
             _ if has_ending("bin") => Kind::Cifar(path.into()),
-            _ if archive::is_tar(&first) => Kind::Tar(path.into()),
+            _ if archive::is_tar(first) => Kind::Tar(path.into()),
             _ if archived().is_some() && !kind::has_picture_name(path) => {
                 let how = archived().unwrap_or_default();
                 return Err(Error::file(path, format!("compressed {how}; zip, tar and tar.gz archives are read")));
             }
             // What is no picture in spite of its name is for the decoder to say.
-            _ if kind::has_picture_name(path) || kind::is_picture(&first) => Kind::Picture(path.into()),
+            _ if kind::has_picture_name(path) || kind::is_picture(first) => Kind::Picture(path.into()),
             _ => {
                 let known =
                     format!("a picture ({FORMATS}), a zip, tar or tar.gz archive, an idx file, a CIFAR-10 .bin file");
@@ -251,6 +257,23 @@ fn open_archive(kind: &Kind) -> Result<Content> {
     content_of_archive(path, archive, 0, "an archive")
 }
 
+/// How a file begins, from which its kind is told.
+struct Beginning {
+    first: Vec<u8>,
+    /// What is in it, where gzip compressed it.
+    inside: Option<Inside>,
+}
+
+impl Beginning {
+    /// # Errors
+    /// When the file cannot be read, or its beginning not be decompressed.
+    fn of(path: &Path) -> Result<Self> {
+        let first = File::open(path).and_then(head).map_err(|e| Error::file(path, e))?;
+        let inside = if first.starts_with(&[0x1f, 0x8b]) { Some(Inside::of(path)?) } else { None };
+        Ok(Self { first, inside })
+    }
+}
+
 /// What gzip compressed in a file.
 enum Inside {
     Tar,
@@ -285,11 +308,10 @@ fn shards(path: &Path, inner: &[PathBuf]) -> Result<(Vec<(String, Archive)>, usi
     let (mut shards, mut others) = (Vec::new(), 0);
     for inner in inner {
         let path = path.join(inner);
-        let first = File::open(&path).and_then(head).map_err(|e| Error::file(&path, e))?;
-        let is_gzip = first.starts_with(&[0x1f, 0x8b]);
-        let is_none = match is_gzip {
-            true => matches!(Inside::of(&path)?, Inside::Idx | Inside::Other),
-            false => !first.is_empty() && !archive::is_archive(inner, &first),
+        let beginning = Beginning::of(&path)?;
+        let is_none = match &beginning.inside {
+            Some(inside) => matches!(inside, Inside::Idx | Inside::Other),
+            None => !beginning.first.is_empty() && !archive::is_archive(inner, &beginning.first),
         };
         if is_none && archive::has_archive_name(inner) {
             let fault = "is called an archive but is none, or is damaged: bring it back, or move it away";
@@ -300,7 +322,7 @@ fn shards(path: &Path, inner: &[PathBuf]) -> Result<(Vec<(String, Archive)>, usi
             others += 1;
             continue;
         }
-        let kind = Source::kind_of_path(&path)?;
+        let kind = Source::kind_of_file(&path, &beginning)?;
         match archive(&kind)? {
             Some((_, archive)) => shards.push((folder::name(inner), archive)),
             None => others += 1,

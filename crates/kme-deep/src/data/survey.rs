@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use kme::Result;
 use serde::Serialize;
 
-use super::batches::{Batches, Form, Looked, Skipped};
+use super::batches::{Batches, Looked, Skipped};
 use super::fingerprint::Fingerprint;
+use super::form::Form;
 use super::places::Places;
 use super::source::Source;
 use super::{evenly, in_one_line};

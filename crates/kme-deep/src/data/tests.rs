@@ -464,7 +464,8 @@ fn the_background_is_what_is_under_transparent_parts() {
         .unwrap();
     for (text, levels) in [("white", [1.0, 1.0, 1.0]), ("black", [0.0; 3]), ("#ff8000", [1.0, 128.0 / 255.0, 0.0])] {
         let background: Background = text.parse().unwrap();
-        let form = Form { background, ..Form::default() };
+        // Whatever level the decoder would take by itself.
+        let form = Form { background, decoder: Decoder { background: 0.25, ..Decoder::default() }, ..Form::default() };
         let read =
             |name: &str| source(&place.path().join(name)).unwrap().batches(&form, 1).unwrap().picture(0).unwrap();
         let (colour, grey) = (read("a.png"), read("grey.png"));

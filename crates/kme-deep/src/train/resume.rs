@@ -119,9 +119,14 @@ pub(super) fn changed_files(before: &HashMap<String, String>, now: Option<&Surve
 pub(super) fn refusal(fault: Error, files: Option<String>, source: &str) -> Error {
     match fault {
         Error::Mismatch { field, left, right, .. } => {
-            let files = files.map(|files| format!("{files}. ")).unwrap_or_default();
-            let remedy = format!("{files}{source} has changed since the run began; bring it back, or start a new run");
-            Error::mismatch(field, left, right, remedy)
+            // What differs comes first; of the fingerprints, their beginnings are enough.
+            let field = match files {
+                Some(files) => format!("{files}. So the {field}"),
+                None => field,
+            };
+            let short = |hash: String| hash.get(..12).map(|begin| format!("{begin}...")).unwrap_or(hash);
+            let remedy = format!("{source} has changed since the run began; bring it back, or start a new run");
+            Error::mismatch(field, short(left), short(right), remedy)
         }
         other => other,
     }

@@ -1,7 +1,7 @@
 //! Folders of many files, written whole or not at all.
 
-use super::{Unfinished, write_error};
-use crate::{Error, Result};
+use super::{Unfinished, Wanted, parent, write_error};
+use crate::Result;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -44,7 +44,7 @@ impl NewFolder {
     /// When there is something else at `path`, or a folder cannot be made there.
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        Self::check(path)?;
+        super::check(path, Wanted::Folder)?;
         let existed = path.is_dir();
         let place = if existed { path } else { parent(path) };
         let mut builder = tempfile::Builder::new();
@@ -68,28 +68,6 @@ impl NewFolder {
         };
         let listed = Unfinished::list(unfinished.path());
         Ok(Self { path: path.into(), unfinished, existed, _listed: listed, _lock: lock })
-    }
-
-    /// Whether a new folder can be made at `path`, as far as this can be told before there is something to write.
-    ///
-    /// # Errors
-    /// When `path` is a file or holds something, or nothing can be written there.
-    pub fn check(path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
-        // What a write left there that never ended is nobody's.
-        super::sweep(path);
-        match fs::read_dir(path) {
-            Ok(mut entries) => match entries.next() {
-                // Files of two runs would be one sample to whoever reads the folder.
-                Some(_) => Err(Error::file(path, "exists and is not empty; name a new folder")),
-                None => super::check_folder(path, path),
-            },
-            Err(e) if e.kind() == ErrorKind::NotFound && fs::symlink_metadata(path).is_err() => {
-                super::check_folder(parent(path), path)
-            }
-            Err(e) if e.kind() == ErrorKind::NotADirectory => Err(Error::file(path, "is a file: name a new folder")),
-            Err(e) => Err(write_error(path, &e)),
-        }
     }
 
     /// Writes a file of this name; folders in the name are made.
@@ -139,10 +117,6 @@ impl NewFolder {
         }
         Ok(())
     }
-}
-
-fn parent(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Forces everything in a folder to the disk.
@@ -204,10 +178,10 @@ mod tests {
         let path = place.path().join("results");
         fs::create_dir_all(path.join(".kme-abc.unfinished/class")).unwrap();
         fs::create_dir_all(path.join(".kme-abc.gone")).unwrap();
-        NewFolder::check(&path).unwrap();
+        super::super::check(&path, Wanted::Folder).unwrap();
         assert_eq!(names(&path), [""; 0]);
         fs::create_dir(path.join(".kme")).unwrap();
-        assert!(NewFolder::check(&path).unwrap_err().to_string().contains("not empty"));
+        assert!(super::super::check(&path, Wanted::Folder).unwrap_err().to_string().contains("not empty"));
     }
 
     #[cfg(unix)]

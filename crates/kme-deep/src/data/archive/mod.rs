@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use kme::{Error, Result};
 
 use super::{MAX_FILE_BYTES, is_picture, is_rubbish};
+use crate::image::kind;
 pub(super) use unpacked::Unpacked;
 
 /// An open archive and its picture entries, sorted by the bytes of their names. An entry is one by its name or its content.
@@ -175,7 +176,8 @@ impl<T> Contents<T> {
         if is_rubbish(Path::new(name)) {
             return;
         }
-        if is_picture(Path::new(name), head) {
+        let first = if kind::has_picture_name(Path::new(name)) { Vec::new() } else { head().unwrap_or_default() };
+        if is_picture(Path::new(name), &first) {
             self.entries.push((name.into(), place));
         } else {
             self.skipped += 1;

@@ -17,8 +17,12 @@ pub(super) struct Gif<'a> {
     pub(super) width: u32,
 }
 
-fn damaged(fault: impl std::fmt::Display) -> String {
-    format!("damaged or cut off: {fault}")
+fn damaged(fault: gif::DecodingError) -> String {
+    match fault {
+        gif::DecodingError::UnexpectedEof => "cut off".into(),
+        gif::DecodingError::Io(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => "cut off".into(),
+        fault => format!("damaged: {fault}"),
+    }
 }
 
 impl<'a> Gif<'a> {

@@ -73,7 +73,8 @@ pub(crate) fn of(head: &[u8]) -> Option<&'static str> {
             "a HEIC file"
         }
         () if matches!(brand, Some(b"crx ")) || begins(b"IIU\0") || begins(b"FUJIFILM") => "a camera's raw file",
-        () if begins(b"II*\0") && head.get(8..10) == Some(b"CR") => "a camera's raw file",
+        // All four bytes, since a picture's first pixels may come here.
+        () if begins(b"II*\0") && head.get(8..12) == Some(b"CR\x02\0") => "a camera's raw file",
         () if begins(b"PF\n") || begins(b"Pf\n") => "a PFM file",
         () if begins(b"\xff\x0a") || begins(b"\0\0\0\x0cJXL \r\n\x87\n") => "a JPEG XL file",
         () if begins(b"\0\0\0\x0cjP  \r\n\x87\n") || begins(b"\xff\x4f\xff\x51") => "a JPEG 2000 file",
@@ -141,6 +142,9 @@ mod tests {
         ] {
             assert!(!is_picture(head), "{head:?}");
         }
+        // Two bytes of a picture's own samples are no mark of a camera's.
+        assert_eq!(of(b"II*\0\x10\0\0\0CR\x05\x06"), None);
+        assert_eq!(of(b"II*\0\x10\0\0\0CR\x02\0"), Some("a camera's raw file"));
         for name in ["a.JFIF", "a.tif", "a.heic", "a.NEF", "x/y.Png"] {
             assert!(has_picture_name(Path::new(name)), "{name}");
         }

@@ -210,10 +210,38 @@ impl<'a> Opened<'a> {
     }
 }
 
+/// What is wrong with a file, in a sentence without the words of the library that found it.
 fn describe(format: ImageFormat, error: &ImageError) -> String {
-    match error {
-        ImageError::Limits(_) => format!("a {format:?} file that asks for more memory than a picture may take"),
-        ImageError::Unsupported(_) => format!("a kind of {format:?} file that is not read: {error}"),
-        _ => format!("a {format:?} file that is damaged or cut off: {error}"),
+    let name = match format {
+        ImageFormat::Png => "PNG",
+        ImageFormat::Bmp => "BMP",
+        ImageFormat::WebP => "WebP",
+        _ => "picture",
+    };
+    let fault = match error {
+        ImageError::Limits(_) => "it asks for more memory than a picture may take".into(),
+        ImageError::Unsupported(_) => format!("of a kind that is not read: {}", inner(error)),
+        ImageError::IoError(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => "cut off".into(),
+        _ => {
+            let fault = inner(error);
+            match () {
+                () if fault.contains("CRC error") => "damaged: the checksum of a part of it is wrong".into(),
+                () if fault.contains("unexpected end") || fault.contains("fill whole buffer") => "cut off".into(),
+                () if fault.contains("Corrupt deflate stream") => "damaged: its pixels cannot be decompressed".into(),
+                // WebP's decoder says the same of both.
+                () if fault.contains("Corrupt bitstream") => "damaged or cut off".into(),
+                () => format!("damaged: {}", fault.trim_end_matches('.')),
+            }
+        }
+    };
+    format!("a {name} file: {fault}")
+}
+
+/// The innermost cause of a library's fault.
+fn inner(error: &ImageError) -> String {
+    let mut found: &dyn std::error::Error = error;
+    while let Some(cause) = found.source() {
+        found = cause;
     }
+    found.to_string()
 }

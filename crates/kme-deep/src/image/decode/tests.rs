@@ -181,6 +181,41 @@ fn a_file_cut_off_anywhere_is_an_error() {
     }
 }
 
+/// Each fault is a sentence of its own, without the words of the library that found it.
+#[test]
+fn what_is_wrong_with_a_file_is_said_plainly() {
+    let png = encoded(&DynamicImage::ImageRgb8(halves()), ImageFormat::Png);
+    let data = png.windows(4).position(|four| four == b"IDAT").unwrap() + 4;
+    let end = data + u32::from_be_bytes(png[data - 8..data - 4].try_into().unwrap()) as usize;
+    let changed = |at: usize, with_checksum: bool| {
+        let mut file = png.clone();
+        file[at] ^= 0x11;
+        if with_checksum {
+            let mut crc = flate2::Crc::new();
+            crc.update(&file[data - 4..end]);
+            file[end..end + 4].copy_from_slice(&crc.sum().to_be_bytes());
+        }
+        file
+    };
+    let bmp = encoded(&DynamicImage::ImageRgb8(halves()), ImageFormat::Bmp);
+    let gif = encoded(&DynamicImage::ImageRgb8(halves()), ImageFormat::Gif);
+    for (file, expected) in [
+        (png[..end - 3].to_vec(), "a PNG file: cut off"),
+        (changed(end - 6, false), "a PNG file: damaged: the checksum of a part of it is wrong"),
+        (changed(data, true), "a PNG file: damaged: its pixels cannot be decompressed"),
+        (bmp[..bmp.len() - 5].to_vec(), "a BMP file: cut off"),
+        (gif[..gif.len() - 9].to_vec(), "a GIF file: cut off"),
+        (b"<html>404</html>".to_vec(), "not a picture; "),
+    ] {
+        let fault = fault(&file);
+        assert!(fault.starts_with(&format!("some/picture.png: {expected}")), "{expected}: {fault}");
+        assert!(
+            !["decoding", "Format error", "ChunkType", "buffer"].iter().any(|word| fault.contains(word)),
+            "{fault}"
+        );
+    }
+}
+
 #[test]
 fn a_damaged_byte_never_panics() {
     for (_, file) in all_formats() {

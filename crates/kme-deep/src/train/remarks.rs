@@ -3,19 +3,11 @@
 use super::config::{Config, Objective};
 use super::split::{FEWEST, FEWEST_HELD_OUT, Split};
 use super::stock::Facts;
+use crate::data::{NoClasses, is_part};
 use kme::{Error, Result};
-use std::collections::BTreeSet;
-use std::path::Path;
-
-/// Names of folders that are parts of a data set and no classes.
-const PARTS: [&str; 8] = ["train", "training", "test", "testing", "val", "valid", "validation", "dev"];
 
 /// Classes of which the largest has more than this many times as many pictures as the smallest are worth a word.
 const UNEQUAL: usize = 10;
-
-fn is_part(class: &str) -> bool {
-    PARTS.contains(&class.to_lowercase().as_str())
-}
 
 /// Whether labels of the data are learned from.
 fn needs_classes(config: &Config) -> bool {
@@ -31,39 +23,12 @@ pub(super) fn check_classes(config: &Config, facts: &Facts) -> Result<()> {
     if !needs_classes(config) {
         return Ok(());
     }
-    let Some(survey) = &facts.survey else { return Ok(()) };
-    let classes: Vec<&str> = survey.classes.iter().map(|(name, _)| name.as_str()).collect();
-    let are_parts = !classes.is_empty() && classes.iter().all(|class| is_part(class));
-    if classes.is_empty() || (classes.len() > 1 && !are_parts) {
-        return Ok(());
+    match facts.survey.as_ref().and_then(|survey| survey.no_classes(&config.data.source)) {
+        Some(NoClasses { found, remedy }) => {
+            Err(Error::value("data.source", format!("{} with {found}", config.data.source), remedy))
+        }
+        None => Ok(()),
     }
-    let source = &config.data.source;
-    // What is meant: the training part, or the only one.
-    let meant = classes.iter().copied().find(|class| class.to_lowercase().starts_with("train")).unwrap_or(classes[0]);
-    let inside: BTreeSet<&str> = survey
-        .files
-        .iter()
-        .filter_map(|(name, _)| name.strip_prefix(meant)?.strip_prefix('/')?.split_once('/'))
-        .map(|(folder, _)| folder)
-        .collect();
-    let remedy = match (inside.len(), Path::new(source).is_dir()) {
-        (0, _) => "two classes or more, each with a folder of its own".to_string(),
-        (_, true) => {
-            let shown: Vec<_> = inside.iter().take(5).copied().collect();
-            let more = if inside.len() > shown.len() { ", ..." } else { "" };
-            let folder = Path::new(source).join(meant);
-            format!("the folder that holds the classes: {} has {}{more}", folder.display(), shown.join(", "))
-        }
-        (_, false) => {
-            format!("an archive with the folders that are in {meant} at its top: unpack it, and name {meant}")
-        }
-    };
-    let found = format!(
-        "{source} with {} {}",
-        if classes.len() == 1 { "one class" } else { "the classes" },
-        classes.join(", ")
-    );
-    Err(Error::value("data.source", found, remedy))
 }
 
 /// Why none of `n` pictures are held out for scores; `begun` is the rule of a run that goes on.
@@ -85,7 +50,7 @@ fn none_held_out(n: usize, begun: Option<Split>) -> String {
 
 /// What to say of the data: first how much there is. Of them `apart` are held out; `begun` is the rule by which a run that goes
 /// on does that.
-pub(super) fn remarks(config: &Config, facts: &Facts, apart: usize, begun: Option<Split>) -> Vec<String> {
+pub(super) fn of_data(config: &Config, facts: &Facts, apart: usize, begun: Option<Split>) -> Vec<String> {
     let mut remarks = Vec::new();
     let what = if facts.survey.is_some() { "pictures" } else { "points" };
     match &facts.survey {
