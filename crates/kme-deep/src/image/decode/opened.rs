@@ -220,7 +220,11 @@ fn describe(format: ImageFormat, error: &ImageError) -> String {
     };
     let fault = match error {
         ImageError::Limits(_) => "it asks for more memory than a picture may take".into(),
-        ImageError::Unsupported(_) => format!("of a kind that is not read: {}", inner(error)),
+        ImageError::Unsupported(_) => {
+            let fault = inner(error);
+            let kind = fault.rsplit("the format features ").next().unwrap_or(&fault);
+            format!("of a kind that is not read: {kind}")
+        }
         ImageError::IoError(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => "cut off".into(),
         _ => {
             let fault = inner(error);
