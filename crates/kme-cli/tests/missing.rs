@@ -223,3 +223,53 @@ fn a_long_test_says_how_far_it_is() {
     }
     assert!(progress("test x.npy y.npy --method permutation --quiet").is_empty());
 }
+
+#[test]
+fn a_p_value_below_those_of_permutations_says_that_it_is_continued() {
+    let place = Place::new();
+    for (name, shift, seed) in [("x", 0.0, 1), ("y", 0.0, 2), ("z", 1.5, 3)] {
+        place.normal(&format!("{name}.npy"), 200, 3, shift, seed);
+    }
+    let line = |words: &str| {
+        let out = place.kme(words).out;
+        out.lines().find(|line| line.starts_with("p by permutations")).unwrap().to_string()
+    };
+    let continued = line("test x.npy y.npy z.npy");
+    assert!(continued.ends_with("(below 1/1000: their tail, continued)"), "{continued}");
+    let ordinary = line("test x.npy z.npy y.npy");
+    assert!(!ordinary.contains("below"), "{ordinary}");
+    let few = line("test x.npy y.npy z.npy --permutations 50");
+    assert!(!few.contains("below"), "{few}");
+}
+
+#[test]
+fn tables_have_what_was_done_to_pictures() {
+    let place = Place::new();
+    for (name, seed) in [("a", 1), ("b", 2)] {
+        assert_eq!(place.kme(&format!("sample fashion -n 6 --seed {seed} -o {name}")).code, Some(0));
+    }
+    let words = "eval a b --features pixels --size 8x8 --channels 1 --resize pytorch-fid";
+    let json = place.kme(&format!("{words} --json")).json();
+    let csv = place.kme(&format!("{words} --format csv")).out;
+    let mut reader = csv.lines();
+    let header: Vec<&str> = reader.next().unwrap().split(',').collect();
+    // The cells with commas, kernel, preparation and decoder, stand in quotes.
+    let mut cells = vec![String::new()];
+    let mut quoted = false;
+    for c in reader.next().unwrap().chars() {
+        match c {
+            '"' => quoted = !quoted,
+            ',' if !quoted => cells.push(String::new()),
+            c => cells.last_mut().unwrap().push(c),
+        }
+    }
+    assert_eq!(header.len(), cells.len(), "{csv}");
+    let cell = |name: &str| cells[header.iter().position(|other| *other == name).unwrap()].as_str();
+    let side = &json["protocol"]["candidate"];
+    assert_eq!(Some(cell("decoder")), side["decoder"].as_str());
+    assert_eq!(Some(cell("resize")), side["resize"].as_str());
+    assert_eq!(Some(cell("preprocessing")), json["features"]["protocol"].as_str());
+    assert!(cell("decoder").contains("alpha dropped") && cell("resize").contains("pytorch-fid"), "{csv}");
+    let markdown = place.kme(&format!("{words} --format markdown")).out;
+    assert!(markdown.contains(cell("decoder")) && markdown.contains("resized by pytorch-fid"), "{markdown}");
+}

@@ -58,7 +58,11 @@ pub fn notes(
     let weights = scores.first().and_then(|s| s.features["sha256"].as_str()).map(|hash| &hash[..hash.len().min(8)]);
     let weights = weights.map_or_else(String::new, |hash| format!(" (weights {hash}...)"));
     if let Some(decoder) = scores.iter().find_map(|score| score.reading("decoder")) {
-        text.push_str(&format!("pictures: {decoder}\n"));
+        // A network's size and way to it stand beside its name below.
+        let resize =
+            scores.iter().find_map(|score| score.reading("resize")).filter(|resize| !features.contains(resize));
+        let resize = resize.map_or_else(String::new, |resize| format!("; resized by {resize}"));
+        text.push_str(&format!("pictures: {decoder}{resize}\n"));
     }
     text.push_str(&format!("reference {reference}{n}, features {features}{weights}, seed {}", global.seed()));
     text
