@@ -293,13 +293,18 @@ impl Test<'_> {
             _ => None,
         };
         let [a, b, c] = [0, 1, 2].map(|i| self.texts[i]);
+        let guard = found.guard;
         // It is 0 where each sample is one point.
         let error = Some(found.standard_error).filter(|error| *error > 0.0).ok_or(NoStandardError::Coincide);
         let measured = Measured::new(found.difference, error);
         let mut lines = value("difference of mmd2", measured);
         lines.extend([
             line("p by Student's law", short(found.asymptotic_p_value)),
-            line("p by permutations", by_permutations(found.permutation_p_value, found.outcome.null)),
+            line(
+                "p by permutations",
+                by_permutations(guard.map(|guard| guard.permutation_p_value), found.outcome.null),
+            ),
+            line("weight of Student's law", guard.map_or_else(String::new, |guard| format!("{:.2}", guard.weight))),
             line("kernel", &kernel),
         ]);
         lines.extend(fewer);
@@ -309,7 +314,9 @@ impl Test<'_> {
             "estimator": "unbiased",
             "kernel": kernel.to_string(),
             "asymptotic_p_value": found.asymptotic_p_value,
-            "permutation_p_value": found.permutation_p_value,
+            "permutation_p_value": guard.map(|guard| guard.permutation_p_value),
+            "guard_p_value": guard.map(|guard| guard.p_value),
+            "asymptotic_weight": guard.map(|guard| guard.weight),
             "l": self.points(2).len(),
         })));
         Ok(Finding {

@@ -40,7 +40,7 @@ pub use marginals::Marginals;
 pub use memorisation::{Memorisation, Suspect, memorisation};
 pub use permuted::Permutations;
 pub use progress::{Progress, ProgressRule, Verdict};
-pub use three_sample::{ThreeSample, three_sample, three_sample_asymptotic};
+pub use three_sample::{Guard, ThreeSample, three_sample, three_sample_asymptotic};
 pub use two_sample::{TwoSample, two_sample};
 
 use crate::points::Points;
@@ -70,7 +70,7 @@ pub enum Null {
     SignFlips(usize),
     /// Student's law.
     Student,
-    /// Student's law and that of this many random permutations: the larger p-value counts.
+    /// Student's law and that of this many random permutations, see [`three_sample()`].
     StudentAndPermutations(usize),
 }
 

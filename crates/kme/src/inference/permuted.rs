@@ -94,8 +94,8 @@ impl Permutations {
                 }
                 let enough = (alpha.recip().ceil() - 1.0).min(Self::CONTINUED as f64);
                 let allowed = format!(
-                    "at least {enough:.0} for a level of {alpha}: with fewer than {} no p-value is below 1/(B+1), which is {:.3} \
-                     for B = {}",
+                    "at least {enough:.0} for a level of {alpha}: with fewer than {} no p-value of permutations is below 1/(B+1), \
+                     which is {:.3} for B = {}",
                     Self::CONTINUED,
                     1.0 / (self.count as f64 + 1.0),
                     self.count

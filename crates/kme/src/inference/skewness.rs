@@ -47,7 +47,8 @@ impl Skewness {
         Ok(Self { values: third_cumulant(&a) + third_cumulant(&b) + third_cumulant(&c), pairs })
     }
 
-    /// P(T ≤ t), and at least Student's: what would make p smaller is not believed.
+    /// P(T ≤ t). Of the skewness of the values, only what makes p larger is believed: it is estimated from third powers of few
+    /// values, and comes out too small together with T.
     ///
     /// The Edgeworth expansion of a studentised U-statistic is P(T ≤ t) = Φ(t) + φ(t)·[(2t² + 1)·values/6 + (t² + 1)·pairs/2].
     /// To that order it is Φ(t + qt² + q²t³/3 + values/6 + pairs/2) with q = values/3 + pairs/2, which is monotone in t
@@ -56,14 +57,19 @@ impl Skewness {
     /// # Reference
     /// Helmers, "On the Edgeworth expansion and the bootstrap approximation for a Studentized U-statistic", Annals of
     /// Statistics 19, 1991; Hall, "On the removal of skewness by transformation", JRSS B 54, 1992, for the cubic.
-    pub fn cdf(self, t: f64, freedom: f64) -> f64 {
-        let plain = student_cdf(t, freedom);
+    pub fn cdf(&self, t: f64, freedom: f64) -> f64 {
+        Self { values: self.values.max(0.0), ..*self }.expansion(t, freedom)
+    }
+
+    /// P(T ≤ t), and at least Student's: nothing that would make p smaller is believed.
+    pub fn cautious_cdf(&self, t: f64, freedom: f64) -> f64 {
+        self.expansion(t, freedom).max(student_cdf(t, freedom))
+    }
+
+    fn expansion(&self, t: f64, freedom: f64) -> f64 {
         let q = self.values / 3.0 + self.pairs / 2.0;
         let moved = t + q * t * t + q * q * t.powi(3) / 3.0 + self.values / 6.0 + self.pairs / 2.0;
-        match moved.is_finite() {
-            true => plain.max(student_cdf(moved, freedom)),
-            false => plain,
-        }
+        student_cdf(if moved.is_finite() { moved } else { t }, freedom)
     }
 }
 

@@ -60,6 +60,7 @@ JSON:
   One object with metric, value, standard_error, statistic, p_value, permutations, reject, alpha,
   method, kernel or kernels, n, m, features, protocol, seed, version and seconds. A statistic is null
   where it is infinite: each sample is one point many times, and they differ. Where standard_error
-  is null, standard_error_missing says why. For three samples also asymptotic_p_value and
-  permutation_p_value; for memorisation expected, copies, copies_standard_error (or
-  copies_standard_error_missing), tied and suspects.";
+  is null, standard_error_missing says why. For three samples also asymptotic_p_value, guard_p_value,
+  permutation_p_value and asymptotic_weight: the first counts with this weight, the second with the
+  rest; for memorisation expected, copies, copies_standard_error (or copies_standard_error_missing),
+  tied and suspects.";
