@@ -274,7 +274,7 @@ fn unweighted(
         return Err(Error::mismatch("number of points", x.len(), y.len(), "the u-statistic needs equal numbers"));
     }
     let differences = Differences::new(kernel, &[x, y]);
-    let Marginals { origin, xx, yy, xy } = Marginals::new(&differences, x, y, precision)?;
+    let Marginals { origin, rounding, xx, yy, xy } = Marginals::new(&differences, x, y, precision)?;
     let (n, m) = (x.len() as f64, y.len() as f64);
     let sum = |values: &[f64]| values.iter().sum::<f64>();
     let value = match estimator {
@@ -296,7 +296,7 @@ fn unweighted(
     let centre = if is_biased { unbiased(&xx, &yy, &xy) } else { value };
     let bias = (is_biased && n.min(m) > 1.0).then_some(value - centre);
     let variance = match variance(x, y, &xx, &yy, &xy) {
-        Ok(variance) => variance,
+        Ok(variance) => variance.of_rounded(rounding),
         Err(reason) => return Ok(Unweighted { value, standard_error: Err(reason), bounds: None, bias }),
     };
     let at = match estimator {
@@ -314,13 +314,16 @@ pub(crate) fn unbiased_with_variance(
     y: &Points,
     precision: Precision,
 ) -> Result<(f64, std::result::Result<Variance, NoStandardError>)> {
-    let Marginals { xx, yy, xy, .. } = Marginals::new(&Differences::new(kernel, &[x, y]), x, y, precision)?;
-    Ok((unbiased(&xx, &yy, &xy), variance(x, y, &xx, &yy, &xy)))
+    let Marginals { rounding, xx, yy, xy, .. } = Marginals::new(&Differences::new(kernel, &[x, y]), x, y, precision)?;
+    Ok((unbiased(&xx, &yy, &xy), variance(x, y, &xx, &yy, &xy).map(|variance| variance.of_rounded(rounding))))
 }
 
 /// The marginal sums of the three Gram matrices, all minus the same origin.
 struct Marginals {
     origin: f64,
+    /// A bound of the rounding error of one value of the kernel, where it counts: a polynomial of a higher degree is taken about
+    /// the origin, however far away the points are.
+    rounding: f64,
     xx: sums::WithinMarginals,
     yy: sums::WithinMarginals,
     xy: sums::CrossMarginals,
@@ -330,8 +333,11 @@ impl Marginals {
     fn new(differences: &Differences, x: &Points, y: &Points, precision: Precision) -> Result<Self> {
         let about = differences.about();
         let origin = typical_value(about, x, y, precision)?;
+        let epsilon = if precision == Precision::F32 { f64::from(f32::EPSILON) } else { f64::EPSILON };
+        let is_about_0 = about.kernel.terms().iter().any(|(_, form)| form.degree().is_some_and(|degree| degree > 1));
         Ok(Self {
             origin,
+            rounding: if is_about_0 { 8.0 * epsilon * origin.abs() } else { 0.0 },
             xx: sums::within_marginals(about, x, origin, precision)?,
             yy: sums::within_marginals(about, y, origin, precision)?,
             xy: sums::cross_marginals(about, x, y, origin, precision)?,

@@ -26,6 +26,57 @@ fn estimate(text: &str, x: &Points, y: &Points, estimator: Estimator) -> Estimat
     mmd2(&text.parse::<Kernel>().unwrap(), x, y, estimator, Precision::F64).unwrap()
 }
 
+/// The unbiased MMD² of KID's kernel from what is left of it about the point a: with u = x − a, v = y − a, C = ⟨a,a⟩/d + 1,
+/// α = ⟨u,a⟩/d, β = ⟨v,a⟩/d and w = ⟨u,v⟩/d, (C + α + β + w)³ less (C + α)³ + (C + β)³ − C³, which cancel, has no large terms.
+fn kid_about(a: f64, x: &Points, y: &Points) -> f64 {
+    let d = x.dim();
+    let rows = |p: &Points| -> Vec<Vec<f64>> {
+        (0..p.len()).map(|i| (0..d).map(|k| p.data().get(i * d + k) - a).collect()).collect()
+    };
+    let (x, y) = (rows(x), rows(y));
+    let c = a * a + 1.0;
+    let value = |u: &[f64], v: &[f64]| {
+        let along = |u: &[f64]| a * u.iter().sum::<f64>() / d as f64;
+        let (p, q) = (along(u), along(v));
+        let w = u.iter().zip(v).map(|(u, v)| u * v).sum::<f64>() / d as f64;
+        let s = c + p + q;
+        3.0 * p * q * (2.0 * c + p + q) + 3.0 * s * w * (s + w) + w.powi(3)
+    };
+    let mean = |x: &[Vec<f64>], y: &[Vec<f64>], is_one: bool| {
+        let pairs = (0..x.len()).flat_map(|i| (0..y.len()).map(move |j| (i, j))).filter(|(i, j)| !is_one || i != j);
+        let values: Vec<f64> = pairs.map(|(i, j)| value(&x[i], &y[j])).collect();
+        values.iter().sum::<f64>() / values.len() as f64
+    };
+    mean(&x, &x, true) + mean(&y, &y, true) - 2.0 * mean(&x, &y, false)
+}
+
+/// KID far from the origin: (⟨x,y⟩/d + 1)³ is there so large that what the samples differ by is lost. Where there is an error, it
+/// is larger than that of rounding.
+#[test]
+fn kid_far_from_the_origin() {
+    let (mut told, mut right) = (0, 0);
+    for (i, offset) in [0.0, 3.0, 100.0, 1e4, 1e5, 1e6, 1e7].into_iter().enumerate() {
+        for (j, width) in [1e-3, 0.1, 1.0].into_iter().enumerate() {
+            let sample = |k: u64, n: usize| {
+                let z = normal(n, 3, 10 * (3 * i + j) as u64 + k);
+                points(n, 3, |k| offset + width * (z.data().get(k)))
+            };
+            let (x, y) = (sample(0, 60), sample(1, 60));
+            let whole = evaluate::kid(&x, &y, Protocol::Full, Subsets::default(), None, Precision::F64).unwrap();
+            let exact = kid_about(offset, &x, &y);
+            match (whole.standard_error, whole.standard_error_missing) {
+                (Some(error), None) => {
+                    assert!((whole.value - exact).abs() < 0.1 * error, "{offset} {width}: {} {exact}", whole.value);
+                    right += 1;
+                }
+                (None, Some(Reason::Rounding)) => told += 1,
+                other => panic!("{offset} {width}: {other:?}"),
+            }
+        }
+    }
+    assert!(told >= 5 && right >= 8, "{told} told, {right} right");
+}
+
 #[test]
 fn estimates_of_mmd2() {
     let (x, y) = (normal(30, 3, 0), normal(25, 3, 1));

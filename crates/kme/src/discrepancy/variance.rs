@@ -29,6 +29,8 @@ pub(crate) struct Variance {
     cross: f64,
     /// Mean k(·,·)² times the rounding error of a sum: parts that should be 0 are that large.
     rounding: f64,
+    /// The rounding error of one k(·,·), where nothing is left out that cancels.
+    of_one_value: f64,
 }
 
 /// The variance of an estimate for given numbers of points.
@@ -85,7 +87,13 @@ impl Variance {
         let square = xy.squares / (xy.rows.len() * xy.columns.len()) as f64;
         let squares = |own: &WithinMarginals| own.squares / (own.rows.len() * own.rows.len()) as f64;
         let rounding = 16.0 * f64::EPSILON * square.max(squares(xx)).max(squares(yy));
-        Ok(Self { witness_x, witness_y, within_x, within_y, cross: square - fork_x - fork_y + c2, rounding })
+        let cross = square - fork_x - fork_y + c2;
+        Ok(Self { witness_x, witness_y, within_x, within_y, cross, rounding, of_one_value: 0.0 })
+    }
+
+    /// The same for kernel values each of which has this rounding error, whatever was subtracted from it.
+    pub fn of_rounded(self, of_one_value: f64) -> Self {
+        Self { of_one_value, ..self }
     }
 
     /// The mean of several estimates of the same parts, of those that there are; where there are none, why.
@@ -102,6 +110,7 @@ impl Variance {
             within_y: mean(|v| v.within_y),
             cross: mean(|v| v.cross),
             rounding: mean(|v| v.rounding),
+            of_one_value: mean(|v| v.of_one_value),
         })
     }
 
@@ -124,7 +133,7 @@ impl Variance {
                 + 4.0 * self.witness_y / m
                 + degenerate(self.within_x, self.within_y, self.cross),
             least: degenerate(x, y, self.cross.max(0.0)),
-            rounding: self.rounding * (4.0 / n + 4.0 / m),
+            rounding: self.rounding * (4.0 / n + 4.0 / m) + self.of_one_value.powi(2) * (1.0 / n + 1.0 / m),
         }
     }
 }
