@@ -174,6 +174,15 @@ fn the_guard_costs_no_power_where_laws_are_far_apart() {
     }
 }
 
+/// Where the guard alone counts, p is its p-value to the last bit: of 99 permutations 0.05 and 0.01 are p-values.
+#[test]
+fn a_p_value_of_permutations_is_kept_as_it_is() {
+    for found in found("energy", Law::Normal, Case::Mirror(1.0), [20, 20, 20], 99, 200) {
+        let guard = found.guard.unwrap();
+        assert_eq!((guard.weight, found.outcome.p_value.to_bits()), (0.0, guard.p_value.to_bits()));
+    }
+}
+
 /// Units do not matter where the kernel takes its length from the points, or is given in the same units: the default, a
 /// polynomial with a constant, is another kernel otherwise.
 #[test]

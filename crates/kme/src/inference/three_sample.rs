@@ -124,9 +124,14 @@ pub fn three_sample(
     let cautious = p_value(found.more_at_the_border(of_reference), Skewness::cautious_cdf)?;
     let p_value = permutation_p_value.max(cautious);
     let guard = Guard { weight: found.weight(), permutation_p_value, p_value };
-    let ln = guard.weight * asymptotic.ln() + (1.0 - guard.weight) * p_value.ln();
+    // A p-value of permutations may be α itself, which a logarithm and back need not give.
+    let outcome = match guard.weight {
+        0.0 => p_value,
+        1.0 => asymptotic,
+        weight => (weight * asymptotic.ln() + (1.0 - weight) * p_value.ln()).exp(),
+    };
     let mut found = found.found(found.counts.sqrt(), asymptotic);
-    found.outcome.p_value = ln.exp().clamp(f64::MIN_POSITIVE, 1.0);
+    found.outcome.p_value = outcome.clamp(f64::MIN_POSITIVE, 1.0);
     found.outcome.null = Null::StudentAndPermutations(count);
     Ok(ThreeSample { guard: Some(guard), ..found })
 }
