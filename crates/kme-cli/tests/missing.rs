@@ -17,6 +17,11 @@ fn place() -> Place {
     std::fs::write(place.path("half.csv"), half).unwrap();
     let far: String = (0..30).map(|i| row(if i == 0 { 1e15 } else { f64::from(i) / 7.0 })).collect();
     std::fs::write(place.path("far.csv"), far).unwrap();
+    for (name, step) in [("away.csv", 0.61), ("away2.csv", 0.47)] {
+        // A million from the origin, and a thousandth from each other.
+        let rows: String = (0..60).map(|i| row(1e6 + 1e-3 * (f64::from(i) * step).sin())).collect();
+        std::fs::write(place.path(name), rows).unwrap();
+    }
     std::fs::write(place.path("w.csv"), "1\n2\n".repeat(20)).unwrap();
     assert_eq!(place.kme("embed y.npy -o weighted.kme --weights w.csv --kernel energy").code, Some(0));
     assert_eq!(place.kme("embed x.npy -o x.npz").code, Some(0));
@@ -26,10 +31,11 @@ fn place() -> Place {
 }
 
 /// Command, metric, name of the reason, words of it.
-const CASES: [(&str, &str, &str); 10] = [
+const CASES: [(&str, &str, &str); 11] = [
     ("x.npy three.npy --metrics kid", "few-points", "4 points of each sample"),
     ("x.npy three.npy --metrics mmd --kernel energy --estimator linear", "few-pairs", "2 pairs"),
     ("x.npy far.csv --metrics mmd --kernel energy", "rounding", "lost in the rounding"),
+    ("away.csv away2.csv --metrics kid", "rounding", "lost in the rounding"),
     ("x.npy weighted.kme --metrics mmd", "weights", "points with weights"),
     ("x.npz x.npz --metrics fid", "statistics", "mean and a covariance"),
     ("mean.kme y.npy --metrics mmd", "random-features", "random features"),

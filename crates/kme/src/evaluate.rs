@@ -21,6 +21,7 @@ pub use prdc::{Manifold, Prdc, prdc};
 pub use protocol::Protocol;
 pub use statistics::Statistics;
 
+use crate::discrepancy::Estimate;
 use crate::standard_error::{self, NoStandardError, StandardError};
 
 /// A number with its standard error, as far as that is known.
@@ -46,6 +47,20 @@ impl Measured {
         self.standard_error.ok_or(self.standard_error_missing.unwrap_or(NoStandardError::Unstated))
     }
 }
+
+/// The value of each result, with its error.
+macro_rules! measured {
+    ($($found:ident),*) => {
+        $(impl From<&$found> for Measured {
+            fn from(found: &$found) -> Self {
+                let &$found { value, standard_error, standard_error_missing, .. } = found;
+                Self { value, standard_error, standard_error_missing }
+            }
+        })*
+    };
+}
+
+measured!(Estimate, Kid, Fid, InceptionScore);
 
 /// The mean and the standard deviation of values: divided by their number, as NumPy's `std` does.
 fn mean_and_spread(values: &[f64]) -> (f64, f64) {

@@ -8,6 +8,7 @@ pub type StandardError = Result<f64, NoStandardError>;
 /// Why a number has no standard error. Prints as a sentence without its dot; in JSON it is its name with hyphens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum NoStandardError {
     /// For weighted points no estimate of the variance is known.
     Weights,

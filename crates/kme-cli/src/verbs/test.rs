@@ -299,12 +299,13 @@ impl Test<'_> {
         let measured = Measured::new(found.difference, error);
         let mut lines = value("difference of mmd2", measured);
         lines.extend([
-            line("p by Student's law", short(found.asymptotic_p_value)),
+            line("asymptotic p", short(found.asymptotic_p_value)),
+            line("guard p", guard.map_or_else(String::new, |guard| short(guard.p_value))),
+            line("weights of these", guard.map_or_else(String::new, weights)),
             line(
                 "p by permutations",
                 by_permutations(guard.map(|guard| guard.permutation_p_value), found.outcome.null),
             ),
-            line("weight of Student's law", guard.map_or_else(String::new, |guard| format!("{:.2}", guard.weight))),
             line("kernel", &kernel),
         ]);
         lines.extend(fewer);
@@ -398,6 +399,11 @@ fn by_permutations(p_value: Option<f64>, null: Null) -> String {
         }
         (Some(p), _) => short(p),
     }
+}
+
+/// How much the asymptotic p-value counts, and how much the guard.
+fn weights(guard: inference::Guard) -> String {
+    format!("{:.2}, {:.2}", guard.weight, 1.0 - guard.weight)
 }
 
 fn measured(value: f64, error: Option<f64>, missing: Option<NoStandardError>) -> Measured {

@@ -43,8 +43,7 @@ pub use progress::{Progress, ProgressRule, Verdict};
 pub use three_sample::{Guard, ThreeSample, three_sample, three_sample_asymptotic};
 pub use two_sample::{TwoSample, two_sample};
 
-use crate::points::Points;
-use crate::points::coincide;
+use crate::points::{Points, coincide};
 use crate::sums::{self, About, Precision};
 use crate::{Error, Result};
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};

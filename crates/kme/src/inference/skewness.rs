@@ -47,6 +47,12 @@ impl Skewness {
         Ok(Self { values: third_cumulant(&a) + third_cumulant(&b) + third_cumulant(&c), pairs })
     }
 
+    /// The same of D over another standard error, `ratio` times as large.
+    pub fn over(&self, ratio: f64) -> Self {
+        let factor = ratio.powi(-3);
+        Self { values: factor * self.values, pairs: factor * self.pairs }
+    }
+
     /// P(T ≤ t). Of the skewness of the values, only what makes p larger is believed: it is estimated from third powers of few
     /// values, and comes out too small together with T.
     ///

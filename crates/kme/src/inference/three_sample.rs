@@ -110,18 +110,24 @@ pub fn three_sample(
         // What is left of the variance is rounding.
         found = found.without_scatter(if coincide(&[x, y, z]) { 0.0 } else { found.value });
     }
+    let usual = found.counts.sqrt();
+    let skewness = match usual > 0.0 && usual.is_finite() {
+        true => Some(Skewness::estimate(about, [x, y, z], [&of_y, &of_z], usual, precision)?),
+        false => None,
+    };
     // With the variance enlarged by so much.
     let p_value = |more: f64, corrected: fn(&Skewness, f64, f64) -> f64| {
         let variance = found.counts + more;
-        let error = variance.sqrt();
-        if !(error > 0.0 && error.is_finite()) {
-            return Ok(found.by_student(variance, more));
+        match skewness {
+            Some(skewness) => {
+                let error = variance.sqrt();
+                corrected(&skewness.over(error / usual), found.over(error), found.freedom(variance, more))
+            }
+            None => found.by_student(variance, more),
         }
-        let skewness = Skewness::estimate(about, [x, y, z], [&of_y, &of_z], error, precision)?;
-        Ok(corrected(&skewness, found.over(error), found.freedom(variance, more)))
     };
-    let asymptotic = p_value(0.0, Skewness::cdf)?;
-    let cautious = p_value(found.more_at_the_border(of_reference), Skewness::cautious_cdf)?;
+    let asymptotic = p_value(0.0, Skewness::cdf);
+    let cautious = p_value(found.more_at_the_border(of_reference), Skewness::cautious_cdf);
     let p_value = permutation_p_value.max(cautious);
     let guard = Guard { weight: found.weight(), permutation_p_value, p_value };
     // A p-value of permutations may be α itself, which a logarithm and back need not give.

@@ -328,9 +328,7 @@ impl<'a> Judge<'a> {
             "seed": found.seed,
             "precision": precision,
         });
-        let (value, standard_error) = (found.value, found.standard_error);
-        let measured = Measured { value, standard_error, standard_error_missing: found.standard_error_missing };
-        let score = self.score(Metric::Kid, measured, Estimator::Unbiased, told);
+        let score = self.score(Metric::Kid, Measured::from(&found), Estimator::Unbiased, told);
         let (n, m) = (Some(found.n as u64), Some(found.m as u64));
         Ok(Score { kernel: Some(kernel.to_string()), spread: found.spread, n, m, ..score })
     }
@@ -343,9 +341,7 @@ impl<'a> Judge<'a> {
         let (precision, seed) = (self.arguments.precision, self.seed.unwrap_or(0));
         let found = discrepancy::mmd2_paired(kernel, weighted(x), weighted(y), estimator, precision, seed)?;
         let told = json!({ "sample": "full", "precision": found.precision });
-        let (value, standard_error) = (found.value, found.standard_error);
-        let measured = Measured { value, standard_error, standard_error_missing: found.standard_error_missing };
-        let score = self.score(metric, measured, estimator, told);
+        let score = self.score(metric, Measured::from(&found), estimator, told);
         let (n, m) = (Some(found.n as u64), Some(found.m as u64));
         let (bounds, bias) = (found.bounds, found.bias);
         Ok(Score { bounds, bias, kernel: Some(found.kernel.to_string()), n, m, ..score })
@@ -384,9 +380,7 @@ impl<'a> Judge<'a> {
 
     fn fid(&self, candidate: &Side) -> Result<Score> {
         let found = self.fitted.as_ref().expect("the reference was fitted").distance(&fit(candidate)?)?;
-        let (value, standard_error) = (found.value, found.standard_error);
-        let measured = Measured { value, standard_error, standard_error_missing: found.standard_error_missing };
-        let score = self.score(Metric::Fid, measured, "plug-in", json!({ "sample": "full" }));
+        let score = self.score(Metric::Fid, Measured::from(&found), "plug-in", json!({ "sample": "full" }));
         let count = |n: Option<usize>| n.map(|n| n as u64);
         Ok(Score { bias: found.bias, n: count(found.n), m: count(found.m), ..score })
     }
@@ -395,10 +389,8 @@ impl<'a> Judge<'a> {
         let logits = logits_of(candidate)?;
         let (splits, protocol) = (self.arguments.splits, self.arguments.protocol);
         let found = evaluate::inception_score(logits, splits, protocol, self.seed)?;
-        let (value, standard_error) = (found.value, found.standard_error);
-        let measured = Measured { value, standard_error, standard_error_missing: found.standard_error_missing };
         let told = json!({ "sample": "full", "splits": splits, "classes": found.classes, "seed": found.seed });
-        let score = self.score(Metric::InceptionScore, measured, "mean over splits", told);
+        let score = self.score(Metric::InceptionScore, Measured::from(&found), "mean over splits", told);
         Ok(Score { spread: Some(found.spread), m: Some(found.n as u64), ..score })
     }
 

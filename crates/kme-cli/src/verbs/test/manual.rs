@@ -36,9 +36,10 @@ Methods for two samples:
 
 Three samples:
   The relative test of Bounliphone et al.: the difference MMD^2(A,B) - MMD^2(A,C) in its standard
-  errors, by Student's law. Where B and C have the same distribution, that is not its law, so the
-  labels of B and C are permuted as well, which is exact then; the larger p-value counts, and both
-  are told. From 100 permutations on p goes below 1/(N + 1), where no permutation reaches the
+  errors, by Student's law corrected for skewness: the asymptotic p. Where B and C have nearly the same
+  distribution, or there are few points, that is not its law. There the guard p counts, which is at
+  least that of permutations of the labels of B and C. Between the two, ln p is the mean of both by
+  the weights that are printed. From 100 permutations on p goes below 1/(N + 1), where no permutation reaches the
   difference; above 40000 points of B and C fewer are made than asked for, at least 199, and that is
   told. Default kernel: that of the kernel inception distance, poly:degree=3,gamma=1/d,coef=1, or of
   an embedding among the sources.

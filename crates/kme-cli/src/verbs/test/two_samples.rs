@@ -89,7 +89,7 @@ impl Test<'_> {
                 let found = inference::two_sample(&kernel()?, x, y, estimator, &permutations)?;
                 let of = &found.estimate;
                 let name = estimator.to_string();
-                let measured = measured(of.value, of.standard_error, of.standard_error_missing);
+                let measured = Measured::from(of);
                 Ok(finding(found.outcome, "permutation", measured, &name, &of.kernel))
             }
             Method::Block => {
@@ -106,7 +106,7 @@ impl Test<'_> {
             Method::Linear => {
                 let found = inference::linear(&kernel()?, x, y, &permutations)?;
                 let of = &found.estimate;
-                let measured = measured(of.value, of.standard_error, of.standard_error_missing);
+                let measured = Measured::from(of);
                 Ok(finding(found.outcome, "linear", measured, "linear", &of.kernel))
             }
         }
