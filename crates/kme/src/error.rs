@@ -1,67 +1,394 @@
-//! The one error type of the workspace: what a user gave, what would be allowed, and what to do about it.
+//! The error type of the workspace.
+//!
+//! A *kind* for code that asks what went wrong, typed fields for what it needs to know, and one plain sentence for people:
+//! what was given, what is allowed, what to do. The library names parameters, as they are spelled in its functions and
+//! configurations (`subset_size`, `critic.steps`). It knows no flags of a command: whoever has flags renames parameters
+//! with [`Error::renamed`], which is the one place for it.
 
+use std::borrow::Cow;
+use std::error::Error as StdError;
 use std::fmt;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
-/// A fault in something that a user gave: a file, a value, or two things that do not fit together.
+/// Text of a field: fixed by the library, or made of what was given.
+pub type Text = Cow<'static, str>;
+
+/// A fault in something that a user gave. Nothing in here is an internal fault: those are bugs and panic.
 ///
-/// Nothing in here is an internal fault: those are bugs and panic. Every message names the thing, its value, what is
-/// allowed and, where there is one, the remedy.
-///
-/// The messages may quote files. So that these cannot command the terminal, control characters but the newline are shown
-/// as `\u{1b}`.
-#[derive(Debug, thiserror::Error)]
+/// Messages may quote files. So that these cannot command the terminal, control characters other than the newline are
+/// shown as escapes (`\u{1b}`).
+#[derive(Debug)]
+#[non_exhaustive]
 pub enum Error {
-    /// A file could not be read or written, or does not hold what it should.
-    #[error("{}: {}", Shown(path.display()), Shown(fault))]
-    File { path: PathBuf, fault: String },
-    /// A value is outside what is allowed.
-    #[error("{} = {} is not allowed: {}", Shown(name), Shown(value), Shown(allowed))]
-    Value { name: String, value: String, allowed: String },
+    /// A parameter has a value outside of what is `allowed`, which completes "must be ...".
+    Parameter { parameter: Text, given: String, allowed: Text },
+    /// A parameter that is needed was not given; `remedy` is a sentence in the imperative.
+    Missing { parameter: Text, remedy: Text },
+    /// A parameter was given that has no effect here; `reason` is a sentence.
+    NotApplicable { parameter: Text, reason: Text },
+    /// Nothing of the sort `what` ("kernel", "protocol") has this name. `known` are the names that there are.
+    UnknownName { what: Text, name: String, known: Vec<String> },
+    /// A text that names a `what` does not follow its grammar.
+    Syntax { what: Text, text: String, problem: Text },
+    /// What is done needs more of `what` ("points", "pictures"); `purpose` is who needs them ("the unbiased estimator").
+    TooFew { what: Text, given: usize, least: usize, purpose: Text },
+    /// What is done would need more of something than there can be: memory, pixels, numbers of a type.
+    TooMany { what: Text, given: String, most: String, remedy: Text },
+    /// A number that was given or computed is infinite or NaN, or too large for what follows.
+    NotFinite { what: Text, given: f64, remedy: Text },
     /// Two things that must agree do not.
-    #[error("{} differs: {} here, {} there; {}", Shown(field), Shown(left), Shown(right), Shown(remedy))]
-    Mismatch { field: String, left: String, right: String, remedy: String },
+    Mismatch { field: Field, left: String, right: String, remedy: Text },
+    /// What was asked for cannot be done with what was given; `operation` completes "cannot ...".
+    Unsupported { operation: Text, reason: Text },
+    /// The system refused to do something with a file.
+    Io { path: PathBuf, action: Action, remedy: Option<Text>, source: io::Error },
+    /// A file does not hold what it should.
+    Format { path: PathBuf, problem: Text, source: Option<Box<dyn StdError + Send + Sync>> },
+    /// A path cannot be used for what is meant; `problem` says why, and what to do.
+    Path { path: PathBuf, problem: Text },
+    /// An error of something that belongs to `of`: an entry of an archive, a key of a configuration.
+    Within { of: String, source: Box<Error> },
+    /// Whoever observed the work asked for it to stop.
+    Cancelled,
+    /// Of parts of the workspace that have no kinds yet.
+    #[doc(hidden)]
+    File { path: PathBuf, fault: String },
+    /// Of parts of the workspace that have no kinds yet.
+    #[doc(hidden)]
+    Value { name: String, value: String, allowed: String },
+}
+
+/// In what two things differ that must agree.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Field {
+    /// The kernels.
+    Kernel,
+    /// The names of the feature maps.
+    FeatureMap,
+    /// The SHA-256 of the feature maps' weights.
+    FeatureWeights,
+    /// What is done to pictures before the feature maps see them.
+    Preprocessing,
+    /// The dimension of points.
+    Dimension,
+    /// How many of something there are: points, weights, radii.
+    Count(Text),
+    /// Whether an embedding holds points or a mean of random features.
+    Form,
+    /// The frequencies of random features.
+    RandomFeatures,
+    /// The shape of pictures, tensors or layers.
+    Shape(Text),
+    /// The fingerprint of data.
+    Data,
+    /// Anything else, by its name.
+    Other(Text),
+}
+
+/// What was tried with a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Action {
+    /// Reading it, or listing a folder.
+    Read,
+    /// Writing or making it.
+    Write,
+    /// Removing it.
+    Remove,
 }
 
 /// Result of anything that can fail on a user's input.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// A fault in the file at `path`.
+    /// [`Error::Parameter`]: "`parameter` is `given`, but must be `allowed`".
+    pub fn parameter(parameter: impl Into<Text>, given: impl ToString, allowed: impl Into<Text>) -> Self {
+        Self::Parameter { parameter: parameter.into(), given: readable(given.to_string()), allowed: allowed.into() }
+    }
+
+    /// [`Error::Missing`]: "`parameter` is missing: `remedy`".
+    pub fn missing(parameter: impl Into<Text>, remedy: impl Into<Text>) -> Self {
+        Self::Missing { parameter: parameter.into(), remedy: remedy.into() }
+    }
+
+    /// [`Error::NotApplicable`]: "`parameter` has no effect here: `reason`".
+    pub fn not_applicable(parameter: impl Into<Text>, reason: impl Into<Text>) -> Self {
+        Self::NotApplicable { parameter: parameter.into(), reason: reason.into() }
+    }
+
+    /// [`Error::UnknownName`]: "unknown `what` 'name'", with the nearest of `known`, or all of them where they are few.
+    pub fn unknown<T: ToString>(
+        what: impl Into<Text>,
+        name: impl ToString,
+        known: impl IntoIterator<Item = T>,
+    ) -> Self {
+        let known = known.into_iter().map(|name| name.to_string()).collect();
+        Self::UnknownName { what: what.into(), name: name.to_string(), known }
+    }
+
+    /// [`Error::Syntax`]: "cannot read `what` 'text': `problem`".
+    pub fn syntax(what: impl Into<Text>, text: impl ToString, problem: impl Into<Text>) -> Self {
+        Self::Syntax { what: what.into(), text: text.to_string(), problem: problem.into() }
+    }
+
+    /// [`Error::TooFew`]: "`purpose` needs at least `least` `what`, but there are `given`".
+    pub fn too_few(what: impl Into<Text>, given: usize, least: usize, purpose: impl Into<Text>) -> Self {
+        Self::TooFew { what: what.into(), given, least, purpose: purpose.into() }
+    }
+
+    /// [`Error::TooMany`]: "`what` is `given`, more than `most`: `remedy`".
+    pub fn too_many(what: impl Into<Text>, given: impl ToString, most: impl ToString, remedy: impl Into<Text>) -> Self {
+        Self::TooMany { what: what.into(), given: given.to_string(), most: most.to_string(), remedy: remedy.into() }
+    }
+
+    /// [`Error::NotFinite`]: "`what` is `given`, which is not a usable number: `remedy`".
+    pub fn not_finite(what: impl Into<Text>, given: f64, remedy: impl Into<Text>) -> Self {
+        Self::NotFinite { what: what.into(), given, remedy: remedy.into() }
+    }
+
+    /// [`Error::Mismatch`]: "`field` differs: `left` and `right`; `remedy`".
+    pub fn mismatch(
+        field: impl Into<Field>,
+        left: impl ToString,
+        right: impl ToString,
+        remedy: impl Into<Text>,
+    ) -> Self {
+        Self::Mismatch { field: field.into(), left: left.to_string(), right: right.to_string(), remedy: remedy.into() }
+    }
+
+    /// [`Error::Unsupported`]: "cannot `operation`: `reason`".
+    pub fn unsupported(operation: impl Into<Text>, reason: impl Into<Text>) -> Self {
+        Self::Unsupported { operation: operation.into(), reason: reason.into() }
+    }
+
+    /// [`Error::Io`] for `source`, which the system said while `path` was read, written or removed.
+    pub fn io(path: impl Into<PathBuf>, action: Action, source: io::Error) -> Self {
+        Self::Io { path: path.into(), action, remedy: None, source }
+    }
+
+    /// [`Error::Format`]: "`path`: `problem`".
+    pub fn format(path: impl Into<PathBuf>, problem: impl Into<Text>) -> Self {
+        Self::Format { path: path.into(), problem: problem.into(), source: None }
+    }
+
+    /// [`Error::Format`] with the error that a reader of the format gave.
+    pub fn unreadable(
+        path: impl Into<PathBuf>,
+        problem: impl Into<Text>,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        Self::Format { path: path.into(), problem: problem.into(), source: Some(source.into()) }
+    }
+
+    /// [`Error::Path`]: "`path`: `problem`".
+    pub fn path(path: impl Into<PathBuf>, problem: impl Into<Text>) -> Self {
+        Self::Path { path: path.into(), problem: problem.into() }
+    }
+
+    /// This error as one of something that belongs to `of`: "`of`: ...".
+    pub fn within(self, of: impl ToString) -> Self {
+        Self::Within { of: of.to_string(), source: Box::new(self) }
+    }
+
+    /// The error under all that [`Error::within`] added.
+    pub fn kind(&self) -> &Self {
+        match self {
+            Self::Within { source, .. } => source.kind(),
+            other => other,
+        }
+    }
+
+    /// The parameter that the error is about, if it is about one.
+    pub fn parameter_name(&self) -> Option<&str> {
+        match self {
+            Self::Parameter { parameter, .. }
+            | Self::Missing { parameter, .. }
+            | Self::NotApplicable { parameter, .. } => Some(parameter),
+            Self::Within { source, .. } => source.parameter_name(),
+            _ => None,
+        }
+    }
+
+    /// The same error with its parameter as `name` spells it: for a command line, a form, a keyword argument.
+    pub fn renamed(mut self, name: impl Fn(&str) -> Option<String>) -> Self {
+        match &mut self {
+            Self::Parameter { parameter, .. }
+            | Self::Missing { parameter, .. }
+            | Self::NotApplicable { parameter, .. } => {
+                if let Some(name) = name(parameter) {
+                    *parameter = name.into();
+                }
+            }
+            Self::Within { source, .. } => {
+                let inner = std::mem::replace(&mut **source, Self::Cancelled);
+                **source = inner.renamed(name);
+            }
+            _ => {}
+        }
+        self
+    }
+
+    /// The path of the file that the error is about, if it is about one.
+    pub fn file_path(&self) -> Option<&Path> {
+        match self {
+            Self::Io { path, .. } | Self::Format { path, .. } | Self::Path { path, .. } | Self::File { path, .. } => {
+                Some(path)
+            }
+            Self::Within { source, .. } => source.file_path(),
+            _ => None,
+        }
+    }
+
+    /// A fault in the file at `path`, of parts that have no kinds yet.
+    #[doc(hidden)]
     pub fn file(path: impl Into<PathBuf>, fault: impl ToString) -> Self {
         Self::File { path: path.into(), fault: fault.to_string() }
     }
 
-    /// The value given for `name` is not among what is `allowed`.
+    /// A value that is not allowed, of parts that have no kinds yet.
+    #[doc(hidden)]
     pub fn value(name: impl ToString, value: impl ToString, allowed: impl ToString) -> Self {
         Self::Value { name: name.to_string(), value: readable(value.to_string()), allowed: allowed.to_string() }
     }
+}
 
-    /// `left` and `right` differ in `field`.
-    pub fn mismatch(field: impl ToString, left: impl ToString, right: impl ToString, remedy: impl ToString) -> Self {
-        Self::Mismatch {
-            field: field.to_string(),
-            left: left.to_string(),
-            right: right.to_string(),
-            remedy: remedy.to_string(),
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Io { source, .. } => Some(source),
+            Self::Format { source, .. } => source.as_ref().map(|source| &**source as &(dyn StdError + 'static)),
+            Self::Within { source, .. } => Some(source),
+            _ => None,
         }
     }
 }
 
-/// Shows control characters, but the newline, as their escapes.
-struct Shown<T>(T);
-
-impl<T: fmt::Display> fmt::Display for Shown<T> {
+impl fmt::Display for Error {
+    /// One sentence. It says what the sources say too, so that nobody needs to walk the chain to understand it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use fmt::Write as _;
-        for c in self.0.to_string().chars() {
-            match c.is_control() && c != '\n' {
-                true => write!(f, "{}", c.escape_default())?,
-                false => f.write_char(c)?,
+        let text = match self {
+            Self::Parameter { parameter, given, allowed } => format!("{parameter} is {given}, but must be {allowed}"),
+            Self::Missing { parameter, remedy } => format!("{parameter} is missing: {remedy}"),
+            Self::NotApplicable { parameter, reason } => format!("{parameter} has no effect here: {reason}"),
+            Self::UnknownName { what, name, known } => format!("unknown {what} '{name}'{}", suggestion(name, known)),
+            Self::Syntax { what, text, problem } => format!("cannot read {what} '{text}': {problem}"),
+            Self::TooFew { what, given, least, purpose } => {
+                let (what, there) = counted(what, *given);
+                format!("{purpose} needs at least {least} {what}, but {there}")
+            }
+            Self::TooMany { what, given, most, remedy } => format!("{what}: {given} is more than {most}; {remedy}"),
+            Self::NotFinite { what, given, remedy } => {
+                format!("{what} is {}, which is not a usable number: {remedy}", readable(given.to_string()))
+            }
+            Self::Mismatch { field, left, right, remedy } => format!("{field} differs: {left} and {right}; {remedy}"),
+            Self::Unsupported { operation, reason } => format!("cannot {operation}: {reason}"),
+            Self::Io { path, action, remedy, source } => {
+                let remedy = remedy.as_ref().map(|remedy| format!("; {remedy}")).unwrap_or_default();
+                format!("cannot {action} {}: {}{remedy}", path.display(), reason(source))
+            }
+            Self::Format { path, problem, source: Some(source) } => format!("{}: {problem} ({source})", path.display()),
+            Self::Format { path, problem, source: None } | Self::Path { path, problem } => {
+                format!("{}: {problem}", path.display())
+            }
+            Self::Within { of, source } => format!("{of}: {source}"),
+            Self::Cancelled => "stopped, as asked".into(),
+            Self::File { path, fault } => format!("{}: {fault}", path.display()),
+            Self::Value { name, value, allowed } => format!("{name} = {value} is not allowed: {allowed}"),
+        };
+        harmless(&text, f)
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Kernel => "kernel",
+            Self::FeatureMap => "feature map",
+            Self::FeatureWeights => "SHA-256 of the feature map's weights",
+            Self::Preprocessing => "preprocessing of the feature map",
+            Self::Dimension => "dimension of the points",
+            Self::Form => "form of the embeddings",
+            Self::RandomFeatures => "random features",
+            Self::Data => "data fingerprint",
+            Self::Count(of) => return write!(f, "number of {of}"),
+            Self::Shape(of) => return write!(f, "shape of {of}"),
+            Self::Other(name) => name,
+        })
+    }
+}
+
+impl<T: Into<Text>> From<T> for Field {
+    fn from(name: T) -> Self {
+        Self::Other(name.into())
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Remove => "remove",
+        })
+    }
+}
+
+/// What the system said, in lower case and without its number.
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file or folder".into(),
+        io::ErrorKind::PermissionDenied => "permission denied".into(),
+        io::ErrorKind::UnexpectedEof => "it ends too early, so it is truncated".into(),
+        _ => {
+            let text = error.to_string();
+            match (error.raw_os_error(), text.find(" (os error")) {
+                (Some(_), Some(end)) => text[..end].to_lowercase(),
+                _ => text,
             }
         }
-        Ok(())
     }
+}
+
+/// Names that are close to `name`; all of `known` where they are few and none is close.
+fn suggestion(name: &str, known: &[String]) -> String {
+    const FEW: usize = 12;
+    let mut near: Vec<_> = known.iter().map(|known| (strsim::levenshtein(name, known), known)).collect();
+    near.sort();
+    near.retain(|(edits, _)| *edits <= name.chars().count() / 2);
+    let near: Vec<_> = near.iter().take(3).map(|(_, known)| format!("'{known}'")).collect();
+    match (near.is_empty(), known.len()) {
+        (_, 0) => String::new(),
+        (true, 1..=FEW) => format!("; choose one of {}", known.join(", ")),
+        (true, _) => String::new(),
+        (false, 1..=FEW) => format!("; did you mean {}? All are {}", near.join(" or "), known.join(", ")),
+        (false, _) => format!("; did you mean {}?", near.join(" or ")),
+    }
+}
+
+/// The plural `what`, and how many of them there are.
+fn counted(what: &str, given: usize) -> (&str, String) {
+    (
+        what,
+        match given {
+            0 => "there are none".into(),
+            1 => "there is 1".into(),
+            _ => format!("there are {given}"),
+        },
+    )
+}
+
+/// Writes `text` with control characters, but the newline, as their escapes.
+fn harmless(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    use fmt::Write as _;
+    for c in text.chars() {
+        match c.is_control() && c != '\n' {
+            true => write!(f, "{}", c.escape_default())?,
+            false => f.write_char(c)?,
+        }
+    }
+    Ok(())
 }
 
 /// A number that would be a long row of digits as a power of ten, everything else as it is.
@@ -81,21 +408,76 @@ mod tests {
     #[test]
     fn rows_of_digits_are_shown_as_powers_of_ten() {
         for (value, shown) in [(7.13e-160, "7.13e-160"), (1.46e150, "1.46e150"), (-2.5e-30, "-2.5e-30"), (0.1, "0.1")] {
-            assert_eq!(Error::value("x", value, "y").to_string(), format!("x = {shown} is not allowed: y"));
+            assert_eq!(Error::parameter("x", value, "y").to_string(), format!("x is {shown}, but must be y"));
         }
         let name = "0.00000000000000000000000000001.png";
-        assert!(Error::value("x", name, "y").to_string().contains(name));
+        assert!(Error::parameter("x", name, "y").to_string().contains(name));
     }
 
     #[test]
     fn what_a_file_holds_does_not_command_the_terminal() {
+        let (a, b) = ("a\u{1b}[2J", "b\u{7}\n\u{9b}2Jé");
         for error in [
-            Error::file("a\u{1b}[2J", "b\u{7}\n\u{9b}2Jé"),
-            Error::value("a\u{1b}[2J", "b\u{7}\n\u{9b}2Jé", "c"),
-            Error::mismatch("a\u{1b}[2J", "b\u{7}\n\u{9b}2Jé", "c", "d"),
+            Error::format(a, b),
+            Error::path(a, b),
+            Error::parameter(a, b, "c"),
+            Error::mismatch(a, b, "c", "d"),
+            Error::unknown(a, b, ["c"]),
+            Error::missing(a, b).within("c"),
         ] {
             let text = error.to_string();
             assert!(text.contains("a\\u{1b}[2J") && text.contains("b\\u{7}\n\\u{9b}2Jé"), "{text}");
         }
+    }
+
+    /// One message of every kind, as people read it.
+    #[test]
+    fn messages_are_sentences() {
+        let denied = io::Error::from(io::ErrorKind::PermissionDenied);
+        for (error, text) in [
+            (Error::parameter("subset_size", 1, "at least 2"), "subset_size is 1, but must be at least 2"),
+            (Error::missing("features", "name a feature map"), "features is missing: name a feature map"),
+            (
+                Error::not_applicable("regulariser", "this objective trains no critic. Remove the table."),
+                "regulariser has no effect here: this objective trains no critic. Remove the table.",
+            ),
+            (
+                Error::unknown("estimator", "bised", ["biased", "unbiased"]),
+                "unknown estimator 'bised'; did you mean 'biased'? All are biased, unbiased",
+            ),
+            (
+                Error::unknown("estimator", "x", ["biased", "linear"]),
+                "unknown estimator 'x'; choose one of biased, linear",
+            ),
+            (Error::syntax("shard", "3", "write i/n, such as 3/16"), "cannot read shard '3': write i/n, such as 3/16"),
+            (
+                Error::too_few("points", 1, 2, "the unbiased estimator"),
+                "the unbiased estimator needs at least 2 points, but there is 1",
+            ),
+            (
+                Error::mismatch(Field::Kernel, "energy", "linear", "embed both with the same kernel"),
+                "kernel differs: energy and linear; embed both with the same kernel",
+            ),
+            (
+                Error::unsupported("reduce an expression", "its weights may be negative"),
+                "cannot reduce an expression: its weights may be negative",
+            ),
+            (Error::io("a.npy", Action::Read, denied), "cannot read a.npy: permission denied"),
+            (Error::format("a.npy", "truncated").within("x"), "x: a.npy: truncated"),
+        ] {
+            assert_eq!(error.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn code_can_tell_errors_apart() {
+        let error = Error::parameter("subset_size", 1, "at least 2").within("kid");
+        assert!(matches!(error.kind(), Error::Parameter { .. }) && error.parameter_name() == Some("subset_size"));
+        let error = error.renamed(|name| (name == "subset_size").then(|| "--subset-size".into()));
+        assert_eq!(error.to_string(), "kid: --subset-size is 1, but must be at least 2");
+        let gone = Error::io("a", Action::Read, io::Error::from(io::ErrorKind::NotFound)).within("b");
+        let source = gone.source().and_then(StdError::source).and_then(|e| e.downcast_ref::<io::Error>());
+        assert_eq!(source.map(io::Error::kind), Some(io::ErrorKind::NotFound));
+        assert_eq!(gone.file_path(), Some(Path::new("a")));
     }
 }

@@ -46,7 +46,7 @@ pub mod standard_error;
 pub mod sums;
 
 pub use embedding::Embedding;
-pub use error::{Error, Result};
+pub use error::{Action, Error, Field, Result};
 pub use kernel::{Kernel, KernelSpec};
 pub use points::Points;
 pub use standard_error::NoStandardError;

@@ -165,7 +165,7 @@ fn what_does_not_fit_is_refused_and_the_field_named() {
     ] {
         for result in [Embedding::merge(&[&base, &base, &other]), Embedding::combine(&[(1.0, &base), (2.0, &other)])] {
             match result {
-                Err(Error::Mismatch { field: named, .. }) => assert!(named.starts_with(field), "{named}"),
+                Err(Error::Mismatch { field: named, .. }) => assert!(named.to_string().starts_with(field), "{named}"),
                 other => panic!("{field}: {other:?}"),
             }
         }

@@ -100,7 +100,10 @@ fn what_does_not_fit_is_refused() {
     let other = MeanEmbedding::of_sample(&points(3, 1), &map(5), FeatureIdentity::identity(), None).unwrap();
     match MeanEmbedding::merge(&[&a, &other]) {
         Err(Error::Mismatch { field, left, .. }) => {
-            assert_eq!((field.as_str(), left.as_str()), ("random features", "6 paired of dimension 3 with seed 4"));
+            assert_eq!(
+                (&field.to_string()[..], left.as_str()),
+                ("random features", "6 paired of dimension 3 with seed 4")
+            );
         }
         other => panic!("{other:?}"),
     }

@@ -108,7 +108,7 @@ fn merging_does_not_change_distances_by_a_bit() {
 #[test]
 fn other_spaces_are_refused() {
     let (a, b) = (embed(3, 1, false, "linear"), embed(3, 1, false, "energy"));
-    assert!(matches!(a.inner(&b, Precision::F64), Err(Error::Mismatch { field, .. }) if field == "kernel"));
+    assert!(matches!(a.inner(&b, Precision::F64), Err(Error::Mismatch { field, .. }) if field == kme::Field::Kernel));
     assert!(matches!(a.mmd2(&b, Precision::F64), Err(Error::Mismatch { .. })));
     let line = Points::new(2, 1, Data::F64(vec![0.0, 1.0])).unwrap();
     assert!(a.value(&line, Precision::F64).is_err());

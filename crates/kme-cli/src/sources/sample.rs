@@ -45,7 +45,7 @@ impl Sample {
         // A difference in the pixels' shape has a remedy at hand.
         let fault = match fault {
             Error::Mismatch { field, left, right, .. }
-                if left.contains("range 0 to 1") && field.contains("preproc") =>
+                if left.contains("range 0 to 1") && field.to_string().contains("preproc") =>
             {
                 let remedy = "--size HEIGHTxWIDTH and --channels 1 or 3 bring all pictures to one form";
                 Error::mismatch(field, left, right, remedy)

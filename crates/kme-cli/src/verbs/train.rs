@@ -269,7 +269,7 @@ fn leaving_out(fault: Error, config: &Config, besides: &str) -> Error {
 /// The refusal of changed data, with what accepts them.
 fn accepting(fault: Error, path: &Path) -> Error {
     match fault {
-        Error::Mismatch { field, left, right, remedy } if field.ends_with("data fingerprint") => {
+        Error::Mismatch { field, left, right, remedy } if field.to_string().ends_with("data fingerprint") => {
             let remedy = format!(
                 "{remedy}, or go on with what is there: kme train -o {} --resume --accept-data",
                 path.display()

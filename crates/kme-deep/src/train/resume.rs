@@ -121,7 +121,7 @@ pub(super) fn refusal(fault: Error, files: Option<String>, source: &str) -> Erro
         Error::Mismatch { field, left, right, .. } => {
             // What differs comes first; of the fingerprints, their beginnings are enough.
             let field = match files {
-                Some(files) => format!("{files}. So the {field}"),
+                Some(files) => format!("{files}. So the {field}").into(),
                 None => field,
             };
             let short = |hash: String| hash.get(..12).map(|begin| format!("{begin}...")).unwrap_or(hash);

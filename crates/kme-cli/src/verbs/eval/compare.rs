@@ -205,7 +205,7 @@ fn check_same(first: &Outcome, other: &Outcome) -> Result<()> {
             other => format!("{other} ({})", result.name),
         };
         let remedy = format!("{metric} of one and the other are not the same quantity: evaluate both in the same way");
-        Error::mismatch(field, show(left, first), show(right, other), remedy)
+        Error::mismatch(field.to_string(), show(left, first), show(right, other), remedy)
     };
     let same_reference: &[(&str, &[&str])] = match metric {
         Metric::InceptionScore => &[],
