@@ -23,7 +23,7 @@ import torch
 from cleanfid.resize import build_resizer
 from PIL import Image
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "crates/kme-deep/tests/golden"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "crates/kme-net/tests/golden"))
 from networks import NETWORKS  # noqa: E402
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

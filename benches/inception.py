@@ -17,7 +17,7 @@ import torch
 
 from beside import options, run_program, write
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "crates/kme-deep/tests/golden"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "crates/kme-net/tests/golden"))
 from networks import NETWORKS, made_up, uniform  # noqa: E402
 
 PICTURES = 16

@@ -32,7 +32,7 @@ from torch.func import functional_call
 
 from beside import options, run_program, write
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "crates/kme-deep/tests/golden"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "crates/kme-net/tests/golden"))
 from networks import uniform  # noqa: E402
 
 BATCH = 64

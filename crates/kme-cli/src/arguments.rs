@@ -3,10 +3,10 @@
 use crate::verbs;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, Parser, Subcommand};
-use kme_deep::data::Places;
-use kme_deep::models::Models;
-use kme_deep::net::Place;
 use kme_deep::train::Context;
+use kme_image::Places;
+use kme_net::models::Models;
+use kme_net::net::Place;
 use std::io::Write;
 use std::num::IntErrorKind;
 use std::path::PathBuf;
@@ -185,7 +185,7 @@ impl Global {
 
     /// Where networks are looked for.
     pub fn models(&self) -> Models {
-        let folder = self.models_dir.clone().or_else(|| kme_deep::data::user_data_folder().map(|f| f.join("models")));
+        let folder = self.models_dir.clone().or_else(|| kme_image::user_data_folder().map(|f| f.join("models")));
         Models::new(folder)
     }
 

@@ -7,11 +7,11 @@ use crate::{output, progress};
 use kme::embedding::FeatureIdentity;
 use kme::points::Data;
 use kme::{Points, Result};
-use kme_deep::cache::{Entry, FeatureCache, Key};
-use kme_deep::data::{Form, Passed, Skipped, Source};
-use kme_deep::feature::{FeatureMap, Outputs, Pictures};
-use kme_deep::image::{Channels, Images, Reading};
-use kme_deep::model::Generator;
+use kme_image::{Channels, Images, Reading};
+use kme_image::{Form, Passed, Skipped, Source};
+use kme_net::cache::{Entry, FeatureCache, Key};
+use kme_net::feature::{FeatureMap, Outputs, Pictures};
+use kme_net::model::Generator;
 use std::collections::HashSet;
 use std::ops::Range;
 
@@ -308,7 +308,7 @@ fn append(all: &mut Vec<f32>, points: &Points, total: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kme_deep::image::Resize;
+    use kme_image::Resize;
 
     #[test]
     fn batches_of_large_pictures_are_small() {

@@ -1,9 +1,9 @@
 //! The pictures of a source, a few of which are looked at again after all have become points.
 
 use kme::{Error, Result};
-use kme_deep::data::{Form, Source};
-use kme_deep::image::{Channels, Colour, Decoder, Images, Resize};
-use kme_deep::model::Generator;
+use kme_image::{Channels, Colour, Decoder, Images, Resize};
+use kme_image::{Form, Source};
+use kme_net::model::Generator;
 use std::collections::HashMap;
 
 /// Longer sides are brought to this many pixels on a sheet.

@@ -4,9 +4,9 @@ use crate::arguments::Global;
 use crate::sources::{is_embedding, read_embedding};
 use kme::discrepancy::total_weight;
 use kme::{Embedding, Error, Kernel, KernelSpec, Points, Result};
-use kme_deep::data::{Form, Source, evenly};
-use kme_deep::feature::FeatureMap;
-use kme_deep::image::Images;
+use kme_image::Images;
+use kme_image::{Form, Source, evenly};
+use kme_net::feature::FeatureMap;
 
 /// The inputs of a match.
 pub struct Likes {

@@ -6,7 +6,7 @@ use crate::sources::SourceFlags;
 use kme::evaluate::Statistics;
 use kme::points::{Loaded, Reading, Refused, Remedy, groups};
 use kme::{Error, Points, Result};
-use kme_deep::weights::{Arrays, read_arrays};
+use kme_net::weights::{Arrays, read_arrays};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};

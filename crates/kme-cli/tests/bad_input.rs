@@ -28,7 +28,7 @@ fn place() -> Place {
     assert_eq!(place.kme("embed a -o pixels.kme --features pixels").code, Some(0));
     let whole = std::fs::read(place.path("energy.kme")).unwrap();
     write("cut.kme", &whole[..whole.len() - 5]);
-    let network = kme_deep::models::SHIPPED.iter().find(|s| s.name == "fashion-classifier").unwrap();
+    let network = kme_net::models::SHIPPED.iter().find(|s| s.name == "fashion-classifier").unwrap();
     write("cut.safetensors", &network.bytes[..network.bytes.len() - 4]);
     write("huge.csv", b"1e39,1,1\n1e200,2,2\n1,2,3\n");
     write("w3.csv", b"1\n2\n3\n");
@@ -39,10 +39,10 @@ fn place() -> Place {
     std::fs::create_dir(place.path("hollow")).unwrap();
     std::fs::create_dir(place.path("mixed")).unwrap();
     std::fs::copy(place.path("a/000.png"), place.path("mixed/a.png")).unwrap();
-    let colour = kme_deep::image::Images::new(1, 3, 28, 28, vec![0.5; 3 * 784]).unwrap();
+    let colour = kme_image::Images::new(1, 3, 28, 28, vec![0.5; 3 * 784]).unwrap();
     colour.write_png(0, &place.path("mixed/b.png")).unwrap();
     colour.write_png(0, &place.path("colour.png")).unwrap();
-    let large = kme_deep::image::Images::new(1, 1, 30, 28, vec![0.5; 840]).unwrap();
+    let large = kme_image::Images::new(1, 1, 30, 28, vec![0.5; 840]).unwrap();
     large.write_png(0, &place.path("large.png")).unwrap();
     write("hostile.pth", b"\x80\x02cposix\nsystem\nX\x02\0\0\0ls\x85R.");
     let jpeg = include_bytes!("golden/grey.jpg");

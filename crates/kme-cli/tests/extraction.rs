@@ -220,7 +220,7 @@ fn a_damaged_jpeg_in_an_archive_is_named() {
 fn ways_to_resize_are_recorded_and_not_mixed() {
     let place = Place::new();
     place.pictures("a", 6, 1);
-    let large = kme_deep::image::Images::new(1, 1, 60, 50, (0..3000).map(|i| (i * 37 % 256) as f32 / 255.0).collect());
+    let large = kme_image::Images::new(1, 1, 60, 50, (0..3000).map(|i| (i * 37 % 256) as f32 / 255.0).collect());
     let large = large.unwrap();
     for name in ["000.png", "001.png", "002.png"] {
         large.write_png(0, &place.path(&format!("a/{name}"))).unwrap();
@@ -241,7 +241,7 @@ fn ways_to_resize_are_recorded_and_not_mixed() {
         place.kme("embed a/000.png -o p.kme --features pixels --size 9x7 --resize torch-bilinear").code,
         Some(0)
     );
-    let wanted = "torch-bilinear".parse::<kme_deep::image::Protocol>().unwrap().apply(&large, 9, 7).unwrap();
+    let wanted = "torch-bilinear".parse::<kme_image::Protocol>().unwrap().apply(&large, 9, 7).unwrap();
     let found = kme::Embedding::read(place.path("p.kme")).unwrap();
     let kme::points::Data::F32(found) = found.points().data() else { panic!("single precision") };
     assert!(found.iter().zip(wanted.data()).all(|(a, b)| (a - b).abs() < 1e-6));

@@ -4,10 +4,10 @@ mod common;
 
 use common::{Place, names};
 use kme::Points;
-use kme_deep::image::{Background, Channels, Crop, Decoder, Images};
-use kme_deep::model::{Generator, Latent, Made, Prior};
-use kme_deep::net::layer::Linear;
-use kme_deep::net::{self, Init, Net, dcgan_generator};
+use kme_image::{Background, Channels, Crop, Decoder, Images};
+use kme_net::model::{Generator, Latent, Made, Prior};
+use kme_net::net::layer::Linear;
+use kme_net::net::{self, Init, Net, dcgan_generator};
 use std::path::Path;
 
 /// A small generator with random weights.

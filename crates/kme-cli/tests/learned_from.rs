@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Place, names};
-use kme_deep::image::Images;
+use kme_image::Images;
 use std::collections::BTreeSet;
 
 const SMALL: &str = "--set batch=4 --set data.size=16 --set log.every=1 --set generator.net.width=4 --set critic.net.width=4 \

@@ -4,10 +4,10 @@ mod common;
 
 use common::Place;
 use kme::points::Data;
-use kme_deep::feature::FeatureMap;
-use kme_deep::image::Images;
-use kme_deep::models::Models;
-use kme_deep::net::Place as Device;
+use kme_image::Images;
+use kme_net::feature::FeatureMap;
+use kme_net::models::Models;
+use kme_net::net::Place as Device;
 use std::io::Write;
 
 /// n pictures of bytes, pixel after pixel, that all differ.

@@ -3,7 +3,7 @@
 mod common;
 
 use common::Place;
-use kme_deep::image::{Decoder, Images};
+use kme_image::{Decoder, Images};
 use serde_json::Value;
 
 fn distance(x: &[f64], y: &[f64]) -> f64 {

@@ -4,7 +4,7 @@ mod common;
 
 use common::Place;
 use kme::{Embedding, Points};
-use kme_deep::image::{Decoder, Images};
+use kme_image::{Decoder, Images};
 use std::path::Path;
 
 fn distance(x: &[f64], y: &[f64]) -> f64 {

@@ -5,10 +5,10 @@ mod common;
 
 use common::{Place, names};
 use kme::Points;
-use kme_deep::image::{Background, Channels, Crop, Decoder, Images, Resize};
-use kme_deep::model::{Classifier, Generator, Latent, Made, Prior};
-use kme_deep::net::layer::{Linear, Reshape};
-use kme_deep::net::{self, Init, Net, dcgan_generator};
+use kme_image::{Background, Channels, Crop, Decoder, Images, Resize};
+use kme_net::model::{Classifier, Generator, Latent, Made, Prior};
+use kme_net::net::layer::{Linear, Reshape};
+use kme_net::net::{self, Init, Net, dcgan_generator};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -1,10 +1,10 @@
 //! Scores of pictures against a reference, in a feature map.
 
-use crate::feature::FeatureMap;
-use crate::image::Images;
 use kme::discrepancy::{self, Estimate};
 use kme::sums::Precision;
 use kme::{Points, Result};
+use kme_image::Images;
+use kme_net::feature::FeatureMap;
 
 /// A fixed set of reference pictures, as features; or of points, which are their own.
 pub struct Reference {

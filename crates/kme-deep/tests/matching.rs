@@ -1,17 +1,18 @@
 //! Matching on a generator whose pictures are its latents, so that the answer is known.
 
+#[path = "../../kme-net/tests/made_up/mod.rs"]
 mod made_up;
 
 use kme::kernel::{Form, Pair};
 use kme::points::Data;
 use kme::sums::Precision;
 use kme::{Embedding, Kernel, Points};
-use kme_deep::feature::{Extractor, FeatureMap, Positions};
-use kme_deep::image::{Background, Crop};
-use kme_deep::model::{Generator, Latent, Made, Prior};
-use kme_deep::net::layer::{Linear, Reshape};
-use kme_deep::net::{Init, Net, Place};
 use kme_deep::steer::{Match, Progress, bandwidth};
+use kme_image::{Background, Crop};
+use kme_net::feature::{Extractor, FeatureMap, Positions};
+use kme_net::model::{Generator, Latent, Made, Prior};
+use kme_net::net::layer::{Linear, Reshape};
+use kme_net::net::{Init, Net, Place};
 use made_up::{Golden, network};
 use std::ops::ControlFlow;
 

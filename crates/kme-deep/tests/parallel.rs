@@ -2,14 +2,14 @@
 
 use burn::tensor::Tensor;
 use kme::rng;
-use kme_deep::data::Places;
-use kme_deep::image::Images;
 use kme_deep::loss::{Divergence, Estimator, Objective, Pictures, Regulariser, Scale, linear_kernel};
-use kme_deep::models::Models;
-use kme_deep::net::layer::{Conv, Layer, LeakyRelu, Linear, Reshape, Sigmoid, random_features};
-use kme_deep::net::{Init, Mode, Net, Place, place};
 use kme_deep::train::parallel::{self, Alone, Collective, Descent, Farewell, Sockets, Team};
 use kme_deep::train::{self, Config, Context, Event, Outcome};
+use kme_image::Images;
+use kme_image::Places;
+use kme_net::models::Models;
+use kme_net::net::layer::{Conv, Layer, LeakyRelu, Linear, Reshape, Sigmoid, random_features};
+use kme_net::net::{Init, Mode, Net, Place, place};
 use rand::RngExt;
 use rand_distr::StandardNormal;
 use std::collections::BTreeMap;

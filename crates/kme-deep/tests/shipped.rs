@@ -1,13 +1,13 @@
 //! The networks that come with the program are as good as their cards say.
 
-use kme_deep::data::{Form, Places, Source};
 use kme_deep::evaluate::Reference;
-use kme_deep::feature::FeatureMap;
-use kme_deep::image::{Decoder, Images};
-use kme_deep::model::{Classifier, Generator};
-use kme_deep::models::Models;
-use kme_deep::net::Place;
 use kme_deep::steer::{Match, bandwidth};
+use kme_image::{Decoder, Images};
+use kme_image::{Form, Places, Source};
+use kme_net::feature::FeatureMap;
+use kme_net::model::{Classifier, Generator};
+use kme_net::models::Models;
+use kme_net::net::Place;
 use std::ops::ControlFlow;
 use std::path::Path;
 

@@ -2,12 +2,12 @@
 //! threads; and what goes wrong is said.
 
 use kme::points::Data;
-use kme_deep::data::Places;
-use kme_deep::feature::FeatureMap;
-use kme_deep::image::Images;
-use kme_deep::models::Models;
-use kme_deep::net::Place;
 use kme_deep::train::{self, Config, Context, Event, Outcome};
+use kme_image::Images;
+use kme_image::Places;
+use kme_net::feature::FeatureMap;
+use kme_net::models::Models;
+use kme_net::net::Place;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};

@@ -5,7 +5,7 @@ use crate::points::{Columns, Header};
 use clap::Args;
 use kme::sums::Precision;
 use kme::{Error, Result};
-use kme_deep::image::{Colour, DEFAULT_MAX_PIXELS, PROTOCOLS, Protocol, Resize};
+use kme_image::{Colour, DEFAULT_MAX_PIXELS, PROTOCOLS, Protocol, Resize};
 use std::path::PathBuf;
 
 /// The kinds of sources, for the help of every verb that takes them.

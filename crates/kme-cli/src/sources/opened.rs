@@ -7,9 +7,9 @@ use crate::points::{self, Found, Notes};
 use kme::embedding::{AnyEmbedding, FeatureIdentity, MeanEmbedding};
 use kme::evaluate::Statistics;
 use kme::{Embedding, Error, Points, Result};
-use kme_deep::data::Source;
-use kme_deep::model::Generator;
-use kme_deep::models::SHIPPED;
+use kme_image::Source;
+use kme_net::model::Generator;
+use kme_net::models::SHIPPED;
 use std::path::Path;
 
 /// A source whose kind is known.
@@ -44,7 +44,7 @@ impl Opened {
     fn content(text: &str, flags: &SourceFlags, notes: &mut Notes, global: &Global) -> Result<Content> {
         let path = Path::new(text);
         let set = text.split_once(':').map_or(text, |(name, _)| name);
-        let is_set = kme_deep::data::is_known(set);
+        let is_set = kme_image::is_known(set);
         if !is_set && is_embedding(text) {
             return Ok(match read_any(text)? {
                 AnyEmbedding::Points(embedding) => Content::Embedding(Box::new(embedding)),

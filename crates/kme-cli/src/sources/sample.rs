@@ -5,7 +5,7 @@ use crate::points::Notes;
 use kme::discrepancy::median_distance;
 use kme::embedding::FeatureIdentity;
 use kme::{Error, Kernel, KernelSpec, Points, Result};
-use kme_deep::data::Skipped;
+use kme_image::Skipped;
 use serde_json::{Value, json};
 
 /// A source as points.

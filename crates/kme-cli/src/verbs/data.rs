@@ -6,9 +6,9 @@ use crate::output::{self, fields};
 use crate::progress;
 use clap::{Args, Subcommand};
 use kme::{Error, Result};
-use kme_deep::cache::FeatureCache;
-use kme_deep::data::{self, NoClasses, Source, Survey};
-use kme_deep::image::{DEFAULT_MAX_PIXELS, Decoder, Grid};
+use kme_image::{DEFAULT_MAX_PIXELS, Decoder, Grid};
+use kme_image::{NoClasses, Source, Survey};
+use kme_net::cache::FeatureCache;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -69,7 +69,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     match &arguments.action {
         Action::List => {
             let mut rows = vec![["name", "what"].map(String::from).to_vec()];
-            let (sets, toys) = (data::list(), data::toys());
+            let (sets, toys) = (kme_image::list(), kme_image::toys());
             rows.extend(sets.iter().chain(&toys).map(|(name, what)| vec![name.to_string(), what.to_string()]));
             let named = |all: &[(&str, &str)]| -> Vec<_> {
                 all.iter().map(|(name, what)| json!({ "name": name, "what": what })).collect()
@@ -82,7 +82,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
             describe(name, output.as_deref(), decoder, global)?;
         }
         Action::Info { name, .. } => {
-            let info = data::info(name, &global.places())?;
+            let info = kme_image::info(name, &global.places())?;
             output::print(global, &info.to_string(), fields(json!(info)))?;
         }
         Action::Cache { clear, cache_dir } => {
@@ -102,7 +102,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
 
 /// Whether a name is of the list, and no source: `fashion-mnist`, but not `fashion-mnist:test`.
 fn is_known(name: &str) -> bool {
-    data::list().iter().any(|(known, _)| *known == name) || (!Path::new(name).exists() && !name.contains(':'))
+    kme_image::list().iter().any(|(known, _)| *known == name) || (!Path::new(name).exists() && !name.contains(':'))
 }
 
 /// How many of `all` pictures are squares, in words.

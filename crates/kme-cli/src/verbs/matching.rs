@@ -10,11 +10,11 @@ use clap::Args;
 use kme::io::NewFolder;
 use kme::kernel::Form;
 use kme::{Error, Kernel, KernelSpec, Points, Result};
-use kme_deep::data;
-use kme_deep::feature::FeatureMap;
-use kme_deep::image::{Channels, Colour, Crop, Decoder, Grid, Images, Part, Resize, sheet};
-use kme_deep::model::Generator;
+
 use kme_deep::steer::{Domain, Match, Matched, Progress, bandwidth};
+use kme_image::{Channels, Colour, Crop, Decoder, Grid, Images, Part, Resize, sheet};
+use kme_net::feature::FeatureMap;
+use kme_net::model::Generator;
 use serde_json::json;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -142,7 +142,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         Cut::By(crop) => crop,
     };
     let [c, h, w] = shape;
-    let form = data::Form {
+    let form = kme_image::Form {
         decoder: Decoder::new(Channels::Convert(Colour::from_channels(c)?)),
         crop,
         resize: Some(Resize::new(h, w)?),

@@ -10,7 +10,7 @@ use kme::discrepancy::{self, LeftOut, left_out};
 use kme::io::write_atomically;
 use kme::sums::Precision;
 use kme::{Error, KernelSpec, Result};
-use kme_deep::image::{Grid, Part, sheet};
+use kme_image::{Grid, Part, sheet};
 use serde_json::{Value, json};
 use std::fmt;
 use std::io::{self, Write};

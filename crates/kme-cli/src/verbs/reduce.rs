@@ -11,7 +11,7 @@ use kme::io::{NewFolder, write_atomically};
 use kme::kernel::Form;
 use kme::reduce::{Herding, Method, Quantiles, Reduced, Support, Target, Thinning, Weighting};
 use kme::{Embedding, Error, Kernel, KernelSpec, Points, Result};
-use kme_deep::image::Grid;
+use kme_image::Grid;
 use serde_json::{Value, json};
 use std::io::Write;
 use std::path::{Path, PathBuf};

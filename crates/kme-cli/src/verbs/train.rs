@@ -6,11 +6,11 @@ use crate::progress;
 use clap::Args;
 use indicatif::ProgressBar;
 use kme::{Error, Result};
-use kme_deep::data;
-use kme_deep::net::Place;
+
 use kme_deep::train::config::AUTO;
 use kme_deep::train::parallel::{self, Sockets, Team};
 use kme_deep::train::{self, Changes, Config, Event, Numbers, Outcome};
+use kme_net::net::Place;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -325,7 +325,7 @@ impl Arguments {
         for (key, value) in &mut sets {
             // What is named now is meant from here, wherever the run was begun.
             let is_source = ["data.source", "data.held_out"].contains(&key.as_str());
-            let is_set = data::list().iter().any(|(name, _)| name == value);
+            let is_set = kme_image::list().iter().any(|(name, _)| name == value);
             if is_source && !is_set && Path::new(value.as_str()).exists() {
                 let whole = std::path::absolute(value.as_str()).map_err(|e| Error::file(value.as_str(), e))?;
                 // As TOML text, so that no name is taken for a number.

@@ -5,7 +5,7 @@
 
 use kme::Points;
 use kme::points::Data;
-use kme_deep::image::Images;
+use kme_image::Images;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -9,7 +9,7 @@ use kme::points::Data;
 use kme::sums::Precision;
 use kme::{Kernel, Points, Result, rng};
 use kme_deep::loss::{self, Divergence, Objective, Regulariser};
-use kme_deep::net::Net;
+use kme_net::net::Net;
 use plotters::prelude::SeriesLabelPosition;
 use std::path::Path;
 

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use kme::points::Data;
 use kme::{Points, Result, rng};
 use kme_deep::loss::{Objective, Pictures};
-use kme_deep::net::{CriticNet, Mode, Net, Place, architecture::MlpCritic, place};
+use kme_net::net::{CriticNet, Mode, Net, Place, architecture::MlpCritic, place};
 use rand::RngExt;
 use rand_distr::StandardNormal;
 

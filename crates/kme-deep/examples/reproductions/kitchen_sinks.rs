@@ -7,7 +7,7 @@ use kme::features::Waves;
 use kme::kernel::Kernel;
 use kme::{Result, rng};
 use kme_deep::loss::{Divergence, Estimator, Features, linear_kernel};
-use kme_deep::net::{Init, Net, Place, layer, place};
+use kme_net::net::{Init, Net, Place, layer, place};
 use plotters::prelude::SeriesLabelPosition;
 use rand::RngExt;
 use rand_distr::StandardNormal;

@@ -1,11 +1,11 @@
 //! Training runs of toys: settings in, the numbers of every step and samples out.
 
 use kme::{Error, Points, Result};
-use kme_deep::data::Places;
-use kme_deep::model::Generator;
-use kme_deep::models::Models;
-use kme_deep::net::Place;
 use kme_deep::train::{self, Config, Context, Event, Numbers};
+use kme_image::Places;
+use kme_net::model::Generator;
+use kme_net::models::Models;
+use kme_net::net::Place;
 use std::ops::ControlFlow;
 
 /// What came of a run.

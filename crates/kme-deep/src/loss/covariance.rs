@@ -1,8 +1,8 @@
 //! The distance of means and covariances of two batches, as in McGan.
 
-use crate::net::place;
 use burn::tensor::{Tensor, TensorData};
 use kme::{Error, Result};
+use kme_net::net::place;
 
 /// ‖μ_x − μ_y‖_q + Σ_{j ≤ k} |λⱼ|, with λ the eigenvalues of E xxᵀ − E yyᵀ (not centred) from the largest magnitude on.
 ///

@@ -3,12 +3,12 @@
 use super::arithmetic::Entries;
 use super::covariance::mean_covariance;
 use super::mmd::{biased, far_differences, unbiased, witness_gradient};
-use super::penalty::flat;
-use crate::net::{Mode, Net};
 use burn::tensor::Tensor;
 use kme::arith::Arith;
 use kme::kernel::{Form, Kernel};
 use kme::{Error, Result};
+use kme_net::net::flat;
+use kme_net::net::{Mode, Net};
 
 /// How MMD² is estimated from two batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -6,12 +6,12 @@
 
 use super::arithmetic::Entries;
 use super::mmd::{pair, squared_norms};
-use crate::net::place;
 use burn::tensor::{Bool, DType, Tensor};
 use kme::kernel::{Form, Kernel, Pair, Slope};
 use kme::points::Data;
 use kme::sums::{self, Precision};
 use kme::{Points, Result};
+use kme_net::net::place;
 
 /// By how much ‖x‖² + ‖y‖² may exceed both r² and the square of the kernel's length: then r² is right to about so many units in
 /// the last place, and the kernel's value to as many.

@@ -15,10 +15,10 @@
 
 use super::arithmetic::Entries;
 use super::far::{Far, Pairs, is_far};
-use crate::net::place;
 use burn::tensor::{Bool, Tensor};
 use kme::kernel::{Form, Kernel, Pair, Slope};
 use kme::{Error, Result};
+use kme_net::net::place;
 use std::cell::OnceCell;
 
 pub(super) fn squared_norms(x: &Tensor<2>) -> Tensor<2> {

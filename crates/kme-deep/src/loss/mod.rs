@@ -15,6 +15,5 @@ pub use covariance::mean_covariance;
 pub use divergence::{Divergence, Estimator, Features, linear_kernel};
 pub use mmd::{Target, mmd2_biased, mmd2_unbiased, witness_gradient};
 pub use objective::{Objective, Pictures, Regulariser, Terms};
-pub(crate) use penalty::flat;
 pub use penalty::{activation_penalty, asymmetric_penalty, gradient_penalty, order_term, reconstruction_penalty};
 pub use scale::Scale;

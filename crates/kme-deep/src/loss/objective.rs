@@ -1,13 +1,12 @@
 //! An objective: a divergence of critic features and what regularises the critic, as one loss for either side.
 
 use super::divergence::{Divergence, Features};
-use super::penalty::{
-    activation_penalty, asymmetric_penalty, flat, gradient_penalty, order_term, reconstruction_penalty,
-};
+use super::penalty::{activation_penalty, asymmetric_penalty, gradient_penalty, order_term, reconstruction_penalty};
 use super::scale::Scale;
-use crate::net::{Mode, Net, Pass};
 use burn::tensor::Tensor;
 use kme::{Error, Result};
+use kme_net::net::flat;
+use kme_net::net::{Mode, Net, Pass};
 
 /// The weights of the regularisers; 0 or nothing leaves one out.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]

@@ -1,9 +1,10 @@
 //! What keeps a critic from running away, or the game from turning round.
 
 use super::divergence::{Divergence, Features};
-use crate::net::{Mode, Net};
 use burn::tensor::Tensor;
 use kme::Result;
+use kme_net::net::flat;
+use kme_net::net::{Mode, Net};
 
 /// mean over samples of (‖∇_x f(φ(x))‖ − 1)² at `points`, with φ the critic and f the function by which the divergence tells the
 /// real from the generated features (the witness for an MMD, D itself for a critic of one number).
@@ -82,10 +83,4 @@ pub fn reconstruction_penalty(decoder: &Net, features: &Tensor<2>, pictures: &Te
 /// δ: mean real features minus mean generated ones, shape (1, d).
 fn gap(features: &Features) -> Tensor<2> {
     features.real.clone().mean_dim(0) - features.fake.clone().mean_dim(0)
-}
-
-/// Features (n, d, 1, 1) as rows (n, d).
-pub(crate) fn flat(features: Tensor<4>) -> Tensor<2> {
-    let [n, c, h, w] = features.dims();
-    features.reshape([n, c * h * w])
 }

@@ -2,11 +2,11 @@
 
 use super::arithmetic::Entries;
 use super::divergence::{Divergence, Estimator, lifted, linear_kernel};
-use super::penalty::flat;
-use crate::net::{Mode, Net, Pass, Place};
 use burn::tensor::Tensor;
 use kme::kernel::{Form, Kernel};
 use kme::{Error, Result};
+use kme_net::net::flat;
+use kme_net::net::{Mode, Net, Pass, Place};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 

@@ -1,13 +1,13 @@
 //! What a generator can be steered to: how far inputs lie from what it makes, and whether a kernel sees that far.
 
-use crate::data::evenly;
-use crate::image::Images;
-use crate::model::tensor_of;
-use crate::net::{Place, place};
 use burn::tensor::Tensor;
 use kme::neighbours::nearest;
 use kme::sums::{self, Precision};
 use kme::{Error, Kernel, Points, Result};
+use kme_image::Images;
+use kme_image::evenly;
+use kme_net::model::tensor_of;
+use kme_net::net::{Place, place};
 
 /// How far an input lies from a generator's pictures, beside how far these lie from each other.
 #[derive(Clone, Copy, Debug, PartialEq)]

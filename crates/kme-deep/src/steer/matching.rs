@@ -4,18 +4,18 @@
 //! Reference: Jitkrittum, Sangkloy, Gondal, Raj, Hays, Schölkopf, "Kernel mean matching for content addressability of GANs",
 //! ICML 2019, eq. 2.
 
-use crate::data::evenly;
-use crate::feature::FeatureMap;
-use crate::image::Images;
 use crate::loss::Target;
-use crate::model::{Generator, labelled};
-use crate::net::{Mode, place};
 use burn::optim::{AdamConfig, Optimizer};
 use burn::tensor::Tensor;
 use kme::kernel::Definiteness;
 use kme::points::Data;
 use kme::sums::{self, Precision};
 use kme::{Embedding, Error, Kernel, Points, Result, rng};
+use kme_image::Images;
+use kme_image::evenly;
+use kme_net::feature::FeatureMap;
+use kme_net::model::{Generator, labelled};
+use kme_net::net::{Mode, place};
 use std::ops::{ControlFlow, Range};
 
 /// How latents are moved.

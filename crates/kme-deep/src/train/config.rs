@@ -6,11 +6,11 @@ pub(super) mod read;
 pub use super::data::{AUTO, Data, NONE};
 use super::presets::PRESETS;
 use crate::loss::{Estimator, Regulariser};
-use crate::model::Latent;
-use crate::net::{CriticNet, GeneratorNet};
 use kme::features::Waves;
 use kme::kernel::KernelSpec;
 use kme::{Error, Result};
+use kme_net::model::Latent;
+use kme_net::net::{CriticNet, GeneratorNet};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -560,7 +560,7 @@ fn edits(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::layer::{self, Layer, Shape};
+    use kme_net::net::layer::{self, Layer, Shape};
 
     #[test]
     fn presets_parse_and_print() {

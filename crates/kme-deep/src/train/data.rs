@@ -1,8 +1,8 @@
 //! What a run learns from, as its configuration says it.
 
-use crate::data::Form;
-use crate::image::{Background, Channels, Colour, Crop, Decoder, Resize};
 use kme::{Error, Result};
+use kme_image::Form;
+use kme_image::{Background, Channels, Colour, Crop, Decoder, Resize};
 use serde::{Deserialize, Serialize};
 use std::ops::Not;
 

@@ -10,8 +10,8 @@ use super::data::Data;
 use super::sources;
 use super::split::Split;
 use super::stock::{Facts, Purpose, Stock, pictures, points};
-use crate::data::{Dataset, Places};
 use kme::{Error, Points, Result};
+use kme_image::{Dataset, Places};
 use std::sync::Arc;
 
 /// What one step sees of the data.

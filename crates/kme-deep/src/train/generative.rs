@@ -13,16 +13,16 @@ use super::parallel::{self, Collective, Descent};
 use super::task::{
     Finding, Numbers, Sheet, Task, first_fault, first_fault_of, net_state, restored_net, sheet_pictures,
 };
-use crate::feature::{FeatureMap, portable, recorded};
-use crate::loss::{Divergence, Features, Objective, Pictures, flat, linear_kernel};
-use crate::model::{Autoencoder, Generator, Made, images_of};
-use crate::net::file::Tensors;
-use crate::net::layer::random_features;
-use crate::net::{Init, Mode, Net, Place, Role, place};
+use crate::loss::{Divergence, Features, Objective, Pictures, linear_kernel};
 use burn::tensor::Tensor;
 use kme::inference::Marginals;
 use kme::kernel::Kernel;
 use kme::{Error, Result, rng};
+use kme_net::feature::{FeatureMap, portable, recorded};
+use kme_net::model::{Autoencoder, Generator, Made, images_of};
+use kme_net::net::layer::random_features;
+use kme_net::net::{Init, Mode, Net, Place, Role, place};
+use kme_net::net::{file::Tensors, flat};
 use rand::RngExt;
 use std::ops::Range;
 use std::path::Path;

@@ -6,12 +6,7 @@ use super::feed::HeldOut;
 use super::sources;
 use super::stock::{Facts, Stock};
 use super::task::Numbers;
-use crate::data::evenly;
 use crate::evaluate::Reference;
-use crate::feature::FeatureMap;
-use crate::image::{Images, scatter};
-use crate::model::Generator;
-use crate::net::place;
 use burn::tensor::Tensor;
 use kme::discrepancy::{self, Estimator};
 use kme::inference::Marginals;
@@ -19,6 +14,11 @@ use kme::kernel::{Form, Kernel};
 use kme::points::Data;
 use kme::sums::Precision;
 use kme::{Error, Points, Result};
+use kme_image::evenly;
+use kme_image::{Images, scatter};
+use kme_net::feature::FeatureMap;
+use kme_net::model::Generator;
+use kme_net::net::place;
 
 /// The samples that generated ones are compared with.
 pub(super) struct Judge {

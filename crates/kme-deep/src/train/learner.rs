@@ -3,9 +3,9 @@
 use super::config::Optimiser as Settings;
 use super::optimiser::{Optimiser, Pace};
 use super::task::{net_state, restored_net};
-use crate::net::{Net, file::Tensors};
 use burn::tensor::Tensor;
 use kme::Result;
+use kme_net::net::{Net, file::Tensors};
 
 /// A network with its optimiser. In checkpoints they stand under a name and under the name followed by `-optimiser`.
 #[derive(Clone)]

@@ -40,12 +40,12 @@ pub use presets::Preset;
 pub use resume::Changes;
 pub use task::Numbers;
 
-use crate::data::Places;
-use crate::models::Models;
-use crate::net::Place;
 use folder::{Checkpoint, Folder};
 use kme::io::Wanted;
 use kme::{Error, Result};
+use kme_image::Places;
+use kme_net::models::Models;
+use kme_net::net::Place;
 use parallel::{Seat, Team, check_shares};
 use ready::{Begun, Ready, ready};
 use run::Run;

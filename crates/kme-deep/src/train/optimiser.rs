@@ -1,10 +1,10 @@
 //! Optimisers over a network's flat parameters, with per-tensor gradient clipping and a state that can be stored.
 
 use super::config::Optimiser as Settings;
-use crate::net::{Net, Param, place};
 use burn::optim::{Adam, AdamConfig, AdamState, AdaptiveMomentumState, Optimizer};
 use burn::tensor::Tensor;
 use kme::{Error, Result};
+use kme_net::net::{Net, Param, place};
 
 /// One rule for all trained tensors of a network, and what it remembers of each.
 #[derive(Clone)]
@@ -207,7 +207,7 @@ fn squared_norm(gradient: Tensor<1>) -> Tensor<1> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::Place;
+    use kme_net::net::Place;
 
     use super::super::config::{Adam, Rmsprop, Sgd};
 
@@ -220,8 +220,8 @@ mod tests {
         let rmsprop = Settings::Rmsprop(Rmsprop { learning_rate: rate, decay: 0.95, clip });
         let place = Place::cpu_f64();
         for settings in [adam, sgd, rmsprop] {
-            let layers = vec![crate::net::layer::Linear { inputs: 1, outputs: 1, bias: false }.into()];
-            let mut net = Net::new(layers, [1, 1, 1], crate::net::Init::He, 0, &place).unwrap();
+            let layers = vec![kme_net::net::layer::Linear { inputs: 1, outputs: 1, bias: false }.into()];
+            let mut net = Net::new(layers, [1, 1, 1], kme_net::net::Init::He, 0, &place).unwrap();
             let mut optimiser = Optimiser::new(&settings, &net);
             let mut x = place::scalar(net.params()[0].value.clone());
             let (mut m, mut v) = (0.0, 0.0);

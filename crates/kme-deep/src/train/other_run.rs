@@ -4,11 +4,11 @@ use super::Context;
 use super::config::{Config, Objective};
 use super::folder::is_unchanged;
 use super::task::{Task, net_state};
-use crate::data::hex;
-use crate::model::{Autoencoder, Classifier, Generator};
-use crate::net::Net;
-use crate::net::file::{Tensors, parse_tensors};
 use kme::{Error, Result};
+use kme_image::hex;
+use kme_net::model::{Autoencoder, Classifier, Generator};
+use kme_net::net::Net;
+use kme_net::net::file::{Tensors, parse_tensors};
 use sha2::{Digest, Sha256};
 use std::path::Path;
 

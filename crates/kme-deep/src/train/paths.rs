@@ -1,9 +1,9 @@
 //! Names of files in a configuration, wherever a run goes on.
 
 use super::config::{Config, Objective};
-use crate::data::{Toy, list};
-use crate::models::SHIPPED;
-use crate::networks;
+use kme_image::{Toy, list};
+use kme_net::models::SHIPPED;
+use kme_net::networks;
 use std::path::Path;
 
 impl Config {

@@ -10,11 +10,11 @@ use super::split::Split;
 use super::stock::{Opened, Stock};
 use super::task::Task;
 use super::{Context, Event, Observer, autoencoder, classifier, generative, remarks};
-use crate::data::{Digest, Survey, Watch, hex};
-use crate::feature::FeatureMap;
-use crate::image::{Grid, Images};
-use crate::model::{Autoencoder, Made};
 use kme::{Error, Result};
+use kme_image::{Digest, Survey, Watch, hex};
+use kme_image::{Grid, Images};
+use kme_net::feature::FeatureMap;
+use kme_net::model::{Autoencoder, Made};
 use std::collections::HashMap;
 
 /// A task with what it depends on, and what is to be said of its data.

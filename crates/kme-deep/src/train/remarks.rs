@@ -3,8 +3,8 @@
 use super::config::{Config, Objective};
 use super::split::{FEWEST, FEWEST_HELD_OUT, Split};
 use super::stock::Facts;
-use crate::data::{NoClasses, is_part};
 use kme::{Error, Result};
+use kme_image::{NoClasses, is_part};
 
 /// Classes of which the largest has more than this many times as many pictures as the smallest are worth a word.
 const UNEQUAL: usize = 10;

@@ -6,13 +6,13 @@
 mod chart;
 mod events;
 
-use crate::data::evenly;
-use crate::image::{Channels, Decoder, Resize};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chart::Chart;
 use events::{Events, Series};
 use kme::Result;
+use kme_image::evenly;
+use kme_image::{Channels, Decoder, Resize};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -319,7 +319,7 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::Images;
+    use kme_image::Images;
 
     fn run(config: &str, events: &str, steps: &[u64]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();

@@ -2,8 +2,8 @@
 
 use super::config::Config;
 use super::data::AUTO;
-use crate::data::{Survey, hex};
 use kme::{Error, Result};
+use kme_image::{Survey, hex};
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 

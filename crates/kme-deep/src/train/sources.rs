@@ -2,8 +2,8 @@
 
 use super::config::{Config, Objective};
 use super::split::Split;
-use crate::networks;
 use kme::{Error, Result};
+use kme_net::networks;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;

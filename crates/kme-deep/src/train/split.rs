@@ -1,6 +1,6 @@
 //! Which pictures of a source are held out of it, where the configuration leaves that to the program.
 
-use crate::data::Digest;
+use kme_image::Digest;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 

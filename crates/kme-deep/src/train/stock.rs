@@ -6,12 +6,12 @@ use super::feed::HeldOut;
 use super::sources::of_setting;
 use super::split::{FEWEST_HELD_OUT, Split};
 use super::task::sheet_pictures;
-use crate::data::{
-    Bad, Batches, Dataset, Digest, Form, Places, Source, Survey, Toy, Watch, evenly, hex, too_large, toys,
-};
-use crate::image::{Images, Resize, mirror, square};
 use kme::points::{Data as Numbers, Loaded, Points, Reading};
 use kme::{Error, Result, rng};
+use kme_image::{
+    Bad, Batches, Dataset, Digest, Form, Places, Source, Survey, Toy, Watch, evenly, hex, too_large, toys,
+};
+use kme_image::{Images, Resize, mirror, square};
 use rand::RngExt;
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};

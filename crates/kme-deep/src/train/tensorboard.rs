@@ -214,7 +214,7 @@ fn message(out: &mut Vec<u8>, field: u8, what: impl FnOnce(&mut Vec<u8>)) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::Images;
+    use kme_image::Images;
 
     /// CRC-32C by its definition: bit by bit, polynomial 0x1edc6f41 reflected.
     fn plain_crc(data: &[u8]) -> u32 {

@@ -2,8 +2,8 @@
 
 use crate::naive::{Definition, KERNELS, waves};
 use kme_deep::loss::{Divergence, Estimator, Regulariser, Scale, linear_kernel};
-use kme_deep::net::layer::random_features;
-use kme_deep::net::{Init, Net, Place};
+use kme_net::net::layer::random_features;
+use kme_net::net::{Init, Net, Place};
 use std::rc::Rc;
 
 /// The kind of critic.

@@ -3,7 +3,7 @@
 use crate::cases::cases;
 use crate::setup::{Setup, apart, number};
 use burn::tensor::Tensor;
-use kme_deep::net::{Net, Place, place};
+use kme_net::net::{Net, Place, place};
 
 /// A network with number `i` of trained parameter `index` moved.
 fn moved(net: &Net, index: usize, i: usize, delta: f64) -> Net {

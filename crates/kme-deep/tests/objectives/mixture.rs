@@ -1,10 +1,10 @@
 //! Every objective, through the trainer, on eight Gaussians on a ring: the MMD² to held-out points, of the energy
 //! distance, falls.
 
-use kme_deep::data::Places;
-use kme_deep::models::Models;
-use kme_deep::net::Place;
 use kme_deep::train::{self, Config, Context, Event, Outcome};
+use kme_image::Places;
+use kme_net::models::Models;
+use kme_net::net::Place;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Mutex;

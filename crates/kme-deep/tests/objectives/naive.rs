@@ -5,7 +5,7 @@
 use crate::cases::Case;
 use crate::setup::Setup;
 use kme_deep::loss::{Divergence, Estimator};
-use kme_deep::net::{Init, Layer, Mode, Net, Place, place};
+use kme_net::net::{Init, Layer, Mode, Net, Place, place};
 use std::rc::Rc;
 
 pub type Row = Vec<f64>;

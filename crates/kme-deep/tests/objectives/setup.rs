@@ -4,8 +4,8 @@ use crate::cases::{Body, Case};
 use burn::tensor::Tensor;
 use kme::rng;
 use kme_deep::loss::{Objective, Pictures};
-use kme_deep::net::layer::{Conv, Layer, LeakyRelu, Linear, Reshape, Tanh};
-use kme_deep::net::{Init, Mode, Net, Place, place};
+use kme_net::net::layer::{Conv, Layer, LeakyRelu, Linear, Reshape, Tanh};
+use kme_net::net::{Init, Mode, Net, Place, place};
 use rand::RngExt;
 use rand_distr::StandardNormal;
 

@@ -21,7 +21,7 @@ use kme::discrepancy::Estimator;
 use kme::evaluate::{Protocol, prdc};
 use kme::sums::Precision;
 use kme::{Error, KernelSpec, Result};
-use kme_deep::image::{self, Tool};
+use kme_image::Tool;
 use metrics::Asked;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -244,7 +244,7 @@ fn sort(scores: &mut [Score], metric: Metric) {
 
 impl Arguments {
     /// How the tool whose protocol is asked for treats pictures.
-    fn tool(&self) -> Option<image::Protocol> {
+    fn tool(&self) -> Option<kme_image::Protocol> {
         Some(match self.protocol {
             Protocol::TorchFidelity => Tool::TorchFidelity.into(),
             Protocol::CleanFid => Tool::CleanFid.into(),

@@ -11,7 +11,7 @@ use kme::embedding::FeatureIdentity;
 use kme::evaluate::{self, Fitted, Manifold, Measured, Prdc, Protocol, Statistics, Subsets};
 use kme::points::Data;
 use kme::{Error, Kernel, KernelSpec, Points, Result};
-use kme_deep::data::hex;
+use kme_image::hex;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::time::Instant;

@@ -4,8 +4,8 @@ use crate::arguments::Global;
 use crate::likes::Input;
 use crate::output;
 use kme::{Kernel, Points, Result};
-use kme_deep::image::Images;
 use kme_deep::steer::{Distance, Domain, Sight, Span, bandwidth};
+use kme_image::Images;
 use serde_json::{Value, json};
 
 /// Inputs that lie farther from the generator's pictures than these from each other.

@@ -2,8 +2,8 @@
 
 use super::super::stock::Stock;
 use super::*;
-use crate::data::{Form, Source};
-use crate::image::{Channels, Colour, Decoder, Images, Resize};
+use kme_image::{Channels, Colour, Decoder, Images, Resize};
+use kme_image::{Form, Source};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -220,7 +220,7 @@ fn what_is_cut_is_then_resized_and_held_out_pictures_are_cut_in_the_middle() {
     let Some(HeldOut::Pictures(held)) = held_out(&data, 9, &nowhere()).unwrap() else { panic!("pictures") };
     let resized = |images: Images| Resize::new(8, 8).unwrap().apply(&images).unwrap();
     // Cats come first: the pictures with numbers 0, 4, 8, and so on. Of the five places of the square the middle is 2.
-    let square = "centre:14".parse::<crate::image::Crop>().unwrap().apply(read(4)).unwrap();
+    let square = "centre:14".parse::<kme_image::Crop>().unwrap().apply(read(4)).unwrap();
     let middle: Vec<f32> =
         (0..3 * 100).map(|p| square.data()[p / 100 * 196 + (p / 10 % 10 + 2) * 14 + p % 10 + 2]).collect();
     let expected = resized(Images::new(1, 3, 10, 10, middle).unwrap());
@@ -231,7 +231,7 @@ fn what_is_cut_is_then_resized_and_held_out_pictures_are_cut_in_the_middle() {
     let order: Vec<usize> =
         (0..23).filter(|i: &usize| i.is_multiple_of(4)).chain((0..23).filter(|i| i % 4 != 0)).collect();
     for (picture, i) in batch.values.chunks_exact(192).zip(Batches::new(23, 5, 9).get(0)) {
-        let square = "centre:14".parse::<crate::image::Crop>().unwrap().apply(read(order[i])).unwrap();
+        let square = "centre:14".parse::<kme_image::Crop>().unwrap().apply(read(order[i])).unwrap();
         let all = (0..25).map(|k| {
             let pixel = |p: usize| square.data()[p / 100 * 196 + (p / 10 % 10 + k / 5) * 14 + p % 10 + k % 5];
             resized(Images::new(1, 3, 10, 10, (0..300).map(pixel).collect()).unwrap()).into_data()

@@ -15,11 +15,11 @@
 
 use super::Collective;
 use crate::loss::{Features, Objective, Pictures, Terms, asymmetric_penalty};
-use crate::net::{Net, place};
 use crate::train::Numbers;
 use crate::train::optimiser::gradient_norm;
 use burn::tensor::{Gradients, Tensor};
 use kme::{Error, Result};
+use kme_net::net::{Net, place};
 
 /// Where a loss goes down, and what it is made of. The same bits for all workers.
 pub struct Descent {

@@ -2,8 +2,6 @@
 
 use super::sockets::is_done;
 use super::{Alone, Collective, Sockets, is_left, threads};
-use crate::net::Place;
-use crate::net::file::Tensors;
 use crate::train::config::{Config, Objective};
 use crate::train::generative::Trainer;
 use crate::train::optimiser::Pace;
@@ -12,6 +10,8 @@ use crate::train::task::{Finding, Numbers, Sheet, Task};
 use crate::train::{Context, Sources};
 use kme::inference::Marginals;
 use kme::{Error, Result};
+use kme_net::net::Place;
+use kme_net::net::file::Tensors;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
