@@ -5,8 +5,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, Parser, Subcommand};
 use kme_deep::train::Context;
 use kme_image::Places;
-use kme_net::models::Models;
-use kme_net::net::Place;
+use kme_net::{Models, Place};
 use std::io::Write;
 use std::num::IntErrorKind;
 use std::path::PathBuf;
@@ -23,7 +22,7 @@ use std::path::PathBuf;
     after_help = "Exit codes: 0 done, 1 an --assert did not hold, 2 wrong usage or bad \
     input, 3 internal fault, 130 interrupted.\nData goes to standard output, progress and messages to standard error."
 )]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(subcommand)]
     pub verb: Verb,
     #[command(flatten)]
@@ -33,7 +32,7 @@ pub struct Arguments {
 /// Flags that every verb has.
 #[derive(Args)]
 #[command(next_help_heading = "Options of every verb")]
-pub struct Global {
+pub(crate) struct Global {
     /// Where to compute: cpu, gpu, gpu:1
     #[arg(long, global = true, default_value = "cpu", value_name = "DEVICE")]
     pub device: String,
@@ -61,7 +60,7 @@ pub struct Global {
 }
 
 #[derive(Subcommand)]
-pub enum Verb {
+pub(crate) enum Verb {
     Embed(verbs::embed::Arguments),
     Merge(verbs::merge::Arguments),
     Eval(verbs::eval::Arguments),
@@ -77,12 +76,12 @@ pub enum Verb {
 
 /// The command with its flags: what follows one of them is its value, also a number below 0, so that the flag itself says
 /// what it takes. Paragraphs of help are broken where the terminal ends.
-pub fn command() -> Command {
+pub(crate) fn command() -> Command {
     adjusted(Arguments::command())
 }
 
 /// What was typed, taken apart; what cannot be ends the program with its fault.
-pub fn matches() -> ArgMatches {
+pub(crate) fn matches() -> ArgMatches {
     command().try_get_matches().unwrap_or_else(|fault| match fault.kind() {
         ErrorKind::InvalidUtf8 => {
             let words: Vec<String> =
@@ -144,12 +143,12 @@ fn unbroken(text: &str) -> String {
 }
 
 /// A whole number from 0 on.
-pub fn whole<N: TryFrom<u64>>(text: &str) -> Result<N, String> {
+pub(crate) fn whole<N: TryFrom<u64>>(text: &str) -> Result<N, String> {
     read(text, "a whole number from 0 on")
 }
 
 /// The same of what must be 1 or more. Zero is left to the verb, which knows how many are too many as well.
-pub fn count<N: TryFrom<u64>>(text: &str) -> Result<N, String> {
+pub(crate) fn count<N: TryFrom<u64>>(text: &str) -> Result<N, String> {
     read(text, "a whole number from 1 on")
 }
 
@@ -163,34 +162,34 @@ fn read<N: TryFrom<u64>>(text: &str, allowed: &str) -> Result<N, String> {
 }
 
 /// A number.
-pub fn number(text: &str) -> Result<f64, String> {
+pub(crate) fn number(text: &str) -> Result<f64, String> {
     text.parse().map_err(|_| "a number".into())
 }
 
 impl Global {
     /// The seed of all randomness.
-    pub fn seed(&self) -> u64 {
+    pub(crate) fn seed(&self) -> u64 {
         self.seed.unwrap_or(0)
     }
 
     /// The seed, when one was asked for.
-    pub fn asked_seed(&self) -> Option<u64> {
+    pub(crate) fn asked_seed(&self) -> Option<u64> {
         self.seed
     }
 
     /// Where tensors live and things are looked for.
-    pub fn context(&self) -> kme::Result<Context> {
+    pub(crate) fn context(&self) -> kme::Result<Context> {
         Ok(Context { place: Place::parse(&self.device)?, models: self.models(), data: self.places() })
     }
 
     /// Where networks are looked for.
-    pub fn models(&self) -> Models {
+    pub(crate) fn models(&self) -> Models {
         let folder = self.models_dir.clone().or_else(|| kme_image::user_data_folder().map(|f| f.join("models")));
         Models::new(folder)
     }
 
     /// Where data sets are looked for.
-    pub fn places(&self) -> Places {
+    pub(crate) fn places(&self) -> Places {
         Places::new(self.data_dir.as_deref())
     }
 }

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 /// `METRIC<BOUND` or `METRIC>BOUND`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Claim {
+pub(crate) struct Claim {
     pub metric: Metric,
     below: bool,
     bound: f64,
@@ -22,7 +22,7 @@ impl Claim {
     ///
     /// The test of the claim's opposite is rejected at level 5 %: by the bounds of the value where it has some, otherwise with
     /// the value taken as normal around the truth. Without a standard error the value alone is compared.
-    pub fn check(&self, value: f64, error: StandardError, bounds: Option<[f64; 2]>) -> (bool, String) {
+    pub(crate) fn check(&self, value: f64, error: StandardError, bounds: Option<[f64; 2]>) -> (bool, String) {
         let margin = QUANTILE * error.unwrap_or(0.0);
         let [lower, upper] = bounds.unwrap_or([value - margin, value + margin]);
         let (end, sign, side) = if self.below { (upper, '+', "upper") } else { (lower, '-', "lower") };

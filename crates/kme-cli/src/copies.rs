@@ -9,30 +9,30 @@ const MANY: f64 = 0.1;
 
 /// How many points of a sample are equal to an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Repeated {
+pub(crate) struct Repeated {
     n: usize,
     count: usize,
 }
 
 impl Repeated {
-    pub fn of(points: &Points) -> Self {
+    pub(crate) fn of(points: &Points) -> Self {
         Self { n: points.len(), count: points.repeated() }
     }
 
     /// Whether all points are one.
-    pub fn coincide(self) -> bool {
+    pub(crate) fn coincide(self) -> bool {
         self.n > 1 && self.count == self.n - 1
     }
 
     /// Adds the number to what a result records of a sample, where there are any.
-    pub fn record(self, told: &mut Map<String, Value>) {
+    pub(crate) fn record(self, told: &mut Map<String, Value>) {
         if self.count > 0 {
             told.insert("repeated".into(), json!(self.count));
         }
     }
 
     /// What is to be said of the sample `name`.
-    pub fn remark(self, name: &str) -> Option<String> {
+    pub(crate) fn remark(self, name: &str) -> Option<String> {
         let Self { n, count } = self;
         if self.coincide() {
             return Some(format!(

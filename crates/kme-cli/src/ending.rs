@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// The kinds of outputs that verbs write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub(crate) enum Ending {
     Kme,
     Npz,
     Npy,
@@ -37,7 +37,7 @@ impl Ending {
     ///
     /// # Errors
     /// When it is none of them, with what is `allowed` in words.
-    pub fn of(path: &Path, among: &[Self], allowed: &str) -> Result<Self> {
+    pub(crate) fn of(path: &Path, among: &[Self], allowed: &str) -> Result<Self> {
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
         let named =
             || Self::ALL.iter().find(|(_, name)| name.eq_ignore_ascii_case(extension)).map(|(ending, _)| *ending);

@@ -7,11 +7,8 @@ use crate::{output, progress};
 use kme::embedding::FeatureIdentity;
 use kme::points::Data;
 use kme::{Points, Result};
-use kme_image::{Channels, Images, Reading};
-use kme_image::{Form, Passed, Skipped, Source};
-use kme_net::cache::{Entry, FeatureCache, Key};
-use kme_net::feature::{FeatureMap, Outputs, Pictures};
-use kme_net::model::Generator;
+use kme_image::{Channels, Form, Images, Passed, Reading, Skipped, Source};
+use kme_net::{Entry, FeatureCache, FeatureMap, Generator, Key, Outputs, Pictures};
 use std::collections::HashSet;
 use std::ops::Range;
 
@@ -26,7 +23,7 @@ const HELD: usize = 64 << 20;
 const SHOWN: usize = 10;
 
 /// Pictures of this form that are decoded at one time.
-pub fn batch_size(form: &Form) -> usize {
+pub(crate) fn batch_size(form: &Form) -> usize {
     let bytes = form.resize.map_or(0, |resize| resize.height() * resize.width() * 3 * size_of::<f32>());
     match HELD / bytes.max(1) {
         held @ 0..8 => held.max(1),
@@ -35,7 +32,7 @@ pub fn batch_size(form: &Form) -> usize {
 }
 
 /// How the pictures of one source become points.
-pub struct Extraction<'a> {
+pub(crate) struct Extraction<'a> {
     /// The source, for messages.
     pub text: &'a str,
     pub map: &'a FeatureMap,
@@ -57,7 +54,7 @@ struct Extracted {
 
 impl Extraction<'_> {
     /// The features of the pictures of a source; of all its pictures only those in `range`, if it is given.
-    pub fn pictures(&self, source: &Source, range: Option<Range<usize>>) -> Result<Sample> {
+    pub(crate) fn pictures(&self, source: &Source, range: Option<Range<usize>>) -> Result<Sample> {
         let mut batches = source.batches(self.form, batch_size(self.form))?;
         let range = range.unwrap_or(0..batches.total());
         batches = batches.within(range.clone())?;
@@ -97,7 +94,7 @@ impl Extraction<'_> {
     }
 
     /// The features of pictures that a generator draws; of all `n` only those in `range`, if it is given.
-    pub fn generated(&self, generator: &Generator, n: usize, range: Option<Range<usize>>) -> Result<Sample> {
+    pub(crate) fn generated(&self, generator: &Generator, n: usize, range: Option<Range<usize>>) -> Result<Sample> {
         let range = range.unwrap_or(0..n);
         let seed = self.global.seed();
         let origin = format!("generator {} seed {seed}, {range:?} of {n}", generator.sha256);

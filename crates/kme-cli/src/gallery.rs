@@ -1,16 +1,15 @@
 //! The pictures of a source, a few of which are looked at again after all have become points.
 
 use kme::{Error, Result};
-use kme_image::{Channels, Colour, Decoder, Images, Resize};
-use kme_image::{Form, Source};
-use kme_net::model::Generator;
+use kme_image::{Channels, Colour, Decoder, Form, Images, Resize, Source};
+use kme_net::Generator;
 use std::collections::HashMap;
 
 /// Longer sides are brought to this many pixels on a sheet.
 const LONGEST: usize = 256;
 
 /// Pictures that can be seen again by name or number.
-pub struct Gallery(Origin);
+pub(crate) struct Gallery(Origin);
 
 enum Origin {
     /// With what the decoder is to make of files.
@@ -24,7 +23,7 @@ enum Origin {
 
 /// How pictures are wanted.
 #[derive(Clone, Copy, PartialEq)]
-pub enum Look {
+pub(crate) enum Look {
     /// As they are.
     Own,
     /// In the size of the first, at most 256 pixels, for a sheet.
@@ -33,12 +32,12 @@ pub enum Look {
 
 impl Gallery {
     /// The pictures of a source, read as `decoder` did for the points, in their own channels.
-    pub fn of_source(source: Source, decoder: Decoder) -> Self {
+    pub(crate) fn of_source(source: Source, decoder: Decoder) -> Self {
         Self(Origin::Source(source, Decoder { channels: Channels::Keep, ..decoder }))
     }
 
     /// The `n` pictures that `kme sample` draws with this seed.
-    pub fn of_generator(generator: Generator, n: usize, seed: u64) -> Self {
+    pub(crate) fn of_generator(generator: Generator, n: usize, seed: u64) -> Self {
         Self(Origin::Generator { generator: Box::new(generator), n, seed })
     }
 
@@ -46,7 +45,7 @@ impl Gallery {
     ///
     /// # Errors
     /// When one can no longer be read.
-    pub fn pictures(&self, places: &[usize], names: Option<&[String]>, look: Look) -> Result<Vec<Images>> {
+    pub(crate) fn pictures(&self, places: &[usize], names: Option<&[String]>, look: Look) -> Result<Vec<Images>> {
         match &self.0 {
             Origin::Source(source, decoder) => from_source(source, *decoder, places, names, look),
             Origin::Generator { generator, n, seed } => {
@@ -63,7 +62,7 @@ impl Gallery {
     ///
     /// # Errors
     /// As [`pictures`](Self::pictures).
-    pub fn sheet(&self, places: &[usize], names: Option<&[String]>) -> Result<Images> {
+    pub(crate) fn sheet(&self, places: &[usize], names: Option<&[String]>) -> Result<Images> {
         let mut pictures = self.pictures(places, names, Look::Alike)?;
         if pictures.iter().any(|p| p.channels() != pictures[0].channels()) {
             pictures = pictures.iter().map(|p| p.to_colour(Colour::Rgb)).collect();

@@ -4,12 +4,11 @@ use crate::arguments::Global;
 use crate::sources::{is_embedding, read_embedding};
 use kme::discrepancy::total_weight;
 use kme::{Embedding, Error, Kernel, KernelSpec, Points, Result};
-use kme_image::Images;
-use kme_image::{Form, Source, evenly};
-use kme_net::feature::FeatureMap;
+use kme_image::{Form, Images, Source, evenly};
+use kme_net::FeatureMap;
 
 /// The inputs of a match.
-pub struct Likes {
+pub(crate) struct Likes {
     /// What is shown of them: at most a sheet's worth of pictures, none for embeddings.
     pub shown: Option<Images>,
     /// Each of them.
@@ -24,7 +23,7 @@ pub struct Likes {
 
 /// One input.
 #[derive(Clone)]
-pub struct Input {
+pub(crate) struct Input {
     /// As it was named, without its weight.
     pub name: String,
     /// How many points it has.
@@ -45,7 +44,13 @@ impl Likes {
     ///
     /// # Errors
     /// When an input cannot be read, an embedding has another feature map, or the weights do not have a positive sum.
-    pub fn read(texts: &[String], map: &FeatureMap, shape: [usize; 3], form: &Form, global: &Global) -> Result<Self> {
+    pub(crate) fn read(
+        texts: &[String],
+        map: &FeatureMap,
+        shape: [usize; 3],
+        form: &Form,
+        global: &Global,
+    ) -> Result<Self> {
         let mut parts: Vec<(f64, Points, Vec<f64>)> = Vec::new();
         let (mut shown, mut kernel, mut inputs) = (Vec::new(), None::<Kernel>, Vec::new());
         for text in texts {
@@ -81,7 +86,7 @@ impl Likes {
     ///
     /// # Errors
     /// When the kernel's text needs what is not there.
-    pub fn embedding(
+    pub(crate) fn embedding(
         self,
         asked: Option<&KernelSpec>,
         default: impl FnOnce(&Points) -> Result<Kernel>,

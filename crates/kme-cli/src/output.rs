@@ -13,7 +13,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// When standard output cannot be written, except that a reader who has seen enough (a closed pipe) is no fault.
-pub fn print(global: &Global, text: &str, json: Map<String, Value>) -> Result<()> {
+pub(crate) fn print(global: &Global, text: &str, json: Map<String, Value>) -> Result<()> {
     match global.json {
         true => print_text(&json_text(global, json)),
         false => print_text(text),
@@ -21,7 +21,7 @@ pub fn print(global: &Global, text: &str, json: Map<String, Value>) -> Result<()
 }
 
 /// The object of `--json`: `json` with the version and the seed added.
-pub fn json_text(global: &Global, mut json: Map<String, Value>) -> String {
+pub(crate) fn json_text(global: &Global, mut json: Map<String, Value>) -> String {
     json.entry("seed").or_insert_with(|| global.seed().into());
     json.insert("version".into(), env!("CARGO_PKG_VERSION").into());
     Value::Object(json).to_string()
@@ -31,7 +31,7 @@ pub fn json_text(global: &Global, mut json: Map<String, Value>) -> String {
 ///
 /// # Errors
 /// As [`print`].
-pub fn print_text(text: &str) -> Result<()> {
+pub(crate) fn print_text(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush()) {
         Err(fault) if fault.kind() != ErrorKind::BrokenPipe => Err(Error::file("standard output", fault)),
@@ -41,28 +41,28 @@ pub fn print_text(text: &str) -> Result<()> {
 
 /// A line on standard error. Where nobody reads it any more (a closed terminal, `2>&1 | head -1`) it is dropped: what the
 /// command is for goes on.
-pub fn tell(text: impl Display) {
+pub(crate) fn tell(text: impl Display) {
     // In one piece, so that lines of several threads do not mix.
     let line = format!("{text}\n");
     let _ = std::io::stderr().lock().write_all(line.as_bytes());
 }
 
 /// A remark for people, on standard error.
-pub fn remark(global: &Global, text: impl Display) {
+pub(crate) fn remark(global: &Global, text: impl Display) {
     if !global.quiet {
         tell(text);
     }
 }
 
 /// What `--verbose` tells, on standard error.
-pub fn detail(global: &Global, text: impl Display) {
+pub(crate) fn detail(global: &Global, text: impl Display) {
     if global.verbose {
         remark(global, text);
     }
 }
 
 /// The fields of a JSON object, from `json!({ ... })`.
-pub fn fields(value: Value) -> Map<String, Value> {
+pub(crate) fn fields(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(fields) => fields,
         other => Map::from_iter([("value".to_string(), other)]),
@@ -74,7 +74,7 @@ pub fn fields(value: Value) -> Map<String, Value> {
 ///
 /// # Errors
 /// When `path` is a folder, write-protected or `-`, or no file can be made in its folder.
-pub fn check_place(path: &Path) -> Result<()> {
+pub(crate) fn check_place(path: &Path) -> Result<()> {
     check_named(path)?;
     kme::io::check(path, Wanted::File)
 }
@@ -83,7 +83,7 @@ pub fn check_place(path: &Path) -> Result<()> {
 ///
 /// # Errors
 /// When it cannot, or the name looks like that of a file: see [`is_folder_name`].
-pub fn check_new_folder(path: &Path, what: &str) -> Result<()> {
+pub(crate) fn check_new_folder(path: &Path, what: &str) -> Result<()> {
     check_named(path)?;
     if !is_folder_name(path) {
         let allowed = format!("{what}, or a folder; for a new folder of this name put / behind it");
@@ -94,7 +94,7 @@ pub fn check_new_folder(path: &Path, what: &str) -> Result<()> {
 
 /// Whether the name of an output is meant as that of a folder: it is one, it ends in `/`, or it has no ending like that of a
 /// file, a letter behind its last dot.
-pub fn is_folder_name(path: &Path) -> bool {
+pub(crate) fn is_folder_name(path: &Path) -> bool {
     let ending = path.extension().map(|e| e.to_string_lossy().into_owned());
     let has_slash = path.as_os_str().as_encoded_bytes().ends_with(b"/");
     has_slash || path.is_dir() || !ending.is_some_and(|e| e.starts_with(|c: char| c.is_ascii_alphabetic()))
@@ -115,7 +115,7 @@ fn check_named(path: &Path) -> Result<()> {
 ///
 /// # Errors
 /// When it does not.
-pub fn check_ending(path: &Path, ending: &str) -> Result<()> {
+pub(crate) fn check_ending(path: &Path, ending: &str) -> Result<()> {
     match has_ending(path, ending) {
         true => Ok(()),
         false => Err(Error::value("output (-o)", path.display(), format!("a name that ends in .{ending}"))),
@@ -123,22 +123,22 @@ pub fn check_ending(path: &Path, ending: &str) -> Result<()> {
 }
 
 /// Whether a name ends in `.ending`, in upper or lower case.
-pub fn has_ending(path: &Path, ending: &str) -> bool {
+pub(crate) fn has_ending(path: &Path, ending: &str) -> bool {
     path.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending))
 }
 
 /// The name of picture `i` of `n` in a folder: its number, with as many digits as the last one's.
-pub fn numbered(i: usize, n: usize) -> String {
+pub(crate) fn numbered(i: usize, n: usize) -> String {
     format!("{i:0digits$}.png", digits = (n.max(1) - 1).to_string().len())
 }
 
 /// A path in a JSON object, whose text is Unicode: what is none stands there as the replacement character.
-pub fn name(path: &Path) -> String {
+pub(crate) fn name(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
 /// A difference with the names of the two things that differ.
-pub fn naming(fault: Error, left_name: impl Display, right_name: impl Display) -> Error {
+pub(crate) fn naming(fault: Error, left_name: impl Display, right_name: impl Display) -> Error {
     match fault {
         Error::Mismatch { field, left, right, remedy } => {
             Error::mismatch(field, format!("{left} ({left_name})"), format!("{right} ({right_name})"), remedy)
@@ -148,13 +148,13 @@ pub fn naming(fault: Error, left_name: impl Display, right_name: impl Display) -
 }
 
 /// A number with the name of what is counted, whose plural is regular.
-pub fn counted(n: impl TryInto<u64>, name: &str) -> String {
+pub(crate) fn counted(n: impl TryInto<u64>, name: &str) -> String {
     let n = n.try_into().unwrap_or(u64::MAX);
     format!("{n} {name}{}", if n == 1 { "" } else { "s" })
 }
 
 /// Rows as lines whose columns are aligned: numbers to the right, everything else to the left.
-pub fn aligned(rows: &[Vec<String>]) -> String {
+pub(crate) fn aligned(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |j: usize| rows.iter().filter_map(|row| row.get(j)).map(|cell| cell.chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns).map(width).collect();
@@ -173,7 +173,7 @@ pub fn aligned(rows: &[Vec<String>]) -> String {
 
 /// How a table is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     Text,
     Csv,
     #[value(alias = "md")]
@@ -186,7 +186,7 @@ impl Format {
     ///
     /// # Errors
     /// When the ending is none of those of tables.
-    pub fn of_file(path: &Path) -> Result<Self> {
+    pub(crate) fn of_file(path: &Path) -> Result<Self> {
         let among = [Ending::Txt, Ending::Csv, Ending::Markdown, Ending::Json];
         Ok(match Ending::of(path, &among, "a name that ends in .csv, .md, .json or .txt")? {
             Ending::Csv => Self::Csv,
@@ -198,7 +198,7 @@ impl Format {
 }
 
 /// A table in every form.
-pub struct Table {
+pub(crate) struct Table {
     pub text: String,
     /// The first row is the header.
     pub csv: Vec<Vec<String>>,
@@ -222,7 +222,7 @@ impl Table {
     ///
     /// # Errors
     /// When the file or standard output cannot be written.
-    pub fn deliver(&self, format: Option<Format>, output: Option<&Path>, global: &Global) -> Result<()> {
+    pub(crate) fn deliver(&self, format: Option<Format>, output: Option<&Path>, global: &Global) -> Result<()> {
         if let Some(path) = output {
             let text = self.written(Format::of_file(path)?, global);
             kme::io::write_atomically(path, |out| writeln!(out, "{}", text.trim_end()))?;
@@ -235,7 +235,7 @@ impl Table {
 ///
 /// # Errors
 /// When two forms are asked for.
-pub fn printed(format: Option<Format>, global: &Global) -> Result<Format> {
+pub(crate) fn printed(format: Option<Format>, global: &Global) -> Result<Format> {
     match (format, global.json) {
         (Some(format), true) if format != Format::Json => {
             Err(Error::value("--format", format!("{format:?}").to_lowercase(), "json, or without --json"))
@@ -246,7 +246,7 @@ pub fn printed(format: Option<Format>, global: &Global) -> Result<Format> {
 }
 
 /// Rows as CSV; what holds a comma, a quote or the end of a line stands in quotes.
-pub fn csv(rows: &[Vec<String>]) -> String {
+pub(crate) fn csv(rows: &[Vec<String>]) -> String {
     let field = |cell: &String| match cell.contains([',', '"', '\n', '\r']) {
         true => format!("\"{}\"", cell.replace('"', "\"\"")),
         false => cell.clone(),
@@ -255,7 +255,7 @@ pub fn csv(rows: &[Vec<String>]) -> String {
 }
 
 /// Rows as a table of Markdown, the first being the header; columns of numbers to the right.
-pub fn markdown(rows: &[Vec<String>]) -> String {
+pub(crate) fn markdown(rows: &[Vec<String>]) -> String {
     let Some((header, body)) = rows.split_first() else { return String::new() };
     let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
     let escaped =
@@ -276,12 +276,12 @@ pub fn markdown(rows: &[Vec<String>]) -> String {
 }
 
 /// A number with all its digits, as a power of ten where it would be a row of zeros.
-pub fn exact(x: f64) -> String {
+pub(crate) fn exact(x: f64) -> String {
     if x == 0.0 || (1e-5..1e16).contains(&x.abs()) { x.to_string() } else { format!("{x:e}") }
 }
 
 /// `value ± error` with two digits of the error and the value to the same place.
-pub fn with_error(value: f64, error: Option<f64>) -> String {
+pub(crate) fn with_error(value: f64, error: Option<f64>) -> String {
     let exponent = |x: f64| if x == 0.0 || !x.is_finite() { 0 } else { x.abs().log10().floor() as i32 };
     let size = exponent(value.abs().max(error.unwrap_or(0.0)));
     let Some(error) = error else {
@@ -307,7 +307,7 @@ pub fn with_error(value: f64, error: Option<f64>) -> String {
 }
 
 /// A feature map with how pictures come into it, from its name and protocol.
-pub fn features(name: &str, protocol: &str) -> String {
+pub(crate) fn features(name: &str, protocol: &str) -> String {
     let mut parts = protocol.split(", ");
     match (parts.next().filter(|size| !size.is_empty()), parts.next()) {
         (Some(size), Some(resize)) => format!("{name} (pictures as {size}, {resize})"),

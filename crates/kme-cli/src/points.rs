@@ -24,14 +24,14 @@ const MOST_GROUPS: usize = 50;
 
 /// What there is to say of a table besides its points.
 #[derive(Clone, Debug, Default)]
-pub struct Notes {
+pub(crate) struct Notes {
     /// Names of the columns.
     pub columns: Option<Vec<String>>,
     pub remarks: Vec<String>,
 }
 
 /// What a name that is one of points stands for.
-pub enum Found {
+pub(crate) enum Found {
     Points(Points, Notes),
     Statistics(Statistics),
 }
@@ -84,7 +84,7 @@ impl Named {
 }
 
 /// Whether `text` is the name of points.
-pub fn is_named(text: &str) -> bool {
+pub(crate) fn is_named(text: &str) -> bool {
     Named::parse(text).is_some()
 }
 
@@ -108,7 +108,7 @@ fn is_pipe(_: &Path) -> bool {
 ///
 /// # Errors
 /// When it cannot be read as points or statistics; the message says which flag would help.
-pub fn read(text: &str, flags: &SourceFlags) -> Result<Found> {
+pub(crate) fn read(text: &str, flags: &SourceFlags) -> Result<Found> {
     let Some(named) = Named::parse(text) else {
         return Err(Error::file(text, format!("is not a file of points; {FORMATS}")));
     };
@@ -119,7 +119,7 @@ pub fn read(text: &str, flags: &SourceFlags) -> Result<Found> {
 }
 
 /// Says what was remarked of the file that `text` names, unless it was `told`: several samples may come from one file.
-pub fn tell(text: &str, notes: &Notes, told: &mut Vec<String>, global: &Global) {
+pub(crate) fn tell(text: &str, notes: &Notes, told: &mut Vec<String>, global: &Global) {
     let file = Named::parse(text).map_or_else(|| text.into(), |named| named.file.display().to_string());
     for remark in &notes.remarks {
         let line = format!("{file}: {remark}");
@@ -228,7 +228,7 @@ fn copied(name: &Path) -> Result<tempfile::NamedTempFile> {
 ///
 /// # Errors
 /// When there is `--group` and a source is not text, or its column is not there or has too many values.
-pub fn expanded<'t>(texts: impl Iterator<Item = &'t String>, flags: &SourceFlags) -> Result<Vec<String>> {
+pub(crate) fn expanded<'t>(texts: impl Iterator<Item = &'t String>, flags: &SourceFlags) -> Result<Vec<String>> {
     let texts: Vec<String> = texts.cloned().collect();
     if texts.iter().filter(|text| *text == "-").count() > 1 {
         return Err(Error::value("source", "-", "named once: standard input can be read once"));
@@ -259,7 +259,11 @@ pub fn expanded<'t>(texts: impl Iterator<Item = &'t String>, flags: &SourceFlags
 ///
 /// # Errors
 /// [`Error::Mismatch`] when two headers do not hold the same names.
-pub fn align(tables: &mut [(&str, &mut Points, &mut Notes)], flags: &SourceFlags, global: &Global) -> Result<()> {
+pub(crate) fn align(
+    tables: &mut [(&str, &mut Points, &mut Notes)],
+    flags: &SourceFlags,
+    global: &Global,
+) -> Result<()> {
     // Who chooses by number does not go by names.
     let is_number = |text: &String| text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
     if !flags.columns().is_empty() && flags.columns().iter().all(is_number) {
@@ -299,7 +303,7 @@ pub fn align(tables: &mut [(&str, &mut Points, &mut Notes)], flags: &SourceFlags
 }
 
 /// Adds to the fault of a file that is not pictures what could be read as points.
-pub fn naming_formats(fault: Error) -> Error {
+pub(crate) fn naming_formats(fault: Error) -> Error {
     match fault {
         Error::File { path, fault } if path.is_file() => Error::file(path, format!("{fault}; {FORMATS}")),
         other => other,
@@ -308,14 +312,14 @@ pub fn naming_formats(fault: Error) -> Error {
 
 /// Whether the first line of text is a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Header {
+pub(crate) enum Header {
     Yes,
     No,
 }
 
 /// The columns of `--columns`: names, numbers and ranges with commas between; a name with a comma stands in double quotes.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Columns(pub Vec<String>);
+pub(crate) struct Columns(pub Vec<String>);
 
 impl std::fmt::Display for Columns {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 /// A bar of `length` steps. Its message comes last and is cut where the line ends: what wraps cannot be taken back.
 ///
 /// Where standard error is no terminal (under nohup, in a batch system, in a file), a line a minute says the same.
-pub fn bar(global: &Global, length: u64, what: &'static str) -> ProgressBar {
+pub(crate) fn bar(global: &Global, length: u64, what: &'static str) -> ProgressBar {
     let lines = !global.quiet && !draws();
     let target = if global.quiet || lines { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
     let left = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
@@ -38,7 +38,7 @@ pub fn bar(global: &Global, length: u64, what: &'static str) -> ProgressBar {
 }
 
 /// The progress of a computation that tells how far it is when it is asked.
-pub struct Polled {
+pub(crate) struct Polled {
     ends: Option<mpsc::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -56,7 +56,7 @@ const LONG: Duration = Duration::from_secs(60);
 ///
 /// Where it will take more than a minute that is said after a few seconds, on a terminal or not, with `instead`: what would be
 /// faster.
-pub fn polled(
+pub(crate) fn polled(
     global: &Global,
     length: u64,
     what: &'static str,
@@ -168,7 +168,7 @@ static WAITS: AtomicBool = AtomicBool::new(false);
 /// there is another thread.
 ///
 /// What is ignored when the program starts stays so: a hang-up under nohup, Ctrl-C for what a script runs in the background.
-pub fn handle_signals() {
+pub(crate) fn handle_signals() {
     let ignored = ignored::Ignored::now();
     // When a handler cannot be set, Ctrl-C keeps its usual meaning: outputs are still written whole or not at all.
     let _ = ctrlc::set_handler(|| {
@@ -181,7 +181,7 @@ pub fn handle_signals() {
 }
 
 /// From now on Ctrl-C asks for a stop at the next good moment; a second Ctrl-C stops at once.
-pub fn catch_interrupt() {
+pub(crate) fn catch_interrupt() {
     WAITS.store(true, Ordering::SeqCst);
 }
 
@@ -196,14 +196,14 @@ fn end() -> ! {
 }
 
 /// Waits for the end where Ctrl-C is ending the program: that an unfinished output is gone meanwhile is no fault to be told.
-pub fn wait_where_ending() {
+pub(crate) fn wait_where_ending() {
     while ENDING.load(Ordering::SeqCst) {
         std::thread::park();
     }
 }
 
 /// Ends the program with the exit code of one that was interrupted, so that what should follow a finished run does not.
-pub fn end_interrupted() -> ! {
+pub(crate) fn end_interrupted() -> ! {
     std::process::exit(INTERRUPTED_CODE);
 }
 
@@ -211,7 +211,7 @@ pub fn end_interrupted() -> ! {
 const INTERRUPTED_CODE: i32 = 130;
 
 /// Whether to go on.
-pub fn flow() -> ControlFlow<()> {
+pub(crate) fn flow() -> ControlFlow<()> {
     if INTERRUPTED.load(Ordering::SeqCst) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }
 
@@ -224,13 +224,13 @@ mod ignored {
     const SIGNALS: [libc::c_int; 2] = [libc::SIGHUP, libc::SIGINT];
 
     /// The signals that are ignored, all held back until they are ignored again.
-    pub struct Ignored {
+    pub(super) struct Ignored {
         signals: Vec<libc::c_int>,
         mask: libc::sigset_t,
     }
 
     impl Ignored {
-        pub fn now() -> Self {
+        pub(super) fn now() -> Self {
             let is_ignored = |signal: &libc::c_int| {
                 let mut action = MaybeUninit::<libc::sigaction>::zeroed();
                 // SAFETY: without a new action the call only fills `action`, which all zeros are a value of.
@@ -253,7 +253,7 @@ mod ignored {
             Self { signals, mask }
         }
 
-        pub fn restore(self) {
+        pub(super) fn restore(self) {
             for signal in self.signals {
                 // SAFETY: SIG_IGN is a valid action. What came meanwhile is forgotten with it.
                 unsafe { libc::signal(signal, libc::SIG_IGN) };

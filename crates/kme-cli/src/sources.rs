@@ -6,9 +6,9 @@ mod mapped;
 mod opened;
 mod sample;
 
-pub use expression::{is_embedding, read_embedding};
-pub use flags::{HELP, KERNELS, SourceFlags, precision};
-pub use sample::{Sample, check_same_dim, kernel};
+pub(crate) use expression::{is_embedding, read_embedding};
+pub(crate) use flags::{HELP, KERNELS, SourceFlags, precision};
+pub(crate) use sample::{Sample, check_same_dim, kernel};
 
 use crate::arguments::Global;
 use crate::extract::{Extraction, batch_size};
@@ -18,16 +18,14 @@ use crate::points::{self, Notes};
 use kme::discrepancy::total_weight;
 use kme::embedding::{FeatureIdentity, Kind, MeanEmbedding};
 use kme::{Error, Points, Result};
-use kme_image::Form;
-use kme_image::Protocol;
-use kme_net::cache::FeatureCache;
-use kme_net::feature::FeatureMap;
+use kme_image::{Form, Protocol};
+use kme_net::{FeatureCache, FeatureMap};
 use mapped::{cache, form, named_map, unknown_weights};
 use opened::{Content, Opened};
 use std::ops::Range;
 
 /// Sources and the feature map that they share.
-pub struct Sources<'a> {
+pub(crate) struct Sources<'a> {
     pub all: Vec<Opened>,
     map: Option<FeatureMap>,
     form: Form,
@@ -42,7 +40,7 @@ impl<'a> Sources<'a> {
     ///
     /// # Errors
     /// When one cannot be opened, or the flags do not fit the sources.
-    pub fn open<'t>(
+    pub(crate) fn open<'t>(
         texts: impl Iterator<Item = &'t String>,
         flags: &'a SourceFlags,
         global: &'a Global,
@@ -54,7 +52,7 @@ impl<'a> Sources<'a> {
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub fn open_with<'t>(
+    pub(crate) fn open_with<'t>(
         texts: impl Iterator<Item = &'t String>,
         flags: &'a SourceFlags,
         resize: Option<Protocol>,
@@ -100,7 +98,7 @@ impl<'a> Sources<'a> {
     ///
     /// # Errors
     /// When its pictures cannot be listed.
-    pub fn count(&self, i: usize) -> Result<usize> {
+    pub(crate) fn count(&self, i: usize) -> Result<usize> {
         match &self.all[i].content {
             Content::Pictures(source) => Ok(source.batches(&self.form, batch_size(&self.form))?.total()),
             Content::Points(points) => Ok(points.len()),
@@ -116,7 +114,7 @@ impl<'a> Sources<'a> {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn read(&mut self, i: usize, range: Option<Range<usize>>) -> Result<Sample> {
+    pub(crate) fn read(&mut self, i: usize, range: Option<Range<usize>>) -> Result<Sample> {
         let content = std::mem::replace(&mut self.all[i].content, Content::Taken);
         let text = &self.all[i].text;
         let mut sample = self.sample(text, content, range)?;
@@ -205,7 +203,7 @@ impl<'a> Sources<'a> {
     ///
     /// # Errors
     /// When the feature map of the pictures is not of a network that classifies.
-    pub fn want_logits(&mut self) -> Result<()> {
+    pub(crate) fn want_logits(&mut self) -> Result<()> {
         if let Some(map) = self.map.as_ref().filter(|map| !map.classifies()) {
             let allowed = "a network whose file holds its class logits: the inception score is one of logits";
             return Err(Error::value("--features", map.identity([0; 3]).name, allowed));
@@ -215,7 +213,7 @@ impl<'a> Sources<'a> {
     }
 
     /// The pictures of source `i`, to be looked at again after it has been read; none where it holds points.
-    pub fn gallery(&self, i: usize) -> Option<Gallery> {
+    pub(crate) fn gallery(&self, i: usize) -> Option<Gallery> {
         match &self.all[i].content {
             Content::Pictures(source) => Some(Gallery::of_source(source.clone(), self.form.decoder)),
             Content::Generator(generator) => {
@@ -226,7 +224,7 @@ impl<'a> Sources<'a> {
     }
 
     /// Whether source `i` is a combination, whose weights may have any sign.
-    pub fn is_combination(&self, i: usize) -> bool {
+    pub(crate) fn is_combination(&self, i: usize) -> bool {
         matches!(&self.all[i].content, Content::Embedding(e) if e.kind() == Kind::Combination)
     }
 }

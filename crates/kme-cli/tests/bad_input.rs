@@ -28,7 +28,7 @@ fn place() -> Place {
     assert_eq!(place.kme("embed a -o pixels.kme --features pixels").code, Some(0));
     let whole = std::fs::read(place.path("energy.kme")).unwrap();
     write("cut.kme", &whole[..whole.len() - 5]);
-    let network = kme_net::models::SHIPPED.iter().find(|s| s.name == "fashion-classifier").unwrap();
+    let network = kme_net::SHIPPED.iter().find(|s| s.name == "fashion-classifier").unwrap();
     write("cut.safetensors", &network.bytes[..network.bytes.len() - 4]);
     write("huge.csv", b"1e39,1,1\n1e200,2,2\n1,2,3\n");
     write("w3.csv", b"1\n2\n3\n");

@@ -5,9 +5,8 @@ mod common;
 use common::{Place, names};
 use kme::Points;
 use kme_image::{Background, Channels, Crop, Decoder, Images};
-use kme_net::model::{Generator, Latent, Made, Prior};
-use kme_net::net::layer::Linear;
-use kme_net::net::{self, Init, Net, dcgan_generator};
+use kme_net::layer::Linear;
+use kme_net::{self as net, Generator, Init, Latent, Net, Prior, Provenance, dcgan_generator};
 use std::path::Path;
 
 /// A small generator with random weights.
@@ -37,7 +36,7 @@ fn write_points(path: &Path, classes: &[&str]) {
 }
 
 fn write(path: &Path, net: Net, latent: Latent, classes: &[&str], points: bool) {
-    let made = Made {
+    let made = Provenance {
         version: "0.0.0".into(),
         preset: "test".into(),
         seed: 0,

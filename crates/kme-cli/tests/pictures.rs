@@ -5,9 +5,7 @@ mod common;
 use common::Place;
 use kme::points::Data;
 use kme_image::Images;
-use kme_net::feature::FeatureMap;
-use kme_net::models::Models;
-use kme_net::net::Place as Device;
+use kme_net::{FeatureMap, Models, Place as Device};
 use std::io::Write;
 
 /// n pictures of bytes, pixel after pixel, that all differ.

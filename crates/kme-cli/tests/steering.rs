@@ -6,17 +6,16 @@ mod common;
 use common::{Place, names};
 use kme::Points;
 use kme_image::{Background, Channels, Crop, Decoder, Images, Resize};
-use kme_net::model::{Classifier, Generator, Latent, Made, Prior};
-use kme_net::net::layer::{Linear, Reshape};
-use kme_net::net::{self, Init, Net, dcgan_generator};
+use kme_net::layer::{Linear, Reshape};
+use kme_net::{self as net, Classifier, Generator, Init, Latent, Net, Prior, Provenance, dcgan_generator};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-fn made() -> Made {
-    Made {
+fn made() -> Provenance {
+    Provenance {
         version: "0.0.0".into(),
         preset: "test".into(),
         seed: 0,

@@ -5,11 +5,8 @@ mod common;
 
 use common::Place;
 use kme::points::Data;
-use kme_image::{Channels, Colour, Decoder, Images, Reading};
-use kme_image::{Places, Source, hex};
-use kme_net::feature::{FeatureMap, Pictures};
-use kme_net::models::Models;
-use kme_net::net::Place as Device;
+use kme_image::{Channels, Colour, Decoder, Images, Places, Reading, Source, hex};
+use kme_net::{FeatureMap, Models, Pictures, Place as Device};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -42,7 +42,7 @@ pub fn within<const D: usize>(x: Tensor<D>, y: Tensor<D>, bounds: Bounds) -> Ten
 
 /// Backends with these operations; the bodies here are burn's own.
 #[backend_extension(Flex, Autodiff, Cube: cfg(feature = "gpu"))]
-pub trait Clamp: Backend {
+pub(crate) trait Clamp: Backend {
     /// See [`clamp()`].
     fn clamp(x: FloatTensor<Self>, bounds: Bounds) -> FloatTensor<Self> {
         clamp_by_burn::<Self>(x, bounds)

@@ -49,7 +49,7 @@ fn check(x: &Tensor<2>, y: &Tensor<2>) {
 
 /// Backends with these operations.
 #[backend_extension(Flex, Autodiff, Cube: cfg(feature = "gpu"))]
-pub trait Differences: Backend {
+pub(crate) trait Differences: Backend {
     /// See [`squared_distances()`].
     fn squared_distances(x: FloatTensor<Self>, y: FloatTensor<Self>) -> FloatTensor<Self> {
         squares::<Self>(x, y)

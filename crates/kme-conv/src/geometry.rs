@@ -81,12 +81,12 @@ pub(crate) struct Planes {
 
 impl Planes {
     /// Numbers in a plane.
-    pub fn plane(&self) -> usize {
+    pub(crate) fn plane(&self) -> usize {
         self.size[0] * self.size[1] * self.inner
     }
 
     /// Where a plane begins.
-    pub fn start(&self, image: usize, channel: usize) -> usize {
+    pub(crate) fn start(&self, image: usize, channel: usize) -> usize {
         (image * self.channels + channel) * self.plane()
     }
 }
@@ -112,7 +112,7 @@ pub(crate) struct Correlation {
 
 impl Correlation {
     /// The forward pass.
-    pub fn forward(g: &Geometry) -> Self {
+    pub(crate) fn forward(g: &Geometry) -> Self {
         let grid = g.output();
         Self {
             source: Planes { batch: g.batch, channels: g.inputs, size: g.image, inner: 1 },
@@ -129,7 +129,7 @@ impl Correlation {
     /// The part of the input gradient for pixels y·stride + `residue`; with the first tap of the kernel that they meet.
     ///
     /// Pixel s·q + a meets tap u where u ≡ a + padding (mod s), that is u = r + s·t, at output q + (a + padding − r)/s − t.
-    pub fn input_gradient(g: &Geometry, residue: [usize; 2]) -> (Self, [usize; 2]) {
+    pub(crate) fn input_gradient(g: &Geometry, residue: [usize; 2]) -> (Self, [usize; 2]) {
         let r: [usize; 2] = std::array::from_fn(|a| (residue[a] + g.padding[a]) % g.stride[a]);
         let taps: [usize; 2] = std::array::from_fn(|a| g.kernel[a].saturating_sub(r[a]).div_ceil(g.stride[a]));
         let part = Self {
@@ -148,17 +148,17 @@ impl Correlation {
     }
 
     /// Terms of a sum: channels of the source times taps.
-    pub fn terms(&self) -> usize {
+    pub(crate) fn terms(&self) -> usize {
         self.source.channels * self.taps[0] * self.taps[1]
     }
 
     /// Numbers of the grid in an image.
-    pub fn pixels(&self) -> usize {
+    pub(crate) fn pixels(&self) -> usize {
         self.grid[0] * self.grid[1] * self.target.inner
     }
 
     /// Which part of the taps meets the image, on average over the grid.
-    pub fn met(&self) -> f64 {
+    pub(crate) fn met(&self) -> f64 {
         let along = |a: usize| {
             let (taps, size) = (self.taps[a] as isize, self.source.size[a] as isize);
             let met = (0..self.grid[a]).map(|i| {
@@ -171,12 +171,12 @@ impl Correlation {
     }
 
     /// Whether the grid fills the target's planes in their order.
-    pub fn is_dense(&self) -> bool {
+    pub(crate) fn is_dense(&self) -> bool {
         self.out_step == [1; 2] && self.out_first == [0; 2] && self.grid == self.target.size
     }
 
     /// The same on images that were transposed to (c, h, w, n).
-    pub fn batch_innermost(mut self) -> Self {
+    pub(crate) fn batch_innermost(mut self) -> Self {
         for planes in [&mut self.source, &mut self.target] {
             (planes.inner, planes.batch) = (planes.batch, 1);
         }

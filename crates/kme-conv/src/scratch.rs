@@ -61,7 +61,7 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    pub fn new(len: usize) -> Self {
+    pub(crate) fn new(len: usize) -> Self {
         let lines = len.div_ceil(LINE);
         let mut buffer = POOL.with_borrow_mut(|pool| {
             // The smallest that is large enough, and not so large that it will be missed; else one makes room for a new one.

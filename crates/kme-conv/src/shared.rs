@@ -16,7 +16,7 @@ unsafe impl Send for Shared<'_> {}
 unsafe impl Sync for Shared<'_> {}
 
 impl<'a> Shared<'a> {
-    pub fn new(slice: &'a mut [f32]) -> Self {
+    pub(crate) fn new(slice: &'a mut [f32]) -> Self {
         Self { start: slice.as_mut_ptr(), len: slice.len(), slice: PhantomData }
     }
 
@@ -28,7 +28,7 @@ impl<'a> Shared<'a> {
     /// # Safety
     /// No other task may use any of them while the result lives.
     #[inline(always)]
-    pub unsafe fn part(&self, at: usize, len: usize) -> &'a mut [f32] {
+    pub(crate) unsafe fn part(&self, at: usize, len: usize) -> &'a mut [f32] {
         assert!(at <= self.len && len <= self.len - at, "{len} numbers at {at} of {}", self.len);
         // SAFETY: inside the slice, and disjoint by the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(at), len) }
@@ -36,7 +36,7 @@ impl<'a> Shared<'a> {
 
     /// The place `at`, from which the caller reaches others.
     #[inline(always)]
-    pub fn place(&self, at: usize) -> *mut f32 {
+    pub(crate) fn place(&self, at: usize) -> *mut f32 {
         assert!(at <= self.len);
         // SAFETY: inside the slice or one past its end.
         unsafe { self.start.add(at) }

@@ -11,8 +11,8 @@ mod made_up;
 use burn::optim::{Adam, AdamConfig, AdamState, Optimizer};
 use burn::tensor::Tensor;
 use kme_deep::loss::{Divergence, Estimator, Objective, Pictures, Regulariser, Scale, Terms};
-use kme_net::net::architecture::{DcganCritic, DcganGenerator, SnganCritic, SnganGenerator};
-use kme_net::net::{CriticNet, GeneratorNet, Init, Mode, Net, Param, Place, place};
+use kme_net::architecture::{DcganCritic, DcganGenerator, SnganCritic, SnganGenerator};
+use kme_net::{CriticNet, GeneratorNet, Init, Mode, Net, Param, Place, place};
 use made_up::uniform;
 use std::time::Instant;
 

@@ -4,7 +4,7 @@ use kme::discrepancy::{self, Estimate};
 use kme::sums::Precision;
 use kme::{Points, Result};
 use kme_image::Images;
-use kme_net::feature::FeatureMap;
+use kme_net::FeatureMap;
 
 /// A fixed set of reference pictures, as features; or of points, which are their own.
 pub struct Reference {

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use kme::kernel::Kernel;
 use kme_deep::loss::{Divergence, Estimator, Features, activation_penalty, gradient_penalty, mmd2_unbiased};
-use kme_net::net::{Init, Mode, Net, Place, dcgan_critic, dcgan_generator, place};
+use kme_net::{Init, Mode, Net, Place, dcgan_critic, dcgan_generator, place};
 
 const BATCH: usize = 20;
 const FEATURES: usize = 6;

@@ -4,7 +4,7 @@ use burn::tensor::{DType, Tensor};
 use kme::kernel::{Form, Kernel};
 use kme::rng;
 use kme_deep::loss::{Target, mmd2_biased, mmd2_unbiased, witness_gradient};
-use kme_net::net::{Place, place};
+use kme_net::{Place, place};
 use rand::RngExt;
 use rand_distr::StandardNormal;
 

@@ -7,8 +7,8 @@ use kme_deep::loss::{
     Divergence, Estimator, Features, Target, activation_penalty, gradient_penalty, mmd2_biased, mmd2_unbiased,
     witness_gradient,
 };
-use kme_net::net::layer::{Conv, Layer, LeakyRelu, Linear, Reshape};
-use kme_net::net::{Init, Mode, Net, Place, place};
+use kme_net::layer::{Conv, Layer, LeakyRelu, Linear, Reshape};
+use kme_net::{Init, Mode, Net, Place, place};
 use rand::RngExt;
 use rand_distr::StandardNormal;
 

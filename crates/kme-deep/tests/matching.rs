@@ -9,10 +9,8 @@ use kme::sums::Precision;
 use kme::{Embedding, Kernel, Points};
 use kme_deep::steer::{Match, Progress, bandwidth};
 use kme_image::{Background, Crop};
-use kme_net::feature::{Extractor, FeatureMap, Positions};
-use kme_net::model::{Generator, Latent, Made, Prior};
-use kme_net::net::layer::{Linear, Reshape};
-use kme_net::net::{Init, Net, Place};
+use kme_net::layer::{Linear, Reshape};
+use kme_net::{Extractor, FeatureMap, Generator, Init, Latent, Net, Place, Positions, Prior, Provenance};
 use made_up::{Golden, network};
 use std::ops::ControlFlow;
 
@@ -30,7 +28,7 @@ fn linear(classes: &[&str], weight: Vec<f32>) -> Generator {
         "0.weight" => place.tensor(weight.clone(), [weight.len()]),
         _ => place.tensor(vec![0.5, 0.5], [2]),
     });
-    let made = Made {
+    let made = Provenance {
         version: String::new(),
         preset: String::new(),
         seed: 0,

@@ -7,9 +7,9 @@ use kme_deep::train::parallel::{self, Alone, Collective, Descent, Farewell, Sock
 use kme_deep::train::{self, Config, Context, Event, Outcome};
 use kme_image::Images;
 use kme_image::Places;
-use kme_net::models::Models;
-use kme_net::net::layer::{Conv, Layer, LeakyRelu, Linear, Reshape, Sigmoid, random_features};
-use kme_net::net::{Init, Mode, Net, Place, place};
+use kme_net::Models;
+use kme_net::layer::{Conv, Layer, LeakyRelu, Linear, Reshape, Sigmoid, random_features};
+use kme_net::{Init, Mode, Net, Place, place};
 use rand::RngExt;
 use rand_distr::StandardNormal;
 use std::collections::BTreeMap;

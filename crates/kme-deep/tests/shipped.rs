@@ -4,10 +4,10 @@ use kme_deep::evaluate::Reference;
 use kme_deep::steer::{Match, bandwidth};
 use kme_image::{Decoder, Images};
 use kme_image::{Form, Places, Source};
-use kme_net::feature::FeatureMap;
-use kme_net::model::{Classifier, Generator};
-use kme_net::models::Models;
-use kme_net::net::Place;
+use kme_net::FeatureMap;
+use kme_net::Models;
+use kme_net::Place;
+use kme_net::{Classifier, Generator};
 use std::ops::ControlFlow;
 use std::path::Path;
 

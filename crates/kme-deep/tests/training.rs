@@ -3,11 +3,8 @@
 
 use kme::points::Data;
 use kme_deep::train::{self, Config, Context, Event, Outcome};
-use kme_image::Images;
-use kme_image::Places;
-use kme_net::feature::FeatureMap;
-use kme_net::models::Models;
-use kme_net::net::Place;
+use kme_image::{Images, Places};
+use kme_net::{FeatureMap, Models, Place};
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};

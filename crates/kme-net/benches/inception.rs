@@ -6,10 +6,8 @@
 #[path = "../tests/made_up/mod.rs"]
 mod made_up;
 
-use kme_image::Images;
-use kme_image::Protocol;
-use kme_net::feature::{Extractor, FeatureMap, Positions};
-use kme_net::networks::card;
+use kme_image::{Images, Protocol};
+use kme_net::{Extractor, FeatureMap, Positions, network_card};
 use made_up::{Golden, network, uniform};
 use std::time::Instant;
 
@@ -35,7 +33,7 @@ fn main() {
     for (name, golden) in Golden::all().into_iter().filter(|(name, _)| name.contains(&only)) {
         let network = network(&name, &golden.weights()).expect("made-up weights");
         let [c, h, w] = network.net.input();
-        let layer = card(&name).expect("a known network").features;
+        let layer = network_card(&name).expect("a known network").features;
         let map = Extractor::of_network(&network, layer, Positions::Mean).expect("its feature layer");
         // Pictures have the right size, and are not rounded to 8 bits: PyTorch does not round them either.
         let map = FeatureMap::Network(Box::new(map)).with_resize(Protocol::default());

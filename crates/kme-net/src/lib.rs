@@ -1,10 +1,33 @@
-//! Neural networks as values: layers with exact pullbacks, networks that the field knows by name, feature maps and generators.
+//! Neural networks as values: layers with exact pullbacks, networks that the field knows by name, feature maps and
+//! generators.
+//!
+//! Everything here is made of the two things in which networks differ: a [`Net`] is a list of layers with their parameters,
+//! and a card says what it is for. Pictures come from [`kme_image`], statistics from [`kme`].
 
-pub mod cache;
-pub mod feature;
-pub mod model;
-pub mod models;
-pub mod net;
-pub mod networks;
-pub mod walk;
+mod cache;
+mod feature;
+mod model;
+mod models;
+mod net;
+mod networks;
+mod walk;
+
+// Networks: layers with pullbacks, and what they are made of.
+pub use net::{
+    CriticNet, GeneratorNet, Init, Layer, Mode, Net, Param, Pass, Place, Role, Taps, Tensors, architecture,
+    dcgan_critic, dcgan_generator, flat, layer, parse_tensors, place, write_tensors,
+};
+
+// Files of weights, and the networks that the field knows by name.
 pub mod weights;
+pub use networks::{CARDS, Convention, Known, Network, NetworkCard, Pixels, network_card};
+
+// What a network is for: generators, classifiers, autoencoders, and where they are found.
+pub use model::{
+    Autoencoder, Classifier, Generator, Latent, ModelCard, Prior, Provenance, images_of, labelled, tensor_of,
+};
+pub use models::{Description, Models, SHIPPED, Shipped};
+
+// Feature maps: pictures to points, and features that were computed before.
+pub use cache::{Entry, FeatureCache, Key};
+pub use feature::{Extractor, FeatureMap, Outputs, Pictures, Positions, canonical, portable, recorded};

@@ -46,7 +46,7 @@ impl Latent {
 /// How a network was made: enough to make it again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Made {
+pub struct Provenance {
     /// Version of kme.
     pub version: String,
     /// Preset or configuration file.
@@ -62,7 +62,7 @@ pub struct Made {
 /// What a network file is for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "role", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Card {
+pub enum ModelCard {
     /// Latents (n, dim, 1, 1) → pictures (n, c, h, w) with pixels in [0, 1], or points (n, d, 1, 1).
     Generator {
         latent: Latent,
@@ -84,24 +84,24 @@ pub enum Card {
         /// The colour that was under their transparent parts, and around those that were filled up.
         #[serde(default, skip_serializing_if = "Background::is_white")]
         background: Background,
-        made: Made,
+        made: Provenance,
     },
     /// Pictures (n, c, h, w) with pixels in [0, 1] → the same shape, through a code.
     Autoencoder {
         /// The output of the first `code_after` layers is the code, (n, code, 1, 1).
         code_after: usize,
-        made: Made,
+        made: Provenance,
     },
     /// Pictures with pixels in [0, 1] → one logit per class.
     Classifier {
         classes: Vec<String>,
         /// The output of the first `features_after` layers is the feature vector.
         features_after: usize,
-        made: Made,
+        made: Provenance,
     },
 }
 
-impl Card {
+impl ModelCard {
     /// `generator`, `autoencoder` or `classifier`.
     pub fn role(&self) -> &'static str {
         match self {
@@ -121,7 +121,7 @@ impl Card {
     }
 
     /// How the network was made.
-    pub fn made(&self) -> &Made {
+    pub fn made(&self) -> &Provenance {
         match self {
             Self::Generator { made, .. } | Self::Autoencoder { made, .. } | Self::Classifier { made, .. } => made,
         }
@@ -141,13 +141,13 @@ pub fn images_of(tensor: Tensor<4>) -> Result<Images> {
 }
 
 /// Inputs that go through one of our own networks together.
-pub const BATCH: usize = 50;
+pub(crate) const BATCH: usize = 50;
 
 /// The network's outputs for all inputs, row after row; `inputs` holds one input after another.
 ///
 /// Batch normalisation uses its running statistics, and every batch has the same size (the last is filled up): so a row
 /// depends on its own input alone, since kernels for other batch sizes may round differently.
-pub fn rows_of(net: &Net, inputs: &[f32]) -> Result<Vec<f32>> {
+pub(crate) fn rows_of(net: &Net, inputs: &[f32]) -> Result<Vec<f32>> {
     let [c, h, w] = net.input();
     let stride = c * h * w;
     let mut all = Vec::new();
@@ -215,7 +215,7 @@ pub struct Generator {
     pub crop: Crop,
     /// The colour that was under their transparent parts, and around those that were filled up.
     pub background: Background,
-    pub made: Made,
+    pub made: Provenance,
     /// SHA-256 of the file that it was read from.
     pub sha256: String,
 }
@@ -226,10 +226,10 @@ impl Generator {
     /// # Errors
     /// When the file is damaged, or no generator.
     pub fn parse(bytes: &[u8], path: &Path, place: &Place) -> Result<Self> {
-        match ModelFile::<Card>::parse(bytes, path, place)? {
+        match ModelFile::<ModelCard>::parse(bytes, path, place)? {
             (
                 net,
-                Card::Generator { latent, classes, points, features, features_sha256, crop, background, made },
+                ModelCard::Generator { latent, classes, points, features, features_sha256, crop, background, made },
                 sha256,
             ) => {
                 let [c, h, w] = net.output();
@@ -251,7 +251,7 @@ impl Generator {
     /// # Errors
     /// When the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let card = Card::Generator {
+        let card = ModelCard::Generator {
             latent: self.latent,
             classes: self.classes.clone(),
             points: self.points,
@@ -411,7 +411,7 @@ pub struct Classifier {
     pub net: Net,
     pub classes: Vec<String>,
     pub features_after: usize,
-    pub made: Made,
+    pub made: Provenance,
     /// SHA-256 of the file that it was read from.
     pub sha256: String,
 }
@@ -422,8 +422,8 @@ impl Classifier {
     /// # Errors
     /// When the file is damaged, or no classifier.
     pub fn parse(bytes: &[u8], path: &Path, place: &Place) -> Result<Self> {
-        match ModelFile::<Card>::parse(bytes, path, place)? {
-            (net, Card::Classifier { classes, features_after, made }, sha256) => {
+        match ModelFile::<ModelCard>::parse(bytes, path, place)? {
+            (net, ModelCard::Classifier { classes, features_after, made }, sha256) => {
                 if net.output() != [classes.len(), 1, 1] || features_after > net.layers().len() {
                     return Err(Error::file(path, format!("is no classifier of {} classes", classes.len())));
                 }
@@ -456,7 +456,7 @@ impl Classifier {
     /// # Errors
     /// When the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let card = Card::Classifier {
+        let card = ModelCard::Classifier {
             classes: self.classes.clone(),
             features_after: self.features_after,
             made: self.made.clone(),
@@ -472,7 +472,7 @@ pub struct Autoencoder {
     pub net: Net,
     /// The output of the first `code_after` layers is the code.
     pub code_after: usize,
-    pub made: Made,
+    pub made: Provenance,
     /// SHA-256 of the file that it was read from.
     pub sha256: String,
 }
@@ -483,8 +483,8 @@ impl Autoencoder {
     /// # Errors
     /// When the file is damaged, or no autoencoder.
     pub fn parse(bytes: &[u8], path: &Path, place: &Place) -> Result<Self> {
-        match ModelFile::<Card>::parse(bytes, path, place)? {
-            (net, Card::Autoencoder { code_after, made }, sha256) => {
+        match ModelFile::<ModelCard>::parse(bytes, path, place)? {
+            (net, ModelCard::Autoencoder { code_after, made }, sha256) => {
                 let is_code = net.truncated(code_after).is_ok_and(|encoder| encoder.output()[1..] == [1, 1]);
                 if net.output() != net.input() || !is_code {
                     return Err(Error::file(
@@ -503,7 +503,11 @@ impl Autoencoder {
     /// # Errors
     /// When the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
-        ModelFile::write(path, &self.net, Card::Autoencoder { code_after: self.code_after, made: self.made.clone() })
+        ModelFile::write(
+            path,
+            &self.net,
+            ModelCard::Autoencoder { code_after: self.code_after, made: self.made.clone() },
+        )
     }
 
     /// Pictures → codes (n, code, 1, 1).
@@ -529,9 +533,9 @@ mod tests {
     use crate::net::layer::{Linear, Reshape};
     use crate::net::{Init, Layer};
 
-    fn made() -> Made {
+    fn made() -> Provenance {
         let text = String::new;
-        Made { version: text(), preset: text(), seed: 0, steps: 0, data: text(), data_fingerprint: text() }
+        Provenance { version: text(), preset: text(), seed: 0, steps: 0, data: text(), data_fingerprint: text() }
     }
 
     fn layers() -> Vec<Layer> {

@@ -1,9 +1,9 @@
 //! Where networks are found by name: in the program itself, in the models folder, or in a file.
 
-use crate::model::{Autoencoder, Card, Classifier, Generator};
+use crate::model::{Autoencoder, Classifier, Generator, ModelCard};
 use crate::net::file::sha256;
 use crate::net::{Layer, ModelFile, Place};
-use crate::networks::{self, Card as NetworkCard, Network};
+use crate::networks::{self, Network, NetworkCard};
 use crate::weights::{self, Weights};
 use kme::{Error, Result};
 use std::borrow::Cow;
@@ -151,7 +151,7 @@ impl Models {
             let path = entry.map_err(|e| Error::file(folder, e))?.path();
             if path.extension().is_some_and(|e| e == "safetensors")
                 && let Some(name) = path.file_stem().and_then(|stem| stem.to_str())
-                && networks::card(name).is_none()
+                && networks::network_card(name).is_none()
                 && !networks::CARDS
                     .iter()
                     .any(|card| path.file_name().is_some_and(|f| card.files.iter().any(|n| f == *n)))
@@ -210,7 +210,7 @@ fn differing(path: &Path, found: &str, shipped: &Shipped) -> Error {
 /// What a network file says and holds.
 #[derive(Clone, Debug)]
 pub struct Description {
-    pub card: Card,
+    pub card: ModelCard,
     /// Shape of one input and one output: channels, height, width.
     pub input: [usize; 3],
     pub output: [usize; 3],
@@ -233,11 +233,11 @@ impl Description {
     /// When it is damaged, or its network is not what its card says.
     pub fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
         let place = Place::cpu();
-        let (net, card, sha256) = ModelFile::<Card>::parse(bytes, path, &place)?;
+        let (net, card, sha256) = ModelFile::<ModelCard>::parse(bytes, path, &place)?;
         match card {
-            Card::Generator { .. } => Generator::parse(bytes, path, &place).map(drop)?,
-            Card::Autoencoder { .. } => Autoencoder::parse(bytes, path, &place).map(drop)?,
-            Card::Classifier { .. } => Classifier::parse(bytes, path, &place).map(drop)?,
+            ModelCard::Generator { .. } => Generator::parse(bytes, path, &place).map(drop)?,
+            ModelCard::Autoencoder { .. } => Autoencoder::parse(bytes, path, &place).map(drop)?,
+            ModelCard::Classifier { .. } => Classifier::parse(bytes, path, &place).map(drop)?,
         }
         Ok(Self {
             card,

@@ -1,8 +1,8 @@
 //! Generators and critics of the papers: published numbers of parameters, sizes, what is refused, and how weights
 //! start.
 
-use kme_net::net::architecture::autoencoder;
-use kme_net::net::{CriticNet, GeneratorNet, Init, Layer, Mode, Net, Place, place};
+use kme_net::architecture::autoencoder;
+use kme_net::{CriticNet, GeneratorNet, Init, Layer, Mode, Net, Place, place};
 use rand::RngExt;
 use rand_distr::StandardNormal;
 
@@ -203,11 +203,11 @@ fn configurations_round_trip() {
 /// Each way to start has its moments and its bounds.
 #[test]
 fn weights_start_by_their_laws() {
-    use kme_net::net::layer::{BatchNorm, Conv, Linear};
+    use kme_net::layer::{BatchNorm, Conv, Linear};
     let layers: Vec<Layer> = vec![
         Conv::new(8, 40, 5).padding(2).into(),
         BatchNorm::new(40).into(),
-        kme_net::net::layer::Reshape { to: [640, 1, 1] }.into(),
+        kme_net::layer::Reshape { to: [640, 1, 1] }.into(),
         Linear { inputs: 640, outputs: 30, bias: true }.into(),
     ];
     let moments = |init: Init, index: usize| {
@@ -248,8 +248,8 @@ fn weights_start_by_their_laws() {
 /// every preset trains.
 #[test]
 fn the_shipped_presets_start_where_they_did() {
-    let generator = kme_net::net::dcgan_generator(28, 1, 32, 64).unwrap();
-    let critic = kme_net::net::dcgan_critic(28, 1, 32, 16).unwrap();
+    let generator = kme_net::dcgan_generator(28, 1, 32, 64).unwrap();
+    let critic = kme_net::dcgan_critic(28, 1, 32, 16).unwrap();
     let cases = [
         (&generator, [64, 1, 1], Init::Dcgan, "0.weight", 0.01, false),
         (&generator, [64, 1, 1], Init::Dcgan, "4.weight", 0.02, false),

@@ -2,13 +2,9 @@
 
 mod made_up;
 
-use kme_image::{Form, Places, Source};
-use kme_image::{Images, Protocol};
-use kme_net::feature::{Extractor, FeatureMap, Positions};
-use kme_net::models::Models;
-use kme_net::net::{Place, place};
-use kme_net::networks::{Card, Network, card};
+use kme_image::{Form, Images, Places, Protocol, Source};
 use kme_net::weights::{self, Weights};
+use kme_net::{Extractor, FeatureMap, Models, Network, NetworkCard, Place, Positions, network_card, place};
 use made_up::{Golden, network, uniform};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -67,7 +63,7 @@ fn file_of(name: &str) -> PathBuf {
 }
 
 fn real(name: &str) -> Network {
-    let card: &'static Card = card(name).unwrap();
+    let card: &'static NetworkCard = network_card(name).unwrap();
     let path = file_of(name);
     let network = Network::read(card, &path, &Place::cpu()).unwrap();
     card.check_known(&network.sha256, &path).unwrap();
@@ -127,7 +123,7 @@ fn real_weights_give_the_outputs_of_pytorch() {
 
     // The first four test digits of MNIST, enlarged to 32x32 between pixels.
     let digits = fixtures().join("data/mnist/t10k-images-idx3-ubyte.gz");
-    let protocol: Protocol = card("lenet5").unwrap().resize.parse().unwrap();
+    let protocol: Protocol = network_card("lenet5").unwrap().resize.parse().unwrap();
     let digits = Source::parse(digits.to_str().unwrap(), &Places::new(None)).unwrap().load(&Form::default()).unwrap();
     let digits = protocol.apply(&digits.images().unwrap().select(&[0, 1, 2, 3]).unwrap(), 32, 32).unwrap();
     let digits = (digits.shape().to_vec(), digits.data().iter().map(|&x| f64::from(x)).collect());

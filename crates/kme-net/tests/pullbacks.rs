@@ -5,12 +5,12 @@ use burn::tensor::Tensor;
 use kme::features::Waves;
 use kme::kernel::{Kernel, KernelSpec};
 use kme::rng;
-use kme_net::net::layer::{
+use kme_net::layer::{
     AveragePool, BatchNorm, Clamp, Concat, Conv, Cosines, GlobalAveragePool, GlobalSumPool, Layer, LeakyRelu, Linear,
     MaxPool, Normalise, ReflectionPad, Relu, Reshape, Residual, Sigmoid, Tanh, TransposedConv, Upsample, ZeroPad,
     random_features,
 };
-use kme_net::net::{Init, Mode, Net, Place, dcgan_critic, place};
+use kme_net::{Init, Mode, Net, Place, dcgan_critic, place};
 use rand::RngExt;
 use rand_distr::StandardNormal;
 

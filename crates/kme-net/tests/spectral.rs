@@ -3,8 +3,8 @@
 
 use burn::tensor::Tensor;
 use kme::rng;
-use kme_net::net::layer::{Concat, Conv, GlobalSumPool, LeakyRelu, Linear, Residual, TransposedConv};
-use kme_net::net::{Init, Layer, Mode, Net, Place, place};
+use kme_net::layer::{Concat, Conv, GlobalSumPool, LeakyRelu, Linear, Residual, TransposedConv};
+use kme_net::{Init, Layer, Mode, Net, Place, place};
 use rand::RngExt;
 use rand_distr::StandardNormal;
 

@@ -9,7 +9,7 @@ use kme_image::{Colour, DEFAULT_MAX_PIXELS, PROTOCOLS, Protocol, Resize};
 use std::path::PathBuf;
 
 /// The kinds of sources, for the help of every verb that takes them.
-pub const HELP: &str = "\
+pub(crate) const HELP: &str = "\
 Sources:
   FOLDER, FILE.zip, FILE.tar   pictures in it at any depth: PNG, JPEG, BMP, GIF, TIFF, WebP, PNM; also
                                .tar.gz, and a folder of such archives
@@ -34,7 +34,7 @@ fashion-classifier, or a known network: inception, vgg19:relu4_1, vgg19:relu4_1:
 models list). A generator's card and an embedding name one, which is then the default.";
 
 /// The text of a kernel, for the help of every verb that takes one.
-pub const KERNELS: &str = "\
+pub(crate) const KERNELS: &str = "\
 Kernels (r is the distance of two points, d their dimension):
   linear                          <x,y>
   poly:degree=3,gamma=1/d,coef=1  (gamma <x,y> + coef)^degree
@@ -51,7 +51,7 @@ Kernels (r is the distance of two points, d their dimension):
 /// How sources become points.
 #[derive(Args)]
 #[command(next_help_heading = "Options of sources")]
-pub struct SourceFlags {
+pub(crate) struct SourceFlags {
     /// Feature map: identity for points; for pictures pixels, a classifier's name or file, or NETWORK[=FILE][:LAYER][:flat]
     #[arg(long, value_name = "FEATURES")]
     pub features: Option<String>,
@@ -95,7 +95,7 @@ pub struct SourceFlags {
 
 impl SourceFlags {
     /// The coordinates that were asked for; none: all.
-    pub fn columns(&self) -> &[String] {
+    pub(crate) fn columns(&self) -> &[String] {
         self.columns.as_ref().map_or(&[], |columns| &columns.0)
     }
 }
@@ -106,7 +106,7 @@ fn colour(text: &str) -> Result<Colour> {
 }
 
 /// The arithmetic that `--precision` names.
-pub fn precision(text: &str) -> Result<Precision> {
+pub(crate) fn precision(text: &str) -> Result<Precision> {
     match text {
         "f64" => Ok(Precision::F64),
         "f32" => Ok(Precision::F32),

@@ -5,11 +5,8 @@ use super::opened::{Content, Opened};
 use crate::arguments::Global;
 use kme::embedding::FeatureIdentity;
 use kme::{Error, Result};
-use kme_image::Form;
-use kme_image::{Channels, Decoder, Protocol};
-use kme_net::cache::FeatureCache;
-use kme_net::feature::FeatureMap;
-use kme_net::models::SHIPPED;
+use kme_image::{Channels, Decoder, Form, Protocol};
+use kme_net::{FeatureCache, FeatureMap, SHIPPED};
 use std::path::Path;
 
 /// The feature map that the pictures among the sources go through: the one that is named, or that one of the sources names.
@@ -54,7 +51,7 @@ pub(super) fn named_map(all: &[Opened], flags: &SourceFlags, global: &Global) ->
 
 /// What results say of a known network's weights that are not known.
 pub(super) fn unknown_weights(name: &str, map: &FeatureMap) -> Option<String> {
-    let card = kme_net::networks::card(&name[..name.find(['=', ':']).unwrap_or(name.len())])?;
+    let card = kme_net::network_card(&name[..name.find(['=', ':']).unwrap_or(name.len())])?;
     let sha256 = map.identity([0; 3]).sha256.filter(|sha256| card.known(sha256).is_none())?;
     Some(format!(
         "{name}: the SHA-256 of these weights, {sha256}, is not one that is known for {}: other weights give other numbers (kme \
@@ -72,7 +69,7 @@ fn check_name(all: &[Opened], name: Option<&str>) -> Result<()> {
             return Err(Error::value("--features", name, allowed));
         };
         let known = features.name.split_once('/').map_or(features.name.as_str(), |(network, _)| network);
-        if known != kme_net::feature::canonical(name) && Path::new(name).file_stem().is_none_or(|stem| stem != known) {
+        if known != kme_net::canonical(name) && Path::new(name).file_stem().is_none_or(|stem| stem != known) {
             let remedy = "leave out --features, or embed the pictures again";
             return Err(Error::mismatch("feature map", name, format!("'{}' ({})", features.name, source.text), remedy));
         }

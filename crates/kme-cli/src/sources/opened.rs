@@ -8,12 +8,11 @@ use kme::embedding::{AnyEmbedding, FeatureIdentity, MeanEmbedding};
 use kme::evaluate::Statistics;
 use kme::{Embedding, Error, Points, Result};
 use kme_image::Source;
-use kme_net::model::Generator;
-use kme_net::models::SHIPPED;
+use kme_net::{Generator, SHIPPED};
 use std::path::Path;
 
 /// A source whose kind is known.
-pub struct Opened {
+pub(crate) struct Opened {
     pub text: String,
     pub(super) content: Content,
     /// Whether the content was drawn from a generator of points.
@@ -88,7 +87,7 @@ impl Opened {
     }
 
     /// Whether this is a sum of random features, without points.
-    pub fn mean(&self) -> Option<&MeanEmbedding> {
+    pub(crate) fn mean(&self) -> Option<&MeanEmbedding> {
         match &self.content {
             Content::Mean(mean) => Some(mean),
             _ => None,
@@ -96,7 +95,7 @@ impl Opened {
     }
 
     /// The mean and covariance, if that is all that is known.
-    pub fn statistics(&self) -> Option<&Statistics> {
+    pub(crate) fn statistics(&self) -> Option<&Statistics> {
         match &self.content {
             Content::Statistics(statistics, _) => Some(statistics),
             _ => None,
@@ -104,7 +103,7 @@ impl Opened {
     }
 
     /// Whether random draws decide about the points.
-    pub fn is_random(&self) -> bool {
+    pub(crate) fn is_random(&self) -> bool {
         self.drawn || matches!(self.content, Content::Generator(_))
     }
 
@@ -120,7 +119,7 @@ impl Opened {
     }
 
     /// The feature map of what a file holds, where the file tells it.
-    pub fn features(&self) -> Option<&FeatureIdentity> {
+    pub(crate) fn features(&self) -> Option<&FeatureIdentity> {
         match &self.content {
             Content::Statistics(_, features) => features.as_ref(),
             Content::Embedding(embedding) => Some(embedding.features()),

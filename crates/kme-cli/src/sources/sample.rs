@@ -9,7 +9,7 @@ use kme_image::Skipped;
 use serde_json::{Value, json};
 
 /// A source as points.
-pub struct Sample {
+pub(crate) struct Sample {
     pub points: Points,
     /// Class logits (n, classes), of pictures, when they were asked for and the network has them.
     pub logits: Option<Points>,
@@ -37,7 +37,7 @@ impl Sample {
     ///
     /// # Errors
     /// [`Error::Mismatch`] when feature maps or dimensions differ.
-    pub fn check_same_space(&self, name: &str, other: &Self, other_name: &str) -> Result<()> {
+    pub(crate) fn check_same_space(&self, name: &str, other: &Self, other_name: &str) -> Result<()> {
         let fault = match self.features.check_same(&other.features) {
             Ok(()) => return check_same_dim((self.points.dim(), name), (other.points.dim(), other_name)),
             Err(fault) => fault,
@@ -56,7 +56,7 @@ impl Sample {
     }
 
     /// What a result records of where the sample named `text` comes from.
-    pub fn provenance(&self, text: &str) -> Value {
+    pub(crate) fn provenance(&self, text: &str) -> Value {
         let mut told = json!({
             "source": text,
             "weighted": self.weights.is_some(),
@@ -80,7 +80,7 @@ impl Sample {
 ///
 /// # Errors
 /// When embeddings have different kernels and none was asked for, or a median cannot be taken.
-pub fn kernel(asked: Option<&KernelSpec>, samples: &[(&str, &Sample)], otherwise: &str) -> Result<Kernel> {
+pub(crate) fn kernel(asked: Option<&KernelSpec>, samples: &[(&str, &Sample)], otherwise: &str) -> Result<Kernel> {
     let mut own = samples.iter().filter_map(|(name, sample)| Some((sample.kernel.as_ref()?, name)));
     let spec = match (asked, own.next()) {
         (Some(spec), _) => spec.clone(),
@@ -101,7 +101,7 @@ pub fn kernel(asked: Option<&KernelSpec>, samples: &[(&str, &Sample)], otherwise
 ///
 /// # Errors
 /// [`Error::Mismatch`] when they have not.
-pub fn check_same_dim((d, name): (usize, &str), (other, other_name): (usize, &str)) -> Result<()> {
+pub(crate) fn check_same_dim((d, name): (usize, &str), (other, other_name): (usize, &str)) -> Result<()> {
     match d == other {
         true => Ok(()),
         false => {

@@ -6,9 +6,8 @@ use crate::output::{self, fields};
 use crate::progress;
 use clap::{Args, Subcommand};
 use kme::{Error, Result};
-use kme_image::{DEFAULT_MAX_PIXELS, Decoder, Grid};
-use kme_image::{NoClasses, Source, Survey};
-use kme_net::cache::FeatureCache;
+use kme_image::{DEFAULT_MAX_PIXELS, Decoder, Grid, NoClasses, Source, Survey};
+use kme_net::FeatureCache;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,7 +24,7 @@ use std::path::{Path, PathBuf};
   kme data info fashion-mnist
   kme data info cifar10 --data-dir ~/datasets
   kme data cache --clear")]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(subcommand)]
     action: Action,
 }
@@ -65,7 +64,7 @@ enum Action {
     },
 }
 
-pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
+pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     match &arguments.action {
         Action::List => {
             let mut rows = vec![["name", "what"].map(String::from).to_vec()];

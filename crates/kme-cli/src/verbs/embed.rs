@@ -30,7 +30,7 @@ use std::time::Instant;
 /// were. And they read -o OUT.npy, the points themselves (of pictures the features), in the order of the sources.
 #[derive(Args)]
 #[command(after_help = format!("{EXAMPLES}\n\n{}\n\n{}", crate::sources::KERNELS, crate::sources::HELP))]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// What to embed
     #[arg(value_name = "SOURCE", required = true)]
     sources: Vec<String>,
@@ -78,7 +78,7 @@ Shards:
   A kernel whose length is the median distance cannot be used with --shard, since every part has
   another median: write the number.";
 
-pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
+pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let begin = Instant::now();
     check_usage(arguments)?;
     output::check_place(&arguments.output)?;

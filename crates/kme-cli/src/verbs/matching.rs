@@ -10,11 +10,9 @@ use clap::Args;
 use kme::io::NewFolder;
 use kme::kernel::Form;
 use kme::{Error, Kernel, KernelSpec, Points, Result};
-
 use kme_deep::steer::{Domain, Match, Matched, Progress, bandwidth};
 use kme_image::{Channels, Colour, Crop, Decoder, Grid, Images, Part, Resize, sheet};
-use kme_net::feature::FeatureMap;
-use kme_net::model::Generator;
+use kme_net::{FeatureMap, Generator};
 use serde_json::json;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -55,7 +53,7 @@ nearest that it can. Another tells when the kernel's length does not fit.
 The kernel's bandwidth decides between mixing and choosing. For two inputs at feature distance D the default kernel
 (c^2 + r^2)^(-1/2) is greatest in the middle only if c >= D/sqrt(2); with a smaller c each output snaps to one input. The
 default c is the larger of D/sqrt(2) and the median distance between inputs and samples of the generator.")]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// A run folder, a weights file, or the name of a shipped model
     #[arg(value_name = "GENERATOR")]
     generator: String,
@@ -119,7 +117,7 @@ impl FromStr for Cut {
     }
 }
 
-pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
+pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let begin = Instant::now();
     check_outputs(arguments)?;
     let context = global.context()?;

@@ -21,7 +21,7 @@ use std::path::PathBuf;
   for i in 1 2 3 4; do kme embed x.npy -o part-$i.kme --shard $i/4; done
   kme merge part-?.kme -o x.kme
   kme merge part-?.kme -o statistics.npz    mean and covariance of all points, as pytorch-fid writes them")]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Embeddings of samples
     #[arg(value_name = "A.kme", required = true)]
     parts: Vec<PathBuf>,
@@ -30,7 +30,7 @@ pub struct Arguments {
     output: PathBuf,
 }
 
-pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
+pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let allowed = "a name that ends in .kme (an embedding) or .npz (mean and covariance)";
     let is_statistics = Ending::of(&arguments.output, &[Ending::Kme, Ending::Npz], allowed)? == Ending::Npz;
     output::check_place(&arguments.output)?;

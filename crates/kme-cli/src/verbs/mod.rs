@@ -1,16 +1,16 @@
 //! One file for each verb: its flags, and what it does.
 
-pub mod data;
-pub mod embed;
-pub mod eval;
-pub mod matching;
-pub mod merge;
-pub mod models;
-pub mod rank;
-pub mod reduce;
-pub mod sample;
-pub mod test;
-pub mod train;
+pub(crate) mod data;
+pub(crate) mod embed;
+pub(crate) mod eval;
+pub(crate) mod matching;
+pub(crate) mod merge;
+pub(crate) mod models;
+pub(crate) mod rank;
+pub(crate) mod reduce;
+pub(crate) mod sample;
+pub(crate) mod test;
+pub(crate) mod train;
 
 use crate::arguments::{Arguments, Verb};
 use kme::{Error, Result};
@@ -19,7 +19,7 @@ use kme::{Error, Result};
 ///
 /// # Errors
 /// On bad input.
-pub fn run(arguments: &Arguments) -> Result<bool> {
+pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     let global = &arguments.global;
     if let Some(threads) = global.threads {
         let allowed = "1 to 1024, and no more than the system can start";

@@ -4,11 +4,8 @@ use crate::arguments::Global;
 use crate::output::{self, fields};
 use clap::{Args, Subcommand};
 use kme::{Error, Result};
-use kme_net::model::Card;
-use kme_net::models::{Description, Models, SHIPPED};
-use kme_net::net::Place;
-use kme_net::networks::{CARDS, Card as NetworkCard, Network, card};
 use kme_net::weights::{self, Weights};
+use kme_net::{CARDS, Description, ModelCard, Models, Network, NetworkCard, Place, SHIPPED, network_card};
 use serde_json::{Value, json};
 use std::io::Read;
 use std::path::Path;
@@ -26,7 +23,7 @@ use std::path::Path;
   kme models info inception
   kme models info runs/mine
   kme models verify")]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(subcommand)]
     action: Action,
 }
@@ -49,7 +46,7 @@ enum Action {
     },
 }
 
-pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
+pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let models = global.models();
     match &arguments.action {
         Action::List => list(&models, global),
@@ -103,7 +100,7 @@ fn summary(found: &Description) -> String {
 }
 
 fn info(models: &Models, name: &str, global: &Global) -> Result<bool> {
-    if let Some(card) = card(name) {
+    if let Some(card) = network_card(name) {
         return network_info(models, card, global);
     }
     let found = match models.describe(name) {
@@ -131,7 +128,7 @@ fn info(models: &Models, name: &str, global: &Global) -> Result<bool> {
         format!("  output      {}", shape(found.output)),
     ];
     match &found.card {
-        Card::Generator { latent, classes, points, features, features_sha256, crop, background, .. } => {
+        ModelCard::Generator { latent, classes, points, features, features_sha256, crop, background, .. } => {
             lines.push(format!(
                 "  latents     {} numbers, {}",
                 latent.dim,
@@ -150,11 +147,11 @@ fn info(models: &Models, name: &str, global: &Global) -> Result<bool> {
             let network = features_sha256.as_ref().map_or(String::new(), |sha256| format!(" (SHA-256 {sha256})"));
             lines.push(format!("  features    {features}{network}"));
         }
-        Card::Autoencoder { code_after, .. } => {
+        ModelCard::Autoencoder { code_after, .. } => {
             lines.push("  pixels      range 0 to 1".into());
             lines.push(format!("  code        the output of the first {code_after} layers"));
         }
-        Card::Classifier { classes, features_after, .. } => {
+        ModelCard::Classifier { classes, features_after, .. } => {
             lines.push("  pixels      range 0 to 1".into());
             lines.push(format!("  classes     {}", classes.join(", ")));
             lines.push(format!("  features    the output of the first {features_after} layers"));
@@ -363,7 +360,7 @@ fn verify(models: &Models, name: Option<&str>, global: &Global) -> Result<bool> 
 
 /// SHA-256 of a network's file, and what was found in it.
 fn state(models: &Models, name: &str) -> Result<(String, String)> {
-    if let Some(card) = card(name) {
+    if let Some(card) = network_card(name) {
         let (weights, path) = models.known_weights(card)?;
         let known = card.check_known(&weights.sha256, &path)?;
         Network::of_weights(card, &weights, &path, &Place::cpu())?;

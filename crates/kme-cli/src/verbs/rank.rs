@@ -26,7 +26,7 @@ use std::time::Instant;
 /// are the reference's points with the lowest f: the candidate has few like them.
 #[derive(Args)]
 #[command(after_help = format!("{EXAMPLES}\n\n{}\n\n{}", crate::sources::KERNELS, crate::sources::HELP))]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// What is right
     #[arg(value_name = "REFERENCE")]
     reference: String,
@@ -81,7 +81,7 @@ How to read the numbers:
 
 /// What the ranking goes by.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Order {
+pub(crate) enum Order {
     Witness,
     Density,
 }
@@ -163,7 +163,7 @@ impl<'a> Side<'a> {
     }
 }
 
-pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
+pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let begin = Instant::now();
     check_usage(arguments)?;
     let texts = [&arguments.reference, &arguments.candidate];

@@ -24,7 +24,7 @@ use std::time::Instant;
 /// random subsets of the same size.
 #[derive(Args)]
 #[command(after_help = format!("{EXAMPLES}\n\n{}\n\n{}", crate::sources::KERNELS, crate::sources::HELP))]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// What to choose from
     #[arg(value_name = "SOURCE")]
     source: String,
@@ -144,7 +144,7 @@ impl Kind {
     }
 }
 
-pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
+pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let begin = Instant::now();
     let kinds = check_usage(arguments)?;
     let mut sources = Sources::open(std::iter::once(&arguments.source), &arguments.flags, global)?;

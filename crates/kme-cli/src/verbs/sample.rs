@@ -7,7 +7,7 @@ use clap::Args;
 use kme::io::NewFolder;
 use kme::{Error, Points, Result, rng};
 use kme_image::{Grid, Images, scatter};
-use kme_net::model::Generator;
+use kme_net::Generator;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -50,7 +50,7 @@ to the next, all of one class.
 right, the second from top to bottom, over the quantiles (i - 1/2)/N of the prior, so that every
 picture stands for the same share of the plane. This is the whole latent space where latents have
 two numbers. It draws nothing, so the seed has no part in it.")]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// A run folder, a weights file, or the name of a shipped model
     #[arg(value_name = "GENERATOR")]
     generator: String,
@@ -273,7 +273,7 @@ fn file_name(class: usize, name: &str, classes: usize) -> String {
     format!("{class:0digits$}-{plain}", digits = (classes - 1).to_string().len())
 }
 
-pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
+pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let context = global.context()?;
     let (bytes, path) = context.models.bytes(&arguments.generator)?;
     let generator = Generator::parse(&bytes, &path, &context.place)?;

@@ -40,7 +40,7 @@ use std::time::Instant;
 /// The exit code is 0 whatever the test finds, unless --assert says what it should find.
 #[derive(Args)]
 #[command(after_help = format!("{MANUAL}\n\n{}\n\n{}", crate::sources::KERNELS, crate::sources::HELP))]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// First sample; with C the reference; with --memorisation the generator's samples
     #[arg(value_name = "A")]
     a: String,
@@ -134,7 +134,7 @@ struct Finding {
     json: Map<String, Value>,
 }
 
-pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
+pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let begin = Instant::now();
     let named = std::iter::once(&arguments.a).chain(&arguments.b).chain(&arguments.c);
     let texts = points::expanded(named, &arguments.flags)?;

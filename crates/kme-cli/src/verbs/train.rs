@@ -6,11 +6,10 @@ use crate::progress;
 use clap::Args;
 use indicatif::ProgressBar;
 use kme::{Error, Result};
-
 use kme_deep::train::config::AUTO;
 use kme_deep::train::parallel::{self, Sockets, Team};
 use kme_deep::train::{self, Changes, Config, Event, Numbers, Outcome};
-use kme_net::net::Place;
+use kme_net::Place;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -58,7 +57,7 @@ normalisation, whose statistics are those of a worker's share. A worker that fai
 why, and one that says nothing for ten minutes while worker 0 waits for it is given up. What workers on
 several machines send each other is not encrypted, and whoever reaches the port can take part: use it
 on a network that you trust.")]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// A preset's name, or a TOML file like a run's config.toml
     #[arg(value_name = "PRESET|CONFIG.toml", required_unless_present_any = ["list", "resume", "rank", "from", "print"])]
     preset: Option<String>,
@@ -117,7 +116,7 @@ pub struct Arguments {
     print: Option<String>,
 }
 
-pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
+pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     if arguments.list {
         return list(global);
     }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What a command left behind.
-pub struct Ran {
+pub(crate) struct Ran {
     pub code: Option<i32>,
     pub out: String,
     pub err: String,
@@ -19,20 +19,20 @@ pub struct Ran {
 
 impl Ran {
     /// The one JSON object on standard output, of a command that succeeded.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         assert_eq!(self.code, Some(0), "{}", self.err);
         serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {}", self.out))
     }
 
     /// The member `value` of the object.
-    pub fn value(&self) -> f64 {
+    pub(crate) fn value(&self) -> f64 {
         self.json()["value"].as_f64().unwrap()
     }
 }
 
 /// The command, which signals reach as from a terminal: those that were ignored where the tests were started, by nohup or by a
 /// script's `&`, would stay ignored otherwise.
-pub fn command() -> Command {
+pub(crate) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kme"));
     #[cfg(unix)]
     {
@@ -52,34 +52,34 @@ pub fn command() -> Command {
 }
 
 /// A folder to work in, and one for features.
-pub struct Place(tempfile::TempDir, tempfile::TempDir);
+pub(crate) struct Place(tempfile::TempDir, tempfile::TempDir);
 
 impl Place {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap())
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
     /// The folder of features that `kme` uses here unless told otherwise.
-    pub fn cache(&self) -> PathBuf {
+    pub(crate) fn cache(&self) -> PathBuf {
         self.1.path().join("kme/features")
     }
 
     /// Runs `kme` in this folder with these words, separated by blanks.
-    pub fn kme(&self, words: &str) -> Ran {
+    pub(crate) fn kme(&self, words: &str) -> Ran {
         self.run(&words.split_whitespace().collect::<Vec<_>>())
     }
 
     /// Runs `kme` in this folder.
-    pub fn run(&self, words: &[&str]) -> Ran {
+    pub(crate) fn run(&self, words: &[&str]) -> Ran {
         self.run_in("", words)
     }
 
     /// Runs `kme` in a folder of this one.
-    pub fn run_in(&self, folder: &str, words: &[&str]) -> Ran {
+    pub(crate) fn run_in(&self, folder: &str, words: &[&str]) -> Ran {
         let output = Command::new(env!("CARGO_BIN_EXE_kme"))
             .args(words)
             .current_dir(self.path(folder))
@@ -93,19 +93,19 @@ impl Place {
     }
 
     /// Names of everything in the folder, sorted.
-    pub fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         names(self.0.path())
     }
 
     /// Normal points with mean `shift`, as a file; its rows in double precision.
-    pub fn normal(&self, name: &str, n: usize, d: usize, shift: f64, seed: u64) -> Vec<Vec<f64>> {
+    pub(crate) fn normal(&self, name: &str, n: usize, d: usize, shift: f64, seed: u64) -> Vec<Vec<f64>> {
         let numbers: Vec<f64> = normals(n * d, seed).into_iter().map(|x| x + shift).collect();
         Points::new(n, d, Data::F64(numbers.clone())).unwrap().write(self.path(name)).unwrap();
         numbers.chunks(d).map(<[f64]>::to_vec).collect()
     }
 
     /// A folder of `n` random grey pictures of size 28x28.
-    pub fn pictures(&self, name: &str, n: usize, seed: u64) {
+    pub(crate) fn pictures(&self, name: &str, n: usize, seed: u64) {
         std::fs::create_dir_all(self.path(name)).unwrap();
         let data = normals(n * 784, seed).into_iter().map(|x| (0.5 + 0.3 * x) as f32).collect();
         let images = Images::clamped(n, 1, 28, 28, data).unwrap();
@@ -115,7 +115,7 @@ impl Place {
     }
 }
 
-pub fn names(folder: &Path) -> Vec<String> {
+pub(crate) fn names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).unwrap();
     let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();

@@ -9,7 +9,7 @@ use kme::points::Data;
 use kme::sums::Precision;
 use kme::{Kernel, Points, Result, rng};
 use kme_deep::loss::{self, Divergence, Objective, Regulariser};
-use kme_net::net::Net;
+use kme_net::Net;
 use plotters::prelude::SeriesLabelPosition;
 use std::path::Path;
 
@@ -176,7 +176,7 @@ fn smoothed(values: &[f64]) -> Vec<(f64, f64)> {
     points
 }
 
-pub fn run(path: &Path) -> Result<()> {
+pub(crate) fn run(path: &Path) -> Result<()> {
     println!(
         "25 Gaussians against the same with noise τ, critics of 4 ReLU layers of 64 units, {STEPS} steps of 2 × 256"
     );

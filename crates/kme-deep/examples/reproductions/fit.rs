@@ -6,12 +6,12 @@ use burn::tensor::Tensor;
 use kme::points::Data;
 use kme::{Points, Result, rng};
 use kme_deep::loss::{Objective, Pictures};
-use kme_net::net::{CriticNet, Mode, Net, Place, architecture::MlpCritic, place};
+use kme_net::{CriticNet, Mode, Net, Place, architecture::MlpCritic, place};
 use rand::RngExt;
 use rand_distr::StandardNormal;
 
 /// What is trained, and how: against 25 Gaussians, the same with noise.
-pub struct Fit {
+pub(crate) struct Fit {
     pub objective: Objective,
     /// Features of the critic.
     pub top: usize,
@@ -21,7 +21,7 @@ pub struct Fit {
 
 /// How the critic moves.
 #[derive(Clone, Copy)]
-pub enum Rule {
+pub(crate) enum Rule {
     /// β = (0.5, 0.9); the rate falls to 0 in a straight line over the second half.
     Adam { rate: f64 },
     /// Decay 0.99, and weights moved into ±clip after every step: WGAN.
@@ -29,7 +29,7 @@ pub enum Rule {
 }
 
 /// Points of each distribution in a step.
-pub const BATCH: usize = 256;
+pub(crate) const BATCH: usize = 256;
 
 /// What an optimiser remembers of a tensor.
 #[expect(clippy::large_enum_variant, reason = "there is one for a whole tensor")]
@@ -40,7 +40,7 @@ enum Memory {
 
 impl Fit {
     /// The trained critic, 4 ReLU layers of 64 units (thesis, §3.3.1), and the divergence in every step.
-    pub fn run(&self, tau: f64, seed: u64) -> Result<(Net, Vec<f64>)> {
+    pub(crate) fn run(&self, tau: f64, seed: u64) -> Result<(Net, Vec<f64>)> {
         let place = Place::cpu();
         let architecture = CriticNet::Mlp(MlpCritic { hidden: vec![64; 4], leak: 0.0 });
         let layers = architecture.layers([2, 1, 1], self.top)?;
@@ -102,7 +102,7 @@ impl Fit {
 }
 
 /// What a critic makes of points (n, 2): features (n, top).
-pub fn features(critic: &Net, points: &Points) -> Result<Points> {
+pub(crate) fn features(critic: &Net, points: &Points) -> Result<Points> {
     let (n, d) = (points.len(), critic.output().iter().product());
     let numbers = points.clone().into_data().into_f64();
     let output = critic.forward(critic.place().tensor_f64(numbers, [n, 2, 1, 1]), Mode::Evaluate)?;

@@ -7,7 +7,7 @@ use kme::features::Waves;
 use kme::kernel::Kernel;
 use kme::{Result, rng};
 use kme_deep::loss::{Divergence, Estimator, Features, linear_kernel};
-use kme_net::net::{Init, Net, Place, layer, place};
+use kme_net::{Init, Net, Place, layer, place};
 use plotters::prelude::SeriesLabelPosition;
 use rand::RngExt;
 use rand_distr::StandardNormal;
@@ -84,7 +84,7 @@ fn error(count: usize, shift: f64) -> Result<(f64, f64)> {
     Ok(((squares / DRAWS as f64).sqrt(), cosines / DRAWS as f64))
 }
 
-pub fn run(path: &Path) -> Result<()> {
+pub(crate) fn run(path: &Path) -> Result<()> {
     println!("Random features for the Gaussian kernel γ = 1 on {TOP} features of a critic, batch 64");
     let counts = [30, 100, 300, 1000, 3000];
     let (mut errors, mut angles) = (Vec::new(), Vec::new());

@@ -3,13 +3,11 @@
 use kme::{Error, Points, Result};
 use kme_deep::train::{self, Config, Context, Event, Numbers};
 use kme_image::Places;
-use kme_net::model::Generator;
-use kme_net::models::Models;
-use kme_net::net::Place;
+use kme_net::{Generator, Models, Place};
 use std::ops::ControlFlow;
 
 /// What came of a run.
-pub struct Found {
+pub(crate) struct Found {
     /// The numbers of every step.
     pub steps: Vec<Numbers>,
     /// MMD² of the energy distance to held-out points at the end, and its standard error.
@@ -19,7 +17,7 @@ pub struct Found {
     pub seconds: f64,
 }
 
-pub const SAMPLES: usize = 2500;
+pub(crate) const SAMPLES: usize = 2500;
 
 /// Networks and batches of half the size of the preset `25-gaussians`, the same in all experiments here.
 const SMALL: [&str; 7] = [
@@ -33,7 +31,7 @@ const SMALL: [&str; 7] = [
 ];
 
 /// Trains the preset `25-gaussians`, made small and with settings changed (`critic.steps=5`).
-pub fn run(sets: &[impl AsRef<str>]) -> Result<Found> {
+pub(crate) fn run(sets: &[impl AsRef<str>]) -> Result<Found> {
     let preset = "25-gaussians";
     let mut all: Vec<(String, String)> = Vec::new();
     for set in SMALL.into_iter().chain(sets.iter().map(AsRef::as_ref)) {
@@ -65,33 +63,33 @@ pub fn run(sets: &[impl AsRef<str>]) -> Result<Found> {
 
 impl Found {
     /// δ = mean D(x) − mean D(G(z)) in the last critic step before each generator step, averaged over features.
-    pub fn gaps(&self) -> Vec<f64> {
+    pub(crate) fn gaps(&self) -> Vec<f64> {
         self.series("real_features").iter().zip(self.series("generated_features")).map(|(x, y)| x - y).collect()
     }
 
     /// A number of every step.
-    pub fn series(&self, name: &str) -> Vec<f64> {
+    pub(crate) fn series(&self, name: &str) -> Vec<f64> {
         let of = |numbers: &Numbers| numbers.iter().find(|(n, _)| *n == name).map_or(f64::NAN, |(_, value)| *value);
         self.steps.iter().map(of).collect()
     }
 }
 
 /// Normal modes of one deviation, the same for all.
-pub struct Modes {
+pub(crate) struct Modes {
     pub centres: Vec<[f64; 2]>,
     pub sd: f64,
 }
 
 impl Modes {
     /// 25 Gaussians: FACTS of the toy are those of `25-gaussians`.
-    pub fn grid() -> Self {
+    pub(crate) fn grid() -> Self {
         let spacing = crate::gaussians::SPACING;
         let centres = (0..25).map(|k| [spacing * f64::from(k / 5 - 2), spacing * f64::from(k % 5 - 2)]).collect();
         Self { centres, sd: crate::gaussians::SD }
     }
 
     /// `8-gaussians`: a ring of radius 2/1.414.
-    pub fn ring() -> Self {
+    pub(crate) fn ring() -> Self {
         let at = |k: i32| std::f64::consts::FRAC_PI_4 * f64::from(k);
         let centres = (0..8).map(|k| [at(k).cos(), at(k).sin()].map(|x| x * 2.0 / 1.414)).collect();
         Self { centres, sd: 0.02 / 1.414 }
@@ -99,7 +97,7 @@ impl Modes {
 
     /// How many modes have at least a tenth of their share of the points within `within` deviations, and the share of
     /// points that are within so many of any.
-    pub fn covered(&self, points: &Points, within: f64) -> (usize, f64) {
+    pub(crate) fn covered(&self, points: &Points, within: f64) -> (usize, f64) {
         let numbers = points.clone().into_data().into_f64();
         let mut counts = vec![0; self.centres.len()];
         for p in numbers.chunks_exact(2) {

@@ -93,7 +93,7 @@ fn panel(game: &Game, found: &Found, flips: usize) -> Panel {
     }
 }
 
-pub fn run(path: &Path) -> Result<()> {
+pub(crate) fn run(path: &Path) -> Result<()> {
     println!(
         "Changes of the sign of δ = mean D(x) − mean D(G(z)), {SEEDS} seeds; share of steps with δ < 0; modes covered"
     );

@@ -58,7 +58,7 @@ fn dots(points: &Points) -> Vec<(f64, f64)> {
     points.clone().into_data().into_f64().chunks_exact(2).map(|p| (p[0], p[1])).collect()
 }
 
-pub fn run(path: &Path) -> Result<()> {
+pub(crate) fn run(path: &Path) -> Result<()> {
     println!("25 Gaussians by small networks: MMD² of the energy distance to 2000 held-out points");
     let real = gaussians::sample(300, 0.0, &mut rng::stream(0, "reproductions: toys", 0))?;
     let mut panels = Vec::new();

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, TensorData};
 use kme::{Error, Result};
-use kme_net::net::place;
+use kme_net::place;
 
 /// ‖μ_x − μ_y‖_q + Σ_{j ≤ k} |λⱼ|, with λ the eigenvalues of E xxᵀ − E yyᵀ (not centred) from the largest magnitude on.
 ///

@@ -7,8 +7,7 @@ use burn::tensor::Tensor;
 use kme::arith::Arith;
 use kme::kernel::{Form, Kernel};
 use kme::{Error, Result};
-use kme_net::net::flat;
-use kme_net::net::{Mode, Net};
+use kme_net::{Mode, Net, flat};
 
 /// How MMD² is estimated from two batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

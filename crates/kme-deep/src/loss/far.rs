@@ -11,7 +11,7 @@ use kme::kernel::{Form, Kernel, Pair, Slope};
 use kme::points::Data;
 use kme::sums::{self, Precision};
 use kme::{Points, Result};
-use kme_net::net::place;
+use kme_net::place;
 
 /// By how much ‖x‖² + ‖y‖² may exceed both r² and the square of the kernel's length: then r² is right to about so many units in
 /// the last place, and the kernel's value to as many.
@@ -148,7 +148,7 @@ impl Far {
     ///
     /// They are the same for k(x,y) and k(x,y) + f(x) + f(y). So the norms of `distance` are left out, and what is linear in ⟨x,y⟩
     /// is taken about a point amidst the y.
-    pub fn of_differences(kernel: &Kernel, y: &Tensor<2>) -> Self {
+    pub(super) fn of_differences(kernel: &Kernel, y: &Tensor<2>) -> Self {
         let mut far = Self::new(kernel);
         far.norms = 0.0;
         // Terms of a higher degree change when points are moved.
@@ -158,7 +158,7 @@ impl Far {
     }
 
     /// For any sums.
-    pub fn new(kernel: &Kernel) -> Self {
+    pub(super) fn new(kernel: &Kernel) -> Self {
         let part = |of_products: bool| {
             let terms = kernel.terms().iter().filter(|(_, form)| form.degree().is_some() == of_products);
             let as_energy = |form: Form| if form == Form::Distance { Form::Energy { a: 0.0 } } else { form };
@@ -174,7 +174,7 @@ impl Far {
     }
 
     /// k(xᵢ, yⱼ), shape (n, m).
-    pub fn values(&self, x: &Tensor<2>, y: &Tensor<2>) -> Tensor<2> {
+    pub(super) fn values(&self, x: &Tensor<2>, y: &Tensor<2>) -> Tensor<2> {
         let mut values = None;
         let mut add = |more: Tensor<2>| {
             values = Some(match values.take() {
@@ -196,7 +196,7 @@ impl Far {
     }
 
     /// Σᵢ ∇k(hᵢ, xᵢ) over the x, in h: shapes h (b, d), x (n, d) → (b, d).
-    pub fn gradients(&self, h: &Tensor<2>, x: &Tensor<2>) -> Tensor<2> {
+    pub(super) fn gradients(&self, h: &Tensor<2>, x: &Tensor<2>) -> Tensor<2> {
         let [b, n] = [h.dims()[0], x.dims()[0]];
         let of_distances = self.distances.as_ref().map(|kernel| {
             let Slope { xx, .. } = kernel.slope(&at_distances(h, x));
@@ -215,7 +215,7 @@ impl Far {
     }
 
     /// Σᵢⱼ wᵢwⱼ k(xᵢ,xⱼ), in double precision.
-    pub fn norm2(&self, x: &Tensor<2>, weights: &Tensor<2>) -> Result<f64> {
+    pub(super) fn norm2(&self, x: &Tensor<2>, weights: &Tensor<2>) -> Result<f64> {
         let weights = place::numbers(weights.clone());
         let [n, d] = x.dims();
         let mut sum = 0.0;

@@ -18,7 +18,7 @@ use super::far::{Far, Pairs, is_far};
 use burn::tensor::{Bool, Tensor};
 use kme::kernel::{Form, Kernel, Pair, Slope};
 use kme::{Error, Result};
-use kme_net::net::place;
+use kme_net::place;
 use std::cell::OnceCell;
 
 pub(super) fn squared_norms(x: &Tensor<2>) -> Tensor<2> {

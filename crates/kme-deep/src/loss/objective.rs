@@ -5,8 +5,7 @@ use super::penalty::{activation_penalty, asymmetric_penalty, gradient_penalty, o
 use super::scale::Scale;
 use burn::tensor::Tensor;
 use kme::{Error, Result};
-use kme_net::net::flat;
-use kme_net::net::{Mode, Net, Pass};
+use kme_net::{Mode, Net, Pass, flat};
 
 /// The weights of the regularisers; 0 or nothing leaves one out.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -83,7 +82,7 @@ impl Pictures {
 
 impl Seen {
     /// The activation penalty, where activations were kept for one.
-    pub fn activation_penalty(&self) -> Option<Tensor<1>> {
+    pub(crate) fn activation_penalty(&self) -> Option<Tensor<1>> {
         activation_penalty(&self.activations)
     }
 }

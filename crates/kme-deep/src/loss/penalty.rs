@@ -3,8 +3,7 @@
 use super::divergence::{Divergence, Features};
 use burn::tensor::Tensor;
 use kme::Result;
-use kme_net::net::flat;
-use kme_net::net::{Mode, Net};
+use kme_net::{Mode, Net, flat};
 
 /// mean over samples of (‖∇_x f(φ(x))‖ − 1)² at `points`, with φ the critic and f the function by which the divergence tells the
 /// real from the generated features (the witness for an MMD, D itself for a critic of one number).

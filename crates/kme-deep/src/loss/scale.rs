@@ -5,8 +5,7 @@ use super::divergence::{Divergence, Estimator, lifted, linear_kernel};
 use burn::tensor::Tensor;
 use kme::kernel::{Form, Kernel};
 use kme::{Error, Result};
-use kme_net::net::flat;
-use kme_net::net::{Mode, Net, Pass, Place};
+use kme_net::{Mode, Net, Pass, Place, flat};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 

@@ -4,10 +4,8 @@ use burn::tensor::Tensor;
 use kme::neighbours::nearest;
 use kme::sums::{self, Precision};
 use kme::{Error, Kernel, Points, Result};
-use kme_image::Images;
-use kme_image::evenly;
-use kme_net::model::tensor_of;
-use kme_net::net::{Place, place};
+use kme_image::{Images, evenly};
+use kme_net::{Place, place, tensor_of};
 
 /// How far an input lies from a generator's pictures, beside how far these lie from each other.
 #[derive(Clone, Copy, Debug, PartialEq)]

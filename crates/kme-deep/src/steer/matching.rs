@@ -11,11 +11,8 @@ use kme::kernel::Definiteness;
 use kme::points::Data;
 use kme::sums::{self, Precision};
 use kme::{Embedding, Error, Kernel, Points, Result, rng};
-use kme_image::Images;
-use kme_image::evenly;
-use kme_net::feature::FeatureMap;
-use kme_net::model::{Generator, labelled};
-use kme_net::net::{Mode, place};
+use kme_image::{Images, evenly};
+use kme_net::{FeatureMap, Generator, Mode, labelled, place};
 use std::ops::{ControlFlow, Range};
 
 /// How latents are moved.

@@ -15,14 +15,14 @@ const WAITING: usize = 1;
 pub(super) struct Ahead<T> {
     /// Both ends are gone only when this is dropped.
     asked: Option<Sender<u64>>,
-    made: Option<Receiver<Made<T>>>,
+    made: Option<Receiver<Provenance<T>>>,
     thread: Option<JoinHandle<()>>,
     /// How often the thread was sent to another number. What it made before that is out of date.
     turns: u64,
     next: Option<u64>,
 }
 
-struct Made<T> {
+struct Provenance<T> {
     turn: u64,
     number: u64,
     value: Result<T>,
@@ -30,7 +30,7 @@ struct Made<T> {
 
 impl<T: Send + 'static> Ahead<T> {
     /// Things that `make` makes of their number. Nothing is made before the first is asked for.
-    pub fn new(make: impl FnMut(u64) -> Result<T> + Send + 'static) -> Self {
+    pub(super) fn new(make: impl FnMut(u64) -> Result<T> + Send + 'static) -> Self {
         let (asked, asks) = channel();
         let (makes, made) = sync_channel(WAITING);
         let thread = thread::spawn(move || work(make, &asks, &makes));
@@ -41,7 +41,7 @@ impl<T: Send + 'static> Ahead<T> {
     ///
     /// # Errors
     /// That of making this one. The others are not concerned.
-    pub fn get(&mut self, number: u64) -> Result<T> {
+    pub(super) fn get(&mut self, number: u64) -> Result<T> {
         let is_coming = self.next.is_some_and(|next| (next..=next.saturating_add(1)).contains(&number));
         if !is_coming {
             self.turns += 1;
@@ -71,7 +71,7 @@ impl<T: Send + 'static> Ahead<T> {
     }
 }
 
-fn work<T>(mut make: impl FnMut(u64) -> Result<T>, asks: &Receiver<u64>, makes: &SyncSender<Made<T>>) {
+fn work<T>(mut make: impl FnMut(u64) -> Result<T>, asks: &Receiver<u64>, makes: &SyncSender<Provenance<T>>) {
     let Ok(mut number) = asks.recv() else { return };
     let mut turn = 1;
     loop {
@@ -83,7 +83,7 @@ fn work<T>(mut make: impl FnMut(u64) -> Result<T>, asks: &Receiver<u64>, makes: 
             }
         }
         let value = make(number);
-        if makes.send(Made { turn, number, value }).is_err() {
+        if makes.send(Provenance { turn, number, value }).is_err() {
             return;
         }
         number = number.saturating_add(1);

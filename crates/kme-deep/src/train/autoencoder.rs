@@ -9,12 +9,9 @@ use super::optimiser::{Pace, gradient_norm};
 use super::task::{Finding, Numbers, Sheet, Task, first_fault, first_fault_of, restored_net};
 use burn::tensor::Tensor;
 use kme::{Error, Result, rng};
-use kme_image::Images;
-use kme_image::{Dataset, evenly};
-use kme_net::model::{Autoencoder, Made, images_of, tensor_of};
-use kme_net::net::architecture::autoencoder;
-use kme_net::net::file::Tensors;
-use kme_net::net::{Init, Mode, Net, Place, place};
+use kme_image::{Dataset, Images, evenly};
+use kme_net::architecture::autoencoder;
+use kme_net::{Autoencoder, Init, Mode, Net, Place, Provenance, Tensors, images_of, place, tensor_of};
 use rand::RngExt;
 use std::path::Path;
 
@@ -24,7 +21,7 @@ const SHEET: usize = 10;
 pub(super) struct Trainer {
     config: Config,
     objective: AutoencoderObjective,
-    made: Made,
+    made: Provenance,
     learner: Learner,
     /// Layers of the encoder.
     code_after: usize,
@@ -34,12 +31,12 @@ pub(super) struct Trainer {
 }
 
 impl Trainer {
-    pub fn new(
+    pub(super) fn new(
         config: &Config,
         objective: &AutoencoderObjective,
         feed: Feed,
         held_out: Option<Dataset>,
-        made: Made,
+        made: Provenance,
         place: &Place,
     ) -> Result<Self> {
         if config.data.is_points() {
@@ -82,7 +79,7 @@ impl Trainer {
     }
 
     fn model(&self, step: u64) -> Autoencoder {
-        let made = Made { steps: step, ..self.made.clone() };
+        let made = Provenance { steps: step, ..self.made.clone() };
         Autoencoder { net: self.learner.net.clone(), code_after: self.code_after, made, sha256: String::new() }
     }
 }

@@ -12,12 +12,12 @@ pub(crate) struct Batches {
 }
 
 impl Batches {
-    pub fn new(n: usize, batch: usize, seed: u64) -> Self {
+    pub(super) fn new(n: usize, batch: usize, seed: u64) -> Self {
         Self { n, batch, seed, epoch: None }
     }
 
     /// The indices of batch number `index`.
-    pub fn get(&mut self, index: u64) -> Vec<usize> {
+    pub(super) fn get(&mut self, index: u64) -> Vec<usize> {
         let start = index * self.batch as u64;
         (start..start + self.batch as u64).map(|position| self.at(position)).collect()
     }

@@ -8,11 +8,8 @@ use super::task::{Finding, Numbers, Sheet, Task, first_fault, first_fault_of, re
 use burn::tensor::{Int, Tensor, TensorData, activation};
 use kme::{Error, Result, rng};
 use kme_image::Dataset;
-use kme_net::model::{Classifier, Made};
-use kme_net::net::file::Tensors;
-use kme_net::net::flat;
-use kme_net::net::layer::{AveragePool, BatchNorm, Conv, Layer, Linear, Relu, Reshape};
-use kme_net::net::{Init, Mode, Net, Place, place};
+use kme_net::layer::{AveragePool, BatchNorm, Conv, Layer, Linear, Relu, Reshape};
+use kme_net::{Classifier, Init, Mode, Net, Place, Provenance, Tensors, flat, place};
 use rand::RngExt;
 use std::path::Path;
 
@@ -21,7 +18,7 @@ pub(super) struct Trainer {
     objective: ClassifierObjective,
     classes: Vec<String>,
     features_after: usize,
-    made: Made,
+    made: Provenance,
     learner: Learner,
     feed: Feed,
     held_out: Option<Dataset>,
@@ -72,12 +69,12 @@ fn check_held_out(config: &Config, data: &Feed, held_out: &Dataset, classes: usi
 }
 
 impl Trainer {
-    pub fn new(
+    pub(super) fn new(
         config: &Config,
         objective: &ClassifierObjective,
         feed: Feed,
         held_out: Option<Dataset>,
-        made: Made,
+        made: Provenance,
         place: &Place,
     ) -> Result<Self> {
         let classes = feed.classes();
@@ -142,7 +139,7 @@ impl Trainer {
             net: self.learner.net.clone(),
             classes: self.classes.clone(),
             features_after: self.features_after,
-            made: Made { steps: step, ..self.made.clone() },
+            made: Provenance { steps: step, ..self.made.clone() },
             sha256: String::new(),
         }
     }

@@ -9,8 +9,7 @@ use crate::loss::{Estimator, Regulariser};
 use kme::features::Waves;
 use kme::kernel::KernelSpec;
 use kme::{Error, Result};
-use kme_net::model::Latent;
-use kme_net::net::{CriticNet, GeneratorNet};
+use kme_net::{CriticNet, GeneratorNet, Latent};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -394,11 +393,13 @@ mod text {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
     use std::{fmt::Display, str::FromStr};
 
-    pub fn serialize<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(value)
     }
 
-    pub fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    pub(super) fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<T, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
@@ -560,7 +561,7 @@ fn edits(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kme_net::net::layer::{self, Layer, Shape};
+    use kme_net::layer::{self, Layer, Shape};
 
     #[test]
     fn presets_parse_and_print() {

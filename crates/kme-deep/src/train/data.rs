@@ -1,8 +1,7 @@
 //! What a run learns from, as its configuration says it.
 
 use kme::{Error, Result};
-use kme_image::Form;
-use kme_image::{Background, Channels, Colour, Crop, Decoder, Resize};
+use kme_image::{Background, Channels, Colour, Crop, Decoder, Form, Resize};
 use serde::{Deserialize, Serialize};
 use std::ops::Not;
 

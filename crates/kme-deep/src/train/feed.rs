@@ -37,7 +37,7 @@ impl Feed {
     /// # Errors
     /// When the source cannot be read or is not what `data` says; for pictures that are not
     /// [streamed](Data::stream), also when one of them cannot be read or is too small for its crop.
-    pub fn open(data: &Data, batch: usize, seed: u64, split: Option<Split>, places: &Places) -> Result<Self> {
+    pub(super) fn open(data: &Data, batch: usize, seed: u64, split: Option<Split>, places: &Places) -> Result<Self> {
         if batch == 0 {
             return Err(Error::value("batch", 0, "a whole number from 1 on"));
         }
@@ -46,7 +46,7 @@ impl Feed {
     }
 
     /// Of an open stock, in batches of `batch` ≥ 1.
-    pub fn new(mut stock: Stock, facts: Facts, batch: usize, seed: u64) -> Self {
+    pub(super) fn new(mut stock: Stock, facts: Facts, batch: usize, seed: u64) -> Self {
         let facts = Arc::new(facts);
         let shared = facts.clone();
         let mut order = Batches::new(facts.n, batch, seed);
@@ -65,33 +65,33 @@ impl Feed {
     ///
     /// # Errors
     /// When one of its pictures cannot be read; it is named. Other batches are not concerned.
-    pub fn batch(&mut self, index: u64) -> Result<Batch> {
+    pub(super) fn batch(&mut self, index: u64) -> Result<Batch> {
         self.batches.get(index)
     }
 
     /// (c, h, w) of a picture; (d, 1, 1) of a point.
-    pub fn shape(&self) -> [usize; 3] {
+    pub(super) fn shape(&self) -> [usize; 3] {
         self.facts.shape
     }
 
     /// Number of pictures or points n ≥ 1.
     #[cfg(test)]
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.facts.n
     }
 
     /// A name for the content of the data: of pictures [`Dataset::fingerprint`], of points SHA-256 over their numbers.
-    pub fn fingerprint(&self) -> &str {
+    pub(super) fn fingerprint(&self) -> &str {
         &self.facts.fingerprint
     }
 
     /// The labels of all pictures or points, in the order of the source, where they have labels.
-    pub fn labels(&self) -> Option<&[u32]> {
+    pub(super) fn labels(&self) -> Option<&[u32]> {
         self.facts.labels.as_deref()
     }
 
     /// The classes that labels stand for: their names, or numbers where they have none; nothing where there are no labels.
-    pub fn classes(&self) -> Vec<String> {
+    pub(super) fn classes(&self) -> Vec<String> {
         match (self.labels(), self.class_names()) {
             (Some(_), Some(names)) => names.to_vec(),
             (Some(labels), None) => (0..=labels.iter().copied().max().unwrap_or(0)).map(|l| l.to_string()).collect(),
@@ -100,7 +100,7 @@ impl Feed {
     }
 
     /// Names of the classes that labels stand for, where they are known.
-    pub fn class_names(&self) -> Option<&[String]> {
+    pub(super) fn class_names(&self) -> Option<&[String]> {
         self.facts.class_names.as_deref()
     }
 }

@@ -8,7 +8,7 @@ use super::sources::Sources;
 use super::task::Numbers;
 use kme::{Error, Result};
 use kme_image::{Survey, hex, in_one_line};
-use kme_net::net::file::{Tensors, parse_tensors, write_tensors};
+use kme_net::{Tensors, parse_tensors, write_tensors};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -62,7 +62,7 @@ pub(crate) struct Checkpoint {
 }
 
 impl Checkpoint {
-    pub const FORMAT: u32 = 2;
+    pub(super) const FORMAT: u32 = 2;
 }
 
 impl Folder {
@@ -70,7 +70,7 @@ impl Folder {
     ///
     /// # Errors
     /// When something is there already, or the folder cannot be made.
-    pub fn create(path: &Path) -> Result<Self> {
+    pub(super) fn create(path: &Path) -> Result<Self> {
         Self::check_free(path)?;
         let mut made: Vec<PathBuf> =
             path.ancestors().filter(|folder| !folder.exists()).map(Path::to_path_buf).collect();
@@ -85,7 +85,7 @@ impl Folder {
     ///
     /// # Errors
     /// When something is there already.
-    pub fn check_free(path: &Path) -> Result<()> {
+    pub(super) fn check_free(path: &Path) -> Result<()> {
         // Empty folders are what a start leaves that failed before it could write its configuration.
         let is_empty = |path: &Path| fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
         let is_left = |entry: &fs::DirEntry| entry.file_name() == LOCK || is_empty(&entry.path());
@@ -101,7 +101,7 @@ impl Folder {
     ///
     /// # Errors
     /// When there is none.
-    pub fn open(path: &Path) -> Result<Self> {
+    pub(super) fn open(path: &Path) -> Result<Self> {
         if !path.join("config.toml").is_file() {
             return Err(Error::file(path, "is no run folder: it has no config.toml; start a run without --resume"));
         }
@@ -115,7 +115,7 @@ impl Folder {
     ///
     /// # Errors
     /// When one has, or the folder may not be written to.
-    pub fn locked(mut self) -> Result<Self> {
+    pub(super) fn locked(mut self) -> Result<Self> {
         let path = self.path.join(LOCK);
         // Written to, since some file systems (NFS) lock only what is open for writing.
         let open = OpenOptions::new().create(true).truncate(false).write(true).read(true).open(&path);
@@ -137,34 +137,34 @@ impl Folder {
         Ok(self)
     }
 
-    pub fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
     /// The run's configuration.
-    pub fn config(&self) -> PathBuf {
+    pub(super) fn config(&self) -> PathBuf {
         self.path.join("config.toml")
     }
 
-    pub fn model(&self) -> PathBuf {
+    pub(super) fn model(&self) -> PathBuf {
         self.path.join("model.safetensors")
     }
 
     /// The model with the best score.
-    pub fn best_model(&self) -> PathBuf {
+    pub(super) fn best_model(&self) -> PathBuf {
         self.path.join("best.safetensors")
     }
 
-    pub fn last_checkpoint(&self) -> PathBuf {
+    pub(super) fn last_checkpoint(&self) -> PathBuf {
         self.path.join("checkpoints").join("last.safetensors")
     }
 
-    pub fn best_checkpoint(&self) -> PathBuf {
+    pub(super) fn best_checkpoint(&self) -> PathBuf {
         self.path.join("checkpoints").join("best.safetensors")
     }
 
     /// The sheet of what is learned from.
-    pub fn real_sample(&self) -> PathBuf {
+    pub(super) fn real_sample(&self) -> PathBuf {
         self.path.join("samples").join("real.png")
     }
 
@@ -174,7 +174,7 @@ impl Folder {
     ///
     /// # Errors
     /// Those of `write`.
-    pub fn keep_model(
+    pub(super) fn keep_model(
         &self,
         step: u64,
         every: u64,
@@ -202,12 +202,12 @@ impl Folder {
         Ok(stay)
     }
 
-    pub fn sample(&self, step: u64) -> PathBuf {
+    pub(super) fn sample(&self, step: u64) -> PathBuf {
         self.path.join("samples").join(format!("step-{step:06}.png"))
     }
 
     /// Writes config.toml: the configuration, and as comments what else is needed to repeat the run.
-    pub fn write_config(&self, config: &Config, facts: &[(String, String)]) -> Result<()> {
+    pub(super) fn write_config(&self, config: &Config, facts: &[(String, String)]) -> Result<()> {
         self.write_config_text(&with_facts(&format!("\n{}", config.to_toml()), facts))
     }
 
@@ -216,7 +216,7 @@ impl Folder {
     }
 
     /// The run's configuration, with settings changed.
-    pub fn read_config(&self, sets: &[(String, String)]) -> Result<Config> {
+    pub(super) fn read_config(&self, sets: &[(String, String)]) -> Result<Config> {
         Config::load_file(&self.config(), sets)
     }
 
@@ -225,7 +225,7 @@ impl Folder {
     ///
     /// # Errors
     /// When it cannot be read or written.
-    pub fn rewrite_config(
+    pub(super) fn rewrite_config(
         &self,
         config: &Config,
         sets: &[(String, String)],
@@ -251,7 +251,7 @@ impl Folder {
     }
 
     /// Writes data.jsonl: name and SHA-256 of each picture, and what is left out.
-    pub fn write_listing(&self, survey: &Survey) -> Result<()> {
+    pub(super) fn write_listing(&self, survey: &Survey) -> Result<()> {
         kme::io::write_atomically(self.listing(), |out| {
             for (name, sha256) in &survey.files {
                 writeln!(out, "{}", serde_json::json!({ "name": name, "sha256": hex(sha256) }))?;
@@ -264,7 +264,7 @@ impl Folder {
     }
 
     /// SHA-256 of each picture that was learned from, by its name, as data.jsonl has it; nothing where there is none.
-    pub fn read_listing(&self) -> HashMap<String, String> {
+    pub(super) fn read_listing(&self) -> HashMap<String, String> {
         let text = fs::read_to_string(self.listing()).unwrap_or_default();
         let line = |line: &str| {
             let line: serde_json::Value = serde_json::from_str(line).ok()?;
@@ -274,12 +274,12 @@ impl Folder {
     }
 
     /// Appends one line of numbers to events.jsonl.
-    pub fn log(&self, step: u64, kind: &str, numbers: &Numbers) -> Result<()> {
+    pub(super) fn log(&self, step: u64, kind: &str, numbers: &Numbers) -> Result<()> {
         self.note(step, kind, numbers.iter().map(|(name, value)| (name.to_string(), (*value).into())))
     }
 
     /// Appends one line to events.jsonl.
-    pub fn note(
+    pub(super) fn note(
         &self,
         step: u64,
         kind: &str,
@@ -296,7 +296,7 @@ impl Folder {
     }
 
     /// The greatest step that was logged; 0 without any.
-    pub fn last_event(&self) -> Result<u64> {
+    pub(super) fn last_event(&self) -> Result<u64> {
         let steps = self.events()?.lines().filter_map(step_of).max();
         Ok(steps.unwrap_or(0))
     }
@@ -314,7 +314,7 @@ impl Folder {
 
     /// Drops events after `step` (all of them without one), which a run that continues from there will write again, and a
     /// line cut short.
-    pub fn forget_events_after(&self, step: Option<u64>) -> Result<()> {
+    pub(super) fn forget_events_after(&self, step: Option<u64>) -> Result<()> {
         let path = self.path.join("events.jsonl");
         if !path.exists() {
             return Ok(());
@@ -329,7 +329,7 @@ impl Folder {
     }
 
     /// Writes a checkpoint.
-    pub fn write_checkpoint(
+    pub(super) fn write_checkpoint(
         &self,
         path: &Path,
         checkpoint: Checkpoint,
@@ -340,7 +340,7 @@ impl Folder {
     }
 
     /// The last checkpoint, when there is one.
-    pub fn read_checkpoint(&self) -> Result<Option<(Checkpoint, Tensors)>> {
+    pub(super) fn read_checkpoint(&self) -> Result<Option<(Checkpoint, Tensors)>> {
         let path = self.last_checkpoint();
         if !path.exists() {
             return Ok(None);

@@ -18,11 +18,11 @@ use burn::tensor::Tensor;
 use kme::inference::Marginals;
 use kme::kernel::Kernel;
 use kme::{Error, Result, rng};
-use kme_net::feature::{FeatureMap, portable, recorded};
-use kme_net::model::{Autoencoder, Generator, Made, images_of};
-use kme_net::net::layer::random_features;
-use kme_net::net::{Init, Mode, Net, Place, Role, place};
-use kme_net::net::{file::Tensors, flat};
+use kme_net::layer::random_features;
+use kme_net::{
+    Autoencoder, FeatureMap, Generator, Init, Mode, Net, Place, Provenance, Role, Tensors, flat, images_of, place,
+    portable, recorded,
+};
 use rand::RngExt;
 use std::ops::Range;
 use std::path::Path;
@@ -39,7 +39,7 @@ pub(super) struct Trainer {
     random: Option<(config::RandomFeatures, Kernel)>,
     /// Encoder and decoder: real samples are encoded, and what the generator makes is decoded.
     autoencoder: Option<(Net, Net)>,
-    made: Made,
+    made: Provenance,
     generator: Learner,
     average: Net,
     critic: Option<Critic>,
@@ -58,7 +58,7 @@ pub(super) struct Parts {
     pub autoencoder: Option<Autoencoder>,
     pub frozen: FeatureMap,
     pub judge: Judge,
-    pub made: Made,
+    pub made: Provenance,
     pub collective: Box<dyn Collective>,
 }
 
@@ -78,7 +78,7 @@ struct Real {
 }
 
 impl Trainer {
-    pub fn new(config: &Config, settings: &config::Generator, parts: Parts, place: &Place) -> Result<Self> {
+    pub(super) fn new(config: &Config, settings: &config::Generator, parts: Parts, place: &Place) -> Result<Self> {
         let Parts { feed, autoencoder, frozen, judge, made, collective } = parts;
         let autoencoder = autoencoder.map(|a| Ok::<_, Error>((a.encoder()?, a.decoder()?))).transpose()?;
         let shape = match &autoencoder {
@@ -160,7 +160,7 @@ impl Trainer {
         Ok(())
     }
 
-    pub fn collective(&self) -> &dyn Collective {
+    pub(super) fn collective(&self) -> &dyn Collective {
         &*self.collective
     }
 
@@ -333,7 +333,7 @@ impl Trainer {
             features_sha256: recorded(&self.config.score.features, self.judge.network()).map(str::to_string),
             crop: self.config.data.crop,
             background: self.config.data.background,
-            made: Made { steps: step, ..self.made.clone() },
+            made: Provenance { steps: step, ..self.made.clone() },
             sha256: String::new(),
         })
     }

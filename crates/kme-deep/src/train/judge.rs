@@ -14,11 +14,8 @@ use kme::kernel::{Form, Kernel};
 use kme::points::Data;
 use kme::sums::Precision;
 use kme::{Error, Points, Result};
-use kme_image::evenly;
-use kme_image::{Images, scatter};
-use kme_net::feature::FeatureMap;
-use kme_net::model::Generator;
-use kme_net::net::place;
+use kme_image::{Images, evenly, scatter};
+use kme_net::{FeatureMap, Generator, place};
 
 /// The samples that generated ones are compared with.
 pub(super) struct Judge {
@@ -54,7 +51,7 @@ pub(super) fn features(config: &Config, context: &Context) -> Result<FeatureMap>
 
 impl Judge {
     /// One that judges nothing, for workers that only take steps.
-    pub fn absent() -> Self {
+    pub(super) fn absent() -> Self {
         Self { kind: Kind::Pictures, held_out: None, training: None, network: None }
     }
 
@@ -63,7 +60,7 @@ impl Judge {
     ///
     /// # Errors
     /// When they cannot be had.
-    pub fn new(
+    pub(super) fn new(
         config: &Config,
         map: FeatureMap,
         held_out: Option<HeldOut>,
@@ -119,7 +116,7 @@ impl Judge {
     }
 
     /// SHA-256 of the network in whose features it judges, where there is one.
-    pub fn network(&self) -> Option<&str> {
+    pub(super) fn network(&self) -> Option<&str> {
         self.network.as_deref()
     }
 
@@ -128,7 +125,7 @@ impl Judge {
     ///
     /// # Errors
     /// When a sample is not finite.
-    pub fn score(&self, model: &Generator, seed: u64) -> Result<Numbers> {
+    pub(super) fn score(&self, model: &Generator, seed: u64) -> Result<Numbers> {
         let Some(reference) = &self.held_out else { return Ok(Numbers::new()) };
         let (name, error, estimate) = match &self.kind {
             Kind::Pictures => ("kid", "kid_standard_error", reference.kid(&model.sample(reference.count(), seed)?)?),
@@ -146,7 +143,7 @@ impl Judge {
     ///
     /// # Errors
     /// When a sample is not finite.
-    pub fn sums(&self, model: &Generator, samples: usize, seed: u64) -> Result<Marginals> {
+    pub(super) fn sums(&self, model: &Generator, samples: usize, seed: u64) -> Result<Marginals> {
         let reference = self.training.as_ref().ok_or_else(|| {
             Error::value("schedule", "without training samples", "the three-sample schedule, which keeps some")
         })?;
@@ -163,7 +160,7 @@ impl Judge {
     ///
     /// # Errors
     /// When the samples are pictures.
-    pub fn scatter(&self, generated: Tensor<2>) -> Result<Images> {
+    pub(super) fn scatter(&self, generated: Tensor<2>) -> Result<Images> {
         let [n, d] = generated.dims();
         let generated = Points::new(n, d, Data::F32(place::numbers_f32(generated)))?;
         match &self.kind {

@@ -5,7 +5,7 @@ use super::optimiser::{Optimiser, Pace};
 use super::task::{net_state, restored_net};
 use burn::tensor::Tensor;
 use kme::Result;
-use kme_net::net::{Net, file::Tensors};
+use kme_net::{Net, Tensors};
 
 /// A network with its optimiser. In checkpoints they stand under a name and under the name followed by `-optimiser`.
 #[derive(Clone)]
@@ -15,17 +15,17 @@ pub(super) struct Learner {
 }
 
 impl Learner {
-    pub fn new(net: Net, settings: &Settings) -> Self {
+    pub(super) fn new(net: Net, settings: &Settings) -> Self {
         Self { optimiser: Optimiser::new(settings, &net), net }
     }
 
     /// One step down these gradients, in the order of the network's trained parameters.
-    pub fn step(&mut self, gradients: Vec<Tensor<1>>, rate: f64, pace: Pace) {
+    pub(super) fn step(&mut self, gradients: Vec<Tensor<1>>, rate: f64, pace: Pace) {
         self.net = self.optimiser.step(&self.net, gradients, rate, pace);
     }
 
     /// Everything that later steps depend on.
-    pub fn state(&self, name: &str) -> Vec<(String, Vec<usize>, Vec<f32>)> {
+    pub(super) fn state(&self, name: &str) -> Vec<(String, Vec<usize>, Vec<f32>)> {
         let optimiser = self.optimiser.tensors(&self.net).into_iter();
         let named = optimiser.map(|(part, shape, values)| (format!("{name}-optimiser.{part}"), shape, values));
         net_state(name, &self.net).into_iter().chain(named).collect()
@@ -35,7 +35,7 @@ impl Learner {
     ///
     /// # Errors
     /// When a tensor is missing or has another shape.
-    pub fn restore(&mut self, name: &str, step: u64, tensors: &Tensors) -> Result<()> {
+    pub(super) fn restore(&mut self, name: &str, step: u64, tensors: &Tensors) -> Result<()> {
         self.net = restored_net(name, &self.net, tensors)?;
         let stored = |part: &str| tensors.get(&format!("{name}-optimiser.{part}")).map(|(_, values)| values.clone());
         self.optimiser.restore(&self.net, step, stored)

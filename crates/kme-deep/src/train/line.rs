@@ -14,7 +14,7 @@ pub(super) struct Line {
 
 impl Line {
     /// The event that a line holds; none where it is cut short or something else.
-    pub fn parse(line: &[u8]) -> Option<Self> {
+    pub(super) fn parse(line: &[u8]) -> Option<Self> {
         let Value::Object(fields) = serde_json::from_slice(line).ok()? else { return None };
         let (step, event) = (fields.get("step")?.as_u64()?, fields.get("event")?.as_str()?.to_string());
         let number = |(name, value): (String, Value)| Some((name, value.as_f64().filter(|x| x.is_finite())?));

@@ -4,7 +4,7 @@ use super::config::Optimiser as Settings;
 use burn::optim::{Adam, AdamConfig, AdamState, AdaptiveMomentumState, Optimizer};
 use burn::tensor::Tensor;
 use kme::{Error, Result};
-use kme_net::net::{Net, Param, place};
+use kme_net::{Net, Param, place};
 
 /// One rule for all trained tensors of a network, and what it remembers of each.
 #[derive(Clone)]
@@ -43,12 +43,12 @@ pub(crate) struct Pace {
 
 impl Pace {
     #[cfg(test)]
-    pub const PLAIN: Self = Self { factor: 1.0, momentum: None };
+    pub(super) const PLAIN: Self = Self { factor: 1.0, momentum: None };
 }
 
 impl Optimiser {
     /// For a network with these parameters.
-    pub fn new(settings: &Settings, net: &Net) -> Self {
+    pub(super) fn new(settings: &Settings, net: &Net) -> Self {
         let rule = match settings {
             Settings::Adam(adam) => Rule::Adam(
                 AdamConfig::new()
@@ -64,7 +64,7 @@ impl Optimiser {
     }
 
     /// The network after one step down these gradients, in the order of its trained parameters.
-    pub fn step(&mut self, net: &Net, gradients: Vec<Tensor<1>>, rate: f64, pace: Pace) -> Net {
+    pub(super) fn step(&mut self, net: &Net, gradients: Vec<Tensor<1>>, rate: f64, pace: Pace) -> Net {
         let rate = rate * pace.factor;
         let mut work = gradients.into_iter().zip(&mut self.states);
         let (rule, clip) = (&self.rule, self.clip);
@@ -107,7 +107,7 @@ impl Optimiser {
     }
 
     /// The state as named tensors: for Adam `first.NAME`, `second.NAME` and, in `first`'s shape (1), `time.NAME`; else `one.NAME`.
-    pub fn tensors(&self, net: &Net) -> Vec<(String, Vec<usize>, Vec<f32>)> {
+    pub(super) fn tensors(&self, net: &Net) -> Vec<(String, Vec<usize>, Vec<f32>)> {
         let mut tensors = Vec::new();
         for (param, state) in net.params().iter().filter(|p| p.is_trained()).zip(&self.states) {
             let len = vec![param.shape.iter().product()];
@@ -132,7 +132,7 @@ impl Optimiser {
     ///
     /// # Errors
     /// When a tensor is missing or has another size.
-    pub fn restore(&mut self, net: &Net, step: u64, stored: impl Fn(&str) -> Option<Vec<f32>>) -> Result<()> {
+    pub(super) fn restore(&mut self, net: &Net, step: u64, stored: impl Fn(&str) -> Option<Vec<f32>>) -> Result<()> {
         for (param, state) in net.params().iter().filter(|p| p.is_trained()).zip(&mut self.states) {
             let incomplete = || {
                 let found = format!("incomplete for {}", param.name);
@@ -207,7 +207,7 @@ fn squared_norm(gradient: Tensor<1>) -> Tensor<1> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kme_net::net::Place;
+    use kme_net::Place;
 
     use super::super::config::{Adam, Rmsprop, Sgd};
 
@@ -220,8 +220,8 @@ mod tests {
         let rmsprop = Settings::Rmsprop(Rmsprop { learning_rate: rate, decay: 0.95, clip });
         let place = Place::cpu_f64();
         for settings in [adam, sgd, rmsprop] {
-            let layers = vec![kme_net::net::layer::Linear { inputs: 1, outputs: 1, bias: false }.into()];
-            let mut net = Net::new(layers, [1, 1, 1], kme_net::net::Init::He, 0, &place).unwrap();
+            let layers = vec![kme_net::layer::Linear { inputs: 1, outputs: 1, bias: false }.into()];
+            let mut net = Net::new(layers, [1, 1, 1], kme_net::Init::He, 0, &place).unwrap();
             let mut optimiser = Optimiser::new(&settings, &net);
             let mut x = place::scalar(net.params()[0].value.clone());
             let (mut m, mut v) = (0.0, 0.0);

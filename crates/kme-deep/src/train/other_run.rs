@@ -6,9 +6,7 @@ use super::folder::is_unchanged;
 use super::task::{Task, net_state};
 use kme::{Error, Result};
 use kme_image::hex;
-use kme_net::model::{Autoencoder, Classifier, Generator};
-use kme_net::net::Net;
-use kme_net::net::file::{Tensors, parse_tensors};
+use kme_net::{Autoencoder, Classifier, Generator, Net, Tensors, parse_tensors};
 use sha2::{Digest, Sha256};
 use std::path::Path;
 

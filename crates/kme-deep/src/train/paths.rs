@@ -2,8 +2,7 @@
 
 use super::config::{Config, Objective};
 use kme_image::{Toy, list};
-use kme_net::models::SHIPPED;
-use kme_net::networks;
+use kme_net::{SHIPPED, network_card};
 use std::path::Path;
 
 impl Config {
@@ -69,7 +68,7 @@ fn is_network(text: &str) -> bool {
     let name = text.split_once(':').map_or(text, |(name, _)| name);
     ["pixels", "critic", "identity"].contains(&name)
         || SHIPPED.iter().any(|shipped| shipped.name == name)
-        || networks::card(name).is_some()
+        || network_card(name).is_some()
 }
 
 /// `path` made whole, where that is something in the folder `base`; what follows a colon may be a layer, or an array.

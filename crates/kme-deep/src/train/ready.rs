@@ -11,10 +11,8 @@ use super::stock::{Opened, Stock};
 use super::task::Task;
 use super::{Context, Event, Observer, autoencoder, classifier, generative, remarks};
 use kme::{Error, Result};
-use kme_image::{Digest, Survey, Watch, hex};
-use kme_image::{Grid, Images};
-use kme_net::feature::FeatureMap;
-use kme_net::model::{Autoencoder, Made};
+use kme_image::{Digest, Grid, Images, Survey, Watch, hex};
+use kme_net::{Autoencoder, FeatureMap, Provenance};
 use std::collections::HashMap;
 
 /// A task with what it depends on, and what is to be said of its data.
@@ -142,8 +140,8 @@ pub(super) fn ready(
 }
 
 /// What is said on the card of a model that this run makes.
-fn made(config: &Config, data_fingerprint: &str) -> Made {
-    Made {
+fn made(config: &Config, data_fingerprint: &str) -> Provenance {
+    Provenance {
         version: env!("CARGO_PKG_VERSION").into(),
         preset: config.preset.clone().unwrap_or_default(),
         seed: config.seed,
@@ -192,7 +190,7 @@ impl Trained {
         context: &Context,
         feed: Feed,
         judge: Judge,
-        made: Made,
+        made: Provenance,
         collective: Box<dyn Collective>,
     ) -> Result<generative::Trainer> {
         let Some(generator) = &config.generator else {

@@ -21,7 +21,7 @@ impl Schedule {
     ///
     /// # Errors
     /// When the settings of the rule by tests are out of range.
-    pub fn new(settings: &Settings, rate: f64, steps: u64) -> Result<Self> {
+    pub(super) fn new(settings: &Settings, rate: f64, steps: u64) -> Result<Self> {
         let progress = match settings {
             Settings::ThreeSample(rule) => {
                 let ThreeSample { queue, alpha, patience, kept, variance_floor: floor, .. } = *rule;
@@ -33,7 +33,7 @@ impl Schedule {
     }
 
     /// The pace of step `step`.
-    pub fn pace(&self, step: u64) -> Pace {
+    pub(super) fn pace(&self, step: u64) -> Pace {
         let (mut momentum, floor) = (None, |least: f64| (least / self.rate).min(1.0));
         let factor = match &self.settings {
             Settings::Constant(_) => 1.0,
@@ -60,7 +60,7 @@ impl Schedule {
     }
 
     /// The settings of the rule by tests when a check is due after `step` steps.
-    pub fn due(&self, step: u64) -> Option<&ThreeSample> {
+    pub(super) fn due(&self, step: u64) -> Option<&ThreeSample> {
         match &self.settings {
             Settings::ThreeSample(rule) if step.is_multiple_of(rule.every) => Some(rule),
             _ => None,
@@ -71,7 +71,7 @@ impl Schedule {
     ///
     /// # Errors
     /// When the sums do not belong to the earlier ones.
-    pub fn observe(&mut self, sums: Marginals) -> Result<Numbers> {
+    pub(super) fn observe(&mut self, sums: Marginals) -> Result<Numbers> {
         let Some(progress) = &mut self.progress else { return Ok(Numbers::new()) };
         let p = match progress.observe(sums)? {
             Verdict::Filling { .. } => None,
@@ -84,7 +84,7 @@ impl Schedule {
     }
 
     /// What a checkpoint must keep, as JSON.
-    pub fn state(&self) -> Option<serde_json::Value> {
+    pub(super) fn state(&self) -> Option<serde_json::Value> {
         self.progress.as_ref().map(|p| serde_json::to_value(p).expect("finite numbers are written as JSON"))
     }
 
@@ -92,7 +92,7 @@ impl Schedule {
     ///
     /// # Errors
     /// When it is another schedule's.
-    pub fn restore(&mut self, state: Option<&serde_json::Value>) -> Result<()> {
+    pub(super) fn restore(&mut self, state: Option<&serde_json::Value>) -> Result<()> {
         match (&mut self.progress, state) {
             (None, None) => Ok(()),
             (Some(progress), Some(state)) => {

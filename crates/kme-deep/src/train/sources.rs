@@ -3,7 +3,7 @@
 use super::config::{Config, Objective};
 use super::split::Split;
 use kme::{Error, Result};
-use kme_net::networks;
+use kme_net::network_card;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,17 +25,17 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    pub fn new(data: &str) -> Self {
+    pub(crate) fn new(data: &str) -> Self {
         Self { data: data.into(), networks: BTreeMap::new(), held_out: None, split: None }
     }
 
     /// Notes the network that the setting `key` names, where it names one.
-    pub fn note(&mut self, key: &str, sha256: Option<&str>) {
+    pub(crate) fn note(&mut self, key: &str, sha256: Option<&str>) {
         self.networks.extend(sha256.map(|sha256| (key.into(), sha256.into())));
     }
 
     /// Lines for config.toml.
-    pub fn facts(&self) -> Vec<(String, String)> {
+    pub(crate) fn facts(&self) -> Vec<(String, String)> {
         let networks = self.networks.iter().map(|(key, sha256)| (format!("SHA-256 of {key}"), sha256.clone()));
         [("data fingerprint".to_string(), self.data.clone())].into_iter().chain(networks).collect()
     }
@@ -44,7 +44,7 @@ impl Sources {
     ///
     /// # Errors
     /// Names the first that differs, and both fingerprints.
-    pub fn check(&self, expected: &Self, config: &Config, remedy: impl Fn(&str) -> String) -> Result<()> {
+    pub(crate) fn check(&self, expected: &Self, config: &Config, remedy: impl Fn(&str) -> String) -> Result<()> {
         if self.data != expected.data {
             let remedy = remedy(&config.data.source);
             return Err(Error::mismatch("data fingerprint", &self.data, &expected.data, remedy));
@@ -84,7 +84,7 @@ pub(super) fn of_network(key: &str, name: &str, fault: Error) -> Error {
     }
     match (key, of_setting(key, name, fault)) {
         // Pixels can take the place of this network alone without another training.
-        ("score.features", Error::Value { allowed, .. }) if networks::card(name).is_some() => {
+        ("score.features", Error::Value { allowed, .. }) if network_card(name).is_some() => {
             let remedy =
                 format!("or score in pixels: --set score.features=pixels, or --set score.features={name}=FILE");
             Error::value(key, name, format!("{allowed}; {remedy}"))

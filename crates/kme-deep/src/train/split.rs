@@ -27,7 +27,7 @@ pub(crate) struct Split {
 impl Split {
     /// The rule of a run that begins with pictures of these contents. None are held out where there are fewer than
     /// [`FEWEST`], or where copies leave fewer than [`FEWEST_HELD_OUT`] different ones on that side, or none on the other.
-    pub fn begin(contents: &[Digest]) -> Self {
+    pub(crate) fn begin(contents: &[Digest]) -> Self {
         let all = Self { of: contents.len() };
         let held_out: HashSet<&Digest> = contents.iter().filter(|content| all.holds_out(content)).collect();
         let are_some_learned = contents.iter().any(|content| !all.holds_out(content));
@@ -38,13 +38,13 @@ impl Split {
     }
 
     /// Whether a picture of this content is held out.
-    pub fn holds_out(self, content: &Digest) -> bool {
+    pub(crate) fn holds_out(self, content: &Digest) -> bool {
         let first = u64::from_be_bytes(content[..8].try_into().expect("eight of 32 bytes"));
         self.of > 0 && (first as f64) < SHARE.min(MOST / self.of as f64) * 2_f64.powi(64)
     }
 
     /// Whether no picture ever is.
-    pub fn holds_out_none(self) -> bool {
+    pub(crate) fn holds_out_none(self) -> bool {
         self.of == 0
     }
 }

@@ -9,9 +9,9 @@ use super::task::sheet_pictures;
 use kme::points::{Data as Numbers, Loaded, Points, Reading};
 use kme::{Error, Result, rng};
 use kme_image::{
-    Bad, Batches, Dataset, Digest, Form, Places, Source, Survey, Toy, Watch, evenly, hex, too_large, toys,
+    Bad, Batches, Dataset, Digest, Form, Images, Places, Resize, Source, Survey, Toy, Watch, evenly, hex, mirror,
+    square, too_large, toys,
 };
-use kme_image::{Images, Resize, mirror, square};
 use rand::RngExt;
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
@@ -85,7 +85,7 @@ impl Stock {
     ///
     /// # Errors
     /// When it cannot be read, is not of the kind that `data` says, or holds nothing.
-    pub fn open(data: &Data, seed: u64, split: Option<Split>, places: &Places) -> Result<(Self, Facts)> {
+    pub(super) fn open(data: &Data, seed: u64, split: Option<Split>, places: &Places) -> Result<(Self, Facts)> {
         let mut watch = Watch { progress: &mut |_, _| {}, is_known: &|_, _| false };
         let Opened { stock, facts, .. } = Self::open_watched(data, seed, split, places, &mut watch)?;
         Ok((stock, facts))
@@ -107,7 +107,7 @@ impl Stock {
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub fn open_watched(
+    pub(super) fn open_watched(
         data: &Data,
         seed: u64,
         split: Option<Split>,
@@ -222,7 +222,7 @@ impl Stock {
     ///
     /// # Errors
     /// As [`take`](Self::take).
-    pub fn sample(&mut self, facts: &Facts, n: usize, index: u64) -> Result<Batch> {
+    pub(super) fn sample(&mut self, facts: &Facts, n: usize, index: u64) -> Result<Batch> {
         let n = n.min(facts.n);
         let indices = super::batches::Batches::new(facts.n, n, self.seed ^ index).get(0);
         let [c, h, w] = facts.shape;
@@ -233,7 +233,7 @@ impl Stock {
     ///
     /// # Errors
     /// As [`take`](Self::take).
-    pub fn reals(&mut self, facts: &Facts) -> Result<Option<Images>> {
+    pub(super) fn reals(&mut self, facts: &Facts) -> Result<Option<Images>> {
         if matches!(self.store, Store::Rows { .. }) {
             return Ok(None);
         }
@@ -246,7 +246,7 @@ impl Stock {
     ///
     /// # Errors
     /// When a picture cannot be read; it is named.
-    pub fn take(&mut self, indices: &[usize], index: u64) -> Result<Vec<f32>> {
+    pub(super) fn take(&mut self, indices: &[usize], index: u64) -> Result<Vec<f32>> {
         let chance = Chance::of(self, indices.len(), index);
         let stored: Vec<usize> = match &self.chosen {
             Some(chosen) => indices.iter().map(|&i| chosen[i]).collect(),

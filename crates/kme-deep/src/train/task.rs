@@ -4,7 +4,7 @@ use super::optimiser::Pace;
 use kme::inference::Marginals;
 use kme::{Error, Result};
 use kme_image::{Grid, Images};
-use kme_net::net::{Net, file::Tensors, place};
+use kme_net::{Net, Tensors, place};
 use std::path::Path;
 
 /// Named numbers of one step or one evaluation, in order.
@@ -95,7 +95,7 @@ pub(super) fn first_fault_of(name: &str, net: &Net) -> Option<Finding> {
 
 /// A network's parameters as named tensors under `prefix`.
 pub(super) fn net_state(prefix: &str, net: &Net) -> Vec<(String, Vec<usize>, Vec<f32>)> {
-    let tensor = |p: &kme_net::net::Param| {
+    let tensor = |p: &kme_net::Param| {
         (format!("{prefix}.{}", p.name), p.shape.clone(), place::numbers_f32(p.value.clone().inner()))
     };
     net.params().iter().map(tensor).collect()

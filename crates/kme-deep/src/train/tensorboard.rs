@@ -36,7 +36,7 @@ impl Writer {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn open(run: &Path) -> Result<Self> {
+    pub(super) fn open(run: &Path) -> Result<Self> {
         let folder = run.join("tensorboard");
         fs::create_dir_all(&folder).map_err(|e| Error::file(&folder, format!("cannot be made: {e}")))?;
         for entry in fs::read_dir(&folder).map_err(|e| kme::io::read_error(&folder, &e))?.flatten() {
@@ -60,7 +60,7 @@ impl Writer {
     ///
     /// # Errors
     /// When the file cannot be written. Lines that are no events, and sheets that are no PNG files, are left out.
-    pub fn follow(&mut self) -> Result<()> {
+    pub(super) fn follow(&mut self) -> Result<()> {
         let mut out = Vec::new();
         for (step, path) in new_sheets(&self.run.join("samples"), &self.sheets) {
             // The time at which a sheet was written is all that tells when its step was.

@@ -15,7 +15,7 @@ impl Views {
     ///
     /// # Errors
     /// When event files are wanted and cannot be written.
-    pub fn open(run: &Path, tensorboard: bool) -> Result<Self> {
+    pub(super) fn open(run: &Path, tensorboard: bool) -> Result<Self> {
         let tensorboard = if tensorboard { Some(Writer::open(run)?) } else { None };
         Ok(Self { run: run.into(), tensorboard })
     }
@@ -24,7 +24,7 @@ impl Views {
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn update(&mut self, sheet: bool) -> Result<()> {
+    pub(super) fn update(&mut self, sheet: bool) -> Result<()> {
         if let Some(writer) = &mut self.tensorboard {
             writer.follow()?;
         }

@@ -2,13 +2,13 @@
 
 use crate::naive::{Definition, KERNELS, waves};
 use kme_deep::loss::{Divergence, Estimator, Regulariser, Scale, linear_kernel};
-use kme_net::net::layer::random_features;
-use kme_net::net::{Init, Net, Place};
+use kme_net::layer::random_features;
+use kme_net::{Init, Net, Place};
 use std::rc::Rc;
 
 /// The kind of critic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Body {
+pub(crate) enum Body {
     /// Convolutions on pictures of 2×7×7 with leaky ReLU, as they are trained.
     Leaky,
     /// The same with tanh: all its derivatives differ from zero, and finite differences of second order exist.
@@ -18,7 +18,7 @@ pub enum Body {
 }
 
 /// One objective with one kind of critic.
-pub struct Case {
+pub(crate) struct Case {
     pub name: String,
     pub divergence: Divergence,
     pub definition: Definition,
@@ -39,7 +39,7 @@ fn case(name: impl Into<String>, divergence: Divergence, definition: Definition,
     Case { name: name.into(), divergence, definition, regulariser, body, spectral: None, top, labels: false, equal }
 }
 
-pub fn mmd(kernel: &str, estimator: Estimator, body: Body) -> Case {
+pub(crate) fn mmd(kernel: &str, estimator: Estimator, body: Body) -> Case {
     let formula = KERNELS.iter().find(|(text, _)| *text == kernel).expect("a kernel of the table").1;
     let divergence = Divergence::Mmd { kernel: kernel.parse().unwrap(), estimator, lift: None };
     case(format!("{kernel}, {estimator:?}, {body:?}"), divergence, Definition::Mmd(Rc::new(formula)), body)
@@ -80,7 +80,7 @@ impl Case {
         self
     }
 
-    pub fn penalised(mut self, weight: f64) -> Self {
+    pub(crate) fn penalised(mut self, weight: f64) -> Self {
         self.equal = true;
         self.with("gradient penalty", |r| r.gradient_penalty = weight)
     }
@@ -101,7 +101,7 @@ impl Case {
         })
     }
 
-    pub fn scaled(self, weight: f64, offset: f64, values: bool) -> Self {
+    pub(crate) fn scaled(self, weight: f64, offset: f64, values: bool) -> Self {
         self.with(&format!("scale {offset}+{weight}, values {values}"), |r| {
             r.scale = Some(Scale { weight, offset, values });
         })
@@ -121,7 +121,7 @@ impl Case {
 }
 
 /// Kernels that are differentiable on their diagonal, so that there is a Scaled MMD.
-pub const DIFFERENTIABLE: [&str; 9] = [
+pub(crate) const DIFFERENTIABLE: [&str; 9] = [
     "linear",
     "poly:degree=2,gamma=1,coef=0",
     "poly:degree=3,gamma=0.25,coef=1",
@@ -134,7 +134,7 @@ pub const DIFFERENTIABLE: [&str; 9] = [
 ];
 
 /// All of them.
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     use Body::{Leaky, Points, Smooth};
     use Estimator::{Biased, Root, Unbiased};
     let mut cases = Vec::new();

@@ -7,8 +7,8 @@
 use crate::setup::{apart, number};
 use burn::tensor::Tensor;
 use kme_deep::loss::{Divergence, Estimator, Objective, Pictures, Regulariser, Scale};
-use kme_net::net::layer::Linear;
-use kme_net::net::{Init, Net, Place, place};
+use kme_net::layer::Linear;
+use kme_net::{Init, Net, Place, place};
 
 fn mmd2(theta: f64, psi: f64) -> f64 {
     2.0 - 2.0 * (-(psi * theta).powi(2) / 2.0).exp()

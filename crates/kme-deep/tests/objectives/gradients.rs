@@ -3,7 +3,7 @@
 use crate::cases::cases;
 use crate::setup::{Setup, apart, number};
 use burn::tensor::Tensor;
-use kme_net::net::{Net, Place, place};
+use kme_net::{Net, Place, place};
 
 /// A network with number `i` of trained parameter `index` moved.
 fn moved(net: &Net, index: usize, i: usize, delta: f64) -> Net {
@@ -23,7 +23,7 @@ fn moved(net: &Net, index: usize, i: usize, delta: f64) -> Net {
 
 /// The largest error of these gradients of `loss` in the parameters of `net`, relative to the larger of the two or a
 /// thousandth of the largest gradient. Of every parameter four numbers are tried.
-pub fn worst(what: &str, net: &Net, gradients: Vec<Tensor<1>>, loss: impl Fn(&Net) -> Tensor<1>) -> f64 {
+pub(crate) fn worst(what: &str, net: &Net, gradients: Vec<Tensor<1>>, loss: impl Fn(&Net) -> Tensor<1>) -> f64 {
     let gradients: Vec<Vec<f64>> = gradients.into_iter().map(place::numbers).collect();
     let largest = gradients.iter().flatten().fold(0.0_f64, |m, g| m.max(g.abs()));
     assert!(largest > 1e-6, "{what}: no gradient to speak of");

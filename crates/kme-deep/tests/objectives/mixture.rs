@@ -3,8 +3,7 @@
 
 use kme_deep::train::{self, Config, Context, Event, Outcome};
 use kme_image::Places;
-use kme_net::models::Models;
-use kme_net::net::Place;
+use kme_net::{Models, Place};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Mutex;

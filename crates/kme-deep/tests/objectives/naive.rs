@@ -5,16 +5,16 @@
 use crate::cases::Case;
 use crate::setup::Setup;
 use kme_deep::loss::{Divergence, Estimator};
-use kme_net::net::{Init, Layer, Mode, Net, Place, place};
+use kme_net::{Init, Layer, Mode, Net, Place, place};
 use std::rc::Rc;
 
-pub type Row = Vec<f64>;
-pub type Formula = fn(&[f64], &[f64]) -> f64;
+pub(crate) type Row = Vec<f64>;
+pub(crate) type Formula = fn(&[f64], &[f64]) -> f64;
 type KernelOf = Rc<dyn Fn(&[f64], &[f64]) -> f64>;
 
 /// What a divergence is by definition.
 #[derive(Clone)]
-pub enum Definition {
+pub(crate) enum Definition {
     Mmd(KernelOf),
     Wasserstein,
     Cramer,
@@ -22,7 +22,7 @@ pub enum Definition {
     Logistic,
 }
 
-pub fn dot(x: &[f64], y: &[f64]) -> f64 {
+pub(crate) fn dot(x: &[f64], y: &[f64]) -> f64 {
     x.iter().zip(y).map(|(a, b)| a * b).sum()
 }
 
@@ -47,7 +47,7 @@ fn rational_quadratics(x: &[f64], y: &[f64]) -> f64 {
 }
 
 /// Kernels by their text, and their formulas.
-pub const KERNELS: [(&str, Formula); 15] = [
+pub(crate) const KERNELS: [(&str, Formula); 15] = [
     ("linear", dot),
     ("poly:degree=2,gamma=1,coef=0", |x, y| dot(x, y).powi(2)),
     ("poly:degree=3,gamma=0.25,coef=1", |x, y| (dot(x, y) / 4.0 + 1.0).powi(3)),
@@ -66,7 +66,7 @@ pub const KERNELS: [(&str, Formula); 15] = [
 ];
 
 /// The kernel of random features: the inner product of √(2/s)·cos(Wx + b), or of √(2/s)·(cos Wx, sin Wx).
-pub fn waves(lift: &Net) -> KernelOf {
+pub(crate) fn waves(lift: &Net) -> KernelOf {
     let params: Vec<Row> = lift.params().iter().map(|p| place::numbers(p.value.clone())).collect();
     let ([inputs, _, _], [s, _, _]) = (lift.input(), lift.output());
     let features = move |x: &[f64]| -> Row {
@@ -95,7 +95,7 @@ fn gap(x: &[Row], y: &[Row]) -> Row {
     means(x).iter().zip(means(y)).map(|(a, b)| a - b).collect()
 }
 
-pub fn mmd2(k: &dyn Fn(&[f64], &[f64]) -> f64, x: &[Row], y: &[Row], unbiased: bool) -> f64 {
+pub(crate) fn mmd2(k: &dyn Fn(&[f64], &[f64]) -> f64, x: &[Row], y: &[Row], unbiased: bool) -> f64 {
     let within = |a: &[Row]| {
         let n = a.len() as f64;
         let mut sum = 0.0;
@@ -113,7 +113,7 @@ pub fn mmd2(k: &dyn Fn(&[f64], &[f64]) -> f64, x: &[Row], y: &[Row], unbiased: b
 }
 
 /// Eigenvalues of a symmetric matrix by Jacobi's rotations.
-pub fn eigenvalues(mut a: Vec<Row>) -> Row {
+pub(crate) fn eigenvalues(mut a: Vec<Row>) -> Row {
     let d = a.len();
     for _ in 0..60 {
         for p in 0..d {
@@ -157,7 +157,7 @@ fn softplus(t: f64) -> f64 {
 }
 
 /// A critic and what it has seen.
-pub struct Naive {
+pub(crate) struct Naive {
     critic: Net,
     /// Numbers of one sample that are not labels.
     numbers: usize,
@@ -186,7 +186,7 @@ fn ordinary(net: &Net) -> Net {
 }
 
 impl Naive {
-    pub fn new(setup: &Setup) -> Self {
+    pub(crate) fn new(setup: &Setup) -> Self {
         let pictures = setup.pictures(&setup.generator);
         let rows = |t: burn::tensor::Tensor<4>| -> Vec<Row> {
             let [n, c, h, w] = t.dims();
@@ -249,7 +249,7 @@ impl Naive {
     }
 
     /// mean ‖J‖²_F over the real samples, J the derivative of all features in the numbers of the sample.
-    pub fn jacobian2(&self) -> f64 {
+    pub(crate) fn jacobian2(&self) -> f64 {
         let step = 1e-6;
         mean(self.inputs[0].iter().map(|input| {
             self.around(input, step).iter().map(|[p, m]| distance2(p, m)).sum::<f64>() / (4.0 * step * step)
@@ -257,7 +257,7 @@ impl Naive {
     }
 
     /// 1/σ² = offset + weight · mean of trace (+ k(φ(x), φ(x))).
-    pub fn scale(&self, case: &Case) -> Option<f64> {
+    pub(crate) fn scale(&self, case: &Case) -> Option<f64> {
         let scale = case.regulariser.scale?;
         let linear: KernelOf = Rc::new(dot);
         let k = match &case.definition {
@@ -344,7 +344,7 @@ impl Naive {
     }
 
     /// The losses of critic and generator.
-    pub fn losses(&self, case: &Case, setup: &Setup) -> [f64; 2] {
+    pub(crate) fn losses(&self, case: &Case, setup: &Setup) -> [f64; 2] {
         let r = &case.regulariser;
         let below: Row = gap(&self.x, &self.y).iter().map(|d| d.min(0.0)).collect();
         let sigma = self.scale(case).map_or(1.0, |square| match case.divergence {

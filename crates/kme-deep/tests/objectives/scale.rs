@@ -6,7 +6,7 @@ use crate::naive::Naive;
 use crate::setup::{Setup, apart, number};
 use burn::tensor::Tensor;
 use kme_deep::loss::{Estimator, Scale};
-use kme_net::net::{Mode, Net};
+use kme_net::{Mode, Net};
 
 fn square(setup: &Setup, critic: &Net) -> Tensor<1> {
     let pictures = setup.pictures(&setup.generator);

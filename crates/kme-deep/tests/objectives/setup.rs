@@ -4,8 +4,8 @@ use crate::cases::{Body, Case};
 use burn::tensor::Tensor;
 use kme::rng;
 use kme_deep::loss::{Objective, Pictures};
-use kme_net::net::layer::{Conv, Layer, LeakyRelu, Linear, Reshape, Tanh};
-use kme_net::net::{Init, Mode, Net, Place, place};
+use kme_net::layer::{Conv, Layer, LeakyRelu, Linear, Reshape, Tanh};
+use kme_net::{Init, Mode, Net, Place, place};
 use rand::RngExt;
 use rand_distr::StandardNormal;
 
@@ -14,15 +14,15 @@ const LATENTS: usize = 3;
 /// Classes of conditional cases.
 const CLASSES: usize = 3;
 /// Real samples.
-pub const REAL: usize = 5;
+pub(crate) const REAL: usize = 5;
 
-pub fn normals(count: usize, purpose: &str) -> Vec<f64> {
+pub(crate) fn normals(count: usize, purpose: &str) -> Vec<f64> {
     let mut rng = rng::stream(23, purpose, 0);
     (0..count).map(|_| rng.sample(StandardNormal)).collect()
 }
 
 /// A case's networks and batches.
-pub struct Setup {
+pub(crate) struct Setup {
     pub objective: Objective,
     /// As it is trained, which with a spectral parametrisation is not as it is used.
     pub critic: Net,
@@ -67,7 +67,7 @@ fn critic(body: Body, labels: bool, top: usize) -> Net {
 }
 
 impl Setup {
-    pub fn new(case: &Case) -> Self {
+    pub(crate) fn new(case: &Case) -> Self {
         let place = Place::cpu_f64();
         let mut critic = critic(case.body, case.labels, case.top);
         if let Some(learned) = case.spectral {
@@ -119,7 +119,7 @@ impl Setup {
     }
 
     /// The step's pictures, the generated ones as this generator makes them.
-    pub fn pictures(&self, generator: &Net) -> Pictures {
+    pub(crate) fn pictures(&self, generator: &Net) -> Pictures {
         let generate = |z: &Tensor<4>| generator.forward(z.clone(), Mode::Train).unwrap();
         Pictures {
             real: self.real.clone(),
@@ -131,21 +131,21 @@ impl Setup {
     }
 
     /// The critic's loss for other parameters of it and its decoder.
-    pub fn critic_loss(&self, critic: &Net, decoder: Option<&Net>) -> Tensor<1> {
+    pub(crate) fn critic_loss(&self, critic: &Net, decoder: Option<&Net>) -> Tensor<1> {
         self.objective.critic(&critic.effective(), decoder, &self.pictures(&self.generator)).unwrap().loss
     }
 
     /// The generator's loss for other parameters of it.
-    pub fn generator_loss(&self, generator: &Net) -> Tensor<1> {
+    pub(crate) fn generator_loss(&self, generator: &Net) -> Tensor<1> {
         self.objective.generator(&self.critic.effective(), &self.pictures(generator)).unwrap().loss
     }
 }
 
-pub fn number(tensor: Tensor<1>) -> f64 {
+pub(crate) fn number(tensor: Tensor<1>) -> f64 {
     place::scalar(tensor.inner())
 }
 
 /// |a − b| in units of the larger, or of `floor` where that is larger still.
-pub fn apart(a: f64, b: f64, floor: f64) -> f64 {
+pub(crate) fn apart(a: f64, b: f64, floor: f64) -> f64 {
     (a - b).abs() / a.abs().max(b.abs()).max(floor)
 }

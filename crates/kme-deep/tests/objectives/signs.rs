@@ -9,8 +9,8 @@ use kme_deep::loss::{
     Divergence, Estimator, Features, Objective, Pictures, Regulariser, asymmetric_penalty, mean_covariance,
     mmd2_biased, mmd2_unbiased, order_term, witness_gradient,
 };
-use kme_net::net::layer::{BatchNorm, LeakyRelu, Linear};
-use kme_net::net::{Init, Mode, Net, Place, place};
+use kme_net::layer::{BatchNorm, LeakyRelu, Linear};
+use kme_net::{Init, Mode, Net, Place, place};
 
 fn matrix(rows: &[Row]) -> Tensor<2> {
     Place::cpu_f64().tensor_f64(rows.concat(), [rows.len(), rows[0].len()])

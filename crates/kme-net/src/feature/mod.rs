@@ -18,8 +18,7 @@ use burn::tensor::Tensor;
 use kme::embedding::FeatureIdentity;
 use kme::points::Data;
 use kme::{Error, Points, Result};
-use kme_image::Form;
-use kme_image::{Channels, Colour, Decoder, Images, Protocol, Resize};
+use kme_image::{Channels, Colour, Decoder, Form, Images, Protocol, Resize};
 use wanted::Wanted;
 
 /// Pictures on their way into a feature map, with what was done to them before.

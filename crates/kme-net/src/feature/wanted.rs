@@ -1,14 +1,14 @@
 //! The text that names a layer of a known network.
 
 use super::Positions;
-use crate::networks::{self, Card};
+use crate::networks::{self, NetworkCard};
 use kme::{Error, Result};
 use std::path::{Path, PathBuf};
 
 /// `NAME[=FILE][:LAYER][:flat]`, taken apart.
 #[derive(Debug)]
 pub(super) struct Wanted {
-    pub card: &'static Card,
+    pub card: &'static NetworkCard,
     pub file: Option<PathBuf>,
     layer: Option<String>,
     pub positions: Positions,
@@ -19,9 +19,9 @@ impl Wanted {
     ///
     /// # Errors
     /// When what follows the name is empty.
-    pub fn parse(text: &str) -> Result<Option<Self>> {
+    pub(super) fn parse(text: &str) -> Result<Option<Self>> {
         let end = text.find(['=', ':']).unwrap_or(text.len());
-        let Some(card) = networks::card(&text[..end]) else { return Ok(None) };
+        let Some(card) = networks::network_card(&text[..end]) else { return Ok(None) };
         let rest = &text[end..];
         let (rest, positions) = match rest.strip_suffix(":flat") {
             Some(rest) => (rest, Positions::Flat),
@@ -48,14 +48,14 @@ impl Wanted {
     }
 
     /// The text that names the same layer of `file`, or of the network's file in the models folder.
-    pub fn named(&self, file: Option<&Path>) -> String {
+    pub(super) fn named(&self, file: Option<&Path>) -> String {
         let flat = if self.positions == Positions::Flat { ":flat" } else { "" };
         let file = file.map_or_else(String::new, |file| format!("={}", file.display()));
         format!("{}{file}:{}{flat}", self.card.name, self.layer())
     }
 
     /// The layer, by its name.
-    pub fn layer(&self) -> &str {
+    pub(super) fn layer(&self) -> &str {
         self.layer.as_deref().unwrap_or(self.card.features)
     }
 }

@@ -18,7 +18,7 @@ const KEY: &str = "kme";
 /// `C` says what the network is for (a generator with its latent law, a classifier with its classes, ...).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ModelFile<C> {
+pub(crate) struct ModelFile<C> {
     /// Version of this layout.
     pub format: u32,
     /// Shape of one input: channels, height, width.
@@ -34,7 +34,7 @@ impl<C: Serialize + DeserializeOwned> ModelFile<C> {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn write(path: &Path, net: &Net, card: C) -> Result<()> {
+    pub(crate) fn write(path: &Path, net: &Net, card: C) -> Result<()> {
         let header = Self { format: Self::FORMAT, input: net.input(), layers: net.layers().to_vec(), card };
         // A file holds layers and their weights, so a spectral parametrisation is written as the weights that it gives.
         let tensors = net
@@ -51,7 +51,7 @@ impl<C: Serialize + DeserializeOwned> ModelFile<C> {
     /// # Errors
     /// When they are truncated, not a network of this program, of another kind, or a tensor is missing, has another shape or
     /// holds a number that is not finite.
-    pub fn parse(bytes: &[u8], path: &Path, place: &Place) -> Result<(Net, C, String)> {
+    pub(crate) fn parse(bytes: &[u8], path: &Path, place: &Place) -> Result<(Net, C, String)> {
         let (header, tensors): (Self, _) = parse_tensors(bytes, path)?;
         if header.format != Self::FORMAT {
             return Err(Error::file(
@@ -79,7 +79,7 @@ impl<C: Serialize + DeserializeOwned> ModelFile<C> {
 }
 
 /// The lower-case hexadecimal SHA-256 of bytes.
-pub fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 

@@ -2,7 +2,7 @@
 
 pub mod architecture;
 mod compose;
-pub mod file;
+pub(crate) mod file;
 pub mod layer;
 mod param;
 pub mod place;
@@ -10,7 +10,8 @@ mod spectral;
 mod taps;
 
 pub use architecture::{CriticNet, GeneratorNet, dcgan_critic, dcgan_generator};
-pub use file::ModelFile;
+pub(crate) use file::ModelFile;
+pub use file::{Tensors, parse_tensors, write_tensors};
 pub use layer::{Layer, Mode};
 pub use param::{Init, Param, Role};
 pub use place::Place;

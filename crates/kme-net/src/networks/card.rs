@@ -6,7 +6,7 @@ use std::fmt;
 
 /// A network that the field knows by name. Its weights are a file that the user gets; nothing is ever downloaded.
 #[derive(Debug)]
-pub struct Card {
+pub struct NetworkCard {
     pub name: &'static str,
     /// What it is, in one line.
     pub line: &'static str,
@@ -96,7 +96,7 @@ impl fmt::Display for Pixels {
     }
 }
 
-impl Card {
+impl NetworkCard {
     /// The known file with this SHA-256.
     pub fn known(&self, sha256: &str) -> Option<&'static Known> {
         self.known.iter().find(|known| sha256.starts_with(known.sha256))

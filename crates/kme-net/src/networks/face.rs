@@ -1,10 +1,10 @@
 //! The residual network of dlib that maps a face to 128 numbers, as face-api ships it.
 
-use super::card::{Card, Convention, Known, Pixels};
+use super::card::{Convention, Known, NetworkCard, Pixels};
 use super::sketch::{After, Layout, Names, Part, Sketch};
 use crate::net::layer::{AveragePool, Conv, GlobalAveragePool, Linear, MaxPool, ZeroPad};
 
-pub(super) const CARD: Card = Card {
+pub(super) const CARD: NetworkCard = NetworkCard {
     name: "face",
     line: "face recognition of dlib: 128 numbers, whose distance tells people apart",
     reference: "King, Dlib-ml, JMLR 2009; the network dlib_face_recognition_resnet_model_v1",

@@ -3,11 +3,11 @@
 //! It is not the Inception v3 of torchvision: averages in its pool branches leave padding out, the last block's pool branch
 //! takes maxima, batch normalisation has no gain, and there are 1008 logits.
 
-use super::card::{Card, Convention, Known, Pixels};
+use super::card::{Convention, Known, NetworkCard, Pixels};
 use super::sketch::{After, Names, Part, Sketch};
 use crate::net::layer::{AveragePool, Conv, GlobalAveragePool, Linear, MaxPool};
 
-pub(super) const CARD: Card = Card {
+pub(super) const CARD: NetworkCard = NetworkCard {
     name: "inception",
     line: "the Inception network of FID, KID and IS (TensorFlow, 2015-12-05): pool3 and 1008 logits without bias",
     reference: "Szegedy et al., Rethinking the Inception architecture for computer vision, CVPR 2016; Heusel et al., NeurIPS 2017",

@@ -1,10 +1,10 @@
 //! LeNet-5 with rectifiers and max pooling, for MNIST.
 
-use super::card::{Card, Convention, Known, Pixels};
+use super::card::{Convention, Known, NetworkCard, Pixels};
 use super::sketch::{Names, Part, Sketch};
 use crate::net::layer::{Conv, Linear, MaxPool, Reshape};
 
-pub(super) const CARD: Card = Card {
+pub(super) const CARD: NetworkCard = NetworkCard {
     name: "lenet5",
     line: "LeNet-5 on MNIST at 32x32 pixels: 84 features of digits",
     reference: "LeCun et al., Gradient-based learning applied to document recognition, Proc. IEEE 1998",

@@ -1,6 +1,6 @@
 //! From tensors of a file to a network: names, shapes, and batch normalisation folded into convolutions.
 
-use super::card::Card;
+use super::card::NetworkCard;
 use super::sketch::{After, Layout, Names, Sketch};
 use crate::net::file::Tensors;
 use crate::net::layer::Normalise;
@@ -24,7 +24,7 @@ pub(super) struct Loaded {
 ///
 /// Batch normalisation is folded in double precision: W' = W·g/√(v + ε), b' = (b − m)·g/√(v + ε) + β, with its running mean
 /// m and variance v. So the network has none left, and evaluates as it was frozen.
-pub(super) fn load(card: &Card, weights: &Weights, path: &Path, place: &Place) -> Result<Loaded> {
+pub(super) fn load(card: &NetworkCard, weights: &Weights, path: &Path, place: &Place) -> Result<Loaded> {
     let sketch = (card.sketch)();
     let file = File { card, path, tensors: stripped(&weights.tensors) };
     let convention = file.convention(&sketch);
@@ -82,7 +82,7 @@ fn stripped(tensors: &Tensors) -> BTreeMap<&str, &Tensor> {
 }
 
 struct File<'a> {
-    card: &'a Card,
+    card: &'a NetworkCard,
     path: &'a Path,
     tensors: BTreeMap<&'a str, &'a Tensor>,
 }

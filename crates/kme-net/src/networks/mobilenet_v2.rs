@@ -1,10 +1,10 @@
 //! MobileNetV2: inverted residuals of depthwise convolutions.
 
-use super::card::{Card, Convention, IMAGENET, Known};
+use super::card::{Convention, IMAGENET, Known, NetworkCard};
 use super::sketch::{Names, Part, Sketch};
 use crate::net::layer::{Conv, GlobalAveragePool, Linear};
 
-pub(super) const CARD: Card = Card {
+pub(super) const CARD: NetworkCard = NetworkCard {
     name: "mobilenet_v2",
     line: "MobileNetV2 on ImageNet: 1280 features at a small price",
     reference: "Sandler et al., MobileNetV2: inverted residuals and linear bottlenecks, CVPR 2018",

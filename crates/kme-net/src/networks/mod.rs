@@ -16,7 +16,7 @@ mod squeezenet1_1;
 mod vgg19;
 mod vgg_normalised;
 
-pub use card::{Card, Convention, Known, Pixels};
+pub use card::{Convention, Known, NetworkCard, Pixels};
 
 use crate::net::{Mode, Net, Place, Taps};
 use crate::weights::{self, Weights};
@@ -25,7 +25,7 @@ use kme::{Error, Result};
 use std::path::Path;
 
 /// The networks that are known by name.
-pub const CARDS: &[Card] = &[
+pub const CARDS: &[NetworkCard] = &[
     inception::CARD,
     vgg19::CARD,
     vgg_normalised::CARD,
@@ -37,7 +37,7 @@ pub const CARDS: &[Card] = &[
 ];
 
 /// The card of the network of this name.
-pub fn card(name: &str) -> Option<&'static Card> {
+pub fn network_card(name: &str) -> Option<&'static NetworkCard> {
     CARDS.iter().find(|card| card.name.eq_ignore_ascii_case(name))
 }
 
@@ -47,7 +47,7 @@ pub fn card(name: &str) -> Option<&'static Card> {
 /// picture. Batch normalisation is folded into the convolutions.
 #[derive(Clone, Debug)]
 pub struct Network {
-    pub card: &'static Card,
+    pub card: &'static NetworkCard,
     /// The convention of names that its file follows, with the pixels that its weights want.
     pub convention: &'static Convention,
     pub net: Net,
@@ -61,7 +61,7 @@ impl Network {
     ///
     /// # Errors
     /// When the file cannot be read, or a tensor is missing or has another shape.
-    pub fn read(card: &'static Card, path: &Path, place: &Place) -> Result<Self> {
+    pub fn read(card: &'static NetworkCard, path: &Path, place: &Place) -> Result<Self> {
         Self::of_weights(card, &weights::read(path)?, path, place)
     }
 
@@ -69,7 +69,7 @@ impl Network {
     ///
     /// # Errors
     /// When a tensor is missing or has another shape.
-    pub fn of_weights(card: &'static Card, weights: &Weights, path: &Path, place: &Place) -> Result<Self> {
+    pub fn of_weights(card: &'static NetworkCard, weights: &Weights, path: &Path, place: &Place) -> Result<Self> {
         let loaded = load::load(card, weights, path, place)?;
         let convention = &card.conventions[loaded.convention];
         Ok(Self { card, convention, net: loaded.net, sha256: weights.sha256.clone(), names: loaded.names })
@@ -142,7 +142,7 @@ impl Network {
     }
 }
 
-impl Card {
+impl NetworkCard {
     /// Refuses weights whose checksum is not on the card.
     ///
     /// # Errors

@@ -1,10 +1,10 @@
 //! ResNet18: eight residual blocks of two convolutions.
 
-use super::card::{Card, Convention, IMAGENET, Known};
+use super::card::{Convention, IMAGENET, Known, NetworkCard};
 use super::sketch::{Names, Part, Sketch};
 use crate::net::layer::{Conv, GlobalAveragePool, Linear, MaxPool};
 
-pub(super) const CARD: Card = Card {
+pub(super) const CARD: NetworkCard = NetworkCard {
     name: "resnet18",
     line: "ResNet18 on ImageNet: 512 features",
     reference: "He et al., Deep residual learning for image recognition, CVPR 2016",

@@ -42,17 +42,17 @@ pub(crate) enum Layout {
 
 impl Names {
     /// `module.weight` and `module.bias`.
-    pub fn of(module: &str) -> Self {
+    pub(crate) fn of(module: &str) -> Self {
         Self { bias: Some(format!("{module}.bias")), ..Self::weight(format!("{module}.weight")) }
     }
 
     /// A weight alone.
-    pub fn weight(weight: impl Into<String>) -> Self {
+    pub(crate) fn weight(weight: impl Into<String>) -> Self {
         Self { weight: weight.into(), bias: None, after: After::Nothing, layout: Layout::OutputsFirst }
     }
 
     /// `conv.weight`, and PyTorch's batch normalisation `norm`.
-    pub fn normalised(conv: &str, norm: &str, epsilon: f64) -> Self {
+    pub(crate) fn normalised(conv: &str, norm: &str, epsilon: f64) -> Self {
         let after = After::BatchNorm {
             gain: Some(format!("{norm}.weight")),
             shift: format!("{norm}.bias"),
@@ -75,38 +75,38 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// A layer without parameters.
-    pub fn then(mut self, layer: impl Into<Layer>) -> Self {
+    pub(crate) fn then(mut self, layer: impl Into<Layer>) -> Self {
         self.layers.push(layer.into());
         self
     }
 
-    pub fn relu(self) -> Self {
+    pub(crate) fn relu(self) -> Self {
         self.then(Relu {})
     }
 
-    pub fn relu6(self) -> Self {
+    pub(crate) fn relu6(self) -> Self {
         self.then(Clamp { least: 0.0, most: 6.0 })
     }
 
     /// A convolution, named under each convention. What follows it in files is folded in, and gives it a bias.
-    pub fn conv(mut self, conv: Conv, source: impl IntoIterator<Item = Names>) -> Self {
+    pub(crate) fn conv(mut self, conv: Conv, source: impl IntoIterator<Item = Names>) -> Self {
         self.sources.push(source.into_iter().map(Some).collect());
         self.then(conv)
     }
 
     /// A dense layer, named under the conventions that have it.
-    pub fn linear(mut self, linear: Linear, source: impl IntoIterator<Item = Option<Names>>) -> Self {
+    pub(crate) fn linear(mut self, linear: Linear, source: impl IntoIterator<Item = Option<Names>>) -> Self {
         self.sources.push(source.into_iter().collect());
         self.then(linear)
     }
 
     /// Branches whose channels are joined.
-    pub fn concat(mut self, parts: impl IntoIterator<Item = Self>) -> Self {
+    pub(crate) fn concat(mut self, parts: impl IntoIterator<Item = Self>) -> Self {
         let mut branches = Vec::new();
         for part in parts {
             branches.push(part.layers);
@@ -116,7 +116,7 @@ impl Part {
     }
 
     /// branch(x) + shortcut(x).
-    pub fn residual(mut self, branch: Self, shortcut: Self) -> Self {
+    pub(crate) fn residual(mut self, branch: Self, shortcut: Self) -> Self {
         self.sources.extend(branch.sources);
         self.sources.extend(shortcut.sources);
         self.then(Residual { branch: branch.layers, shortcut: shortcut.layers })
@@ -137,7 +137,7 @@ pub(crate) struct Sketch {
 
 impl Sketch {
     /// Adds a part and names the place after it.
-    pub fn then(&mut self, part: Part, names: &[&str]) {
+    pub(crate) fn then(&mut self, part: Part, names: &[&str]) {
         self.steps.push((self.part.layers.len(), self.part.sources.len()));
         self.part.layers.extend(part.layers);
         self.part.sources.extend(part.sources);
@@ -145,18 +145,18 @@ impl Sketch {
     }
 
     /// More names for the place that was reached.
-    pub fn also(&mut self, names: &[&str]) {
+    pub(crate) fn also(&mut self, names: &[&str]) {
         let depth = self.part.layers.len();
         self.names.extend(names.iter().map(|name| (name.to_string(), depth)));
     }
 
     /// What comes now may be missing in a file, together with all behind it.
-    pub fn rest_is_optional(&mut self) {
+    pub(crate) fn rest_is_optional(&mut self) {
         self.needed = self.part.sources.len();
     }
 
     /// All of it must be in a file, unless [`rest_is_optional`](Self::rest_is_optional) was said.
-    pub fn finish(mut self) -> Self {
+    pub(crate) fn finish(mut self) -> Self {
         if self.needed == 0 {
             self.needed = self.part.sources.len();
         }

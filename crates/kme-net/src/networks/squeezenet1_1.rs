@@ -1,10 +1,10 @@
 //! SqueezeNet 1.1: fire modules, which squeeze the channels and expand them again by 1×1 and 3×3 filters.
 
-use super::card::{Card, Convention, IMAGENET, Known, Pixels};
+use super::card::{Convention, IMAGENET, Known, NetworkCard, Pixels};
 use super::sketch::{Names, Part, Sketch};
 use crate::net::layer::{Conv, GlobalAveragePool, MaxPool};
 
-pub(super) const CARD: Card = Card {
+pub(super) const CARD: NetworkCard = NetworkCard {
     name: "squeezenet1_1",
     line: "SqueezeNet 1.1 on ImageNet: 1.2 million parameters",
     reference: "Iandola et al., SqueezeNet, arXiv:1602.07360 (version 1.1 of the authors' code)",

@@ -1,10 +1,10 @@
 //! VGG19: 16 convolutions of 3×3 in five blocks, and three dense layers.
 
-use super::card::{Card, Convention, IMAGENET, Known, Pixels};
+use super::card::{Convention, IMAGENET, Known, NetworkCard, Pixels};
 use super::sketch::{Names, Part, Sketch};
 use crate::net::layer::{Conv, Linear, MaxPool, Reshape};
 
-pub(super) const CARD: Card = Card {
+pub(super) const CARD: NetworkCard = NetworkCard {
     name: "vgg19",
     line: "VGG19 on ImageNet, every layer by its name: textures, style, perceptual features",
     reference: "Simonyan and Zisserman, Very deep convolutional networks for large-scale image recognition, ICLR 2015",

@@ -1,11 +1,11 @@
 //! VGG19 with weights scaled so that activations have mean 1, padded by reflection: the encoder of whitening and colouring
 //! transforms and of adaptive instance normalisation.
 
-use super::card::{Card, Convention, Known, Pixels};
+use super::card::{Convention, Known, NetworkCard, Pixels};
 use super::sketch::{Names, Part, Sketch};
 use crate::net::layer::{Conv, MaxPool, ReflectionPad};
 
-pub(super) const CARD: Card = Card {
+pub(super) const CARD: NetworkCard = NetworkCard {
     name: "vgg_normalised",
     line: "VGG19 with activations of mean 1 and reflected borders: the encoder of style transfer",
     reference: "Li et al., Universal style transfer via feature transforms, NeurIPS 2017; Huang and Belongie, ICCV 2017",

@@ -1,14 +1,13 @@
 //! Networks with made-up weights, as `golden/networks.py` makes them too.
 
 use kme::Result;
-use kme_net::net::Place;
-use kme_net::networks::{Network, card};
 use kme_net::weights::Weights;
+use kme_net::{Network, Place, network_card};
 use std::collections::BTreeMap;
 use std::path::Path;
 
 /// `count` numbers in [0, 1): SplitMix64 from the FNV-1a hash of the name, as `golden/networks.py` has it.
-pub fn uniform(name: &str, count: usize) -> impl Iterator<Item = f64> {
+pub(crate) fn uniform(name: &str, count: usize) -> impl Iterator<Item = f64> {
     let fold = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     let seed = name.bytes().fold(0xcbf2_9ce4_8422_2325, fold);
     (1..=count as u64).map(move |i| {
@@ -33,18 +32,18 @@ fn made_up(name: &str, shape: &[usize]) -> Vec<f32> {
 /// What golden/networks.json holds of a network.
 #[derive(serde::Deserialize)]
 #[allow(dead_code, reason = "the bench reads the tensors alone")]
-pub struct Golden {
+pub(crate) struct Golden {
     pub size: [usize; 2],
     pub tensors: BTreeMap<String, Vec<usize>>,
     pub layers: BTreeMap<String, Vec<f64>>,
 }
 
 impl Golden {
-    pub fn all() -> BTreeMap<String, Self> {
+    pub(crate) fn all() -> BTreeMap<String, Self> {
         serde_json::from_str(include_str!("../golden/networks.json")).unwrap()
     }
 
-    pub fn weights(&self) -> Weights {
+    pub(crate) fn weights(&self) -> Weights {
         let tensor = |(name, shape): (&String, &Vec<usize>)| (name.clone(), (shape.clone(), made_up(name, shape)));
         let tensors = self.tensors.iter().map(tensor).collect();
         Weights { tensors, sha256: "0".repeat(64), container: "made up" }
@@ -52,6 +51,6 @@ impl Golden {
 }
 
 /// The network of this name with these weights.
-pub fn network(name: &str, weights: &Weights) -> Result<Network> {
-    Network::of_weights(card(name).unwrap(), weights, Path::new("made-up.pth"), &Place::cpu())
+pub(crate) fn network(name: &str, weights: &Weights) -> Result<Network> {
+    Network::of_weights(network_card(name).unwrap(), weights, Path::new("made-up.pth"), &Place::cpu())
 }

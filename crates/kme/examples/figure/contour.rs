@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// Values at the corners of a grid.
-pub struct Grid {
+pub(crate) struct Grid {
     pub x: (f64, f64),
     pub y: (f64, f64),
     /// Corners along x and along y.
@@ -14,7 +14,7 @@ pub struct Grid {
 
 impl Grid {
     /// The corners in the order of `values`.
-    pub fn corners(x: (f64, f64), y: (f64, f64), size: (usize, usize)) -> Vec<[f64; 2]> {
+    pub(crate) fn corners(x: (f64, f64), y: (f64, f64), size: (usize, usize)) -> Vec<[f64; 2]> {
         let at = |range: (f64, f64), i: usize, n: usize| range.0 + (range.1 - range.0) * i as f64 / (n - 1) as f64;
         (0..size.0 * size.1).map(|k| [at(x, k % size.0, size.0), at(y, k / size.0, size.1)]).collect()
     }
@@ -26,7 +26,7 @@ impl Grid {
     }
 
     /// The contour at `level`: one list of points for each line, closed where the first is the last.
-    pub fn contour(&self, level: f64) -> Vec<Vec<(f64, f64)>> {
+    pub(crate) fn contour(&self, level: f64) -> Vec<Vec<(f64, f64)>> {
         // A line crosses a cell from edge to edge. An edge has at most two cells, so it has at most two neighbours.
         let mut neighbours: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for j in 0..self.size.1 - 1 {

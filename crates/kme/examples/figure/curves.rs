@@ -8,13 +8,13 @@ use plotters::prelude::*;
 use std::path::Path;
 
 /// A curve: its name and (x, y, half the length of the error bar).
-pub struct Curve {
+pub(crate) struct Curve {
     pub name: String,
     pub points: Vec<(f64, f64, f64)>,
 }
 
 /// Axes with curves. The x axis is logarithmic.
-pub struct Panel {
+pub(crate) struct Panel {
     pub title: &'static str,
     pub x: &'static str,
     pub y: &'static str,
@@ -25,7 +25,7 @@ pub struct Panel {
 }
 
 /// Writes the panels side by side.
-pub fn write(path: &Path, panels: &[Panel]) -> Result<()> {
+pub(crate) fn write(path: &Path, panels: &[Panel]) -> Result<()> {
     let mut text = String::new();
     {
         let root = SVGBackend::with_string(&mut text, (520 * panels.len() as u32, 400)).into_drawing_area();

@@ -2,8 +2,8 @@
 //!
 //! Everything is drawn at twice its size, since the drawing library places points on whole pixels.
 
-pub mod contour;
-pub mod curves;
+pub(crate) mod contour;
+pub(crate) mod curves;
 
 use kme::{Error, Result};
 use plotters::coord::Shift;
@@ -13,13 +13,13 @@ use std::ops::Range;
 use std::path::Path;
 
 /// The name of a figure, and what makes it.
-pub type Experiment = (&'static str, fn(&Path) -> Result<()>);
+pub(crate) type Experiment = (&'static str, fn(&Path) -> Result<()>);
 
 /// Makes what the command line asks for: `FOLDER [NAME]...`, all of `experiments` without a name.
 ///
 /// # Errors
 /// When a name is unknown, the folder cannot be made, or an experiment fails.
-pub fn run(experiments: &[Experiment]) -> Result<()> {
+pub(crate) fn run(experiments: &[Experiment]) -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let folder = arguments.next().unwrap_or_else(|| "docs/figures".into());
     let folder = Path::new(&folder);
@@ -38,7 +38,7 @@ pub fn run(experiments: &[Experiment]) -> Result<()> {
 }
 
 /// Colours that people with any colour vision can tell apart (Okabe and Ito, 2008), and behind them [`LEVELS`].
-pub const COLOURS: [RGBColor; 13] = [
+pub(crate) const COLOURS: [RGBColor; 13] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
@@ -53,13 +53,13 @@ pub const COLOURS: [RGBColor; 13] = [
     RGBColor(122, 209, 81),
     RGBColor(190, 215, 40),
 ];
-pub const BLUE: usize = 0;
-pub const ORANGE: usize = 1;
-pub const GREEN: usize = 2;
-pub const PURPLE: usize = 3;
-pub const GREY: usize = 5;
+pub(crate) const BLUE: usize = 0;
+pub(crate) const ORANGE: usize = 1;
+pub(crate) const GREEN: usize = 2;
+pub(crate) const PURPLE: usize = 3;
+pub(crate) const GREY: usize = 5;
 /// Places of seven colours from dark to light, for low to high (viridis; van der Walt and Smith, 2015).
-pub const LEVELS: Range<usize> = 6..13;
+pub(crate) const LEVELS: Range<usize> = 6..13;
 
 /// Units of the drawing in one pixel of the figure.
 const FINE: u32 = 2;
@@ -71,18 +71,18 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Coordinates = Cartesian2d<Scale, Scale>;
 type Chart<'a> = ChartContext<'a, SVGBackend<'a>, Coordinates>;
 
-pub struct Axis {
+pub(crate) struct Axis {
     pub name: String,
     pub range: (f64, f64),
     pub is_log: bool,
 }
 
 impl Axis {
-    pub fn linear(name: impl ToString, from: f64, to: f64) -> Self {
+    pub(crate) fn linear(name: impl ToString, from: f64, to: f64) -> Self {
         Self { name: name.to_string(), range: (from, to), is_log: false }
     }
 
-    pub fn log(name: impl ToString, from: f64, to: f64) -> Self {
+    pub(crate) fn log(name: impl ToString, from: f64, to: f64) -> Self {
         Self { name: name.to_string(), range: (from, to), is_log: true }
     }
 
@@ -153,7 +153,7 @@ fn power_of_ten(mantissa: f64, exponent: i32) -> String {
     format!("10{}", exponent.to_string().chars().map(raised).collect::<String>())
 }
 
-pub enum Shape {
+pub(crate) enum Shape {
     /// Through the points; broken where it leaves the axes.
     Line(Vec<(f64, f64)>),
     Dots(Vec<(f64, f64)>),
@@ -166,7 +166,7 @@ pub enum Shape {
     Text((f64, f64), String),
 }
 
-pub struct Layer {
+pub(crate) struct Layer {
     pub shape: Shape,
     /// Its place in [`COLOURS`].
     pub colour: usize,
@@ -177,7 +177,7 @@ pub struct Layer {
 }
 
 impl Layer {
-    pub fn new(shape: Shape, colour: usize) -> Self {
+    pub(crate) fn new(shape: Shape, colour: usize) -> Self {
         let size = match shape {
             Shape::Dots(_) => 3.0,
             Shape::Arrows(_) => 1.0,
@@ -186,18 +186,18 @@ impl Layer {
         Self { shape, colour, name: None, size }
     }
 
-    pub fn named(mut self, name: impl ToString) -> Self {
+    pub(crate) fn named(mut self, name: impl ToString) -> Self {
         self.name = Some(name.to_string());
         self
     }
 
-    pub fn sized(mut self, size: f64) -> Self {
+    pub(crate) fn sized(mut self, size: f64) -> Self {
         self.size = size;
         self
     }
 }
 
-pub struct Panel {
+pub(crate) struct Panel {
     pub title: String,
     pub x: Axis,
     pub y: Axis,
@@ -206,7 +206,7 @@ pub struct Panel {
 }
 
 /// Writes a figure of panels in rows of `columns`, each of this size in pixels.
-pub fn write(path: &Path, columns: usize, (width, height): (u32, u32), panels: &[Panel]) -> Result<()> {
+pub(crate) fn write(path: &Path, columns: usize, (width, height): (u32, u32), panels: &[Panel]) -> Result<()> {
     let rows = panels.len().div_ceil(columns);
     let (width, height) = (width * columns as u32, height * rows as u32);
     let mut text = String::new();

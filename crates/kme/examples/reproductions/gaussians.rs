@@ -13,11 +13,11 @@ use std::path::Path;
 
 /// The centres are on a 5 × 5 grid, everything is divided by this.
 const UNIT: f64 = 2.828;
-pub const SPACING: f64 = 2.0 / UNIT;
-pub const SD: f64 = 0.05 / UNIT;
+pub(crate) const SPACING: f64 = 2.0 / UNIT;
+pub(crate) const SD: f64 = 0.05 / UNIT;
 
 /// n points of the mixture with noise of deviation τ, around the origin.
-pub fn sample(n: usize, tau: f64, rng: &mut Rng) -> Result<Points> {
+pub(crate) fn sample(n: usize, tau: f64, rng: &mut Rng) -> Result<Points> {
     let mut numbers = Vec::with_capacity(2 * n);
     for _ in 0..n {
         for _ in 0..2 {
@@ -31,7 +31,7 @@ pub fn sample(n: usize, tau: f64, rng: &mut Rng) -> Result<Points> {
 
 /// MMD² of the two distributions. The kernel and the mixtures are products over the two coordinates, and
 /// E exp(−γ(c + √v z)²) = exp(−γc²/(1 + 2γv))/√(1 + 2γv).
-pub fn population(gamma: f64, tau: f64) -> f64 {
+pub(crate) fn population(gamma: f64, tau: f64) -> f64 {
     let mean = |variance: f64| {
         let spread = 1.0 + 2.0 * gamma * variance;
         let offsets = (0..25).map(|i| SPACING * f64::from(i / 5 - i % 5));
@@ -58,12 +58,12 @@ fn estimate(gamma: f64, tau: f64) -> Result<(f64, f64)> {
 }
 
 /// The bandwidth with the largest MMD², and that.
-pub fn best(tau: f64) -> (f64, f64) {
+pub(crate) fn best(tau: f64) -> (f64, f64) {
     let candidates = (10..=2000).map(|g| (f64::from(g), population(f64::from(g), tau)));
     candidates.fold((0.0, 0.0), |best, c| if c.1 > best.1 { c } else { best })
 }
 
-pub fn run(path: &Path) -> Result<()> {
+pub(crate) fn run(path: &Path) -> Result<()> {
     println!("25 Gaussians: MMD² by closed form (expected), estimate ± standard error from {N} + {N} points");
     let floor = 1e-7;
     let mut layers = Vec::new();

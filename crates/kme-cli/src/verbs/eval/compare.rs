@@ -39,7 +39,7 @@ const LARGEST: u64 = 64 << 20;
 ///
 /// # Errors
 /// When a file holds no results, no metric is in all of them, or two results of a metric were made in different ways.
-pub fn run(arguments: &Arguments, global: &Global) -> Result<()> {
+pub(super) fn run(arguments: &Arguments, global: &Global) -> Result<()> {
     let files = &arguments.compare;
     let all = files.iter().map(|file| read(file)).collect::<Result<Vec<_>>>()?;
     let metrics = |results: &[Outcome]| -> Vec<Metric> { results.iter().map(|r| r.metric).collect() };

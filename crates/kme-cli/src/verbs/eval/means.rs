@@ -12,7 +12,7 @@ use serde_json::json;
 use std::time::Instant;
 
 /// Scores when one of the sources is a mean of random features: all others go through the same features.
-pub fn scores(sources: &mut Sources, arguments: &Arguments, metrics: &[Metric]) -> Result<Vec<Score>> {
+pub(super) fn scores(sources: &mut Sources, arguments: &Arguments, metrics: &[Metric]) -> Result<Vec<Score>> {
     let means = sources.all.iter().find_map(|source| Some((source.text.clone(), source.mean()?.clone())));
     let Some((text, first)) = &means else { return Ok(Vec::new()) };
     let holds = format!("{text} holds the mean of random features");

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 /// One number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Metric {
+pub(crate) enum Metric {
     Kid,
     Fid,
     InceptionScore,
@@ -35,25 +35,25 @@ impl Metric {
     ];
 
     /// The four that balls around points give.
-    pub const PRDC: [Self; 4] = [Self::Precision, Self::Recall, Self::Density, Self::Coverage];
+    pub(crate) const PRDC: [Self; 4] = [Self::Precision, Self::Recall, Self::Density, Self::Coverage];
 
     /// The field's name of the quantity.
-    pub fn quantity(self) -> &'static str {
+    pub(crate) fn quantity(self) -> &'static str {
         Self::ALL.iter().find(|(metric, ..)| *metric == self).expect("every metric is listed").2
     }
 
     /// Whether its value changes with the numbers of points even where the distributions do not.
-    pub fn depends_on_sizes(self) -> bool {
+    pub(crate) fn depends_on_sizes(self) -> bool {
         !matches!(self, Self::Kid | Self::Mmd)
     }
 
     /// Whether more is better: of the others less is.
-    pub fn is_better_large(self) -> bool {
+    pub(crate) fn is_better_large(self) -> bool {
         self == Self::InceptionScore || Self::PRDC.contains(&self)
     }
 
     /// The metric of a quantity.
-    pub fn of_quantity(name: &str) -> Option<Self> {
+    pub(crate) fn of_quantity(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|(.., quantity)| *quantity == name).map(|(metric, ..)| *metric)
     }
 }
@@ -81,7 +81,7 @@ impl FromStr for Metric {
 
 /// An item of `--metrics`: a metric, or `prdc` for four.
 #[derive(Clone, Debug)]
-pub struct Asked(pub Vec<Metric>);
+pub(super) struct Asked(pub Vec<Metric>);
 
 impl FromStr for Asked {
     type Err = Error;
@@ -95,7 +95,7 @@ impl FromStr for Asked {
 }
 
 /// One number that was asked for.
-pub struct Score {
+pub(super) struct Score {
     pub metric: Metric,
     /// Its place among the sources, from 1.
     pub candidate: usize,
@@ -122,18 +122,18 @@ pub struct Score {
 
 impl Score {
     /// Whether the candidate is the reference, point by point.
-    pub fn is_of_itself(&self) -> bool {
+    pub(super) fn is_of_itself(&self) -> bool {
         let of = |side: &str| self.protocol.get(side).map(|origin| &origin["sha256"]);
         of("candidate").is_some_and(|hash| !hash.is_null()) && of("candidate") == of("reference")
     }
 
     /// How pictures were read (`decoder`) or brought to their size (`resize`): those of the candidate, else of the reference.
-    pub fn reading(&self, what: &str) -> Option<&str> {
+    pub(super) fn reading(&self, what: &str) -> Option<&str> {
         ["candidate", "reference"].iter().find_map(|side| self.protocol.get(*side)?[what].as_str())
     }
 
     /// All fields but those of the whole run.
-    pub fn json(&self, candidate: &str) -> Map<String, Value> {
+    pub(super) fn json(&self, candidate: &str) -> Map<String, Value> {
         let mut object = crate::output::fields(json!({
             "metric": self.metric.quantity(),
             "candidate": candidate,

@@ -9,7 +9,7 @@ mod samples;
 
 use metrics::Score;
 
-pub use metrics::Metric;
+pub(crate) use metrics::Metric;
 
 use crate::arguments::{self, Global};
 use crate::claim::Claim;
@@ -40,7 +40,7 @@ use std::time::Instant;
 /// distributions are the same. Nothing is clipped. FID has a bias that no estimator avoids; its size is told.
 #[derive(Args)]
 #[command(after_help = format!("{EXAMPLES}\n\n{}\n\n{}", crate::sources::KERNELS, crate::sources::HELP))]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// What to compare with
     #[arg(value_name = "REFERENCE", required_unless_present = "compare")]
     reference: Option<String>,
@@ -145,7 +145,7 @@ JSON:
   bias, kid by subsets and is have a spread. --compare refuses results whose features,
   preprocessing, reference or protocol differ.";
 
-pub fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
+pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let begin = Instant::now();
     if let Some(path) = &arguments.output {
         Format::of_file(path)?;

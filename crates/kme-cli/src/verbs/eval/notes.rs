@@ -7,7 +7,7 @@ use crate::output;
 use kme::NoStandardError;
 
 /// The lines below the table.
-pub fn notes(
+pub(super) fn notes(
     scores: &[Score],
     subjects: &Subjects,
     metrics: &[Metric],

@@ -9,7 +9,7 @@ use kme::{NoStandardError, Result};
 use serde_json::{Value, json};
 
 /// Prints the scores. False when a claim does not hold.
-pub fn print(
+pub(super) fn print(
     scores: &[Score],
     subjects: &Subjects,
     metrics: &[Metric],

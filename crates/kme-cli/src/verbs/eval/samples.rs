@@ -90,7 +90,7 @@ fn logits_of(side: &Side) -> Result<&Points> {
 }
 
 /// Scores of all candidates, candidate by candidate.
-pub fn scores(
+pub(super) fn scores(
     sources: &mut Sources,
     subjects: &Subjects,
     arguments: &Arguments,

@@ -9,7 +9,7 @@ use kme_image::Images;
 use serde_json::{Value, json};
 
 /// Inputs that lie farther from the generator's pictures than these from each other.
-pub struct Far {
+pub(super) struct Far {
     inputs: usize,
     /// How many pictures are far in features, and in pixels where some input has them.
     features: usize,
@@ -45,7 +45,7 @@ impl Far {
     ///
     /// # Errors
     /// When the inputs have another form than the generator's pictures.
-    pub fn of(inputs: &[Input], points: &Points, domain: &Domain, pictures: &Images) -> Result<Self> {
+    pub(super) fn of(inputs: &[Input], points: &Points, domain: &Domain, pictures: &Images) -> Result<Self> {
         let in_features = domain.distances(points)?;
         // Embeddings have no pixels.
         let span = if inputs.iter().any(|input| input.pictures.is_some()) { Some(Span::new(pictures)?) } else { None };
@@ -70,12 +70,12 @@ impl Far {
     }
 
     /// How many pictures are far, for the result.
-    pub fn counts(&self) -> Value {
+    pub(super) fn counts(&self) -> Value {
         json!({ "features": self.features, "pixels": self.pixels })
     }
 
     /// What the text says, for the result.
-    pub fn each(&self) -> Vec<Value> {
+    pub(super) fn each(&self) -> Vec<Value> {
         let excess = |far: &Excess| json!({ "far": far.count, "of": far.of, "times": far.times });
         let one = |one: &One| {
             let [features, pixels] = [&one.in_features, &one.in_pixels].map(|far| far.as_ref().map(excess));
@@ -85,7 +85,7 @@ impl Far {
     }
 
     /// Which they are, by how much, and what to do about it; nothing where there are none.
-    pub fn text(&self, generator: &str, features: &str) -> Option<String> {
+    pub(super) fn text(&self, generator: &str, features: &str) -> Option<String> {
         if self.told.is_empty() {
             return None;
         }
@@ -155,7 +155,7 @@ impl Excess {
 ///
 /// # Errors
 /// When dimensions differ.
-pub fn about_kernel(kernel: &Kernel, inputs: &Points, domain: &Domain, global: &Global) -> Result<()> {
+pub(super) fn about_kernel(kernel: &Kernel, inputs: &Points, domain: &Domain, global: &Global) -> Result<()> {
     let Some(sight) = Sight::of(kernel, inputs, domain.samples())? else { return Ok(()) };
     let fault = if sight.is_narrow() {
         format!(

@@ -1,7 +1,7 @@
 //! From a table to a configuration, with faults in the words of the file: every one names its key.
 
 use super::{Config, Objective, Optimiser, Schedule};
-use kme_net::net::{CriticNet, GeneratorNet};
+use kme_net::{CriticNet, GeneratorNet};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};

@@ -2,8 +2,7 @@
 
 use super::super::stock::Stock;
 use super::*;
-use kme_image::{Channels, Colour, Decoder, Images, Resize};
-use kme_image::{Form, Source};
+use kme_image::{Channels, Colour, Decoder, Form, Images, Resize, Source};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -19,7 +19,7 @@ use crate::train::Numbers;
 use crate::train::optimiser::gradient_norm;
 use burn::tensor::{Gradients, Tensor};
 use kme::{Error, Result};
-use kme_net::net::{Net, place};
+use kme_net::{Net, place};
 
 /// Where a loss goes down, and what it is made of. The same bits for all workers.
 pub struct Descent {

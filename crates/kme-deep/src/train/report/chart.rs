@@ -49,7 +49,7 @@ pub(super) struct Chart {
 
 impl Chart {
     /// The curve through the points, which are in the order of their steps; scores get a logarithmic axis sooner.
-    pub fn of(points: &[Point], score: bool) -> Self {
+    pub(super) fn of(points: &[Point], score: bool) -> Self {
         let per_bucket = points.len().div_ceil(POINTS).max(1);
         let mut pieces: Vec<Piece> = points.chunks(per_bucket).map(bucket).collect();
         let bars = points.iter().any(|p| p.error.is_some()) && per_bucket == 1;
@@ -64,7 +64,7 @@ impl Chart {
     }
 
     /// The drawing over the steps from 0 to `last`, with a title that may stand in HTML; none of values that no axis can hold.
-    pub fn svg(&self, title: &str, last: u64) -> Option<String> {
+    pub(super) fn svg(&self, title: &str, last: u64) -> Option<String> {
         let scaled = |y: f64| if self.logarithmic { y.log10() } else { y };
         let ends = |of: &dyn Fn(&Piece) -> f64, pick: fn(f64, f64) -> f64| self.pieces.iter().map(of).reduce(pick);
         let (bottom, top) = (ends(&|p| scaled(p.low), f64::min)?, ends(&|p| scaled(p.high), f64::max)?);

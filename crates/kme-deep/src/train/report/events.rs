@@ -38,7 +38,7 @@ const ERROR: &str = "_standard_error";
 
 impl Events {
     /// The lines of a file that are events; others are skipped.
-    pub fn read(path: &Path) -> Self {
+    pub(super) fn read(path: &Path) -> Self {
         let bytes = std::fs::read(path).unwrap_or_default();
         let mut series = BTreeMap::<(String, String), Vec<Point>>::new();
         let mut changes = Vec::new();
@@ -66,19 +66,19 @@ impl Events {
     }
 
     /// The greatest step.
-    pub fn last_step(&self) -> Option<u64> {
+    pub(super) fn last_step(&self) -> Option<u64> {
         self.series.values().filter_map(|points| points.last()).map(|p| p.step).max()
     }
 
     /// The least value of the score that checkpoints are chosen by: name, value, standard error, step.
-    pub fn best(&self) -> Option<(&str, f64, Option<f64>, u64)> {
+    pub(super) fn best(&self) -> Option<(&str, f64, Option<f64>, u64)> {
         let ((_, name), points) = self.series.iter().find(|((event, _), _)| event == "score")?;
         let best = points.iter().min_by(|a, b| a.value.total_cmp(&b.value))?;
         Some((name, best.value, best.error, best.step))
     }
 
     /// Seconds in steps, from the speed that each event gives for the steps since the one before.
-    pub fn seconds(&self, batch: f64) -> Option<f64> {
+    pub(super) fn seconds(&self, batch: f64) -> Option<f64> {
         let speeds = self.series.get(&("step".to_string(), "images_per_second".to_string()))?;
         let mut before = 0;
         let mut seconds = 0.0;
@@ -90,7 +90,7 @@ impl Events {
     }
 
     /// Pictures a second in the last steps.
-    pub fn speed(&self) -> Option<f64> {
+    pub(super) fn speed(&self) -> Option<f64> {
         let speeds = self.series.get(&("step".to_string(), "images_per_second".to_string()))?;
         let recent = &speeds[speeds.len().saturating_sub(RECENT)..];
         // Times add up, speeds do not.
@@ -100,12 +100,12 @@ impl Events {
     }
 
     /// What was changed where the run went on.
-    pub fn changes(&self) -> &[String] {
+    pub(super) fn changes(&self) -> &[String] {
         &self.changes
     }
 
     /// The series in groups with their titles, in the order in which they are read.
-    pub fn groups(&self) -> Vec<(&'static str, Vec<Series<'_>>)> {
+    pub(super) fn groups(&self) -> Vec<(&'static str, Vec<Series<'_>>)> {
         let titles =
             ["Scores on held-out data", "Learning rates", "Speed", "Losses and penalties", "Progress", "Other"];
         let mut groups: Vec<(&str, Vec<Series>)> = titles.map(|title| (title, Vec::new())).into();

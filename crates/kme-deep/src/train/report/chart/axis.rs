@@ -22,7 +22,7 @@ pub(super) struct Axis {
 
 impl Axis {
     /// The axis from `low` to `high`, which are logarithms to base 10 where it is logarithmic.
-    pub fn of(low: f64, high: f64, logarithmic: bool) -> Self {
+    pub(super) fn of(low: f64, high: f64, logarithmic: bool) -> Self {
         let marks = if logarithmic { decades(low, high) } else { even(low, high) };
         let values: Vec<Decimal> = marks.iter().map(|(_, value)| *value).collect();
         let powers = values.iter().any(|value| value.needs() > DECIMALS || value.size() >= LARGE);
@@ -39,7 +39,7 @@ impl Axis {
     }
 
     /// Signs of the longest label.
-    pub fn longest(&self) -> usize {
+    pub(super) fn longest(&self) -> usize {
         self.marks.iter().map(|(_, label)| label.chars().count()).max().unwrap_or(0)
     }
 }
