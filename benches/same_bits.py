@@ -46,12 +46,12 @@ LEFT_OUT = {"seconds", "version", "images_per_second", "check_seconds", "check_f
 # Fields of text that are data: a program would read them, or compare them with those of another result.
 KEPT = set(
     """background candidate claim classes columns container crop data data_fingerprint decoder dtype estimator event features
-    fingerprint fits form from generator generator.decoder held_out kernel kernels kind layer layers logits method metric name
+    fingerprint fits form from generator generator.decoder held_out input kernel kernels kind layer layers logits method metric name
     names objective.features order output outputs precision preset prior protocol report resize role run sample score.features
-    sha256 shard sheet source spectral steps waves weighting""".split()
+    sha256 shard sheet source spectral standard_error_missing steps waves weighting""".split()
 )
 # Fields of text that are for people, or places on this machine. Where hashes are recorded, each field must be in one of the two.
-WORDS = set("fault folder inside known left_out licence looked origin originals path pixels reference state what".split())
+WORDS = set("fault folder found inside known left_out licence looked origin originals path pixels reference remedy state what".split())
 
 
 # --- What is compared ----------------------------------------------------------------------------------------------------
