@@ -99,6 +99,20 @@ pub(crate) fn matches() -> ArgMatches {
     })
 }
 
+/// The flag of the verb that sets `parameter`. Libraries know parameters; here, and only here, they become flags.
+pub fn flag(matches: &ArgMatches, parameter: &str) -> Option<String> {
+    // Of the rows that a group has.
+    let parameter = if parameter == "rows" { "group" } else { parameter };
+    let command = command();
+    let verb = command.find_subcommand(matches.subcommand_name()?)?;
+    let mut flags = verb.get_arguments().chain(command.get_arguments()).filter(|flag| !flag.is_positional());
+    let flag = flags.find(|flag| flag.get_id() == parameter)?;
+    match (flag.get_long(), flag.get_short()) {
+        (Some(long), _) => Some(format!("--{long}")),
+        (None, short) => short.map(|short| format!("-{short}")),
+    }
+}
+
 /// A fault of a flag that is none, without the advice to pass it as a value: no source is called so. What is said of flags that
 /// are called alike stays.
 fn known_alike(mut fault: clap::Error) -> clap::Error {

@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         Ok(Ok(true)) => ExitCode::SUCCESS,
         Ok(Ok(false)) => ExitCode::from(UNTRUE),
         Ok(Err(error)) => {
+            let error = error.renamed(|parameter| arguments::flag(&matches, parameter));
             progress::wait_where_ending();
             output::tell(format_args!("kme: {error}"));
             ExitCode::from(BAD_INPUT)

@@ -166,14 +166,13 @@ fn read_file(named: &Named, flags: &SourceFlags) -> Result<Found> {
 fn with_flags(refused: Refused) -> Error {
     let help = match refused.remedy {
         None => return refused.error,
-        Some(Remedy::Header) => "--header yes or --header no",
-        Some(Remedy::Columns) => "--columns, such as --columns 2- or a,b; --columns all takes every one",
-        Some(Remedy::Group) => "--columns, such as --columns a,b; --group COLUMN splits the rows by a column of labels",
+        Some(Remedy::Header) => "give --header yes or --header no",
+        Some(Remedy::Columns) => "give --columns, such as --columns 2- or a,b; --columns all takes every one",
+        Some(Remedy::Group) => {
+            "give --columns, such as --columns a,b; --group COLUMN splits the rows by a column of labels"
+        }
     };
-    match refused.error {
-        Error::File { path, fault } => Error::file(path, format!("{fault} ({help})")),
-        other => other,
-    }
+    refused.error.advising(help)
 }
 
 /// Reads standard input or a pipe, whose first bytes tell the kind.
@@ -181,9 +180,15 @@ fn read_stream(named: &Named, flags: &SourceFlags) -> Result<Found> {
     let name = &named.file;
     let copy = copied(name)?;
     let copied = Named { file: copy.path().into(), array: None, group: named.group.clone(), is_stream: false };
-    read_file(&copied, flags).map_err(|fault| match fault {
-        Error::File { fault, .. } => Error::file(shown(name), fault),
-        other => other,
+    read_file(&copied, flags).map_err(|mut fault| {
+        if let Error::Io { path, .. }
+        | Error::Format { path, .. }
+        | Error::Path { path, .. }
+        | Error::File { path, .. } = &mut fault
+        {
+            *path = shown(name);
+        }
+        fault
     })
 }
 
@@ -304,9 +309,9 @@ pub(crate) fn align(
 
 /// Adds to the fault of a file that is not pictures what could be read as points.
 pub(crate) fn naming_formats(fault: Error) -> Error {
-    match fault {
-        Error::File { path, fault } if path.is_file() => Error::file(path, format!("{fault}; {FORMATS}")),
-        other => other,
+    match fault.file_path().is_some_and(Path::is_file) {
+        true => fault.advising(FORMATS),
+        false => fault,
     }
 }
 

@@ -176,10 +176,7 @@ impl<'a> Sources<'a> {
 
     /// Whether a combination is a distribution but for a factor, which is told.
     fn check_mass(&self, text: &str, weights: &[f64]) -> Result<()> {
-        let total = total_weight(weights).map_err(|fault| match fault {
-            Error::Value { name, value, allowed } => Error::value(format!("{name} of '{text}'"), value, allowed),
-            other => other,
-        })?;
+        let total = total_weight(weights).map_err(|fault| fault.within(format_args!("'{text}'")))?;
         if (total - 1.0).abs() > 1e-9 {
             let shown = (total * 1e12).round() / 1e12;
             let told =

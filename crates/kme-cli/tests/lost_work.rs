@@ -204,7 +204,7 @@ fn a_place_that_cannot_be_written_is_told_before_the_work() {
     place.pictures("pictures", 8, 1);
     std::fs::write(place.path("file"), "").unwrap();
     let ran = place.kme(&format!("{TINY} -o file/run --data pictures"));
-    assert!(ran.code == Some(2) && ran.err.contains("cannot be written"), "{}", ran.err);
+    assert!(ran.code == Some(2) && ran.err.contains("cannot write"), "{}", ran.err);
     if cfg!(target_os = "linux") {
         let ran = place.kme(&format!("{TINY} -o /proc/run --data nothing"));
         assert!(ran.code == Some(2) && ran.err.contains("/proc/run"), "{}", ran.err);

@@ -419,14 +419,14 @@ fn outputs_that_cannot_be_are_told_before_the_work() {
         ("x.jpg", "ends in .png"),
         ("x.safetensors", "ends in .png"),
         ("-", "a name"),
-        ("no/x.png", "create it"),
+        ("no/x.png", "create its folder"),
         ("file/x.png", "is a file, not a folder"),
         ("file", "is a file"),
         ("a", "not empty"),
         #[cfg(target_os = "linux")]
-        ("/proc/x.png", "/proc/x.png: cannot be written: its folder takes no new files"),
+        ("/proc/x.png", "cannot write /proc/x.png: its folder takes no new files"),
         #[cfg(target_os = "linux")]
-        ("/proc/x", "/proc/x: cannot be written: its folder takes no new files"),
+        ("/proc/x", "cannot write /proc/x: its folder takes no new files"),
     ] {
         cases.push((format!("{long} {out}"), expected));
         cases.push((format!("sample fashion -n 900000 -o {out}"), expected));
@@ -435,18 +435,18 @@ fn outputs_that_cannot_be_are_told_before_the_work() {
         ("sample fashion -n 900000 -o walk.gif", "with --interpolate"),
         ("sample fashion -n 90000 --interpolate -o walk.mp4", ".gif (the walk)"),
         ("embed a --features pixels -o -", "ends in .kme"),
-        ("embed a --features pixels -o no/x.kme", "create it"),
+        ("embed a --features pixels -o no/x.kme", "create its folder"),
         ("reduce a -n 2 --features pixels -o -", "a name"),
         ("reduce a -n 2 --features pixels -o x.mp4", "a name that ends in .kme"),
         ("reduce a -n 2 --features pixels -o a", "not empty"),
-        ("reduce a -n 2 --features pixels -o no/x.txt", "create it"),
+        ("reduce a -n 2 --features pixels -o no/x.txt", "create its folder"),
         ("rank a a --features pixels -o -", "a name that ends in"),
-        ("rank a a --features pixels --fakes no/x.png", "create it"),
+        ("rank a a --features pixels --fakes no/x.png", "create its folder"),
     ] {
         cases.push((words.to_string(), expected));
     }
     cases.push((format!("{long} x.png --latents z.csv"), "a name that ends in .npy"));
-    cases.push((format!("{long} x.png --latents no/z.npy"), "create it"));
+    cases.push((format!("{long} x.png --latents no/z.npy"), "create its folder"));
     for (words, expected) in cases {
         let begin = Instant::now();
         let ran = place.kme(&words);

@@ -229,7 +229,7 @@ impl FeatureCache {
             return Ok(Vec::new());
         }
         let mut files = Vec::new();
-        for entry in fs::read_dir(&self.folder).map_err(|e| io::read_error(&self.folder, &e))? {
+        for entry in fs::read_dir(&self.folder).map_err(|e| io::read_error(&self.folder, e))? {
             let Ok(entry) = entry else { continue };
             let path = entry.path();
             let is_key = |stem: &str| stem.len() == 64 && stem.bytes().all(|b| b.is_ascii_hexdigit());
@@ -259,7 +259,7 @@ fn little_endian(numbers: &[f32]) -> Vec<u8> {
 fn read(path: &Path, key: &Key) -> Result<Entry> {
     let damaged = |what: &str| Error::file(path, format!("is no whole file of features: {what}"));
     let (mut file, size) = io::open(path)?;
-    let mut fill = |bytes: &mut [u8]| file.read_exact(bytes).map_err(|e| io::read_error(path, &e));
+    let mut fill = |bytes: &mut [u8]| file.read_exact(bytes).map_err(|e| io::read_error(path, e));
     let mut length = [0; 8];
     fill(&mut length)?;
     let length = u64::from_le_bytes(length);

@@ -78,7 +78,7 @@ impl Models {
             candidates.push(folder.join(format!("{name}.safetensors")));
         }
         match candidates.iter().find(|c| c.is_file()) {
-            Some(file) => Ok((std::fs::read(file).map_err(|e| kme::io::read_error(file, &e))?.into(), file.clone())),
+            Some(file) => Ok((std::fs::read(file).map_err(|e| kme::io::read_error(file, e))?.into(), file.clone())),
             None if path.is_dir() => Err(Error::file(
                 path,
                 "is a folder without model.safetensors; give a run folder of `kme train` that has saved a model",

@@ -19,7 +19,7 @@ use crate::kernel::{Form, Kernel};
 use crate::points::Points;
 use crate::standard_error::{self, NoStandardError, StandardError};
 use crate::sums::{self, About, Differences, Precision};
-use crate::{Error, Result, rng};
+use crate::{Error, Field, Result, rng};
 use std::fmt;
 use std::str::FromStr;
 pub(crate) use variance::Variance;
@@ -65,16 +65,16 @@ pub fn total_weight(weights: &[f64]) -> Result<f64> {
     let sum: f64 = weights.iter().sum();
     let size: f64 = weights.iter().map(|w| w.abs()).sum();
     if !size.is_finite() {
-        return Err(Error::value(name, sum, "finite weights with a sum > 0"));
+        return Err(Error::not_finite(name, size, "use finite weights"));
     }
     if sum.abs() <= f64::EPSILON * size * weights.len().max(16) as f64 {
-        let allowed = "a sum > 0: weights that cancel out, as those of a difference a - b, make no distribution; compare a \
-                       and b themselves";
-        return Err(Error::value(name, 0, allowed));
+        let allowed =
+            "greater than 0: the weights cancel out, as those of a difference a - b do; compare a and b themselves";
+        return Err(Error::parameter(name, 0, allowed));
     }
     match sum > 0.0 {
         true => Ok(sum),
-        false => Err(Error::value(name, sum, "a sum > 0: a distribution has positive mass")),
+        false => Err(Error::parameter(name, sum, "greater than 0: a distribution has positive mass")),
     }
 }
 
@@ -120,7 +120,7 @@ impl FromStr for Estimator {
     fn from_str(text: &str) -> Result<Self> {
         match Self::ALL.iter().find(|(_, name)| name.eq_ignore_ascii_case(text.trim())) {
             Some((estimator, _)) => Ok(*estimator),
-            None => Err(Error::value("estimator", text, "one of biased, unbiased, u-statistic, linear")),
+            None => Err(Error::unknown("estimator", text, Self::ALL.map(|(_, name)| name))),
         }
     }
 }
@@ -200,7 +200,7 @@ pub fn mmd2_paired<'a>(
     let (x, y) = (x.into(), y.into());
     let (n, m) = (x.points.len(), y.points.len());
     if estimator != Estimator::Biased && n.min(m) < 2 {
-        return Err(Error::value("number of points", n.min(m), format!("at least 2 for the {estimator} estimator")));
+        return Err(Error::too_few("points", n.min(m), 2, format!("the {estimator} estimator")));
     }
     let (value, error, bounds, bias) = match (estimator, x.weights.or(y.weights)) {
         (Estimator::Linear, None) => return Ok(linear_terms(kernel, x.points, y.points, seed)?.0),
@@ -213,7 +213,8 @@ pub fn mmd2_paired<'a>(
             (value, Err(NoStandardError::Weights), None, None)
         }
         (_, Some(_)) => {
-            return Err(Error::value("estimator", estimator, "biased or unbiased, when there are weights"));
+            let operation = format!("use the {estimator} estimator with weights");
+            return Err(Error::unsupported(operation, "choose biased or unbiased"));
         }
     };
     check_value(value)?;
@@ -225,7 +226,7 @@ pub fn mmd2_paired<'a>(
 fn check_value(value: f64) -> Result<()> {
     match value.is_finite() {
         true => Ok(()),
-        false => Err(Error::value("squared MMD", value, "a finite number; rescale the points, or use another kernel")),
+        false => Err(Error::not_finite("squared MMD", value, "rescale the points, or use another kernel")),
     }
 }
 
@@ -271,7 +272,8 @@ fn unweighted(
     seed: u64,
 ) -> Result<Unweighted> {
     if estimator == Estimator::UStatistic && x.len() != y.len() {
-        return Err(Error::mismatch("number of points", x.len(), y.len(), "the u-statistic needs equal numbers"));
+        let field = Field::Count("points".into());
+        return Err(Error::mismatch(field, x.len(), y.len(), "the u-statistic needs equal numbers"));
     }
     let differences = Differences::new(kernel, &[x, y]);
     let Marginals { origin, rounding, xx, yy, xy } = Marginals::new(&differences, x, y, precision)?;
@@ -397,14 +399,12 @@ fn weighted(kernel: &Kernel, x: Sample, y: Sample, unbiased: bool, precision: Pr
     let (w, v) = (x.normalised_weights()?, y.normalised_weights()?);
     for given in [x.weights, y.weights].into_iter().flatten().filter(|_| unbiased) {
         if let Some(i) = given.iter().position(|w| *w < 0.0) {
-            return Err(Error::value(
-                format!("weights[{i}]"),
-                given[i],
-                "weights ≥ 0 for the unbiased estimator; signed weights have the biased one",
-            ));
+            let allowed = "at least 0 for the unbiased estimator; the biased one takes negative weights";
+            return Err(Error::parameter(format!("weights[{i}]"), given[i], allowed));
         }
-        if given.iter().filter(|w| **w > 0.0).count() < 2 {
-            return Err(Error::value("weights", "all on one point", "at least two positive weights"));
+        let positive = given.iter().filter(|w| **w > 0.0).count();
+        if positive < 2 {
+            return Err(Error::too_few("positive weights", positive, 2, "the unbiased estimator"));
         }
     }
     let differences = Differences::new(kernel, &[x.points, y.points]);
@@ -419,7 +419,7 @@ fn weighted(kernel: &Kernel, x: Sample, y: Sample, unbiased: bool, precision: Pr
         let squares = weights.iter().map(|w| w * w).sum::<f64>();
         let pairs = 1.0 - squares;
         if pairs <= f64::EPSILON {
-            return Err(Error::value("weights", "almost all on one point", "at least two weights that count"));
+            return Err(Error::too_few("weights that count", 1, 2, "the unbiased estimator"));
         }
         // k(x,y) + f(x) + f(y) has another estimate than k if weights differ: pairs count xᵢ more or less than the cross term.
         let extra: Vec<f64> = weights.iter().map(|w| w * (squares - w) / pairs).collect();

@@ -241,6 +241,38 @@ impl Error {
         }
     }
 
+    /// What is wrong with the file that the error is about, without its path; of other errors the whole message.
+    pub fn problem(&self) -> String {
+        match self {
+            Self::Io { remedy: None, source, .. } => reason(source),
+            Self::Io { remedy: Some(remedy), source, .. } => format!("{}; {remedy}", reason(source)),
+            Self::Format { problem, source: Some(source), .. } => format!("{problem} ({source})"),
+            Self::Format { problem, .. } | Self::Path { problem, .. } => problem.to_string(),
+            Self::File { fault, .. } => fault.clone(),
+            other => other.to_string(),
+        }
+    }
+
+    /// The same error of a file with one more thing to do about it; other errors stay as they are.
+    #[must_use]
+    pub fn advising(mut self, advice: impl fmt::Display) -> Self {
+        match &mut self {
+            Self::Format { problem: text, .. }
+            | Self::Path { problem: text, .. }
+            | Self::Io { remedy: Some(text), .. } => {
+                *text = format!("{text}; {advice}").into();
+            }
+            Self::Io { remedy, .. } => *remedy = Some(advice.to_string().into()),
+            Self::File { fault, .. } => *fault = format!("{fault}; {advice}"),
+            Self::Within { source, .. } => {
+                let inner = std::mem::replace(&mut **source, Self::Cancelled);
+                **source = inner.advising(advice);
+            }
+            _ => {}
+        }
+        self
+    }
+
     /// A fault in the file at `path`, of parts that have no kinds yet.
     #[doc(hidden)]
     pub fn file(path: impl Into<PathBuf>, fault: impl ToString) -> Self {
@@ -274,8 +306,13 @@ impl fmt::Display for Error {
             Self::NotApplicable { parameter, reason } => format!("{parameter} has no effect here: {reason}"),
             Self::UnknownName { what, name, known } => format!("unknown {what} '{name}'{}", suggestion(name, known)),
             Self::Syntax { what, text, problem } => format!("cannot read {what} '{text}': {problem}"),
+            Self::TooFew { what, given: 0, least: 1, purpose } => format!("{purpose} needs {what}, but there are none"),
             Self::TooFew { what, given, least, purpose } => {
-                let (what, there) = counted(what, *given);
+                let there = match given {
+                    0 => "there are none".into(),
+                    1 => "there is 1".into(),
+                    _ => format!("there are {given}"),
+                };
                 format!("{purpose} needs at least {least} {what}, but {there}")
             }
             Self::TooMany { what, given, most, remedy } => format!("{what}: {given} is more than {most}; {remedy}"),
@@ -284,17 +321,12 @@ impl fmt::Display for Error {
             }
             Self::Mismatch { field, left, right, remedy } => format!("{field} differs: {left} and {right}; {remedy}"),
             Self::Unsupported { operation, reason } => format!("cannot {operation}: {reason}"),
-            Self::Io { path, action, remedy, source } => {
-                let remedy = remedy.as_ref().map(|remedy| format!("; {remedy}")).unwrap_or_default();
-                format!("cannot {action} {}: {}{remedy}", path.display(), reason(source))
-            }
-            Self::Format { path, problem, source: Some(source) } => format!("{}: {problem} ({source})", path.display()),
-            Self::Format { path, problem, source: None } | Self::Path { path, problem } => {
-                format!("{}: {problem}", path.display())
+            Self::Io { path, action, .. } => format!("cannot {action} {}: {}", path.display(), self.problem()),
+            Self::Format { path, .. } | Self::Path { path, .. } | Self::File { path, .. } => {
+                format!("{}: {}", path.display(), self.problem())
             }
             Self::Within { of, source } => format!("{of}: {source}"),
             Self::Cancelled => "stopped, as asked".into(),
-            Self::File { path, fault } => format!("{}: {fault}", path.display()),
             Self::Value { name, value, allowed } => format!("{name} = {value} is not allowed: {allowed}"),
         };
         harmless(&text, f)
@@ -335,19 +367,34 @@ impl fmt::Display for Action {
     }
 }
 
-/// What the system said, in lower case and without its number.
+/// The system's own error under any wrapping by libraries.
+pub(crate) fn root(error: &io::Error) -> &io::Error {
+    let mut found = error;
+    let mut next = error.get_ref().map(|e| e as &(dyn StdError + 'static));
+    while let Some(e) = next {
+        next = e.source();
+        if let Some(inner) = e.downcast_ref::<io::Error>() {
+            found = inner;
+            next = inner.get_ref().map(|e| e as &(dyn StdError + 'static));
+        }
+    }
+    found
+}
+
+/// What the system said, in lower case and without its number; what a library said is left as it is.
 fn reason(error: &io::Error) -> String {
+    let error = root(error);
+    let text = error.to_string();
     match error.kind() {
+        _ if error.get_ref().is_some() => text,
         io::ErrorKind::NotFound => "there is no such file or folder".into(),
+        io::ErrorKind::NotADirectory => "a part of its path is a file, not a folder".into(),
         io::ErrorKind::PermissionDenied => "permission denied".into(),
         io::ErrorKind::UnexpectedEof => "it ends too early, so it is truncated".into(),
-        _ => {
-            let text = error.to_string();
-            match (error.raw_os_error(), text.find(" (os error")) {
-                (Some(_), Some(end)) => text[..end].to_lowercase(),
-                _ => text,
-            }
-        }
+        _ => match text.find(" (os error") {
+            Some(end) => text[..end].to_lowercase(),
+            None => text,
+        },
     }
 }
 
@@ -356,7 +403,8 @@ fn suggestion(name: &str, known: &[String]) -> String {
     const FEW: usize = 12;
     let mut near: Vec<_> = known.iter().map(|known| (strsim::levenshtein(name, known), known)).collect();
     near.sort();
-    near.retain(|(edits, _)| *edits <= name.chars().count() / 2);
+    let length = name.chars().count();
+    near.retain(|(edits, known)| *edits <= length / 2 || (length > 1 && known.starts_with(name)));
     let near: Vec<_> = near.iter().take(3).map(|(_, known)| format!("'{known}'")).collect();
     match (near.is_empty(), known.len()) {
         (_, 0) => String::new(),
@@ -365,18 +413,6 @@ fn suggestion(name: &str, known: &[String]) -> String {
         (false, 1..=FEW) => format!("; did you mean {}? All are {}", near.join(" or "), known.join(", ")),
         (false, _) => format!("; did you mean {}?", near.join(" or ")),
     }
-}
-
-/// The plural `what`, and how many of them there are.
-fn counted(what: &str, given: usize) -> (&str, String) {
-    (
-        what,
-        match given {
-            0 => "there are none".into(),
-            1 => "there is 1".into(),
-            _ => format!("there are {given}"),
-        },
-    )
 }
 
 /// Writes `text` with control characters, but the newline, as their escapes.

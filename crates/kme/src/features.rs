@@ -7,7 +7,7 @@ use crate::arith::{Arith, Lane};
 use crate::points::{Data, Points, check_dim};
 use crate::rng::{Rng, stream, uniform};
 use crate::sums::{Panel, product};
-use crate::{Error, Result};
+use crate::{Error, Field, Result};
 use rayon::prelude::*;
 use std::f64::consts::TAU;
 
@@ -59,19 +59,19 @@ impl RandomFeatures {
     pub fn new(d: usize, s: usize, sigma: f64, waves: Waves, seed: u64) -> Result<Self> {
         check_dim(d)?;
         if s == 0 || (waves == Waves::Paired && s % 2 == 1) {
-            return Err(Error::value("number of random features", s, "at least 1, and even for paired waves"));
+            return Err(Error::parameter("random_features", s, "at least 1, and even for paired waves"));
         }
         if !(1e-12..=1e12).contains(&sigma) {
-            return Err(Error::value("sigma of the random features", sigma, "a number from 1e-12 to 1e12"));
+            return Err(Error::parameter("sigma", sigma, "a number from 1e-12 to 1e12"));
         }
         let count = match waves {
             Waves::Phase => s,
             Waves::Paired => s / 2,
         };
         let too_many = || {
-            let allowed =
-                format!("few enough for 2^28 numbers (2 GiB) of frequencies in dimension {d}, in free memory");
-            Error::value("number of random features", s, allowed)
+            let given = format!("{s} in dimension {d}");
+            let most = "2^28 numbers (2 GiB) of frequencies, or free memory, can hold";
+            Error::too_many("random_features", given, most, "draw fewer")
         };
         let size = count.checked_mul(d).filter(|size| *size <= 1 << 28).ok_or_else(too_many)?;
         let mut rng = stream(seed, "random features: frequencies", 0);
@@ -130,8 +130,8 @@ impl RandomFeatures {
     pub fn map(&self, points: &Points) -> Result<Points> {
         self.check(points)?;
         let too_many = || {
-            let allowed = format!("few enough that memory holds {} features of each; map them in parts", self.s);
-            Error::value("number of points", points.len(), allowed)
+            let given = format!("{} features of {} points", self.s, points.len());
+            Error::too_many("random features", given, "memory holds", "map the points in parts")
         };
         let size = points.len().checked_mul(self.s).ok_or_else(too_many)?;
         let mut features = Vec::new();
@@ -147,7 +147,7 @@ impl RandomFeatures {
             return Ok(());
         }
         Err(Error::mismatch(
-            "dimension of the points",
+            Field::Dimension,
             points.dim(),
             format!("{} of the random features", self.d),
             "use the features that were drawn for these points",
@@ -328,14 +328,14 @@ mod tests {
         let new = |d, s, sigma, waves| RandomFeatures::new(d, s, sigma, waves, 0);
         assert!(new(0, 4, 1.0, Waves::Phase).is_err());
         assert!(new(2, 0, 1.0, Waves::Phase).is_err());
-        assert!(new(2, 5, 1.0, Waves::Paired).unwrap_err().to_string().contains("even"));
+        assert!(matches!(new(2, 5, 1.0, Waves::Paired), Err(Error::Parameter { .. })));
         assert!(new(2, 4, 0.0, Waves::Paired).is_err());
         assert!(new(2, 4, f64::NAN, Waves::Paired).is_err());
         assert!(new(usize::MAX, 4, 1.0, Waves::Paired).is_err());
-        assert!(new(1 << 20, 1 << 11, 1.0, Waves::Paired).unwrap_err().to_string().contains("2^28"));
+        assert!(matches!(new(1 << 20, 1 << 11, 1.0, Waves::Paired), Err(Error::TooMany { .. })));
         // The dimension is looked at before memory is taken for the features.
         let map = RandomFeatures { s: usize::MAX, ..new(2, 4, 1.0, Waves::Paired).unwrap() };
-        assert!(map.map(&ball(2, 2, 0)).unwrap_err().to_string().contains("memory"));
-        assert!(map.map(&ball(2, 3, 0)).unwrap_err().to_string().contains("dimension"));
+        assert!(matches!(map.map(&ball(2, 2, 0)), Err(Error::TooMany { .. })));
+        assert!(matches!(map.map(&ball(2, 3, 0)), Err(Error::Mismatch { field: Field::Dimension, .. })));
     }
 }

@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tempfile::TempPath;
 
+use crate::error::{Action, root};
 use crate::{Error, Result};
 
 mod folder;
@@ -21,17 +22,17 @@ pub use folder::NewFolder;
 pub fn open(path: impl AsRef<Path>) -> Result<(BufReader<File>, u64)> {
     let path = path.as_ref();
     // Before it is opened, since opening a pipe waits for somebody to write to it.
-    let meta = fs::metadata(path).map_err(|e| read_error(path, &e))?;
+    let meta = fs::metadata(path).map_err(|e| read_error(path, e))?;
     if meta.is_dir() {
-        return Err(Error::file(path, "is a folder, a file is expected"));
+        return Err(Error::path(path, "is a folder: name a file"));
     }
     if !meta.is_file() {
-        return Err(Error::file(path, "is no regular file: copy its contents to one first"));
+        return Err(Error::path(path, "is not a regular file: copy its contents to one first"));
     }
     if meta.len() == 0 {
-        return Err(Error::file(path, "is empty (0 bytes)"));
+        return Err(Error::format(path, "is empty (0 bytes)"));
     }
-    let file = File::open(path).map_err(|e| read_error(path, &e))?;
+    let file = File::open(path).map_err(|e| read_error(path, e))?;
     Ok((BufReader::with_capacity(1 << 16, file), meta.len()))
 }
 
@@ -63,18 +64,18 @@ pub fn write_atomically(
     let existing = fs::metadata(path).ok();
     if let Some(meta) = &existing {
         if meta.is_dir() {
-            return Err(Error::file(path, "is a folder: name a file in it"));
+            return Err(Error::path(path, "is a folder: name a file in it"));
         }
         if meta.permissions().readonly() {
             return Err(protected(path));
         }
         if !meta.is_file() {
-            return write_directly(path, write).map_err(|e| write_error(path, &e));
+            return write_directly(path, write).map_err(|e| write_error(path, e));
         }
     }
     // Replacing a link by a file would surprise; the file that it points to is meant.
     let target = if existing.is_some() { fs::canonicalize(path).unwrap_or(path.into()) } else { path.into() };
-    replace(&target, existing, write).map_err(|e| write_error(path, &e))
+    replace(&target, existing, write).map_err(|e| write_error(path, e))
 }
 
 fn write_directly(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
@@ -118,14 +119,18 @@ const GONE: &str = ".gone";
 fn temporary(folder: &Path) -> io::Result<(File, TempPath)> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(PREFIX).suffix(SUFFIX);
-    #[cfg(unix)]
-    {
-        // The library's own choice is 0600; an output should be as readable as any other file the user makes.
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(fs::Permissions::from_mode(0o666));
-    }
+    // Not as the library opens it: an output should be as readable as any other file the user makes, and an error says
+    // nothing of a name that the user never gave.
+    let create = |path: &Path| File::options().read(true).write(true).create_new(true).open(path);
     loop {
-        let (file, temporary) = builder.tempfile_in(folder)?.into_parts();
+        let (file, temporary) = match builder.make_in(folder, create) {
+            Ok(file) => file.into_parts(),
+            // Folders such as /proc.
+            Err(e) if e.kind() == ErrorKind::NotFound && folder.exists() => {
+                return Err(io::Error::new(ErrorKind::PermissionDenied, "its folder takes no new files"));
+            }
+            Err(e) => return Err(e),
+        };
         // Where a file system has no locks, nothing is ever taken for abandoned there.
         let is_locked = file.lock().is_ok();
         // Between its making and its locking somebody else may have removed it.
@@ -216,46 +221,46 @@ pub fn check(path: impl AsRef<Path>, wanted: Wanted) -> Result<()> {
         sweep(path);
     }
     let folder = match fs::metadata(path) {
-        Ok(meta) if is_folder && meta.is_dir() => match fs::read_dir(path).map_err(|e| write_error(path, &e))?.next() {
+        Ok(meta) if is_folder && meta.is_dir() => match fs::read_dir(path).map_err(|e| write_error(path, e))?.next() {
             // Files of two runs would be one sample to whoever reads the folder.
-            Some(_) => return Err(Error::file(path, "exists and is not empty; name a new folder")),
+            Some(_) => return Err(Error::path(path, "exists and is not empty; name a new folder")),
             None => path.to_path_buf(),
         },
-        Ok(_) if is_folder => return Err(Error::file(path, "is a file: name a new folder")),
-        Ok(meta) if meta.is_dir() => return Err(Error::file(path, "is a folder: name a file in it")),
+        Ok(_) if is_folder => return Err(Error::path(path, "is a file: name a new folder")),
+        Ok(meta) if meta.is_dir() => return Err(Error::path(path, "is a folder: name a file in it")),
         Ok(meta) if meta.permissions().readonly() => return Err(protected(path)),
         // Opening a pipe would wait for its reader.
         Ok(meta) if !meta.is_file() => return Ok(()),
         // The file that a link points to is written.
         Ok(_) => parent(&fs::canonicalize(path).unwrap_or(path.into())).to_path_buf(),
         Err(_) if is_folder && fs::symlink_metadata(path).is_ok() => {
-            return Err(Error::file(path, "is a link to nothing: name a new folder"));
+            return Err(Error::path(path, "is a link to nothing: name a new folder"));
         }
         Err(e)
             if is_folder
                 && e.kind() == ErrorKind::NotADirectory
                 && path.as_os_str().as_encoded_bytes().ends_with(b"/") =>
         {
-            return Err(Error::file(path, "is a file: name a new folder"));
+            return Err(Error::path(path, "is a file: name a new folder"));
         }
         Err(_) if wanted == Wanted::FileAndFolders => {
-            let whole = std::path::absolute(path).map_err(|e| write_error(path, &e))?;
+            let whole = std::path::absolute(path).map_err(|e| write_error(path, e))?;
             whole.ancestors().skip(1).find(|folder| folder.exists()).unwrap_or(Path::new(".")).to_path_buf()
         }
         Err(_) => parent(path).to_path_buf(),
     };
     if folder.exists() && !folder.is_dir() {
-        return Err(write_error(path, &ErrorKind::NotADirectory.into()));
+        return Err(write_error(path, ErrorKind::NotADirectory.into()));
     }
     let name = path.file_name().map_or(0, |name| name.len());
     if name > LONGEST {
-        return Err(Error::file(path, format!("the name has {name} bytes: choose one of at most {LONGEST}")));
+        return Err(Error::path(path, format!("the name has {name} bytes: choose one of at most {LONGEST}")));
     }
     let try_it = || {
         let (mut file, _removed_when_dropped) = temporary(&folder)?;
         file.write_all(&[0; 4096])
     };
-    try_it().map_err(|e| write_error(path, &e))
+    try_it().map_err(|e| write_error(path, e))
 }
 
 /// The folder that something is in.
@@ -267,7 +272,7 @@ fn parent(path: &Path) -> &Path {
 const LONGEST: usize = 255;
 
 fn protected(path: &Path) -> Error {
-    Error::file(path, "is write-protected: choose another name, or make it writable")
+    Error::path(path, "is write-protected: choose another name, or make it writable")
 }
 
 /// While this lives, its path is on the list of [`discard_unfinished`].
@@ -288,52 +293,25 @@ impl Drop for Unfinished {
 }
 
 /// The error for a failed read of `path`.
-pub fn read_error(path: &Path, error: &io::Error) -> Error {
-    let fault = match root(error).kind() {
-        ErrorKind::NotFound => "there is no such file".into(),
-        ErrorKind::PermissionDenied => "permission to read it is denied".into(),
-        ErrorKind::UnexpectedEof => "ends too early: it is truncated, copy or download it again".into(),
-        _ => error.to_string(),
+pub fn read_error(path: &Path, source: io::Error) -> Error {
+    let remedy = match root(&source).kind() {
+        ErrorKind::UnexpectedEof => Some("copy or download it again".into()),
+        _ => None,
     };
-    Error::file(path, fault)
+    Error::Io { path: path.into(), action: Action::Read, remedy, source }
 }
 
 /// The error for a failed write of `path`.
-pub fn write_error(path: &Path, error: &io::Error) -> Error {
-    let folder = parent(path);
-    let whole = error.to_string();
-    // The name of a temporary file, which the user never gave, stands behind the fault.
-    let (fault, of_temporary) = match whole.split_once(" at path ") {
-        Some((fault, _)) => (fault, true),
-        None => (&whole[..], false),
-    };
-    let cause = match root(error).kind() {
-        ErrorKind::NotFound if !folder.exists() => {
-            "its folder does not exist: create it, or choose another place".into()
+pub fn write_error(path: &Path, source: io::Error) -> Error {
+    let remedy = match root(&source).kind() {
+        ErrorKind::NotFound if !parent(path).exists() => Some("create its folder, or choose another place".into()),
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::NotADirectory => {
+            Some("choose another place".into())
         }
-        ErrorKind::NotFound if of_temporary => "its folder takes no new files: choose another place".into(),
-        ErrorKind::PermissionDenied => "permission to write there is denied: choose another place".into(),
-        ErrorKind::ReadOnlyFilesystem => "the file system is read-only: choose another place".into(),
-        ErrorKind::StorageFull => "no space left on the device: free some space, or choose another place".into(),
-        ErrorKind::QuotaExceeded => "the disk quota is used up: free some space, or choose another place".into(),
-        ErrorKind::NotADirectory => "a part of its path is a file, not a folder: choose another place".into(),
-        _ => fault.to_string(),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Some("free some space, or choose another place".into()),
+        _ => None,
     };
-    Error::file(path, format!("cannot be written: {cause}"))
-}
-
-/// The system's own error under any wrapping by libraries.
-fn root(error: &io::Error) -> &io::Error {
-    let mut found = error;
-    let mut next = error.get_ref().map(|e| e as &(dyn std::error::Error + 'static));
-    while let Some(e) = next {
-        next = e.source();
-        if let Some(inner) = e.downcast_ref::<io::Error>() {
-            found = inner;
-            next = inner.get_ref().map(|e| e as &(dyn std::error::Error + 'static));
-        }
-    }
-    found
+    Error::Io { path: path.into(), action: Action::Write, remedy, source }
 }
 
 #[cfg(test)]
@@ -364,7 +342,7 @@ mod tests {
     fn faults_name_the_file_the_cause_and_the_remedy() {
         let folder = tempfile::tempdir().unwrap();
         let message = |path: &Path| write_atomically(path, |w| w.write_all(b"x")).unwrap_err().to_string();
-        assert!(message(&folder.path().join("no/such/out")).contains("create it"));
+        assert!(message(&folder.path().join("no/such/out")).contains("create its folder"));
         assert!(message(folder.path()).contains("is a folder"));
         fs::write(folder.path().join("file"), "").unwrap();
         assert!(message(&folder.path().join("file/out")).contains("is a file, not a folder"));
@@ -376,7 +354,11 @@ mod tests {
         assert!(message(&kept).contains("write-protected"));
         assert_eq!(fs::read(&kept).unwrap(), b"old");
         assert!(open(folder.path().join("file")).unwrap_err().to_string().contains("0 bytes"));
-        assert!(open(folder.path().join("none")).unwrap_err().to_string().contains("no such file"));
+        let missing = open(folder.path().join("none")).unwrap_err();
+        assert!(
+            matches!(&missing, Error::Io { action: Action::Read, source, .. } if source.kind() == ErrorKind::NotFound)
+        );
+        assert!(missing.to_string().ends_with("none: there is no such file or folder"), "{missing}");
         assert!(open(folder.path()).unwrap_err().to_string().contains("is a folder"));
     }
 
@@ -416,7 +398,7 @@ mod tests {
         let message = |path: &Path| check(path, Wanted::FileAndFolders).unwrap_err().to_string();
         assert!(message(&folder.path().join("file/run")).contains("is a file, not a folder"));
         #[cfg(target_os = "linux")]
-        assert!(message(Path::new("/proc/run")).contains("cannot be written"));
+        assert!(message(Path::new("/proc/run")).contains("cannot write"));
     }
 
     #[test]
@@ -424,7 +406,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let message = |path: &Path| check(path, Wanted::File).unwrap_err().to_string();
         assert!(message(folder.path()).contains("is a folder"));
-        assert!(message(&folder.path().join("no/such/out")).contains("create it"));
+        assert!(message(&folder.path().join("no/such/out")).contains("create its folder"));
         fs::write(folder.path().join("file"), "x").unwrap();
         assert!(message(&folder.path().join("file/out")).contains("is a file, not a folder"));
         assert!(message(&folder.path().join("x".repeat(300))).contains("300 bytes"));
@@ -433,9 +415,9 @@ mod tests {
         assert_eq!(names(folder.path()), ["file"]);
         assert_eq!(fs::read(folder.path().join("file")).unwrap(), b"x");
         if cfg!(target_os = "linux") {
-            assert!(
-                message(Path::new("/proc/out.png"))
-                    .contains("/proc/out.png: cannot be written: its folder takes no new files")
+            assert_eq!(
+                message(Path::new("/proc/out.png")),
+                "cannot write /proc/out.png: its folder takes no new files; choose another place"
             );
             check("/dev/null", Wanted::File).unwrap();
         }
@@ -444,7 +426,8 @@ mod tests {
     #[test]
     fn a_wrapped_cause_is_still_told() {
         let full = io::Error::other(io::Error::other(io::Error::from(ErrorKind::StorageFull)));
-        assert!(write_error(Path::new("out"), &full).to_string().contains("no space left"));
+        let error = write_error(Path::new("out"), full);
+        assert!(error.to_string().ends_with("free some space, or choose another place"), "{error}");
     }
 
     #[test]
@@ -452,7 +435,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let lost = |_: &mut BufWriter<File>| Err(io::Error::new(ErrorKind::NotFound, "no such tensor"));
         let error = write_atomically(folder.path().join("out"), lost).unwrap_err().to_string();
-        assert!(error.contains("cannot be written: no such tensor"), "{error}");
+        assert!(error.ends_with("out: no such tensor"), "{error}");
     }
 
     #[cfg(unix)]
@@ -464,7 +447,7 @@ mod tests {
         let (done, result) = std::sync::mpsc::channel();
         std::thread::spawn(move || done.send(open(path).map(|_| ()).unwrap_err().to_string()));
         let error = result.recv_timeout(std::time::Duration::from_secs(10)).expect("opening a pipe waits");
-        assert!(error.contains("no regular file"), "{error}");
+        assert!(error.contains("not a regular file"), "{error}");
     }
 
     #[cfg(target_os = "linux")]
@@ -472,7 +455,7 @@ mod tests {
     fn a_full_disk_is_told_and_devices_are_written_directly() {
         write_atomically("/dev/null", |w| w.write_all(b"x")).unwrap();
         let error = write_atomically("/dev/full", |w| w.write_all(b"x")).unwrap_err().to_string();
-        assert!(error.starts_with("/dev/full: ") && error.contains("no space left"), "{error}");
+        assert!(error.starts_with("cannot write /dev/full: ") && error.contains("no space left"), "{error}");
     }
 
     #[cfg(unix)]

@@ -97,11 +97,11 @@ impl Kernel {
     /// When there is no term, a weight is not positive and finite, or a parameter of a form is outside its range.
     pub fn new(terms: Vec<(f64, Form)>) -> Result<Self> {
         if terms.is_empty() {
-            return Err(Error::value("kernel", "(no terms)", "a sum of at least one term"));
+            return Err(Error::too_few("terms", 0, 1, "a kernel"));
         }
         for (weight, form) in &terms {
             if !(weight.is_finite() && *weight > 0.0) {
-                return Err(Error::value("weight of a kernel", weight, "a finite number > 0"));
+                return Err(Error::parameter("weight of a kernel", weight, "a finite number greater than 0"));
             }
             form.check()?;
         }
@@ -168,11 +168,9 @@ impl Kernel {
             .iter()
             .map(|(weight, form)| match form.trace(xx) {
                 Some(t) => Ok(Trace { jacobian: weigh(t.jacobian, *weight), radial: weigh(t.radial, *weight) }),
-                None => Err(Error::value(
-                    "kernel",
-                    self,
-                    "a kernel that is differentiable on its diagonal: linear, poly, gaussian, rq, imq, or energy with \
-                     a > 0",
+                None => Err(Error::unsupported(
+                    format!("differentiate the kernel {self} where points coincide"),
+                    "choose linear, poly, gaussian, rq, imq, or energy with a > 0",
                 )),
             })
             .collect();
@@ -188,8 +186,8 @@ impl Kernel {
     pub fn check_single(&self) -> Result<()> {
         for (_, form) in &self.terms {
             if let Some(length) = form.length().filter(|&length| length > 1e12 || (length > 0.0 && length < 1e-12)) {
-                let allowed = "lengths from 1e-12 to 1e12 in single precision; rescale the points";
-                return Err(Error::value("kernel", format!("{self} (length {length:e})"), allowed));
+                let allowed = "from 1e-12 to 1e12 in single precision; rescale the points";
+                return Err(Error::parameter(format!("length of kernel {self}"), format!("{length:e}"), allowed));
             }
         }
         Ok(())

@@ -6,7 +6,7 @@
 
 use crate::points::Points;
 use crate::sums::{Distances, Frame, Precision, Real, for_each_distance, squared_distance};
-use crate::{Error, Result};
+use crate::{Error, Field, Result};
 use rayon::prelude::*;
 
 /// Distances whose squares differ by less than this part of them are compared exactly.
@@ -46,7 +46,7 @@ pub fn nearest(x: &Points, y: &Points, k: usize, precision: Precision) -> Result
     const SPARE: usize = 4;
     x.check_same_dim(y)?;
     if !(1..=y.len()).contains(&k) {
-        return Err(Error::value("number of neighbours", k, format!("1 to {}, the number of points", y.len())));
+        return Err(Error::parameter("neighbours", k, format!("from 1 to {}, the number of points", y.len())));
     }
     let wide = (k + SPARE).min(y.len());
     let frame = Frame::of_distances(x, Some(y), precision);
@@ -65,7 +65,7 @@ pub fn nearest(x: &Points, y: &Points, k: usize, precision: Precision) -> Result
     let found: Vec<Vec<(f64, usize)>> = candidates.into_par_iter().enumerate().map(refined).collect();
     let distances: Vec<f64> = found.iter().flatten().map(|(squared, _)| squared.sqrt() / frame.unit).collect();
     if let Some(r) = distances.iter().find(|r| !r.is_finite()) {
-        return Err(Error::value("distance of two points", r, "a finite number; rescale the points"));
+        return Err(Error::not_finite("distance of two points", *r, "rescale the points"));
     }
     Ok(Nearest { k, indices: found.iter().flatten().map(|(_, j)| *j).collect(), distances })
 }
@@ -104,9 +104,11 @@ pub struct Radii {
 /// When k is 0, or there are no k other points.
 pub fn kth_nearest(x: &Points, k: usize) -> Result<Radii> {
     let n = x.len();
-    if k == 0 || k >= n {
-        let allowed = format!("1 to {}, since there are {n} points: give more points, or a smaller k", n - 1);
-        return Err(Error::value("number of neighbours k (--neighbours)", k, allowed));
+    if n < 2 {
+        return Err(Error::too_few("points", n, 2, "the distance to a nearest neighbour"));
+    }
+    if !(1..n).contains(&k) {
+        return Err(Error::parameter("neighbours", k, format!("from 1 to {}, since there are {n} points", n - 1)));
     }
     let mut found = vec![Ranked::new(k); n];
     let frame = Frame::of_distances(x, None, Precision::F64);
@@ -196,12 +198,8 @@ pub fn mutual(x: &Points, x_radii: &Radii, y: &Points, y_radii: &Radii) -> Resul
     x.check_same_dim(y)?;
     for (points, radii) in [(x, x_radii), (y, y_radii)] {
         if points.len() != radii.squared.len() {
-            return Err(Error::mismatch(
-                "number of radii",
-                radii.squared.len(),
-                points.len(),
-                "give one radius for each point",
-            ));
+            let (field, remedy) = (Field::Count("radii".into()), "give one radius for each point");
+            return Err(Error::mismatch(field, radii.squared.len(), points.len(), remedy));
         }
     }
     let empty = |n, m| {

@@ -381,8 +381,9 @@ pub(crate) fn pairs_about<'a>(
 ) -> Result<Vec<f64>> {
     let about = about.into();
     x.check_same_dim(y)?;
-    if let Some((i, j)) = pairs.iter().find(|(i, j)| *i >= x.len() || *j >= y.len()) {
-        return Err(Error::value("pair of points", format!("({i}, {j})"), format!("below ({}, {})", x.len(), y.len())));
+    if let Some(at) = pairs.iter().position(|(i, j)| *i >= x.len() || *j >= y.len()) {
+        let allowed = format!("below ({}, {}), the numbers of points", x.len(), y.len());
+        return Err(Error::parameter(format!("pairs[{at}]"), format!("{:?}", pairs[at]), allowed));
     }
     let frame = Frame::new(about, x, Some(y), Precision::F64);
     let (x, y, kernel, centre) = (&*frame.x, frame.y(), frame.kernel(), frame.centre.as_deref());
@@ -432,7 +433,7 @@ fn weights(points: &Points, weights: Option<&[f64]>) -> Result<Vec<f64>> {
     };
     points.check_count(weights)?;
     match weights.iter().position(|w| !w.is_finite()) {
-        Some(i) => Err(Error::value(format!("weights[{i}]"), weights[i], "finite numbers")),
+        Some(i) => Err(Error::not_finite(format!("weights[{i}]"), weights[i], "use finite weights")),
         None => Ok(weights.to_vec()),
     }
 }
@@ -450,12 +451,12 @@ pub(crate) fn finite_or_too_large(kernel: &Kernel, sums: &[f64]) -> Result<()> {
 fn all_finite(kernel: &Kernel, precision: Precision, sums: &[f64]) -> Result<()> {
     match sums.iter().find(|s| !s.is_finite()) {
         None => Ok(()),
-        Some(sum) => Err(Error::value(
+        Some(sum) => Err(Error::not_finite(
             format!("sum of the kernel {kernel} over these points"),
-            sum,
+            *sum,
             match precision {
-                Precision::F64 => "finite sums; the points are too large for this kernel, rescale them",
-                Precision::F32 => "finite sums; the points are too large for single precision, use double",
+                Precision::F64 => "the points are too large for this kernel, rescale them",
+                Precision::F32 => "the points are too large for single precision, use double",
             },
         )),
     }

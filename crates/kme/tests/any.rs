@@ -3,7 +3,7 @@
 use kme::embedding::{AnyEmbedding, FeatureIdentity, MeanEmbedding};
 use kme::features::{RandomFeatures, Waves};
 use kme::points::Data;
-use kme::{Embedding, Points};
+use kme::{Embedding, Error, Field, Points};
 
 #[test]
 fn the_reader_finds_out_the_form_and_refuses_unknown_ones() {
@@ -24,8 +24,8 @@ fn the_reader_finds_out_the_form_and_refuses_unknown_ones() {
         let twice = AnyEmbedding::merge(&[&read, embedding]).unwrap();
         assert_eq!((twice.form(), twice.len()), (form, 6));
     }
-    let fault = AnyEmbedding::merge(&[&mean, &whole]).unwrap_err().to_string();
-    assert!(fault.contains("form differs: mean here, points there"), "{fault}");
+    let fault = AnyEmbedding::merge(&[&mean, &whole]).unwrap_err();
+    assert!(matches!(fault, Error::Mismatch { field: Field::Form, .. }), "{fault}");
     assert!(AnyEmbedding::merge(&[]).is_err());
 
     let bytes = std::fs::read(&path).unwrap();

@@ -5,7 +5,7 @@ use kme::evaluate::{Draw, Protocol, Statistics, Subsets, fid, inception_score, k
 use kme::neighbours::{kth_nearest, mutual, nearest};
 use kme::points::Data;
 use kme::sums::Precision;
-use kme::{Points, discrepancy, rng};
+use kme::{Error, Field, Points, discrepancy, rng};
 use rand_distr::{Distribution, StandardNormal};
 
 /// Nearly normal numbers, as golden/evaluate.py makes them.
@@ -270,20 +270,34 @@ fn what_cannot_be_computed_is_refused_with_the_remedy() {
     let kid = |x: &Points, protocol, size| {
         kid(x, &y, protocol, Subsets { count: 2, size }, Some(1 << 40), Precision::F64).map(|k| k.value)
     };
-    fault(kid(&x, Protocol::Paper, 1000), &["20", "--subset-size 20", "--protocol full"]);
-    fault(kid(&x, Protocol::TorchFidelity, 10), &["seed", "4294967295"]);
-    fault(kid(&x, Protocol::Paper, 1), &["--subset-size", "at least 2"]);
-    fault(kid(&one, Protocol::CleanFid, 10), &["at least 2"]);
-    fault(kid(&other, Protocol::Paper, 10), &["dimension"]);
-    fault(fid(&one, &y).map(|f| f.value), &["number of points", "at least 2"]);
-    fault(fid(&x, &other).map(|f| f.value), &["dimension", "4", "5"]);
-    fault(prdc(&x, &y, 20).map(|p| p.recall.value), &["--neighbours", "20", "1 to 19"]);
-    fault(prdc(&x, &other, 2).map(|p| p.recall.value), &["dimension"]);
+    let parameter = |result: kme::Result<f64>, name: &str| {
+        let error = result.unwrap_err();
+        assert!(matches!(error, Error::Parameter { .. }) && error.parameter_name() == Some(name), "{error}");
+    };
+    let of_dimension = |result| {
+        assert!(matches!(result, Err(Error::Mismatch { field: Field::Dimension, .. })), "{result:?}");
+    };
+    let too_few = |result: kme::Result<f64>| {
+        assert!(matches!(result, Err(Error::TooFew { given: 1, least: 2, .. })), "{result:?}");
+    };
+    fault(
+        kid(&x, Protocol::Paper, 1000),
+        &["subset_size is 1000, but must be from 2 to 20, the number of points of the reference"],
+    );
+    parameter(kid(&x, Protocol::Paper, 1000), "subset_size");
+    parameter(kid(&x, Protocol::TorchFidelity, 10), "seed");
+    parameter(kid(&x, Protocol::Paper, 1), "subset_size");
+    too_few(kid(&one, Protocol::CleanFid, 10));
+    of_dimension(kid(&other, Protocol::Paper, 10));
+    too_few(fid(&one, &y).map(|f| f.value));
+    of_dimension(fid(&x, &other).map(|f| f.value));
+    parameter(prdc(&x, &y, 20).map(|p| p.recall.value), "neighbours");
+    of_dimension(prdc(&x, &other, 2).map(|p| p.recall.value));
     let is = |x: &Points, splits, protocol| inception_score(x, splits, protocol, None).map(|s| s.value);
-    fault(is(&x, 30, Protocol::Full), &["20", "--splits 20"]);
-    fault(is(&x, 0, Protocol::Full), &["--splits"]);
-    fault(is(&x, 2, Protocol::CleanFid), &["clean-fid"]);
-    fault("best".parse::<Protocol>().map(|_| 0.0), &["best", "torch-fidelity"]);
+    parameter(is(&x, 30, Protocol::Full), "splits");
+    parameter(is(&x, 0, Protocol::Full), "splits");
+    assert!(matches!(is(&x, 2, Protocol::CleanFid), Err(Error::Unsupported { .. })));
+    assert!(matches!("best".parse::<Protocol>(), Err(Error::UnknownName { known, .. }) if known.len() == 5));
     let statistics = |mean: &[f64], covariance: &[f64]| {
         Statistics::new(mean.to_vec(), covariance.to_vec()).and_then(kme::evaluate::Fitted::of_statistics).map(|_| 0.0)
     };

@@ -76,8 +76,8 @@ fn means_are_means_and_algebra_is_linear() {
     let terms = [(0.1, &a), (0.2, &b), (0.3, &c)];
     let other = [terms[2], terms[0], terms[1]];
     assert_eq!(bytes(&MeanEmbedding::combine(&terms).unwrap()), bytes(&MeanEmbedding::combine(&other).unwrap()));
-    assert!(MeanEmbedding::merge(&[&a, &c]).unwrap_err().to_string().contains("embedding 2"));
-    assert!(MeanEmbedding::combine(&[(f64::INFINITY, &a)]).is_err());
+    assert!(matches!(MeanEmbedding::merge(&[&a, &c]), Err(Error::Unsupported { .. })));
+    assert!(matches!(MeanEmbedding::combine(&[(f64::INFINITY, &a)]), Err(Error::NotFinite { .. })));
 }
 
 #[test]
@@ -121,10 +121,10 @@ fn damaged_files_are_faults_of_that_file() {
         let _ = fs::remove_file(&path);
         fs::write(&path, bytes).unwrap();
     };
-    let named = |text: String| assert!(text.starts_with(&format!("{}: ", path.display())), "{text}");
+    let named = |error: Error| assert_eq!(error.file_path(), Some(&*path), "{error}");
     for length in 0..whole.len() {
         put(&whole[..length]);
-        named(MeanEmbedding::read(&path).unwrap_err().to_string());
+        named(MeanEmbedding::read(&path).unwrap_err());
     }
     for at in 0..whole.len() {
         for change in [0x01, 0x10, 0x80, 0xff] {
@@ -132,7 +132,7 @@ fn damaged_files_are_faults_of_that_file() {
             bytes[at] ^= change;
             put(&bytes);
             if let Err(e) = MeanEmbedding::read(&path) {
-                named(e.to_string());
+                named(e);
             }
         }
     }

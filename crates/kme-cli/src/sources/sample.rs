@@ -4,7 +4,7 @@ use crate::output;
 use crate::points::Notes;
 use kme::discrepancy::median_distance;
 use kme::embedding::FeatureIdentity;
-use kme::{Error, Kernel, KernelSpec, Points, Result};
+use kme::{Error, Field, Kernel, KernelSpec, Points, Result};
 use kme_image::Skipped;
 use serde_json::{Value, json};
 
@@ -44,8 +44,8 @@ impl Sample {
         };
         // A difference in the pixels' shape has a remedy at hand.
         let fault = match fault {
-            Error::Mismatch { field, left, right, .. }
-                if left.contains("range 0 to 1") && field.to_string().contains("preproc") =>
+            Error::Mismatch { field: field @ Field::Preprocessing, left, right, .. }
+                if self.features.name == "pixels" =>
             {
                 let remedy = "--size HEIGHTxWIDTH and --channels 1 or 3 bring all pictures to one form";
                 Error::mismatch(field, left, right, remedy)

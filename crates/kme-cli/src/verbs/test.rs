@@ -168,27 +168,18 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         Question::ThreeSamples => test.three_samples(),
         Question::Memorisation => test.memorisation(),
     }
-    .map_err(|fault| naming(fault, &texts, &samples));
+    .map_err(|fault| {
+        let sizes = texts.iter().zip(&samples).map(|(text, sample)| (text.as_str(), sample.points.len()));
+        output::naming_small(fault, sizes)
+    });
     drop(waiting);
     let finding = finding?;
     report(&finding, &test, question, global, begin.elapsed().as_secs_f64())
 }
 
-/// Says which sample has the number of points that is not allowed.
-fn naming(fault: Error, texts: &[&String], samples: &[Sample]) -> Error {
-    match fault {
-        Error::Value { name, value, allowed } if name == "number of points" => {
-            let of = texts.iter().zip(samples).find(|(_, sample)| sample.points.len().to_string() == value);
-            let name = of.map_or(name.clone(), |(text, _)| format!("{name} of {text}"));
-            Error::value(name, value, allowed)
-        }
-        other => other,
-    }
-}
-
 /// Whether every flag that was given has a meaning for this question.
 fn check_flags(arguments: &Arguments, question: Question) -> Result<()> {
-    inference::check_level(arguments.alpha).map_err(|fault| renamed(fault, "--alpha"))?;
+    inference::check_level(arguments.alpha)?;
     let only = |flag: &str, allowed: &str| Err(Error::value(flag, "given", format!("used with {allowed}")));
     if let Some(claim) = arguments.claim {
         let (rejected, kept) = question.claims();
@@ -225,13 +216,6 @@ fn check_flags(arguments: &Arguments, question: Question) -> Result<()> {
 
 fn name(value: impl ValueEnum) -> String {
     value.to_possible_value().map_or_else(String::new, |v| v.get_name().to_string())
-}
-
-fn renamed(fault: Error, flag: &str) -> Error {
-    match fault {
-        Error::Value { value, allowed, .. } => Error::value(flag, value, allowed),
-        other => other,
-    }
 }
 
 /// Whether the samples are unweighted points of one space.

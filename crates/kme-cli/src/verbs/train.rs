@@ -255,13 +255,10 @@ const MOST: usize = 1024;
 
 /// The fault of a picture of the data, with what leaves it out.
 fn leaving_out(fault: Error, config: &Config, besides: &str) -> Error {
-    match fault {
-        Error::File { path, fault }
-            if !config.data.skip_bad && path.starts_with(&config.data.source) && path.exists() =>
-        {
-            Error::file(path, format!("{fault}; --skip-bad{besides} leaves such pictures out"))
-        }
-        other => other,
+    let is_of_data = |path: &Path| path.starts_with(&config.data.source) && path.exists();
+    match !config.data.skip_bad && fault.file_path().is_some_and(is_of_data) {
+        true => fault.advising(format_args!("--skip-bad{besides} leaves such pictures out")),
+        false => fault,
     }
 }
 

@@ -453,7 +453,7 @@ impl Config {
             };
             return Err(Error::file(path, format!("is a folder; {remedy}")));
         }
-        Ok((std::fs::read_to_string(path).map_err(|e| kme::io::read_error(path, &e))?, text.into()))
+        Ok((std::fs::read_to_string(path).map_err(|e| kme::io::read_error(path, e))?, text.into()))
     }
 
     /// A configuration from TOML text; `path` is for messages.

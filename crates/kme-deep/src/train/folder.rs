@@ -119,7 +119,7 @@ impl Folder {
         let path = self.path.join(LOCK);
         // Written to, since some file systems (NFS) lock only what is open for writing.
         let open = OpenOptions::new().create(true).truncate(false).write(true).read(true).open(&path);
-        let mut file = open.map_err(|e| kme::io::write_error(&path, &e))?;
+        let mut file = open.map_err(|e| kme::io::write_error(&path, e))?;
         if let Err(TryLockError::WouldBlock) = file.try_lock() {
             let owner = fs::read_to_string(&path).unwrap_or_default();
             let owner = if owner.trim().is_empty() { String::new() } else { format!(" ({})", owner.trim()) };
@@ -196,7 +196,7 @@ impl Folder {
             }
         }
         if is_kept(step) {
-            fs::create_dir_all(&folder).map_err(|e| kme::io::write_error(&folder, &e))?;
+            fs::create_dir_all(&folder).map_err(|e| kme::io::write_error(&folder, e))?;
             write(&folder.join(format!("step-{step:06}.safetensors")))?;
         }
         Ok(stay)
@@ -232,7 +232,7 @@ impl Folder {
         facts: &[(String, String)],
     ) -> Result<Option<String>> {
         let path = self.config();
-        let text = fs::read_to_string(&path).map_err(|e| kme::io::read_error(&path, &e))?;
+        let text = fs::read_to_string(&path).map_err(|e| kme::io::read_error(&path, e))?;
         let wanted = set::changed(&text, &path.display().to_string(), sets)?;
         if let Some(text) = edited(&text, &wanted) {
             self.write_config_text(&with_facts(&text, facts))?;
@@ -306,7 +306,7 @@ impl Folder {
         let path = self.path.join("events.jsonl");
         match fs::read(&path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
-            Err(e) => Err(kme::io::read_error(&path, &e)),
+            Err(e) => Err(kme::io::read_error(&path, e)),
             // A line that something else broke into is one that is dropped.
             Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
         }
@@ -345,7 +345,7 @@ impl Folder {
         if !path.exists() {
             return Ok(None);
         }
-        let bytes = fs::read(&path).map_err(|e| kme::io::read_error(&path, &e))?;
+        let bytes = fs::read(&path).map_err(|e| kme::io::read_error(&path, e))?;
         let (checkpoint, tensors): (Checkpoint, _) = parse_tensors(&bytes, &path)?;
         if checkpoint.format != Checkpoint::FORMAT {
             let fault = format!("checkpoint format {}; this program reads {}", checkpoint.format, Checkpoint::FORMAT);

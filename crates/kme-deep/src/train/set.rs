@@ -26,7 +26,7 @@ impl Config {
     /// # Errors
     /// As [`Config::load_with`].
     pub(super) fn load_file(path: &Path, sets: &[(String, String)]) -> Result<Self> {
-        let toml = std::fs::read_to_string(path).map_err(|e| kme::io::read_error(path, &e))?;
+        let toml = std::fs::read_to_string(path).map_err(|e| kme::io::read_error(path, e))?;
         if sets.is_empty() {
             return Self::parse(&toml, path);
         }

@@ -63,7 +63,7 @@ impl Sources {
 /// The fault of what the setting `key` names as `text`, told with the key.
 pub(super) fn of_setting(key: &str, text: &str, fault: Error) -> Error {
     match fault {
-        Error::File { path, fault } if path == Path::new(text) => Error::value(key, text, fault),
+        fault if fault.file_path() == Some(Path::new(text)) => Error::value(key, text, fault.problem()),
         // What these say of the thing, the key says better.
         Error::Value { name, allowed, .. } if ["data", "features", "model", "network"].contains(&&name[..]) => {
             Error::value(key, text, allowed)

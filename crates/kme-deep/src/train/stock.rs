@@ -303,7 +303,7 @@ impl Chance {
 
 /// The fault of a source that cannot be had, with what names another.
 fn of_source(text: &str, fault: Error) -> Error {
-    let is_there = Path::new(text).exists() || matches!(fault, Error::Value { .. });
+    let is_there = Path::new(text).exists() || fault.file_path().is_none();
     match of_setting("data.source", text, fault) {
         Error::Value { allowed, .. } if !is_there => {
             Error::value("data.source", text, format!("{allowed}; name what to learn from with --data"))

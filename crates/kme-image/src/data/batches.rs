@@ -23,11 +23,7 @@ pub struct Skipped {
 
 impl Skipped {
     pub(super) fn new(name: &str, fault: Error) -> Self {
-        let fault = match fault {
-            Error::File { fault, .. } => fault,
-            other => other.to_string(),
-        };
-        Self { name: name.into(), fault }
+        Self { name: name.into(), fault: fault.problem() }
     }
 
     /// The fault of `n` pictures, of which this is the first, where none can be read.

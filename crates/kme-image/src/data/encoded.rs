@@ -250,9 +250,9 @@ impl Encoded {
 
 /// A fault of a picture, told with its file.
 fn of_file(path: &Path, fault: Error) -> Error {
-    match fault {
-        Error::File { .. } => fault,
-        other => Error::file(path, other),
+    match fault.file_path() {
+        Some(_) => fault,
+        None => Error::file(path, fault),
     }
 }
 

@@ -70,9 +70,9 @@ impl<C: Serialize + DeserializeOwned> ModelFile<C> {
             }
             Ok(place.tensor(values.clone(), [values.len()]))
         })
-        .map_err(|e| match e {
-            Error::File { .. } => e,
-            other => Error::file(path, other),
+        .map_err(|e| match e.file_path() {
+            Some(_) => e,
+            None => Error::file(path, e),
         })?;
         Ok((net, header.card, sha256(bytes)))
     }

@@ -25,7 +25,7 @@ pub enum Arrays {
 pub fn read_arrays(path: &Path, member: Option<&str>) -> Result<Arrays> {
     let (mut file, size) = kme::io::open(path)?;
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-    file.read_to_end(&mut bytes).map_err(|e| kme::io::read_error(path, &e))?;
+    file.read_to_end(&mut bytes).map_err(|e| kme::io::read_error(path, e))?;
     let fault = |text: String| Error::file(path, text);
     let found = match bytes.as_slice() {
         [b'P', b'K', 3, 4, ..] => torch::of_zip::<f64>(&bytes),

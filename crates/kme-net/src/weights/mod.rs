@@ -38,7 +38,7 @@ pub struct Weights {
 pub fn read(path: &Path) -> Result<Weights> {
     let (mut file, size) = kme::io::open(path)?;
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-    file.read_to_end(&mut bytes).map_err(|e| kme::io::read_error(path, &e))?;
+    file.read_to_end(&mut bytes).map_err(|e| kme::io::read_error(path, e))?;
     parse(&bytes, path)
 }
 

@@ -29,7 +29,7 @@ pub(crate) fn write(path: &Path, panels: &[Panel]) -> Result<()> {
     let mut text = String::new();
     {
         let root = SVGBackend::with_string(&mut text, (520 * panels.len() as u32, 400)).into_drawing_area();
-        let fault = |e: &dyn std::fmt::Display| Error::file(path, e);
+        let fault = |e: &dyn std::fmt::Display| Error::unsupported("draw the figure", e.to_string());
         root.fill(&WHITE).map_err(|e| fault(&e))?;
         for (area, panel) in root.split_evenly((1, panels.len())).iter().zip(panels) {
             draw(area, panel).map_err(|e| fault(&e))?;

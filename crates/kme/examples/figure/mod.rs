@@ -23,11 +23,10 @@ pub(crate) fn run(experiments: &[Experiment]) -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let folder = arguments.next().unwrap_or_else(|| "docs/figures".into());
     let folder = Path::new(&folder);
-    std::fs::create_dir_all(folder).map_err(|e| Error::file(folder, e))?;
+    std::fs::create_dir_all(folder).map_err(|e| kme::io::write_error(folder, e))?;
     let wanted: Vec<String> = arguments.collect();
     if let Some(unknown) = wanted.iter().find(|w| experiments.iter().all(|e| e.0 != **w)) {
-        let names: Vec<&str> = experiments.iter().map(|e| e.0).collect();
-        return Err(Error::value("experiment", unknown, names.join(", ")));
+        return Err(Error::unknown("experiment", unknown, experiments.iter().map(|e| e.0)));
     }
     for (name, run) in experiments {
         if wanted.is_empty() || wanted.iter().any(|w| w == name) {
@@ -212,7 +211,7 @@ pub(crate) fn write(path: &Path, columns: usize, (width, height): (u32, u32), pa
     let mut text = String::new();
     {
         let root = SVGBackend::with_string(&mut text, (FINE * width, FINE * height)).into_drawing_area();
-        let fault = |e: &dyn std::fmt::Display| Error::file(path, e);
+        let fault = |e: &dyn std::fmt::Display| Error::unsupported("draw the figure", e.to_string());
         root.fill(&WHITE).map_err(|e| fault(&e))?;
         // So that a wide figure on a narrow page can be read.
         let font = 15.0 * (f64::from(width) / 800.0).max(0.8);

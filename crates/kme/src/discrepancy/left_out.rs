@@ -41,10 +41,10 @@ pub fn left_out<'a>(
     let (u, v) = (x.normalised_weights()?, y.normalised_weights()?);
     let one = |own: Sample, w: &[f64], other: Sample, v: &[f64]| -> Result<LeftOut> {
         if own.points.len() < 2 {
-            return Err(Error::value("number of points", own.points.len(), "at least 2, since each is left out once"));
+            return Err(Error::too_few("points", own.points.len(), 2, "leaving out one point"));
         }
         if let Some(i) = w.iter().position(|w| 1.0 - w <= f64::EPSILON) {
-            return Err(Error::value(format!("weights[{i}]"), w[i], "less than all of the weight"));
+            return Err(Error::parameter(format!("weights[{i}]"), w[i], "less than the sum of all"));
         }
         let sums = sums::rows_without_diagonal(kernel, own.points, w, precision)?;
         Ok(LeftOut {

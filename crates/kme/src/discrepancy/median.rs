@@ -29,18 +29,18 @@ pub fn median_distance(samples: &[&Points]) -> Result<f64> {
     if median.is_finite() && median > 0.0 {
         return Ok(median);
     }
-    Err(Error::value(
-        "median distance of the points",
-        median,
-        "a number > 0; most points coincide or overflow, so give the length as a number",
-    ))
+    let what = "median distance of the points";
+    Err(match median.is_finite() {
+        true => Error::parameter(what, median, "greater than 0: most points coincide, so give the length as a number"),
+        false => Error::not_finite(what, median, "rescale the points, or give the length as a number"),
+    })
 }
 
 /// ‖z−z'‖ over the distinct pairs of all given points together, or of those that [`median_distance`] draws from them.
 pub(crate) fn some_distances(samples: &[&Points]) -> Result<Vec<f64>> {
     let total: usize = samples.iter().map(|s| s.len()).sum();
     if total < 2 {
-        return Err(Error::value("number of points", total, "at least 2 for a median distance; give a number instead"));
+        return Err(Error::too_few("points", total, 2, "a median distance"));
     }
     let mut chosen = rng::choose(&mut rng::stream(0, "median distance", total as u64), total, total.min(MOST));
     chosen.sort_unstable();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::file::form_of;
 use super::{Embedding, FeatureIdentity, Kind, MeanEmbedding};
-use crate::{Error, Kernel, Result};
+use crate::{Error, Field, Kernel, Result};
 
 /// An embedding in one of the two forms of the `.kme` file.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,7 +57,7 @@ impl AnyEmbedding {
             ([], means) => MeanEmbedding::merge(means).map(Self::Mean),
             _ => {
                 let (left, right) = (parts[0].form(), if parts[0].form() == "points" { "mean" } else { "points" });
-                Err(Error::mismatch("form", left, right, "embed both with, or both without, random features"))
+                Err(Error::mismatch(Field::Form, left, right, "embed both with, or both without, random features"))
             }
         }
     }

@@ -36,7 +36,7 @@ impl Expression {
     /// Parses `text`. The file system is asked only whether `text` as a whole is a file.
     ///
     /// # Errors
-    /// [`Error::Value`] when the text does not follow the grammar; it says where.
+    /// [`Error::Syntax`] when the text does not follow the grammar; it says where.
     ///
     /// # Example
     /// ```
@@ -52,11 +52,8 @@ impl Expression {
             return Ok(Self { terms: vec![Term { coefficient: 1.0, path: text.into() }] });
         }
         parse_terms(text).map(|terms| Self { terms }).map_err(|fault| {
-            Error::value(
-                "embedding expression",
-                text,
-                format!("{fault}; write for example 0.7*a.kme + 0.3*b.kme - 0.2*'my c.kme'"),
-            )
+            let problem = format!("{fault}; write for example 0.7*a.kme + 0.3*b.kme - 0.2*'my c.kme'");
+            Error::syntax("expression", text, problem)
         })
     }
 

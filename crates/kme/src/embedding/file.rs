@@ -51,7 +51,7 @@ impl Embedding {
     /// Writes the embedding, whole or not at all. Equal embeddings give equal bytes.
     ///
     /// # Errors
-    /// [`Error::File`] when the file cannot be written ([`write_atomically`]).
+    /// [`Error::Io`] or [`Error::Path`] when the file cannot be written ([`write_atomically`]).
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
         let header = Header {
             format: FORMAT,
@@ -79,15 +79,15 @@ impl Embedding {
     /// Reads an embedding.
     ///
     /// # Errors
-    /// [`Error::File`] when the file is missing, truncated, damaged, no embedding, of another version of the format, or
-    /// holds numbers that are not finite or weights that do not fit their masses.
+    /// [`Error::Io`] when the file is missing or cannot be read; [`Error::Format`] when it is truncated, damaged, not an
+    /// embedding, of another version of the format, or holds numbers that are not finite or weights that do not fit their
+    /// masses.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let fault = |text: String| Error::file(path, text);
         let (mut file, header, kernel) = open(path, POINTS, check_header)?;
         let Header { n, d, .. } = header;
         let points = file.numbers("points")?;
-        let points = Points::new(n, d, points).map_err(|e| fault(e.to_string()))?;
+        let points = Points::new(n, d, points).map_err(|e| damaged(path, e))?;
         let weights = file.numbers("weights")?.into_f64();
         match header.kind {
             Kind::Combination => Self::of_weighted(points, weights, kernel, header.features, header.seed),
@@ -96,17 +96,22 @@ impl Embedding {
                     true => Some(file.numbers("masses")?.into_f64()),
                     false => None,
                 };
-                check_weights(&weights, masses.as_deref()).map_err(fault)?;
+                check_weights(&weights, masses.as_deref()).map_err(|problem| Error::format(path, problem))?;
                 Self::of_sample(points, masses, kernel, header.features, header.seed)
             }
         }
-        .map_err(|e| fault(e.to_string()))
+        .map_err(|e| damaged(path, e))
     }
 
     /// Whether the file at `path` has the header of an embedding, of whichever version.
     pub fn is_file(path: impl AsRef<Path>) -> bool {
         Container::open(path.as_ref()).is_ok_and(|file| file.metadata(KEY).is_some())
     }
+}
+
+/// The error of a file whose contents are refused.
+pub(super) fn damaged(path: &Path, fault: Error) -> Error {
+    Error::unreadable(path, "it is damaged", fault)
 }
 
 /// Writes a file of either form.
@@ -117,7 +122,7 @@ pub(super) fn write_container(path: &Path, header: &impl Serialize, tensors: &[(
 /// The form of the embedding in the file at `path`.
 pub(super) fn form_of(path: &Path) -> Result<String> {
     let file = Container::open(path)?;
-    parse_form(&file).map(|(form, _)| form).map_err(|fault| Error::file(path, fault))
+    parse_form(path, &file).map(|(form, _)| form)
 }
 
 /// Opens a file of the given form, with its header and kernel after `check` found them to fit the tensors.
@@ -127,35 +132,34 @@ pub(super) fn open<H: DeserializeOwned>(
     check: impl FnOnce(&Container, &H) -> Checked<Kernel>,
 ) -> Result<(Container, H, Kernel)> {
     let file = Container::open(path)?;
-    let read = || {
-        let (found, text) = parse_form(&file)?;
-        if found != form {
-            return Err(format!("is an embedding of form '{}'; here form '{form}' is needed", found.escape_debug()));
-        }
-        let header = parse(text)?;
-        let kernel = check(&file, &header)?;
-        Ok((header, kernel))
-    };
-    let (header, kernel) = read().map_err(|fault: String| Error::file(path, fault))?;
+    let (found, text) = parse_form(path, &file)?;
+    if found != form {
+        let problem = format!("is an embedding of form '{}'; here form '{form}' is needed", found.escape_debug());
+        return Err(Error::format(path, problem));
+    }
+    let header = parse(path, text)?;
+    let kernel = check(&file, &header).map_err(|problem| Error::format(path, problem))?;
     Ok((file, header, kernel))
 }
 
-fn parse<T: DeserializeOwned>(text: &str) -> Checked<T> {
-    serde_json::from_str(text).map_err(|e| format!("its header is not understood: {e}"))
+fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|e| Error::unreadable(path, "its header is not understood", e))
 }
 
 /// The form and the whole header.
-fn parse_form(file: &Container) -> Checked<(String, &str)> {
-    let text = file.metadata(KEY).ok_or("is a safetensors file, but no embedding: its metadata has no entry 'kme'")?;
-    let AnyVersion { format } = parse(text)?;
+fn parse_form<'a>(path: &Path, file: &'a Container) -> Result<(String, &'a str)> {
+    let none = "is a safetensors file, but not an embedding: its metadata has no entry 'kme'";
+    let text = file.metadata(KEY).ok_or_else(|| Error::format(path, none))?;
+    let AnyVersion { format } = parse(path, text)?;
     if format != FORMAT {
-        return Err(format!(
+        let problem = format!(
             "is of format version {format}; this is kme {}, which reads version {FORMAT}: {}",
             env!("CARGO_PKG_VERSION"),
             if format > FORMAT { "use a newer kme" } else { "embed again" }
-        ));
+        );
+        return Err(Error::format(path, problem));
     }
-    let AnyForm { form } = parse(text)?;
+    let AnyForm { form } = parse(path, text)?;
     Ok((form, text))
 }
 

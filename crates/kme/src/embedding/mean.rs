@@ -4,13 +4,13 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::file::{FORMAT, expect, open, write_container};
-use super::{FeatureIdentity, Kind, canonical, common};
+use super::file::{FORMAT, damaged, expect, open, write_container};
+use super::{FeatureIdentity, Kind, canonical, common, not_pooled};
 use crate::features::{RandomFeatures, Waves};
 use crate::kernel::Form;
 use crate::points::safetensors::Container;
 use crate::points::{Checked, Data, Dtype};
-use crate::{Error, Kernel, Points, Result};
+use crate::{Error, Field, Kernel, Points, Result};
 
 pub(super) const FORM: &str = "mean";
 
@@ -101,7 +101,7 @@ impl MeanEmbedding {
         seed: Option<u64>,
     ) -> Result<Self> {
         if sums.iter().any(|s| s.unsigned_abs() >= LARGEST_SUM.unsigned_abs()) {
-            return Err(Error::value("number of points", n, "few enough that no sum of features reaches 2^62"));
+            return Err(too_many(n));
         }
         let mean = sums.iter().map(|&s| s as f64 / (n as f64 * SCALE)).collect();
         Ok(Self { mean, sums: Some(sums), n, kernel, features, frequencies, seed })
@@ -110,16 +110,15 @@ impl MeanEmbedding {
     /// The embedding of the pooled samples, bit for bit that of embedding them at once.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] when kernels, feature maps or frequencies differ; [`Error::Value`] when there are no parts,
-    /// one is a combination, or there are too many points.
+    /// [`Error::Mismatch`] when kernels, feature maps or frequencies differ; [`Error::TooFew`] when there are no parts;
+    /// [`Error::Unsupported`] when one is a combination; [`Error::TooMany`] when there are too many points.
     pub fn merge(parts: &[&Self]) -> Result<Self> {
         let first = check_compatible(parts)?;
         let (mut sums, mut n) = (vec![0_i128; first.mean.len()], 0_u64);
-        let too_many = || Error::value("number of points", "(of all parts)", "fewer than 2^62");
+        let too_many = || too_many("the number of all parts");
         for (i, part) in parts.iter().enumerate() {
             let Some(more) = &part.sums else {
-                let name = format!("embedding {} to merge", i + 1);
-                return Err(Error::value(name, Kind::Combination, "samples: merge pools samples; use algebra (a + b)"));
+                return Err(not_pooled(i));
             };
             n = n.checked_add(part.n).ok_or_else(too_many)?;
             for (sum, more) in sums.iter_mut().zip(more) {
@@ -133,8 +132,8 @@ impl MeanEmbedding {
     /// The combination Σₜ cₜ μₜ of `terms` (cₜ, μₜ); the order of the terms does not matter, bit for bit.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] when kernels, feature maps or frequencies differ; [`Error::Value`] when there are no terms
-    /// or a result is not finite.
+    /// [`Error::Mismatch`] when kernels, feature maps or frequencies differ; [`Error::TooFew`] when there are no terms;
+    /// [`Error::NotFinite`] when a result is not finite.
     pub fn combine(terms: &[(f64, &Self)]) -> Result<Self> {
         let parts: Vec<&Self> = terms.iter().map(|&(_, part)| part).collect();
         let first = check_compatible(&parts)?;
@@ -145,7 +144,7 @@ impl MeanEmbedding {
         };
         let mean: Vec<f64> = (0..first.mean.len()).map(coordinate).collect();
         if let Some(bad) = mean.iter().find(|m| !m.is_finite()) {
-            return Err(Error::value("combination of embeddings", bad, "finite coefficients and results"));
+            return Err(Error::not_finite("combination of embeddings", *bad, "use smaller coefficients"));
         }
         Ok(Self {
             mean,
@@ -179,7 +178,7 @@ impl MeanEmbedding {
     /// The random features ẑ, drawn again.
     ///
     /// # Errors
-    /// [`Error::Value`] when the embedding was read from a file with numbers that no random features have.
+    /// [`Error::Parameter`] when the embedding was read from a file with numbers that no random features have.
     pub fn random_features(&self) -> Result<RandomFeatures> {
         let FrequencyIdentity { waves, count, d, seed } = self.frequencies;
         RandomFeatures::new(d, count, sigma(&self.kernel)?, waves, seed)
@@ -196,7 +195,7 @@ impl MeanEmbedding {
         // Before memory for frequencies is taken on a file's word.
         if at.dim() != self.frequencies.d {
             let (d, remedy) = (self.frequencies.d, "evaluate an embedding at points of its own space");
-            return Err(Error::mismatch("dimension d of the points", d, at.dim(), remedy));
+            return Err(Error::mismatch(Field::Dimension, d, at.dim(), remedy));
         }
         let (random, s) = (self.random_features()?, self.mean.len());
         let product = |row: &[f64]| canonical::sum(&row.iter().zip(&self.mean).map(|(z, m)| z * m).collect::<Vec<_>>());
@@ -227,16 +226,16 @@ impl MeanEmbedding {
     /// diagonals are Σᵢ‖ẑ(xᵢ)‖² = n, since ‖ẑ(x)‖² = 1 for [`Waves::Paired`].
     ///
     /// # Errors
-    /// [`Error::Mismatch`] when kernels, feature maps or frequencies differ; [`Error::Value`] when one is a combination, has
-    /// fewer than 2 points, or features whose norm is not 1.
+    /// [`Error::Mismatch`] when kernels, feature maps or frequencies differ; [`Error::Unsupported`] when one is a
+    /// combination or the norm of its features is not 1; [`Error::TooFew`] when one has fewer than 2 points.
     pub fn mmd2_unbiased(&self, other: &Self) -> Result<f64> {
         check_compatible(&[self, other])?;
         if self.frequencies.waves != Waves::Paired {
-            return Err(Error::value("estimator", "unbiased", "biased: these random features do not have norm 1"));
+            return Err(no_unbiased("these random features do not have norm 1"));
         }
         let within = |side: &Self| match (side.kind(), side.n) {
-            (Kind::Combination, _) => Err(Error::value("estimator", "unbiased", "biased, for a combination")),
-            (_, 0 | 1) => Err(Error::value("number of points", side.n, "at least 2 for the unbiased estimator")),
+            (Kind::Combination, _) => Err(no_unbiased("an embedding is a combination")),
+            (_, 0 | 1) => Err(Error::too_few("points", side.n as usize, 2, "the unbiased estimator")),
             (_, n) => {
                 let n = n as f64;
                 let norm = canonical::sum(&side.mean.iter().map(|a| a * a).collect::<Vec<_>>());
@@ -274,7 +273,7 @@ impl MeanEmbedding {
     /// Writes the embedding as a `.kme` file, whole or not at all. Equal embeddings give equal bytes.
     ///
     /// # Errors
-    /// [`Error::File`] when the file cannot be written.
+    /// [`Error::Io`] or [`Error::Path`] when the file cannot be written.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
         let header = Header {
             format: FORMAT,
@@ -301,11 +300,11 @@ impl MeanEmbedding {
     /// Reads an embedding of this form.
     ///
     /// # Errors
-    /// [`Error::File`] when the file is missing, truncated, damaged, of another form or version, or its numbers
-    /// contradict each other.
+    /// [`Error::Io`] when the file is missing or cannot be read; [`Error::Format`] when it is truncated, damaged, of another
+    /// form or version, or its numbers contradict each other.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let fault = |text: String| Error::file(path, text);
+        let fault = |text: String| Error::format(path, text);
         let (mut file, header, kernel) = open(path, FORM, check_header)?;
         let mean = file.numbers("mean")?.into_f64();
         if let Some(j) = mean.iter().position(|m| !m.is_finite()) {
@@ -317,8 +316,8 @@ impl MeanEmbedding {
         }
         let parts = file.numbers("sums")?.into_f64();
         let sums: Option<Vec<i128>> = parts.as_chunks().0.iter().map(|&p| join(p)).collect();
-        let sums = sums.ok_or_else(|| fault("its sums are no multiples of 2^-64 below 2^62".into()))?;
-        let read = Self::of_sums(sums, n, kernel, features, frequencies, seed).map_err(|e| fault(e.to_string()))?;
+        let sums = sums.ok_or_else(|| fault("its sums are not multiples of 2^-64 below 2^62".into()))?;
+        let read = Self::of_sums(sums, n, kernel, features, frequencies, seed).map_err(|e| damaged(path, e))?;
         match (0..mean.len()).find(|&j| (mean[j] - read.mean[j]).abs() > 1e-9 * read.mean[j].abs()) {
             Some(j) => Err(fault(format!("feature {j} of its mean is {}, by its sums {}", mean[j], read.mean[j]))),
             None => Ok(read),
@@ -355,11 +354,22 @@ fn check_header(file: &Container, header: &Header) -> Checked<Kernel> {
     Ok(kernel)
 }
 
+fn too_many(points: impl ToString) -> Error {
+    Error::too_many("points", points, "the sums of their features can count (2^62)", "embed fewer")
+}
+
+fn no_unbiased(reason: &'static str) -> Error {
+    Error::unsupported("use the unbiased estimator", format!("{reason}; choose biased"))
+}
+
 /// The width of a kernel that random features approximate.
 fn sigma(kernel: &Kernel) -> Result<f64> {
     match kernel.terms() {
         &[(1.0, Form::Gaussian { sigma })] => Ok(sigma),
-        _ => Err(Error::value("kernel of random features", kernel, "one Gaussian of weight 1: gaussian:sigma=…")),
+        _ => {
+            let operation = format!("use random features for the kernel {kernel}");
+            Err(Error::unsupported(operation, "they approximate one Gaussian of weight 1: gaussian:sigma=…"))
+        }
     }
 }
 
@@ -384,11 +394,16 @@ fn join(parts: [f64; 3]) -> Option<i128> {
 
 fn check_compatible<'a>(parts: &[&'a MeanEmbedding]) -> Result<&'a MeanEmbedding> {
     let Some((first, others)) = parts.split_first() else {
-        return Err(Error::value("embeddings", "(none)", "at least one"));
+        return Err(Error::too_few("embeddings", 0, 1, "a merge or combination"));
     };
     for other in others {
         if first.kernel != other.kernel {
-            return Err(Error::mismatch("kernel", &first.kernel, &other.kernel, "embed both with the same kernel"));
+            return Err(Error::mismatch(
+                Field::Kernel,
+                &first.kernel,
+                &other.kernel,
+                "embed both with the same kernel",
+            ));
         }
         first.features.check_same(&other.features)?;
         if first.frequencies != other.frequencies {
@@ -396,7 +411,8 @@ fn check_compatible<'a>(parts: &[&'a MeanEmbedding]) -> Result<&'a MeanEmbedding
                 format!("{} {:?} of dimension {} with seed {}", f.count, f.waves, f.d, f.seed).to_lowercase()
             };
             let (left, right) = (show(&first.frequencies), show(&other.frequencies));
-            return Err(Error::mismatch("random features", left, right, "embed both with the same random features"));
+            let remedy = "embed both with the same random features";
+            return Err(Error::mismatch(Field::RandomFeatures, left, right, remedy));
         }
     }
     Ok(first)

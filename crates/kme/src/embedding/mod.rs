@@ -31,7 +31,7 @@ pub use shard::Shard;
 use std::fmt;
 
 use crate::points::Data;
-use crate::{Error, Kernel, Points, Result};
+use crate::{Error, Field, Kernel, Points, Result};
 
 /// Which feature map φ made the points: all that must agree for two embeddings to live in one space.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -60,14 +60,14 @@ impl FeatureIdentity {
         let hash = |f: &Self| f.sha256.clone().unwrap_or("none".into());
         let quoted = |s: &str| format!("'{s}'");
         if self.name != other.name {
-            return Err(Error::mismatch("feature map", quoted(&self.name), quoted(&other.name), remedy));
+            return Err(Error::mismatch(Field::FeatureMap, quoted(&self.name), quoted(&other.name), remedy));
         }
         if self.sha256 != other.sha256 {
-            return Err(Error::mismatch("SHA-256 of the feature map's weights", hash(self), hash(other), remedy));
+            return Err(Error::mismatch(Field::FeatureWeights, hash(self), hash(other), remedy));
         }
         if self.protocol != other.protocol {
             let (left, right) = (quoted(&self.protocol), quoted(&other.protocol));
-            return Err(Error::mismatch("preprocessing of the feature map", left, right, remedy));
+            return Err(Error::mismatch(Field::Preprocessing, left, right, remedy));
         }
         Ok(())
     }
@@ -136,11 +136,13 @@ impl Embedding {
         features: FeatureIdentity,
         seed: Option<u64>,
     ) -> Result<Self> {
-        let no_sum = |total: f64| Error::value("sum of the sample's weights", total, "a finite number > 0");
+        let no_sum =
+            |total: f64| Error::parameter("sum of the sample's weights", total, "a finite number greater than 0");
         if let Some(masses) = &masses {
-            check_length("masses", masses, &points)?;
+            points.check_count(masses)?;
             if let Some(i) = masses.iter().position(|m| !(m.is_finite() && *m >= 0.0)) {
-                return Err(Error::value(format!("weight {i} of the sample"), masses[i], "finite numbers ≥ 0"));
+                let what = format!("weight {i} of the sample");
+                return Err(Error::parameter(what, masses[i], "a finite number, at least 0"));
             }
         }
         let (points, masses) = match masses {
@@ -182,9 +184,9 @@ impl Embedding {
         features: FeatureIdentity,
         seed: Option<u64>,
     ) -> Result<Self> {
-        check_length("weights", &weights, &points)?;
+        points.check_count(&weights)?;
         if let Some(i) = weights.iter().position(|w| !w.is_finite()) {
-            return Err(Error::value(format!("weight {i}"), weights[i], "finite numbers"));
+            return Err(Error::not_finite(format!("weights[{i}]"), weights[i], "use finite weights and coefficients"));
         }
         let (points, weights) = canonical::sort(points, Some(weights));
         let weights = weights.unwrap_or_default();
@@ -197,13 +199,12 @@ impl Embedding {
     /// The seed is kept if all parts have the same, else dropped. If any part is in double precision, the result is.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] when kernels, feature maps or dimensions differ; [`Error::Value`] when there are no parts
-    /// or one is a combination, which is no sample.
+    /// [`Error::Mismatch`] when kernels, feature maps or dimensions differ; [`Error::TooFew`] when there are no parts;
+    /// [`Error::Unsupported`] when one is a combination, not a sample.
     pub fn merge(parts: &[&Self]) -> Result<Self> {
         let first = check_compatible(parts)?;
         if let Some(i) = parts.iter().position(|p| p.kind == Kind::Combination) {
-            let name = format!("embedding {} to merge", i + 1);
-            return Err(Error::value(name, Kind::Combination, "samples: merge pools samples; use algebra (a + b)"));
+            return Err(not_pooled(i));
         }
         let masses = parts.iter().any(|p| p.masses.is_some()).then(|| {
             let each = |p: &&Self| p.masses.clone().unwrap_or_else(|| vec![1.0; p.points.len()]);
@@ -223,8 +224,8 @@ impl Embedding {
     /// The order of the terms does not matter, bit for bit. If any term is in double precision, the result is.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] when kernels, feature maps or dimensions differ; [`Error::Value`] when there are no terms or
-    /// a product of a coefficient and a weight is not finite.
+    /// [`Error::Mismatch`] when kernels, feature maps or dimensions differ; [`Error::TooFew`] when there are no terms;
+    /// [`Error::NotFinite`] when a product of a coefficient and a weight is not finite.
     pub fn combine(terms: &[(f64, &Self)]) -> Result<Self> {
         let parts: Vec<&Self> = terms.iter().map(|&(_, part)| part).collect();
         let first = check_compatible(&parts)?;
@@ -239,12 +240,12 @@ impl Embedding {
     /// [`Error::Mismatch`], which names the first field that differs.
     pub fn check_same_space(&self, other: &Self) -> Result<()> {
         if self.kernel != other.kernel {
-            return Err(Error::mismatch("kernel", &self.kernel, &other.kernel, "embed both with the same kernel"));
+            return Err(Error::mismatch(Field::Kernel, &self.kernel, &other.kernel, "embed both with the same kernel"));
         }
         self.features.check_same(&other.features)?;
         if self.dim() != other.dim() {
             return Err(Error::mismatch(
-                "dimension d of the points",
+                Field::Dimension,
                 self.dim(),
                 other.dim(),
                 "embeddings can be compared when their points have the same dimension",
@@ -315,19 +316,16 @@ impl Embedding {
     }
 }
 
-fn check_length(name: &str, numbers: &[f64], points: &Points) -> Result<()> {
-    match numbers.len() == points.len() {
-        true => Ok(()),
-        false => {
-            Err(Error::value(format!("number of {name}"), numbers.len(), format!("{}, one a point", points.len())))
-        }
-    }
+/// The refusal to merge part `i`, a combination.
+fn not_pooled(i: usize) -> Error {
+    let reason = "it is a combination, and only samples can be pooled; use algebra (a + b)";
+    Error::unsupported(format!("merge embedding {}", i + 1), reason)
 }
 
 /// The first of `parts`, when there is one and all others are of its space.
 fn check_compatible<'a>(parts: &[&'a Embedding]) -> Result<&'a Embedding> {
     let Some((first, others)) = parts.split_first() else {
-        return Err(Error::value("embeddings", "(none)", "at least one"));
+        return Err(Error::too_few("embeddings", 0, 1, "a merge or combination"));
     };
     others.iter().try_for_each(|other| first.check_same_space(other))?;
     Ok(first)

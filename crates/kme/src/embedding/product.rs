@@ -10,7 +10,7 @@ impl Embedding {
     ///
     /// # Errors
     /// [`Error::Mismatch`](crate::Error::Mismatch) when kernels, feature maps or dimensions differ;
-    /// [`Error::Value`](crate::Error::Value) when the sum overflows.
+    /// [`Error::NotFinite`](crate::Error::NotFinite) when the sum overflows.
     pub fn inner(&self, other: &Self, precision: Precision) -> Result<f64> {
         self.check_same_space(other)?;
         let (u, v) = (Some(self.weights()), Some(other.weights()));
@@ -22,7 +22,7 @@ impl Embedding {
     /// It may be negative for a kernel that is only conditionally positive definite, such as `energy`.
     ///
     /// # Errors
-    /// [`Error::Value`](crate::Error::Value) when the sum overflows.
+    /// [`Error::NotFinite`](crate::Error::NotFinite) when the sum overflows.
     pub fn norm2(&self, precision: Precision) -> Result<f64> {
         let sums = sums::within(self.kernel(), self.points(), Some(self.weights()), precision)?;
         Ok(sums.off_diagonal + sums.diagonal)

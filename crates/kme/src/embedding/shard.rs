@@ -27,7 +27,7 @@ impl Shard {
     pub fn new(index: usize, count: usize) -> Result<Self> {
         match (1..=count).contains(&index) {
             true => Ok(Self { index, count }),
-            false => Err(Error::value("shard", format!("{index}/{count}"), ALLOWED)),
+            false => Err(Error::parameter("shard", format!("{index}/{count}"), ALLOWED)),
         }
     }
 
@@ -50,7 +50,7 @@ impl Shard {
         let bound = |i: usize| (n as u128 * i as u128 / self.count as u128) as usize;
         let items = bound(self.index - 1)..bound(self.index);
         match items.is_empty() {
-            true => Err(Error::value("shard", self, format!("a part that is not empty: there are {n} points"))),
+            true => Err(Error::too_few("points", n, self.count, format!("a split into {} shards", self.count))),
             false => Ok(items),
         }
     }
@@ -63,7 +63,7 @@ impl FromStr for Shard {
 
     fn from_str(text: &str) -> Result<Self> {
         let numbers = text.split_once('/').and_then(|(i, n)| Some((i.trim().parse().ok()?, n.trim().parse().ok()?)));
-        let (index, count) = numbers.ok_or_else(|| Error::value("shard", text, ALLOWED))?;
+        let (index, count) = numbers.ok_or_else(|| Error::syntax("shard", text, format!("write {ALLOWED}")))?;
         Self::new(index, count)
     }
 }
@@ -92,8 +92,9 @@ mod tests {
     fn parts_of_too_few_items_are_refused_and_no_item_is_lost() {
         let parts: Vec<_> = (1..=7).map(|i| Shard::new(i, 7).unwrap().items(3)).collect();
         assert!(parts.iter().flatten().cloned().flatten().eq(0..3));
-        let faults: Vec<String> = parts.into_iter().filter_map(|part| part.err()).map(|e| e.to_string()).collect();
-        assert!(faults.len() == 4 && faults.iter().all(|f| f.contains("there are 3 points")), "{faults:?}");
+        let faults: Vec<Error> = parts.into_iter().filter_map(|part| part.err()).collect();
+        assert!(faults.len() == 4 && faults.iter().all(|f| matches!(f, Error::TooFew { given: 3, least: 7, .. })));
+        assert_eq!(faults[0].to_string(), "a split into 7 shards needs at least 7 points, but there are 3");
         assert!(Shard::WHOLE.items(0).is_err());
     }
 

@@ -5,7 +5,7 @@ use super::statistics::{Statistics, check_count};
 use crate::points::Points;
 use crate::standard_error::{self, NoStandardError};
 use crate::sums::{Panel, mean};
-use crate::{Error, Result};
+use crate::{Error, Field, Result};
 use rayon::prelude::*;
 
 /// A normal law fitted to a sample: what the distance needs of it, computed once for any number of distances.
@@ -66,7 +66,7 @@ impl<'a> Fitted<'a> {
             Self { mean, factor, trace, points: None, count: None }
         };
         if !fit.trace.is_finite() {
-            return Err(Error::value("covariance of the points", "infinite", "finite sums: rescale the points"));
+            return Err(Error::not_finite("covariance of the points", fit.trace, "rescale the points"));
         }
         Ok(Self { points: Some(points), count: Some(n as u64), ..fit })
     }
@@ -85,11 +85,11 @@ impl<'a> Fitted<'a> {
         // pivots among them would be arbitrary.
         let (values, basis) = Matrix::new(d, d, covariance)
             .eigen()
-            .ok_or_else(|| Error::value("sigma", "too large", "numbers whose sums are finite"))?;
+            .ok_or_else(|| Error::not_finite("sum over the covariance", f64::INFINITY, "rescale the features"))?;
         let (least, largest) = (values[0], values[d - 1]);
         if least < -NEGATIVE * largest.abs() {
-            let allowed = "positive semi-definite: this is the covariance of no sample";
-            return Err(Error::value("least eigenvalue of sigma", least, allowed));
+            let allowed = "at least 0: a covariance is positive semi-definite";
+            return Err(Error::parameter("least eigenvalue of the covariance", least, allowed));
         }
         let threshold = d as f64 * f64::EPSILON * largest;
         let kept: Vec<usize> = (0..d).filter(|&k| values[k] > threshold).collect();
@@ -142,9 +142,9 @@ impl<'a> Fitted<'a> {
     pub fn distance(&self, candidate: &Fitted) -> Result<Fid> {
         if self.dim() != candidate.dim() {
             let (d, other) = (self.dim(), candidate.dim());
-            return Err(Error::mismatch("dimension", d, other, "use the same features for both"));
+            return Err(Error::mismatch(Field::Dimension, d, other, "use the same features for both"));
         }
-        let overflow = || Error::value("FID", "not finite", "a finite number: rescale the points");
+        let overflow = |value| Error::not_finite("FID", value, "rescale the points");
         // The smaller side has the eigenvectors.
         let (small, large) =
             if self.factor.rows <= candidate.factor.rows { (self, candidate) } else { (candidate, self) };
@@ -152,7 +152,7 @@ impl<'a> Fitted<'a> {
         // Squares of its numbers must neither over- nor underflow; ordinary ones stay as they are.
         let unit = unit(&product.data);
         product.data.iter_mut().for_each(|x| *x /= unit);
-        let (_, basis) = product.times_transposed(&product).eigen().ok_or_else(overflow)?;
+        let (_, basis) = product.times_transposed(&product).eigen().ok_or_else(|| overflow(f64::INFINITY))?;
         // Rows uₖᵀM = σₖvₖᵀ.
         let mut across = basis.times(&product);
         drop(product);
@@ -163,7 +163,7 @@ impl<'a> Fitted<'a> {
         let value =
             shift.iter().map(|x| x * x).sum::<f64>() + small.trace + large.trace - 2.0 * sigma.iter().sum::<f64>();
         if !value.is_finite() {
-            return Err(overflow());
+            return Err(overflow(value));
         }
         // Equal laws have the distance 0. Every σₖ is off by rounding of the largest, those that should be 0 included.
         let size = small.trace + large.trace + sigma.len() as f64 * sigma.iter().copied().fold(0.0, f64::max);

@@ -53,14 +53,10 @@ pub fn inception_score(
 ) -> Result<InceptionScore> {
     let (n, classes) = (logits.len(), logits.dim());
     if classes < 2 {
-        return Err(Error::value("number of classes", classes, "at least 2: a row of logits for each image"));
+        return Err(Error::too_few("classes", classes, 2, "the inception score"));
     }
-    if splits == 0 {
-        return Err(Error::value("number of splits (--splits)", splits, "at least 1"));
-    }
-    if n < splits {
-        let allowed = format!("at least the {splits} splits: give more images, or take --splits {n} or less");
-        return Err(Error::value("number of images", n, allowed));
+    if !(1..=n).contains(&splits) {
+        return Err(Error::parameter("splits", splits, format!("from 1 to {n}, the number of images")));
     }
     let seed = seed.unwrap_or(protocol.default_seed());
     let (order, seed) = match protocol {
@@ -68,8 +64,8 @@ pub fn inception_score(
         Protocol::TorchFidelity => (RandomState::new(seed)?.permutation(n), Some(seed)),
         Protocol::Paper => ((0..n).collect(), None),
         Protocol::CleanFid | Protocol::PytorchFid => {
-            let allowed = format!("full, torch-fidelity or paper for the inception score: {protocol} has none");
-            return Err(Error::value("protocol", protocol, allowed));
+            let reason = format!("{protocol} has none; choose full, torch-fidelity or paper");
+            return Err(Error::unsupported(format!("compute the inception score by the protocol {protocol}"), reason));
         }
     };
     let scores: Vec<f64> =

@@ -7,7 +7,7 @@ use crate::kernel::Kernel;
 use crate::points::Points;
 use crate::standard_error::{self, NoStandardError};
 use crate::sums::Precision;
-use crate::{Error, Result, rng};
+use crate::{Error, Field, Result, rng};
 
 /// How many subsets are drawn, and of how many points of each sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -107,14 +107,15 @@ pub fn kid(
 /// As [`kid`]; also when there are no subsets, they differ in size, or a place is beyond its sample.
 pub fn kid_on_draws(reference: &Points, candidate: &Points, draws: &[Draw], precision: Precision) -> Result<Kid> {
     let Some(first) = draws.first() else {
-        return Err(Error::value("number of subsets", 0, "at least 1"));
+        return Err(Error::too_few("subsets", 0, 1, "a mean over subsets"));
     };
     let size = first.reference.len();
     if let Some(other) = draws.iter().flat_map(|d| [&d.reference, &d.candidate]).find(|places| places.len() != size) {
-        return Err(Error::mismatch("size of the subsets", size, other.len(), "draw equally many points of both"));
+        let field = Field::Count("points in a subset".into());
+        return Err(Error::mismatch(field, size, other.len(), "draw equally many points of both"));
     }
     if size < 2 {
-        return Err(Error::value("size of a subset", size, "at least 2 points"));
+        return Err(Error::too_few("points", size, 2, "a subset"));
     }
     reference.check_same_dim(candidate)?;
     let kernel = Kernel::kid(reference.dim())?;
@@ -154,27 +155,25 @@ pub fn kid_on_draws(reference: &Points, candidate: &Points, draws: &[Draw], prec
 pub fn draws(protocol: Protocol, subsets: Subsets, n: usize, m: usize, seed: u64) -> Result<Vec<Draw>> {
     let Subsets { count, size } = subsets;
     if protocol == Protocol::PytorchFid {
-        let allowed = "full, torch-fidelity, clean-fid or paper for KID: pytorch-fid computes FID alone";
-        return Err(Error::value("protocol", protocol, allowed));
+        let reason = "pytorch-fid computes FID alone; choose full, torch-fidelity, clean-fid or paper";
+        return Err(Error::unsupported("compute KID by the protocol pytorch-fid", reason));
     }
     if count == 0 {
-        return Err(Error::value("number of subsets (--subsets)", count, "at least 1"));
+        return Err(Error::parameter("subsets", count, "at least 1"));
     }
     if size < 2 {
-        return Err(Error::value("size of a subset (--subset-size)", size, "at least 2"));
+        return Err(Error::parameter("subset_size", size, "at least 2"));
     }
     let smaller = n.min(m);
+    if smaller < 2 {
+        return Err(Error::too_few("points", smaller, 2, "KID"));
+    }
     let size = if protocol == Protocol::CleanFid { size.min(smaller) } else { size };
     if smaller < size {
         let of = if n < m { "reference" } else { "candidate" };
-        let allowed = format!(
-            "at least the {size} of a subset: give more points, take --subset-size {smaller} or less, or --protocol full, \
-             which takes all points"
-        );
-        return Err(Error::value(format!("number of points of the {of}"), smaller, allowed));
-    }
-    if smaller < 2 {
-        return Err(Error::value("number of points", smaller, "at least 2"));
+        let allowed =
+            format!("from 2 to {smaller}, the number of points of the {of}; the protocol full takes all points");
+        return Err(Error::parameter("subset_size", size, allowed));
     }
     match protocol {
         Protocol::Full | Protocol::PytorchFid => Ok(vec![]),

@@ -18,9 +18,8 @@ impl RandomState {
     /// # Errors
     /// When the seed has more than 32 bits.
     pub(super) fn new(seed: u64) -> Result<Self> {
-        let allowed =
-            "0 to 4294967295 in the protocols of torch-fidelity and clean-fid, whose generator has 32-bit seeds";
-        let seed = u32::try_from(seed).map_err(|_| Error::value("seed", seed, allowed))?;
+        let allowed = "from 0 to 4294967295: the generator of torch-fidelity and clean-fid takes seeds of 32 bits";
+        let seed = u32::try_from(seed).map_err(|_| Error::parameter("seed", seed, allowed))?;
         let mut state = [seed; N];
         for i in 1..N {
             let last = state[i - 1];

@@ -4,7 +4,7 @@ use super::Measured;
 use crate::neighbours::{Balls, Mutual, Radii, kth_nearest, mutual};
 use crate::points::Points;
 use crate::standard_error::NoStandardError;
-use crate::{Error, Result};
+use crate::{Error, Field, Result};
 
 /// How much of the candidate looks real, and how much of the reference it reaches.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -79,7 +79,12 @@ impl<'a> Manifold<'a> {
     /// When dimensions or k differ.
     pub fn prdc(&self, candidate: &Self) -> Result<Prdc> {
         if self.k != candidate.k {
-            return Err(Error::mismatch("number of neighbours k", self.k, candidate.k, "use the same k for both"));
+            return Err(Error::mismatch(
+                Field::Count("neighbours".into()),
+                self.k,
+                candidate.k,
+                "use the same number for both",
+            ));
         }
         let Mutual { open_around_x, closed_around_x, closed_around_y } =
             mutual(self.points, &self.radii, candidate.points, &candidate.radii)?;

@@ -57,7 +57,7 @@ impl FromStr for Protocol {
     fn from_str(text: &str) -> Result<Self> {
         match Self::ALL.iter().find(|(_, name)| name.eq_ignore_ascii_case(text.trim())) {
             Some((protocol, _)) => Ok(*protocol),
-            None => Err(Error::value("protocol", text, "one of full, torch-fidelity, clean-fid, pytorch-fid, paper")),
+            None => Err(Error::unknown("protocol", text, Self::ALL.map(|(_, name)| name))),
         }
     }
 }

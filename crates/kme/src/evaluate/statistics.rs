@@ -4,7 +4,7 @@ use crate::io::write_atomically;
 use crate::points::npz::{self, Content};
 use crate::points::{Archive, Data, Points, Role};
 use crate::sums::{Panel, add_product, mean};
-use crate::{Error, Result};
+use crate::{Error, Field, Result};
 use rayon::prelude::*;
 use std::path::Path;
 
@@ -32,21 +32,18 @@ impl Statistics {
     pub fn new(mean: Vec<f64>, mut covariance: Vec<f64>) -> Result<Self> {
         let d = mean.len();
         if d == 0 || d.checked_mul(d) != Some(covariance.len()) {
-            let found = format!("{d} means and {} covariances", covariance.len());
-            return Err(Error::value(
-                "statistics",
-                found,
-                "a mean of shape (d,) and a covariance of shape (d, d), d ≥ 1",
-            ));
+            let (means, covariances) = (format!("{d} means"), format!("{} covariances", covariance.len()));
+            let remedy = "give a mean of shape (d,) and a covariance of shape (d, d), d ≥ 1";
+            return Err(Error::mismatch(Field::Shape("mean and covariance".into()), means, covariances, remedy));
         }
         if let Some(x) = mean.iter().chain(&covariance).find(|x| !x.is_finite()) {
-            return Err(Error::value("statistics", x, "finite numbers"));
+            return Err(Error::not_finite("entry of the mean or covariance", *x, "give finite numbers"));
         }
         let largest = covariance.iter().fold(0.0_f64, |a, x| a.max(x.abs()));
         for i in 0..d {
             if covariance[i * d + i] < 0.0 {
                 let what = format!("variance of dimension {i}");
-                return Err(Error::value(what, covariance[i * d + i], "variances ≥ 0: this is no covariance"));
+                return Err(Error::parameter(what, covariance[i * d + i], "at least 0"));
             }
             for j in 0..i {
                 let (a, b) = (covariance[i * d + j], covariance[j * d + i]);
@@ -55,7 +52,7 @@ impl Statistics {
                         format!("covariance of dimensions {i} and {j}"),
                         a,
                         b,
-                        "a covariance is symmetric",
+                        "a covariance must be symmetric",
                     ));
                 }
                 covariance[i * d + j] = 0.5 * (a + b);
@@ -76,7 +73,7 @@ impl Statistics {
         let mean = mean(points);
         let covariance = covariance(points, &mean);
         if covariance.iter().chain(&mean).any(|x| !x.is_finite()) {
-            return Err(Error::value("covariance of the points", "infinite", "finite sums: rescale the points"));
+            return Err(Error::not_finite("covariance of the points", f64::INFINITY, "rescale the points"));
         }
         Ok(Self { mean, covariance, count: Some(points.len() as u64), features: None })
     }
@@ -89,12 +86,12 @@ impl Statistics {
     /// When there is no such file, it lacks one of them, or they are no statistics.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let none = || Error::file(path, "holds no mean and covariance (mu, sigma)");
+        let none = || Error::format(path, "holds no mean and covariance (mu, sigma)");
         let mut archive = Archive::open(path)?.ok_or_else(none)?;
         let Role::Statistics { mean, covariance } = archive.role(None)? else { return Err(none()) };
         let (mean, covariance) = (archive.read(mean)?, archive.read(covariance)?);
         let found = Self::new(mean.into_data().into_f64(), covariance.into_data().into_f64())
-            .map_err(|fault| Error::file(path, format!("holds no statistics: {fault}")))?;
+            .map_err(|fault| Error::unreadable(path, "its mean and covariance are not usable", fault))?;
         // Other tools have arrays of these names as well: what is not what it should be says nothing.
         let mut numbers = |name| Some(archive.read(archive.place(name)?).ok()?.into_data().into_f64());
         let count = numbers(COUNT).filter(|n| n.len() == 1 && n[0] >= 2.0 && n[0].fract() == 0.0).map(|n| n[0] as u64);
@@ -164,7 +161,7 @@ impl Statistics {
 /// Whether there is a covariance of n points.
 pub(super) fn check_count(n: usize) -> Result<()> {
     match n {
-        0 | 1 => Err(Error::value("number of points", n, "at least 2, for a covariance")),
+        0 | 1 => Err(Error::too_few("points", n, 2, "a covariance")),
         _ => Ok(()),
     }
 }

@@ -67,7 +67,7 @@ impl Component {
 /// Schrab, Kim, Albert, Laurent, Guedj, Gretton, "MMD aggregated two-sample test", JMLR 24, 2023.
 pub fn aggregated(kernels: &[Kernel], x: &Points, y: &Points, permutations: &Permutations) -> Result<Aggregated> {
     if kernels.is_empty() {
-        return Err(Error::value("kernels of the aggregated test", "(none)", "at least one"));
+        return Err(Error::too_few("kernels", 0, 1, "the aggregated test"));
     }
     let statistics = mmd2_of_labellings(kernels, x, y, Estimator::Unbiased, permutations)?;
     let scores: Vec<Vec<Score>> = statistics.iter().map(|s| scores(s, permutations.tolerance(s))).collect();
@@ -152,13 +152,13 @@ pub const COLLECTION: usize = 2 * WIDTHS;
 /// quantile.
 pub fn collection(x: &Points, y: &Points) -> Result<Vec<Kernel>> {
     let mut distances = some_distances(&[x, y])?;
+    let overflow = distances.iter().copied().find(|r| !r.is_finite());
     distances.retain(|r| r.is_finite() && *r > 0.0);
     if distances.is_empty() {
-        return Err(Error::value(
-            "largest distance of the points",
-            0,
-            "points that do not all coincide; or name the kernels of the test",
-        ));
+        return Err(match overflow {
+            Some(r) => Error::not_finite("distance of two points", r, "rescale the points"),
+            None => Error::too_few("different points", 1, 2, "the default collection of kernels"),
+        });
     }
     let mut quantile = |share: f64| {
         let place = ((distances.len() - 1) as f64 * share).round() as usize;

@@ -59,11 +59,11 @@ impl Blocks {
     pub fn of_size(n: usize, m: usize, size: usize) -> Result<Self> {
         let least = n.min(m);
         if least < 2 {
-            return Err(Error::value("number of points", least, "at least 2 of each for the block test"));
+            return Err(Error::too_few("points", least, 2, "the block test"));
         }
         if !(2..=least).contains(&size) {
-            let allowed = format!("2 to {least}, the points of the smaller sample");
-            return Err(Error::value("block size", size, allowed));
+            let allowed = format!("from 2 to {least}, the number of points of the smaller sample");
+            return Err(Error::parameter("block_size", size, allowed));
         }
         let count = least / size;
         Ok(Self::capped(n, m, count, least / count))
@@ -130,8 +130,8 @@ pub fn block(kernel: &Kernel, x: &Points, y: &Points, shape: Blocks, permutation
     let Blocks { count: blocks, n, m } = shape;
     let fits = |size: usize, all: usize| size >= 2 && blocks.checked_mul(size).is_some_and(|used| used <= all);
     if blocks == 0 || !fits(n, x.len()) || !fits(m, y.len()) {
-        let allowed = format!("1 or more, of 2 or more points each, from {} and {} points", x.len(), y.len());
-        return Err(Error::value("blocks", format!("{blocks} of {n} and {m}"), allowed));
+        let allowed = format!("at least 1, of at least 2 points each, cut from {} and {} points", x.len(), y.len());
+        return Err(Error::parameter("blocks", format!("{blocks} of {n} and {m} points"), allowed));
     }
     permutations.check_count()?;
     let (seed, precision) = (permutations.seed, permutations.precision);

@@ -40,8 +40,8 @@ const LEAST: usize = 30;
 pub fn linear(kernel: &Kernel, x: &Points, y: &Points, permutations: &Permutations) -> Result<Linear> {
     let least = x.len().min(y.len());
     if least < LEAST {
-        let allowed = format!("at least {LEAST} of each for the linear-time test; fewer have the test by permutation");
-        return Err(Error::value("number of points", least, allowed));
+        let purpose = "the linear-time test (a test by permutation takes fewer)";
+        return Err(Error::too_few("points", least, LEAST, purpose));
     }
     permutations.check_count()?;
     let (estimate, terms) = linear_terms(kernel, x, y, permutations.seed)?;

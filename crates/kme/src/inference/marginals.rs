@@ -4,7 +4,7 @@ use super::typical_value;
 use crate::kernel::Kernel;
 use crate::points::Points;
 use crate::sums::{self, Differences, Precision};
-use crate::{Error, Result};
+use crate::{Error, Field, Result};
 
 /// All that the test needs of a candidate's sample and the reference: O(n + m) numbers, no points.
 ///
@@ -36,7 +36,7 @@ impl Marginals {
     pub fn new(kernel: &Kernel, reference: &Points, y: &Points, precision: Precision) -> Result<Self> {
         let least = reference.len().min(y.len());
         if least < 4 {
-            return Err(Error::value("number of points", least, "at least 4 of each sample for the three-sample test"));
+            return Err(Error::too_few("points", least, 4, "the three-sample test"));
         }
         // It depends on the reference alone, so that candidates can be compared.
         let differences = Differences::new(kernel, &[reference]);
@@ -44,9 +44,9 @@ impl Marginals {
         let origin = typical_value(about, reference)?;
         let own = sums::within_marginals(about, y, origin, precision)?;
         let cross = sums::cross_marginals(about, reference, y, origin, precision)?;
-        if !(own.squares.is_finite() && cross.squares.is_finite()) {
-            let allowed = "finite sums of squares; the points are too large for this kernel, rescale them";
-            return Err(Error::value(format!("squares of the kernel {kernel}"), "infinite", allowed));
+        if let Some(given) = [own.squares, cross.squares].into_iter().find(|x| !x.is_finite()) {
+            let remedy = "the points are too large for this kernel, rescale them";
+            return Err(Error::not_finite(format!("sum of squares of the kernel {kernel}"), given, remedy));
         }
         Ok(Self {
             kernel: kernel.clone(),
@@ -110,7 +110,7 @@ impl Marginals {
     pub(super) fn check_same_reference(&self, other: &Self) -> Result<()> {
         if self.kernel != other.kernel {
             let remedy = "sum both candidates with the same kernel";
-            return Err(Error::mismatch("kernel", &self.kernel, &other.kernel, remedy));
+            return Err(Error::mismatch(Field::Kernel, &self.kernel, &other.kernel, remedy));
         }
         if self.n() != other.n() || self.origin.to_bits() != other.origin.to_bits() {
             let of = |s: &Self| format!("{} points with a typical value of {}", s.n(), s.origin);

@@ -99,8 +99,7 @@ pub fn memorisation(
 ) -> Result<Memorisation> {
     for (name, points) in [("training points", train), ("held-out points", held_out)] {
         if points.len() < FEWEST {
-            let allowed = format!("at least {FEWEST} for the memorisation test");
-            return Err(Error::value(format!("number of {name}"), points.len(), allowed));
+            return Err(Error::too_few(name, points.len(), FEWEST, "the memorisation test"));
         }
     }
     let labels = permutations.labels(train.len(), held_out.len(), "memorisation")?;

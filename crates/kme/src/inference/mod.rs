@@ -102,7 +102,7 @@ fn student_cdf(z: f64, freedom: f64) -> f64 {
 pub fn check_level(alpha: f64) -> Result<()> {
     match alpha > 0.0 && alpha < 1.0 {
         true => Ok(()),
-        false => Err(Error::value("alpha", alpha, "a level between 0 and 1, such as 0.05")),
+        false => Err(Error::parameter("alpha", alpha, "between 0 and 1, such as 0.05")),
     }
 }
 

@@ -46,16 +46,8 @@ impl Permutations {
         let least = self.smallest_p_value(n, m, is_symmetric);
         if least > alpha {
             let enough = (2..).find(|&n| self.smallest_p_value(n, n, is_symmetric) <= alpha);
-            return Err(Error::value(
-                "number of points",
-                format!("{n} and {m}"),
-                format!(
-                    "at least {} of each for a level of {alpha}: there are so few ways to split {} points that no p-value \
-                     is below {least:.3}",
-                    enough.unwrap_or(usize::MAX),
-                    n + m
-                ),
-            ));
+            let purpose = format!("a test by permutation at level {alpha}");
+            return Err(Error::too_few("points of each sample", n.min(m), enough.unwrap_or(usize::MAX), purpose));
         }
         Ok(())
     }
@@ -65,20 +57,7 @@ impl Permutations {
     /// # Errors
     /// When α is no level, or below 1/(B + 1).
     pub fn check_level(&self, alpha: f64) -> Result<()> {
-        check_level(alpha)?;
-        let least = 1.0 / (self.count as f64 + 1.0);
-        if least > alpha {
-            return Err(Error::value(
-                "permutations",
-                self.count,
-                format!(
-                    "at least {:.0} for a level of {alpha}: p = (b+1)/(B+1) cannot be below {least:.3} with B = {}",
-                    alpha.recip().ceil() - 1.0,
-                    self.count
-                ),
-            ));
-        }
-        Ok(())
+        self.check_enough(alpha, usize::MAX)
     }
 
     /// Whether so many permutations could reject at level `alpha` in the [three-sample test](super::three_sample()), whose
@@ -87,23 +66,19 @@ impl Permutations {
     /// # Errors
     /// When α is no level, or below 1/(B + 1) with fewer permutations than that.
     pub fn check_continued(&self, alpha: f64) -> Result<()> {
-        match self.check_level(alpha) {
-            Err(Error::Value { name, value, .. }) if name == "permutations" => {
-                if self.count >= Self::CONTINUED {
-                    return Ok(());
-                }
-                let enough = (alpha.recip().ceil() - 1.0).min(Self::CONTINUED as f64);
-                let allowed = format!(
-                    "at least {enough:.0} for a level of {alpha}: with fewer than {} no p-value of permutations is below 1/(B+1), \
-                     which is {:.3} for B = {}",
-                    Self::CONTINUED,
-                    1.0 / (self.count as f64 + 1.0),
-                    self.count
-                );
-                Err(Error::Value { name, value, allowed })
-            }
-            other => other,
+        self.check_enough(alpha, Self::CONTINUED)
+    }
+
+    /// Whether there are as many permutations as `alpha` needs, or so many that their tail is `continued`.
+    fn check_enough(&self, alpha: f64, continued: usize) -> Result<()> {
+        check_level(alpha)?;
+        let (count, least) = (self.count, 1.0 / (self.count as f64 + 1.0));
+        if least <= alpha || count >= continued {
+            return Ok(());
         }
+        let enough = (alpha.recip().ceil() - 1.0).min(continued as f64);
+        let allowed = format!("at least {enough:.0} for level {alpha}: with {count} no p-value is below {least:.3}");
+        Err(Error::parameter("permutations", count, allowed))
     }
 
     /// Fewest permutations whose smallest tenth tells how the tail goes on.
@@ -115,7 +90,7 @@ impl Permutations {
     /// When there are none.
     pub(super) fn check_count(&self) -> Result<()> {
         match self.count {
-            0 => Err(Error::value("permutations", 0, "at least 1; 999 give p-values down to 0.001")),
+            0 => Err(Error::parameter("permutations", 0, "at least 1; 999 give p-values down to 0.001")),
             _ => Ok(()),
         }
     }
@@ -168,10 +143,13 @@ pub(super) fn mmd2_of_labellings(
     let is_biased = match estimator {
         Estimator::Biased => true,
         Estimator::Unbiased => false,
-        _ => return Err(Error::value("estimator", estimator, "biased or unbiased for a test by permutation")),
+        _ => {
+            let operation = format!("test by permutation with the {estimator} estimator");
+            return Err(Error::unsupported(operation, "choose biased or unbiased"));
+        }
     };
     if !is_biased && n.min(m) < 2 {
-        return Err(Error::value("number of points", n.min(m), "at least 2 for the unbiased estimator"));
+        return Err(Error::too_few("points", n.min(m), 2, "the unbiased estimator"));
     }
     let labels = permutations.labels(n, m, "permutation")?;
     mmd2_of_labels(kernels, x, y, is_biased, &labels, permutations.precision)

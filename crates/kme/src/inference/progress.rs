@@ -38,14 +38,13 @@ impl ProgressRule {
     pub fn check(&self) -> Result<()> {
         let Self { queue, alpha, patience, kept, floor } = *self;
         if queue == 0 {
-            return Err(Error::value("queue of the three-sample rule", queue, "at least 1 past sample, such as 10"));
+            return Err(Error::parameter("queue", queue, "at least 1 past sample, such as 10"));
         }
         if patience == 0 {
-            return Err(Error::value("patience of the three-sample rule", patience, "at least 1 failure, such as 3"));
+            return Err(Error::parameter("patience", patience, "at least 1 failure, such as 3"));
         }
         if !(1..=queue).contains(&kept) {
-            let allowed = format!("1 to {queue}, the length of the queue");
-            return Err(Error::value("entries kept by the three-sample rule", kept, allowed));
+            return Err(Error::parameter("kept", kept, format!("from 1 to {queue}, the length of the queue")));
         }
         check_floor(floor)?;
         check_level(alpha)
@@ -246,22 +245,22 @@ mod tests {
     #[test]
     fn what_is_not_allowed_is_refused_and_changes_nothing() {
         let rule = ProgressRule::default();
-        for (wrong, part) in [
-            (ProgressRule { queue: 0, ..rule }, "at least 1 past sample"),
-            (ProgressRule { patience: 0, ..rule }, "at least 1 failure"),
-            (ProgressRule { kept: 0, ..rule }, "1 to 10"),
-            (ProgressRule { kept: 11, ..rule }, "1 to 10"),
-            (ProgressRule { floor: -1e-10, ..rule }, "> 0"),
-            (ProgressRule { floor: f64::NAN, ..rule }, "> 0"),
-            (ProgressRule { alpha: 1.0, ..rule }, "between 0 and 1"),
+        for (wrong, parameter) in [
+            (ProgressRule { queue: 0, ..rule }, "queue"),
+            (ProgressRule { patience: 0, ..rule }, "patience"),
+            (ProgressRule { kept: 0, ..rule }, "kept"),
+            (ProgressRule { kept: 11, ..rule }, "kept"),
+            (ProgressRule { floor: -1e-10, ..rule }, "floor"),
+            (ProgressRule { floor: f64::NAN, ..rule }, "floor"),
+            (ProgressRule { alpha: 1.0, ..rule }, "alpha"),
         ] {
-            let error = Progress::<u8>::new(wrong).unwrap_err().to_string();
-            assert!(error.contains(part), "{error}");
+            let error = Progress::<u8>::new(wrong).unwrap_err();
+            assert_eq!(error.parameter_name(), Some(parameter), "{error}");
         }
         let mut progress = Progress::<u8>::new(ProgressRule { queue: 1, kept: 1, ..rule }).unwrap();
         progress.judge(0, |_, _| Ok(1.0)).unwrap();
         let before = progress.clone();
-        assert!(progress.judge(1, |_, _| Err(Error::value("p", "none", "any"))).is_err());
+        assert!(progress.judge(1, |_, _| Err(Error::missing("p", "give any"))).is_err());
         assert_eq!(progress, before);
         let text: std::result::Result<ProgressRule, _> = serde_json::from_str(r#"{"alhpa": 0.2}"#);
         assert!(text.unwrap_err().to_string().contains("alhpa"));

@@ -219,7 +219,7 @@ pub fn three_sample_asymptotic(y: &Marginals, z: &Marginals, floor: f64) -> Resu
 pub(super) fn check_floor(floor: f64) -> Result<()> {
     match floor.is_finite() && floor >= 0.0 {
         true => Ok(()),
-        false => Err(Error::value("floor of the variance", floor, "0 for none, or a number > 0")),
+        false => Err(Error::parameter("floor", floor, "0 for none, or a number greater than 0")),
     }
 }
 
@@ -262,9 +262,9 @@ impl Difference {
         let least = quadratic(centred.map(|part| part.max(0.0)));
         let variance = linear.iter().sum::<f64>() + quadratic(centred);
         let value = own.own - 2.0 * own.cross - other.own + 2.0 * other.cross;
-        if !(variance.is_finite() && value.is_finite()) {
-            let allowed = "a finite number; the points are too large for this kernel, rescale them";
-            return Err(Error::value("variance of the difference", variance, allowed));
+        if let Some(given) = [variance, value].into_iter().find(|x| !x.is_finite()) {
+            let remedy = "the points are too large for this kernel, rescale them";
+            return Err(Error::not_finite("difference of the squared MMDs, or its variance,", given, remedy));
         }
         let counts = match variance.max(least) {
             counts if counts > 0.0 => counts,

@@ -59,7 +59,7 @@ impl NewFolder {
             super::sweep(place);
         }
         let (unfinished, lock) = loop {
-            let unfinished = builder.tempdir_in(place).map_err(|e| write_error(path, &e))?;
+            let unfinished = builder.tempdir_in(place).map_err(|e| write_error(path, e))?;
             let lock = File::open(unfinished.path()).ok().filter(|folder| folder.lock().is_ok());
             // Between its making and its locking somebody else may have removed it.
             if lock.is_none() || unfinished.path().exists() {
@@ -89,7 +89,7 @@ impl NewFolder {
             }
             File::create_new(&file)?.write_all(bytes)
         };
-        write().map_err(|e| write_error(&self.path.join(name), &e))
+        write().map_err(|e| write_error(&self.path.join(name), e))
     }
 
     /// Puts the files in their place.
@@ -110,7 +110,7 @@ impl NewFolder {
             }
             Ok(())
         };
-        place().map_err(|e| write_error(&self.path, &e))?;
+        place().map_err(|e| write_error(&self.path, e))?;
         if let Ok(folder) = File::open(parent(&self.path)) {
             // The renaming itself. Not every file system can do this; the files are safe anyway.
             let _ = folder.sync_all();
@@ -169,7 +169,7 @@ mod tests {
         let message = |path: &Path| NewFolder::create(path).unwrap_err().to_string();
         assert!(message(&path).contains("exists and is not empty"));
         assert!(message(&path.join("1.txt")).contains("is a file"));
-        assert!(message(&place.path().join("no/such")).contains("create it"));
+        assert!(message(&place.path().join("no/such")).contains("create its folder"));
     }
 
     #[test]

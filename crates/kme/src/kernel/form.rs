@@ -179,41 +179,35 @@ impl Form {
 
     /// Refuses parameters for which the formula is no kernel, or overflows where it should not.
     pub(super) fn check(&self) -> Result<()> {
-        let positive = |name: &str, value: f64| {
+        let positive = |name: &'static str, value: f64| {
             if (1e-12..=1e12).contains(&value) {
                 Ok(())
             } else {
-                Err(Error::value(name, value, "a number from 1e-12 to 1e12; rescale the points if that is too narrow"))
+                let allowed = "a number from 1e-12 to 1e12; rescale the points if that is too narrow";
+                Err(Error::parameter(name, value, allowed))
             }
         };
-        let length = |name: &str, value: f64| {
+        let length = |name: &'static str, value: f64| {
             if (SHORTEST..=1.0 / SHORTEST).contains(&value) {
                 Ok(())
             } else {
-                Err(Error::value(
-                    name,
-                    value,
-                    "a number from 1e-153 to 1e153; rescale the points if that is too narrow",
-                ))
+                let allowed = "a number from 1e-153 to 1e153; rescale the points if that is too narrow";
+                Err(Error::parameter(name, value, allowed))
             }
         };
-        let not_negative = |name: &str, value: f64, greatest: f64| {
+        let not_negative = |name: &'static str, value: f64, greatest: f64| {
             if (0.0..=greatest).contains(&value) {
                 Ok(())
             } else {
                 let allowed = format!("a number from 0 to {greatest:e}; rescale the points if that is too narrow");
-                Err(Error::value(name, value, allowed))
+                Err(Error::parameter(name, value, allowed))
             }
         };
         match *self {
             Self::Linear | Self::Distance => Ok(()),
             Self::Polynomial { degree, gamma, coef } => {
                 if !(1..=MAX_DEGREE).contains(&degree) {
-                    return Err(Error::value(
-                        "degree of kernel poly",
-                        degree,
-                        format!("a whole number from 1 to {MAX_DEGREE}"),
-                    ));
+                    return Err(no_degree(degree));
                 }
                 positive("gamma of kernel poly", gamma)?;
                 not_negative("coef of kernel poly", coef, 1e12)
@@ -229,6 +223,11 @@ impl Form {
 
 /// The shortest length of a kernel: its square and the square's inverse are normal numbers of double precision.
 const SHORTEST: f64 = 1e-153;
+
+/// The refusal of a degree.
+pub(super) fn no_degree(degree: impl ToString) -> Error {
+    Error::parameter("degree of kernel poly", degree, format!("a whole number from 1 to {MAX_DEGREE}"))
+}
 
 /// Beyond this degree a polynomial overflows single precision for the most ordinary points.
 pub(super) const MAX_DEGREE: u32 = 32;

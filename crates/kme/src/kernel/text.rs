@@ -113,8 +113,8 @@ const SHAPES: [Shape; 9] = [
         example: "gaussian:gamma=0.125",
         form: |v| {
             let form = Form::Gaussian { sigma: (0.5 / v[0]).sqrt() };
-            let allowed = "a number between 5e-307 and 5e305; rescale the points if that is too narrow";
-            form.check().map(|()| form).map_err(|_| Error::value("gamma of kernel gaussian", Number(v[0]), allowed))
+            let allowed = "a number from 5e-307 to 5e305; rescale the points if that is too narrow";
+            form.check().map(|()| form).map_err(|_| Error::parameter("gamma of kernel gaussian", Number(v[0]), allowed))
         },
     },
     Shape {
@@ -145,10 +145,9 @@ const SHAPES: [Shape; 9] = [
 ];
 
 fn degree(value: f64) -> Result<u32> {
-    let allowed = || format!("a whole number from 1 to {}", super::form::MAX_DEGREE);
     match value == value.trunc() && (1.0..=f64::from(super::form::MAX_DEGREE)).contains(&value) {
         true => Ok(value as u32),
-        false => Err(Error::value("degree of kernel poly", value, allowed())),
+        false => Err(super::form::no_degree(value)),
     }
 }
 
@@ -215,11 +214,7 @@ impl FromStr for Kernel {
     fn from_str(text: &str) -> Result<Self> {
         let spec = KernelSpec::from_str(text)?;
         let unknown = |what: &str| {
-            Err(Error::value(
-                "kernel",
-                &spec,
-                format!("numbers only, since the {what} is not known here; write it out"),
-            ))
+            Err(Error::syntax("kernel", &spec, format!("the {what} is not known here; write a number in its place")))
         };
         spec.with(|value| match value {
             Value::Number(x) => Ok(x),
@@ -275,34 +270,38 @@ fn parse_term(text: &str, terms: &mut Vec<Term>) -> Result<()> {
         _ => (1.0, text),
     };
     if !(weight.is_finite() && weight > 0.0) {
-        return Err(Error::value(format!("weight of kernel {body}"), weight, "a finite number > 0"));
+        return Err(Error::parameter(format!("weight of kernel {body}"), weight, "a finite number greater than 0"));
     }
     let (name, parameters) = match body.split_once(':') {
         Some((name, parameters)) => (name.trim(), Some(parameters)),
         None => (body, None),
     };
     let shapes: Vec<usize> = (0..SHAPES.len()).filter(|&i| SHAPES[i].name == name).collect();
-    if shapes.is_empty() {
-        let examples: Vec<&str> = SHAPES.iter().map(|s| s.example).collect();
-        return Err(Error::value(
+    if name.is_empty() {
+        return Err(Error::syntax(
             "kernel",
-            if name.is_empty() { "(nothing)" } else { name },
-            format!("one of {}; sums with +, weights with *", examples.join(" | ")),
+            text,
+            "a name is missing; write for example gaussian:sigma=2 + 0.1*linear",
         ));
     }
-    let given = parse_parameters(name, parameters)?;
+    if shapes.is_empty() {
+        let mut names: Vec<&str> = SHAPES.iter().map(|s| s.name).collect();
+        names.dedup();
+        return Err(Error::unknown("kernel", name, names));
+    }
+    let given = parse_parameters(body, parameters)?;
     let knows = |&i: &usize| given.iter().all(|(key, _)| SHAPES[i].parameters.iter().any(|p| p.key == *key));
     let complete =
         |&i: &usize| SHAPES[i].parameters.iter().all(|p| p.default.is_some() || given.iter().any(|(k, _)| k == &p.key));
-    let allowed = || {
-        let examples: Vec<String> = shapes.iter().map(|&i| SHAPES[i].example.to_string()).collect();
+    let form = || {
+        let examples: Vec<&str> = shapes.iter().map(|&i| SHAPES[i].example).collect();
         match SHAPES[shapes[0]].parameters {
-            [] => format!("no parameters: {name}"),
-            _ => examples.join(", or "),
+            [] => format!("{name} takes no parameters"),
+            _ => format!("write for example {}", examples.join(", or ")),
         }
     };
     let Some(shape) = shapes.iter().copied().find(|i| knows(i) && complete(i)) else {
-        return Err(Error::value("kernel", body, allowed()));
+        return Err(Error::syntax("kernel", body, form()));
     };
     let lists: Vec<Vec<Value>> = SHAPES[shape]
         .parameters
@@ -313,11 +312,8 @@ fn parse_term(text: &str, terms: &mut Vec<Term>) -> Result<()> {
         })
         .collect::<Result<_>>()?;
     if let Some(i) = (1..lists.len()).find(|&i| lists[i].len() != 1) {
-        return Err(Error::value(
-            format!("{} of kernel {name}", SHAPES[shape].parameters[i].key),
-            body,
-            format!("a single value; only {} may be a list", SHAPES[shape].parameters[0].key),
-        ));
+        let [first, other] = [0, i].map(|i| SHAPES[shape].parameters[i].key);
+        return Err(Error::syntax("kernel", body, format!("{other} takes one value; only {first} takes a list")));
     }
     match lists.split_first() {
         None => terms.push(Term { weight, shape, values: vec![] }),
@@ -331,20 +327,20 @@ fn parse_term(text: &str, terms: &mut Vec<Term>) -> Result<()> {
 }
 
 /// `key=value,value,key=value` as keys with their values, each key once.
-fn parse_parameters<'a>(name: &str, text: Option<&'a str>) -> Result<Vec<(&'a str, Vec<&'a str>)>> {
+fn parse_parameters<'a>(body: &str, text: Option<&'a str>) -> Result<Vec<(&'a str, Vec<&'a str>)>> {
     let mut given: Vec<(&str, Vec<&str>)> = Vec::new();
     for piece in text.into_iter().flat_map(|t| t.split(',')) {
         match (piece.split_once('='), given.last_mut()) {
             (Some((key, value)), _) => {
                 let key = key.trim();
                 if given.iter().any(|(k, _)| *k == key) {
-                    return Err(Error::value(format!("kernel {name}"), piece.trim(), format!("{key} only once")));
+                    return Err(Error::syntax("kernel", body, format!("{key} is given twice")));
                 }
                 given.push((key, vec![value.trim()]));
             }
             (None, Some((_, values))) => values.push(piece.trim()),
             (None, None) => {
-                return Err(Error::value(format!("kernel {name}"), piece.trim(), "key=value after the colon"));
+                return Err(Error::syntax("kernel", body, "write key=value after the colon"));
             }
         }
     }
@@ -366,7 +362,7 @@ fn parse_value(name: &str, parameter: &Parameter, text: &str) -> Result<Value> {
         Quantity::Number => None,
     }
     .unwrap_or_else(|| number(text).map(Value::Number));
-    parsed.ok_or_else(|| Error::value(format!("{} of kernel {name}", parameter.key), text, allowed))
+    parsed.ok_or_else(|| Error::parameter(format!("{} of kernel {name}", parameter.key), text, allowed))
 }
 
 impl fmt::Display for Kernel {

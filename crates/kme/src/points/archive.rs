@@ -148,7 +148,7 @@ impl Archive {
 
     /// What its arrays are; see [`Role::of`].
     pub(crate) fn role(&self, member: Option<&str>) -> Result<Role> {
-        Role::of(&self.arrays, member).map_err(|fault| Error::file(&self.path, fault))
+        Role::of(&self.arrays, member).map_err(|fault| Error::format(&self.path, fault))
     }
 
     /// The place of the array of this name.
@@ -164,7 +164,7 @@ impl Archive {
     /// Array `i` as points.
     pub(crate) fn read(&mut self, i: usize) -> Result<Points> {
         let name = &self.arrays[i].name;
-        let fault = |e: String| Error::file(&self.path, e);
+        let fault = |e: String| Error::format(&self.path, e);
         let layout = self.layouts[i].clone().and_then(|l| l.sample_shape().map(|_| l));
         let layout = layout.map_err(|e| fault(format!("array '{name}' {e}")))?;
         match &mut self.reader {

@@ -11,26 +11,24 @@ use super::choice::{listed, shown};
 use super::header::{CHOOSE, Fault, Plan, RowNames, is_id_name, is_index_name};
 use super::read::{Loaded, Reading, Refused, Remedy};
 use super::text::{Separator, Text, parse};
-use crate::Error;
+
+const NO_NUMBERS: &str = "holds no points: there is no line of numbers";
 
 /// Reads the sample in the text file at `path` in double precision.
 pub(super) fn read(path: &Path, separator: Separator, reading: &Reading) -> std::result::Result<Loaded, Refused> {
     let text = Text::open(path, separator)?;
     let head = text.head()?;
-    let refused = |(fault, remedy): Fault| Refused { error: Error::file(path, fault), remedy };
+    let refused = |fault: Fault| text.refused(fault);
     let (first, second) = text.first_lines(&head);
     let Some(first) = first else {
-        return Err(refused(("holds no points: there is no line of numbers".into(), None)));
+        return Err(refused((NO_NUMBERS.into(), None)));
     };
     let comment = text.comment(&head);
     let mut plan = Plan::of(&first, second.as_ref(), comment.as_ref(), reading).map_err(refused)?;
     let labels = plan.group.as_ref().map(|(column, _)| *column);
-    text.decide_header(&first, &mut plan, labels).map_err(refused)?;
+    text.decide_header(&first, &mut plan, labels)?;
     let mut rows = Rows::new(&text, plan);
-    rows.read().map_err(|(byte, fault, remedy)| match byte {
-        Some(byte) => refused((format!("line {}{fault}", text.line_at(byte)), remedy)),
-        None => refused((fault, remedy)),
-    })?;
+    rows.read()?;
     rows.finish().map_err(refused)
 }
 
@@ -44,17 +42,17 @@ pub(super) fn groups(
 ) -> std::result::Result<Vec<String>, Refused> {
     let text = Text::open(path, separator)?;
     let head = text.head()?;
-    let fault = |fault: String| Refused::from(Error::file(path, fault));
+    let fault = |fault: String| text.refused((fault, None));
     let (Some(first), second) = text.first_lines(&head) else { return Err(fault("holds no lines".into())) };
     // The column alone: what is in the others does not matter here.
     let alone = Reading { columns: vec![column.into()], ..reading.clone() };
-    let refused = |(e, remedy): Fault| Refused { error: Error::file(path, e), remedy };
-    let mut plan = Plan::of(&first, second.as_ref(), text.comment(&head).as_ref(), &alone).map_err(refused)?;
+    let plan = Plan::of(&first, second.as_ref(), text.comment(&head).as_ref(), &alone);
+    let mut plan = plan.map_err(|fault| text.refused(fault))?;
     let place = plan.columns[0];
-    text.decide_header(&first, &mut plan, Some(place)).map_err(refused)?;
+    text.decide_header(&first, &mut plan, Some(place))?;
     let mut records = text.records(text.stream()?);
     let (mut values, mut record, mut is_first) = (Vec::<String>::new(), ByteRecord::new(), true);
-    while records.read_byte_record(&mut record).map_err(|e| fault(e.to_string()))? {
+    while text.next(&mut records, &mut record)? {
         if std::mem::take(&mut is_first) && plan.skip_first {
             continue;
         }
@@ -95,23 +93,24 @@ impl<'a> Rows<'a> {
         Self { text, plan, numbers, names, other_groups, missing: (0, None), lines: 0 }
     }
 
-    fn read(&mut self) -> std::result::Result<(), Found> {
-        let stream = self.text.stream().map_err(|e| (None, e.to_string(), None))?;
-        let mut reader = self.text.records(stream);
+    fn read(&mut self) -> std::result::Result<(), Refused> {
+        let text = self.text;
+        let refused = |(byte, fault, remedy): Found| match byte {
+            Some(byte) => text.refused((format!("line {}{fault}", text.line_at(byte)), remedy)),
+            None => text.refused((fault, remedy)),
+        };
+        let mut records = text.records(text.stream()?);
         let mut record = ByteRecord::new();
         let mut is_first = true;
-        while reader.read_byte_record(&mut record).map_err(|e| (None, e.to_string(), None))? {
+        while text.next(&mut records, &mut record)? {
             if !(std::mem::take(&mut is_first) && self.plan.skip_first) {
-                self.add(&record)?;
+                self.add(&record).map_err(refused)?;
             }
         }
         if let (lines, Some((byte, text, remedy))) = std::mem::take(&mut self.missing) {
             let of = self.lines;
-            return Err((
-                byte,
-                format!("{text}; {lines} of {of} lines have missing values: drop or fill them"),
-                remedy,
-            ));
+            let text = format!("{text}; {lines} of {of} lines have missing values: drop or fill them");
+            return Err(refused((byte, text, remedy)));
         }
         Ok(())
     }
@@ -196,7 +195,7 @@ impl<'a> Rows<'a> {
                     let others = listed(&self.other_groups);
                     (format!("has no row whose column '{column}' holds '{value}'; it holds {others}"), None)
                 }
-                _ => ("holds no points: there is no line of numbers".into(), None),
+                _ => (NO_NUMBERS.into(), None),
             });
         }
         self.check_row_names()?;

@@ -25,7 +25,7 @@ pub use numpy::NumpyHeader;
 pub use read::{Loaded, Reading, Refused, Remedy, groups, read_weights};
 pub(crate) use repeated::coincide;
 
-use crate::{Error, Result};
+use crate::{Error, Field, Result};
 
 /// The numbers of a sample, row after row.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,18 +92,13 @@ impl Points {
     pub fn new(n: usize, d: usize, data: Data) -> Result<Self> {
         let len = data.len();
         if n == 0 || d == 0 || n.checked_mul(d) != Some(len) {
-            return Err(Error::value(
-                "points",
-                format!("{len} numbers for shape ({n}, {d})"),
-                "n ≥ 1 rows of d ≥ 1 numbers",
-            ));
+            let (numbers, shape) = (format!("{len} numbers"), format!("({n}, {d})"));
+            let remedy = "give n·d numbers, n ≥ 1 and d ≥ 1";
+            return Err(Error::mismatch(Field::Shape("points".into()), numbers, shape, remedy));
         }
         if let Some(i) = data.not_finite().next() {
-            return Err(Error::value(
-                format!("points[{}, {}]", i / d, i % d),
-                data.get(i),
-                "finite numbers; drop or repair that row",
-            ));
+            let what = format!("points[{}, {}]", i / d, i % d);
+            return Err(Error::not_finite(what, data.get(i), "drop or repair that row"));
         }
         Ok(Self { n, d, data })
     }
@@ -134,10 +129,10 @@ impl Points {
     /// When there are no indices, or one is not below n.
     pub fn select(&self, indices: &[usize]) -> Result<Self> {
         if let Some(&i) = indices.iter().find(|&&i| i >= self.n) {
-            return Err(Error::value("index of a point", i, format!("0 to {}", self.n - 1)));
+            return Err(Error::parameter("index of a point", i, format!("from 0 to {}", self.n - 1)));
         }
         if indices.is_empty() {
-            return Err(Error::value("selection of points", "(none)", "at least one point"));
+            return Err(Error::too_few("points", 0, 1, "a selection"));
         }
         let d = self.d;
         let data = match &self.data {
@@ -153,10 +148,10 @@ impl Points {
     /// When there are no places, or one is not below d.
     pub fn select_columns(&self, columns: &[usize]) -> Result<Self> {
         if let Some(&i) = columns.iter().find(|&&i| i >= self.d) {
-            return Err(Error::value("place of a coordinate", i, format!("0 to {}", self.d - 1)));
+            return Err(Error::parameter("index of a column", i, format!("from 0 to {}", self.d - 1)));
         }
         if columns.is_empty() {
-            return Err(Error::value("choice of coordinates", "(none)", "at least one"));
+            return Err(Error::too_few("columns", 0, 1, "a selection"));
         }
         fn taken<T: Copy>(rows: &[T], d: usize, columns: &[usize]) -> Vec<T> {
             rows.chunks_exact(d).flat_map(|row| columns.iter().map(|&j| row[j])).collect()
@@ -174,10 +169,11 @@ impl Points {
     /// When there are no parts, or their dimensions differ.
     pub fn concat(parts: &[&Self]) -> Result<Self> {
         let Some(first) = parts.first() else {
-            return Err(Error::value("samples to join", "(none)", "at least one"));
+            return Err(Error::too_few("samples", 0, 1, "joining samples"));
         };
         if let Some(other) = parts.iter().find(|p| p.d != first.d) {
-            return Err(Error::mismatch("dimension d", first.d, other.d, "only points of one space can be joined"));
+            let remedy = "only points of one space can be joined";
+            return Err(Error::mismatch(Field::Dimension, first.d, other.d, remedy));
         }
         let narrow = parts.iter().map(|p| match &p.data {
             Data::F32(v) => Some(v.as_slice()),
@@ -217,7 +213,7 @@ impl Points {
     pub(crate) fn check_same_dim(&self, other: &Self) -> Result<()> {
         match self.d == other.d {
             true => Ok(()),
-            false => Err(Error::mismatch("dimension of the points", self.d, other.d, "use the same features for both")),
+            false => Err(Error::mismatch(Field::Dimension, self.d, other.d, "use the same features for both")),
         }
     }
 
@@ -226,7 +222,7 @@ impl Points {
         match weights.len() == self.n {
             true => Ok(()),
             false => Err(Error::mismatch(
-                "number of points",
+                Field::Count("weights".into()),
                 format!("{} weights", weights.len()),
                 format!("{} points", self.n),
                 "give one weight for each point",
@@ -238,7 +234,7 @@ impl Points {
 /// Whether there can be points of dimension `d`, where none are at hand.
 pub(crate) fn check_dim(d: usize) -> Result<()> {
     match d {
-        0 => Err(Error::value("dimension d of the points", d, "at least 1")),
+        0 => Err(Error::parameter("dimension of the points", d, "at least 1")),
         _ => Ok(()),
     }
 }

@@ -18,9 +18,9 @@ const LONGEST_HEADER: usize = 1 << 16;
 /// Reads the sample in the file at `path`.
 pub(super) fn read(path: &Path) -> Result<Points> {
     let (mut reader, size) = files::open(path)?;
-    let (layout, header) = read_layout(&mut reader).map_err(|e| Error::file(path, e))?;
-    check_size(&layout, size - header).map_err(|e| Error::file(path, e))?;
-    layout.read_sample(&mut reader).map_err(|e| Error::file(path, e))
+    let (layout, header) = read_layout(&mut reader).map_err(|e| Error::format(path, e))?;
+    check_size(&layout, size - header).map_err(|e| Error::format(path, e))?;
+    layout.read_sample(&mut reader).map_err(|e| Error::format(path, e))
 }
 
 /// Whether the `there` bytes after the header are exactly the array.
@@ -48,7 +48,7 @@ pub(super) fn read_layout(reader: &mut impl Read) -> Checked<(Layout, u64)> {
         }
     };
     if read(6)? != MAGIC {
-        return Err("is no .npy file (NumPy array): it does not start with \\x93NUMPY".into());
+        return Err("not a .npy file (NumPy array): it does not start with \\x93NUMPY".into());
     }
     let version = read(2)?;
     let length: Vec<u8> = match version[0] {
@@ -68,7 +68,7 @@ pub(super) fn read_layout(reader: &mut impl Read) -> Checked<(Layout, u64)> {
 
 /// Parses `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`.
 fn parse_header(header: &[u8]) -> Checked<Layout> {
-    let text = std::str::from_utf8(header).map_err(|_| "it is no text")?;
+    let text = std::str::from_utf8(header).map_err(|_| "it is not text")?;
     let mut rest = Cursor(text.trim_end());
     let (mut descr, mut fortran, mut shape) = (None, None, None);
     rest.expect('{')?;
@@ -76,7 +76,7 @@ fn parse_header(header: &[u8]) -> Checked<Layout> {
         let key = rest.quoted()?;
         rest.expect(':')?;
         match key {
-            "descr" => descr = Some(rest.quoted().map_err(|_| "records of several fields are no points")?),
+            "descr" => descr = Some(rest.quoted().map_err(|_| "records of several fields are not points")?),
             "fortran_order" => fortran = Some(rest.boolean()?),
             "shape" => shape = Some(rest.tuple()?),
             other => return Err(format!("unknown key '{}'", other.escape_default())),

@@ -27,15 +27,11 @@ impl Archive {
     /// Opens the archive at `path`.
     pub(super) fn open(path: &Path) -> Result<Self> {
         let (reader, _) = io::open(path)?;
-        Self::of(reader).map_err(|e| Error::file(path, e))
-    }
-
-    fn of(reader: BufReader<File>) -> Checked<Self> {
-        let mut zip =
-            ZipArchive::new(reader).map_err(|e| format!("is no whole .npz file (zip archive): {}", fault(e)))?;
+        let damaged = |e: ZipError| Error::unreadable(path, "not a .npz file (zip archive), or a truncated one", e);
+        let mut zip = ZipArchive::new(reader).map_err(damaged)?;
         let mut entries = Vec::new();
         for i in 0..zip.len() {
-            let entry = zip.by_index(i).map_err(fault)?;
+            let entry = zip.by_index(i).map_err(damaged)?;
             if let Some(name) = entry.name().ok().and_then(|n| Some(n.strip_suffix(".npy")?.to_string())) {
                 entries.push((name, i));
             }

@@ -73,8 +73,8 @@ impl Points {
     /// (n, d), or (n,) for n points of dimension 1.
     ///
     /// # Errors
-    /// [`Error::File`] when the file is missing, of another kind, empty, truncated, longer or shorter than it says,
-    /// of another shape, or holds NaN, infinite or inexact numbers, several arrays without a name, a mean and covariance, or
+    /// [`Error::Io`] when the file is missing or cannot be read; [`Error::Path`] when it is a folder or of another kind;
+    /// [`Error::Format`] when it is empty, truncated, longer or shorter than it says, of another shape, or holds NaN, infinite or inexact numbers, several arrays without a name, a mean and covariance, or
     /// text whose header or row names are not clear; the message names the fault and its row.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let loaded = Self::read_with(path, &Reading::default()).map_err(|refused| refused.error)?;
@@ -95,22 +95,21 @@ impl Points {
             Some("npy") => npy::read(&file)?,
             Some("npz" | "safetensors") => of_archive(&file, member.as_deref())?,
             Some(other) => {
-                let fault = format!("files of kind .{other} hold no points that can be read; {READ}");
-                return Err(Error::file(&file, fault).into());
+                return Err(Error::path(&file, format!("points are not read from .{other} files; {READ}")).into());
             }
             None => {
-                let fault = format!("its name has no extension to tell its kind; {READ}");
-                return Err(Error::file(&file, fault).into());
+                return Err(Error::path(&file, format!("its name has no extension to tell its kind; {READ}")).into());
             }
         };
         if reading.rows.is_some() || reading.header.is_some() {
-            let fault = "holds an array: only text has a header and columns with the names of groups";
-            return Err(Error::file(&file, fault).into());
+            let parameter = if reading.rows.is_some() { "rows" } else { "header" };
+            let reason = "the file holds an array, and only text has a header and columns with the names of groups";
+            return Err(Error::not_applicable(parameter, reason).within(file.display()).into());
         }
         let points = match reading.columns.as_slice() {
             [] => points,
             columns => {
-                let choice = Choice::of(columns, None, points.dim()).map_err(|fault| Error::file(&file, fault))?;
+                let choice = Choice::of(columns, None, points.dim()).map_err(|fault| Error::format(&file, fault))?;
                 points.select_columns(choice.columns())?
             }
         };
@@ -131,7 +130,7 @@ pub fn groups(
     let path = path.as_ref();
     match separator(path) {
         Some(separator) => csv::groups(path, separator, column, reading, most),
-        None => Err(Error::file(path, "is not text: only columns of text tell groups apart").into()),
+        None => Err(Error::path(path, "is not text: only columns of text tell groups apart").into()),
     }
 }
 
@@ -151,7 +150,7 @@ fn of_archive(path: &Path, member: Option<&str>) -> Result<Points> {
         Role::Statistics { mean, covariance } => {
             let (mean, covariance) = (archive.name(mean), archive.name(covariance));
             let fault = format!("holds a mean and a covariance ({mean}, {covariance}), not points");
-            Err(Error::file(path, fault))
+            Err(Error::format(path, fault))
         }
     }
 }
@@ -166,11 +165,11 @@ pub fn read_weights(path: impl AsRef<Path>, n: usize) -> Result<Vec<f64>> {
     let weights = Points::read(path)?;
     if weights.dim() != 1 && weights.len() != 1 {
         let fault = format!("holds {} × {} numbers; weights are one number a point", weights.len(), weights.dim());
-        return Err(Error::file(path, fault));
+        return Err(Error::format(path, fault));
     }
     let weights = weights.into_data().into_f64();
     if weights.len() != n {
-        return Err(Error::file(path, format!("holds {} weights for {n} points", weights.len())));
+        return Err(Error::format(path, format!("holds {} weights for {n} points", weights.len())));
     }
     Ok(weights)
 }

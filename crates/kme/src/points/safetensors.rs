@@ -33,21 +33,21 @@ impl Container {
     /// When the header is no safetensors header, its tensors overlap or leave gaps, a size does not follow from type
     /// and shape, or the file is shorter or longer than the header says.
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let fault = |text: String| Error::file(path, text);
+        let fault = |text: String| Error::format(path, text);
         let (mut reader, size) = files::open(path)?;
         let mut length = [0; 8];
-        reader.read_exact(&mut length).map_err(|e| files::read_error(path, &e))?;
+        reader.read_exact(&mut length).map_err(|e| files::read_error(path, e))?;
         let length = u64::from_le_bytes(length);
         if length > LONGEST_HEADER || length > size - 8 {
             return Err(fault(format!(
-                "is no whole safetensors file: its first 8 bytes claim a header of {length} bytes, {} bytes follow",
+                "not a safetensors file, or a truncated one: its first 8 bytes claim a header of {length} bytes, but {} follow",
                 size - 8
             )));
         }
         let mut bytes = vec![0; length as usize];
-        reader.read_exact(&mut bytes).map_err(|e| files::read_error(path, &e))?;
+        reader.read_exact(&mut bytes).map_err(|e| files::read_error(path, e))?;
         let header: Metadata = serde_json::from_slice(&bytes)
-            .map_err(|e| fault(format!("its safetensors header is not understood: {e}")))?;
+            .map_err(|e| Error::unreadable(path, "its safetensors header is not understood", e))?;
         let (needed, there) = (header.data_len() as u64, size - 8 - length);
         if needed != there {
             let what = if needed > there { "is truncated" } else { "has bytes after its end" };
@@ -98,10 +98,10 @@ impl Container {
 
     /// All numbers of the tensor `name`.
     pub(crate) fn numbers(&mut self, name: &str) -> Result<Data> {
-        let layout = self.layout(name).map_err(|e| Error::file(&self.path, e))?;
+        let layout = self.layout(name).map_err(|e| Error::format(&self.path, e))?;
         let count = layout.shape.iter().product::<u64>() as usize;
         self.seek(name)?;
-        decode(&mut self.reader, layout.dtype, layout.endian, count).map_err(|e| files::read_error(&self.path, &e))
+        decode(&mut self.reader, layout.dtype, layout.endian, count).map_err(|e| files::read_error(&self.path, e))
     }
 
     /// Where the numbers are read from after [`seek`](Self::seek).
@@ -113,7 +113,7 @@ impl Container {
     pub(super) fn seek(&mut self, name: &str) -> Result<()> {
         let start = self.header.info(name).map_or(0, |info| info.data_offsets.0 as u64);
         let moved = self.reader.seek(SeekFrom::Start(self.data_start + start));
-        moved.map(|_| ()).map_err(|e| files::read_error(&self.path, &e))
+        moved.map(|_| ()).map_err(|e| files::read_error(&self.path, e))
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use ::csv::{ByteRecord, ReaderBuilder, Trim};
 
 use super::header::{Fault, Kinds, Line, Plan};
-use super::read::Remedy;
+use super::read::{Refused, Remedy};
 use crate::{Error, Result, io as files};
 
 /// How fields are separated.
@@ -36,9 +36,9 @@ impl Text {
     pub(super) fn open(path: &Path, separator: Separator) -> Result<Self> {
         let (reader, _) = files::open(path)?;
         let mut start = Vec::new();
-        reader.take(HEAD).read_to_end(&mut start).map_err(|e| files::read_error(path, &e))?;
+        reader.take(HEAD).read_to_end(&mut start).map_err(|e| files::read_error(path, e))?;
         if start.starts_with(&[0xff, 0xfe]) || start.starts_with(&[0xfe, 0xff]) {
-            return Err(Error::file(path, "is text in UTF-16: save it as UTF-8 (in Excel, CSV UTF-8)"));
+            return Err(Error::format(path, "is text in UTF-16: save it as UTF-8 (in Excel, CSV UTF-8)"));
         }
         let mut skipped = if start.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
         let (mut skipped_lines, mut told) = (0, None);
@@ -75,7 +75,7 @@ impl Text {
     pub(super) fn stream(&self) -> Result<Box<dyn Read>> {
         let (mut reader, _) = files::open(&self.path)?;
         io::copy(&mut (&mut reader).take(self.skipped), &mut io::sink())
-            .map_err(|e| files::read_error(&self.path, &e))?;
+            .map_err(|e| files::read_error(&self.path, e))?;
         Ok(match self.blanks {
             true => Box::new(Blanks { inner: reader, line: Cursor::new(Vec::new()) }),
             false => Box::new(reader),
@@ -90,7 +90,7 @@ impl Text {
             // Twice as much each time, so that looking through it again costs little.
             let more = HEAD.max(head.len() as u64);
             let n = stream.by_ref().take(more).read_to_end(&mut head);
-            let is_whole = n.map_err(|e| files::read_error(&self.path, &e))? < more as usize;
+            let is_whole = n.map_err(|e| files::read_error(&self.path, e))? < more as usize;
             if is_whole || head.split_inclusive(|&b| b == b'\n').filter(counts).nth(1).is_some() {
                 return Ok(head);
             }
@@ -106,6 +106,16 @@ impl Text {
             .comment(Some(b'#'))
             .buffer_capacity(1 << 16)
             .from_reader(reader)
+    }
+
+    /// Reads the next record; whether there was one.
+    pub(super) fn next<R: Read>(&self, records: &mut ::csv::Reader<R>, record: &mut ByteRecord) -> Result<bool> {
+        records.read_byte_record(record).map_err(|e| files::read_error(&self.path, e.into()))
+    }
+
+    /// The refusal of this file.
+    pub(super) fn refused(&self, (problem, remedy): Fault) -> Refused {
+        Refused { error: Error::format(&self.path, problem), remedy }
     }
 
     /// The first two lines that are not blank or comments.
@@ -145,13 +155,12 @@ impl Text {
         first: &Line,
         plan: &mut Plan,
         labels: Option<usize>,
-    ) -> std::result::Result<(), Fault> {
+    ) -> std::result::Result<(), Refused> {
         let Some(numbers) = plan.numbers else { return Ok(()) };
         let columns: Vec<usize> = (0..plan.d - usize::from(plan.trailing)).filter(|&i| Some(i) != labels).collect();
-        let fault = |text: String| (text, None);
-        let mut records = self.records(self.stream().map_err(|e| fault(e.to_string()))?);
+        let mut records = self.records(self.stream()?);
         let (mut kinds, mut record, mut is_first) = (Kinds::default(), ByteRecord::new(), true);
-        while records.read_byte_record(&mut record).map_err(|e| fault(e.to_string()))? {
+        while self.next(&mut records, &mut record)? {
             // Lines of another length are faults, told where they are read.
             if std::mem::take(&mut is_first) || record.len() != plan.d {
                 continue;
@@ -178,7 +187,7 @@ impl Text {
                 let fault = format!(
                     "its first line ({shown}) may be a point, or a header whose names are numbers: say whether it is a header"
                 );
-                Err((fault, Some(Remedy::Header)))
+                Err(self.refused((fault, Some(Remedy::Header))))
             }
         }
     }

@@ -20,7 +20,7 @@ impl Points {
             Some("npy") => write_atomically(path, |out| npy::write(self, out)),
             Some("csv") => write_atomically(path, |out| self.write_text(out, ",")),
             Some("tsv") => write_atomically(path, |out| self.write_text(out, "\t")),
-            _ => Err(Error::file(path, "points are written as .npy, .csv or .tsv: name the file so")),
+            _ => Err(Error::path(path, "points are written as .npy, .csv or .tsv: choose one of these endings")),
         }
     }
 

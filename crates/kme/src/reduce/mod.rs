@@ -88,7 +88,7 @@ impl FromStr for Method {
     fn from_str(text: &str) -> Result<Self> {
         match Self::ALL.iter().find(|(_, name)| *name == text) {
             Some((method, _)) => Ok(*method),
-            None => Err(Error::value("method", text, "herding, thinning or support")),
+            None => Err(Error::unknown("method", text, Self::ALL.map(|(_, name)| name))),
         }
     }
 }

@@ -60,15 +60,15 @@ impl Support {
         target.check_size(n)?;
         self.weighting.check(n)?;
         if !matches!(target.kernel().terms(), [(_, Form::Energy { .. })]) {
-            return Err(Error::value(
-                "kernel",
-                target.kernel(),
-                "energy or energy:a=1e-6 for support points, which minimise the energy distance; herding and thinning take \
-                 every kernel",
-            ));
+            let operation = format!("find support points with the kernel {}", target.kernel());
+            let reason = "they minimise the energy distance; use the kernel energy or energy:a=1e-6, or herding or \
+                          thinning, which take every kernel";
+            return Err(Error::unsupported(operation, reason));
         }
-        if self.steps == 0 || self.batch == Some(0) {
-            return Err(Error::value("steps and batch", "0", "at least 1 each"));
+        for (parameter, number) in [("steps", Some(self.steps)), ("batch", self.batch)] {
+            if number == Some(0) {
+                return Err(Error::parameter(parameter, 0, "at least 1"));
+            }
         }
         let all = target.points().len();
         if n == all && !target.is_weighted() {

@@ -47,11 +47,8 @@ impl<'a> Target<'a> {
         let sample = sample.into();
         let weights = sample.normalised_weights()?;
         if let Some(i) = weights.iter().position(|w| *w < 0.0) {
-            return Err(Error::value(
-                format!("weights[{i}]"),
-                weights[i],
-                "weights ≥ 0; a combination with negative weights is no sample that a few points could stand for",
-            ));
+            let allowed = "at least 0: a few points cannot stand for a combination with negative weights";
+            return Err(Error::parameter(format!("weights[{i}]"), weights[i], allowed));
         }
         let origin = typical_value(kernel, sample.points)?;
         let mean = sums::own_rows(kernel, sample.points, &weights, origin)?;
@@ -121,7 +118,7 @@ impl<'a> Target<'a> {
         let sum: f64 = v.iter().sum();
         let is_one = (sum - 1.0).abs() < 1e-9;
         if !is_one {
-            return Err(Error::value("sum of the weights", sum, "1"));
+            return Err(Error::parameter("sum of the weights", sum, "1"));
         }
         let within = sums::within_minus(self.kernel, points, Some(v), Some(self.origin), Precision::F64)?;
         let (chosen, cross) = (within.off_diagonal + within.diagonal, -2.0 * dot(v, mean));
@@ -138,7 +135,7 @@ impl<'a> Target<'a> {
     pub fn random_subsets(&self, n: usize, subsets: usize, seed: u64) -> Result<Quantiles> {
         self.check_size(n)?;
         if subsets == 0 {
-            return Err(Error::value("number of random subsets", 0, "at least 1"));
+            return Err(Error::parameter("subsets", 0, "at least 1"));
         }
         let one = |i: u64| self.mmd2(&self.draw(n, &mut rng::stream(seed, "random subset", i)), None);
         let mut values = (0..subsets as u64).into_par_iter().map(one).collect::<Result<Vec<f64>>>()?;
@@ -175,13 +172,9 @@ impl<'a> Target<'a> {
 
     /// Whether n points can be chosen.
     pub(super) fn check_size(&self, n: usize) -> Result<()> {
-        match n {
-            0 => Err(Error::value("number of points to keep", n, "at least 1")),
-            _ if n > self.points.len() => {
-                let allowed = format!("at most {}, the number of points there are", self.points.len());
-                Err(Error::value("number of points to keep", n, allowed))
-            }
-            _ => Ok(()),
+        match (1..=self.points.len()).contains(&n) {
+            true => Ok(()),
+            false => Err(Error::parameter("n", n, format!("from 1 to {}, the number of points", self.points.len()))),
         }
     }
 

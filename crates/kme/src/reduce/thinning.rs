@@ -55,8 +55,8 @@ impl Thinning {
         target.check_size(n)?;
         self.weighting.check(n)?;
         if target.is_weighted() {
-            let allowed = "equal weights for thinning, which halves the sample; herding and support take weights";
-            return Err(Error::value("weights", "different ones", allowed));
+            let reason = "thinning halves the sample; herding and support take weights";
+            return Err(Error::unsupported("thin a sample with weights", reason));
         }
         let total = target.points().len();
         let gram = Gram::new(target.kernel(), target.points());

@@ -29,8 +29,7 @@ impl Weighting {
     pub(super) fn check(self, n: usize) -> Result<()> {
         match self {
             Self::Optimal if n > Self::MOST => {
-                let allowed = format!("at most {} with optimal weights; or keep equal weights", Self::MOST);
-                Err(Error::value("number of points to keep", n, allowed))
+                Err(Error::parameter("n", n, format!("at most {} for optimal weights", Self::MOST)))
             }
             _ => Ok(()),
         }
@@ -50,7 +49,7 @@ impl FromStr for Weighting {
     fn from_str(text: &str) -> Result<Self> {
         match Self::ALL.iter().find(|(_, name)| *name == text) {
             Some((weighting, _)) => Ok(*weighting),
-            None => Err(Error::value("weights", text, "equal or optimal")),
+            None => Err(Error::unknown("weighting", text, Self::ALL.map(|(_, name)| name))),
         }
     }
 }

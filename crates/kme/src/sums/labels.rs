@@ -42,8 +42,8 @@ impl Labels {
         let count = permutations + 1;
         let words = count.div_ceil(64);
         if words.checked_mul(total).is_none_or(|w| w > isize::MAX as usize / 8) {
-            let allowed = format!("fewer, since there are {total} points");
-            return Err(Error::value("permutations", permutations, allowed));
+            let most = format!("memory can hold for {total} points");
+            return Err(Error::too_many("permutations", permutations, most, "use fewer permutations"));
         }
         let mut labels = Self { points: total, count, words: vec![0; words * total] };
         // A word at a time, so that the lists of indices stay small beside the bits.

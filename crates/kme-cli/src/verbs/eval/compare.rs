@@ -156,7 +156,7 @@ fn read(path: &Path) -> Result<Vec<Outcome>> {
         return Err(fault("is too large for a result"));
     }
     let mut bytes = Vec::new();
-    reader.take(LARGEST).read_to_end(&mut bytes).map_err(|e| io::read_error(path, &e))?;
+    reader.take(LARGEST).read_to_end(&mut bytes).map_err(|e| io::read_error(path, e))?;
     let whole: Value = serde_json::from_slice(&bytes).map_err(|e| fault(&format!("is no JSON: {e}")))?;
     let objects = match whole.get("results").and_then(Value::as_array) {
         Some(results) => results.clone(),

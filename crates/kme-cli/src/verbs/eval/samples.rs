@@ -426,15 +426,6 @@ fn weighted(sample: &Sample) -> discrepancy::Sample<'_> {
 
 /// Says which sample is too small.
 fn naming(fault: Error, reference: &Side, candidate: &Side) -> Error {
-    let Error::Value { name, value, allowed } = fault else { return fault };
-    let size = |side: &Side| side.sample().map(|sample| sample.points.len().to_string());
-    let of = match name.as_str() {
-        "number of points of the reference" => reference,
-        "number of points of the candidate" => candidate,
-        "number of points" if size(reference).as_ref() == Some(&value) => reference,
-        "number of points" | "number of images" => candidate,
-        _ => return Error::Value { name, value, allowed },
-    };
-    let name = if name == "number of images" { name } else { "number of points".into() };
-    Error::value(format!("{name} of {}", of.text), value, allowed)
+    let sizes = [reference, candidate].map(|side| Some((side.text.as_str(), side.sample()?.points.len())));
+    output::naming_small(fault, sizes.into_iter().flatten())
 }

@@ -33,7 +33,7 @@ impl Test<'_> {
     pub(super) fn blocks(&self) -> Result<Blocks> {
         let (n, m) = (self.points(0).len(), self.points(1).len());
         match (self.arguments.method, self.arguments.block_size) {
-            (_, Some(size)) => Blocks::of_size(n, m, size).map_err(fault_of_size),
+            (_, Some(size)) => Blocks::of_size(n, m, size),
             (Some(_), None) => Blocks::usual(n, m),
             (None, None) => Blocks::large(n, m),
         }
@@ -110,13 +110,6 @@ impl Test<'_> {
                 Ok(finding(found.outcome, "linear", measured, "linear", &of.kernel))
             }
         }
-    }
-}
-
-fn fault_of_size(fault: Error) -> Error {
-    match fault {
-        Error::Value { name, value, allowed } if name == "block size" => Error::value("--block-size", value, allowed),
-        other => other,
     }
 }
 
