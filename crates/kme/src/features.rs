@@ -71,7 +71,7 @@ impl RandomFeatures {
         let too_many = || {
             let given = format!("{s} in dimension {d}");
             let most = "2^28 numbers (2 GiB) of frequencies, or free memory, can hold";
-            Error::too_many("random_features", given, most, "draw fewer")
+            Error::too_many("random features", given, most, "draw fewer")
         };
         let size = count.checked_mul(d).filter(|size| *size <= 1 << 28).ok_or_else(too_many)?;
         let mut rng = stream(seed, "random features: frequencies", 0);

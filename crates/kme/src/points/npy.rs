@@ -176,7 +176,7 @@ impl<'a> Cursor<'a> {
         while !self.take(')') {
             // Python 2 wrote long integers with an L.
             let number = self.word().trim_end_matches('L').parse();
-            shape.push(number.map_err(|_| "a length in 'shape' is no whole number below 2^64")?);
+            shape.push(number.map_err(|_| "a length in 'shape' is not a whole number below 2^64")?);
             if !self.take(',') {
                 self.expect(')')?;
                 break;

@@ -5,7 +5,7 @@ use super::{Finding, Method, Test, line, measured, value};
 use crate::output::{self, fields, with_error};
 use kme::evaluate::Measured;
 use kme::inference::{self, Blocks};
-use kme::{Error, Kernel, Result};
+use kme::{Kernel, Result};
 use serde_json::json;
 
 /// Most points of both samples for the aggregated test, unless it is asked for.
