@@ -74,7 +74,7 @@ fn bad_input_is_told_clearly() {
         ("eval cut.npy y.npy", &["cut.npy"]),
         ("eval cut.kme y.npy", &["cut.kme", "truncated"]),
         ("eval cut.zip a --features pixels", &["cut.zip/cut.jpg", "cut off"]),
-        ("eval cut.zip a --features pixels --skip-bad", &["can be read = 0", "cut.jpg", "cut off"]),
+        ("eval cut.zip a --features pixels --skip-bad", &["cannot read any of 1 pictures", "cut.jpg", "cut off"]),
         (
             "eval a/000.png a --features fashion-classifier --no-cache",
             &["a/000.png: the unbiased estimator needs at least 2 points, but there is 1"],
@@ -88,7 +88,7 @@ fn bad_input_is_told_clearly() {
             "eval fashion-mnist:test a --features pixels --data-dir hollow",
             &["fashion-mnist:test", "To get it", "--data-dir"],
         ),
-        ("eval fashion-mnist:tset a --features pixels", &["tset", "train, test or all"]),
+        ("eval fashion-mnist:tset a --features pixels", &["tset", "train, test, all"]),
         // What does not go together.
         ("eval x.npy four.npy", &["dimension", "3 (x.npy)", "4 (four.npy)"]),
         ("eval x.npy one.npy", &["one.npy", "at least 2"]),
@@ -96,8 +96,8 @@ fn bad_input_is_told_clearly() {
         ("eval x.npy pixels.kme", &["feature map", "'identity' (x.npy)", "'pixels' (pixels.kme)"]),
         ("eval a colour.png --features pixels", &["preprocessing", "1x28x28", "3x28x28", "--channels"]),
         ("eval a large.png --features pixels", &["preprocessing", "1x30x28", "--size"]),
-        ("eval mixed a --features pixels", &["number of channels", "--channels 1 or --channels 3"]),
-        ("eval sizes a --features pixels", &["picture size", "--size"]),
+        ("eval mixed a --features pixels", &["--channels is missing: give 1 or 3"]),
+        ("eval sizes a --features pixels", &["--size is missing: give HEIGHTxWIDTH"]),
         ("eval energy.kme linear.kme --metrics mmd", &["kernel", "energy.kme", "linear.kme", "--kernel"]),
         ("merge energy.kme linear.kme -o out.kme", &["kernel", "energy.kme", "linear.kme"]),
         ("merge energy.kme x.npy -o out.kme", &["x.npy"]),
@@ -116,7 +116,7 @@ fn bad_input_is_told_clearly() {
         ),
         ("eval a a --features pixels --resize clean-fid", &["--resize", "--size HEIGHTxWIDTH"]),
         ("eval x.npy y.npy --resize clean-fid", &["--resize", "sources of pictures"]),
-        ("eval a a --features pixels --channels 2", &["channels = 2", "1 (grey) or 3"]),
+        ("eval a a --features pixels --channels 2", &["--channels", "channels is 2", "1 (grey) or 3"]),
         (
             "eval x.npy y.npy --kernel gauss",
             &["--kernel", "unknown kernel 'gauss'; did you mean 'gaussian'?", "energy"],

@@ -192,7 +192,7 @@ fn arrays_that_can_be_read_in_two_ways_are_not_guessed() {
         ("one.npy", &["(32, 32, 3)", "x[None]"]),
         ("two.npz", &["train uint8 (4, 8, 8, 3)", "two.npz:train"]),
         ("more.npz", &["arr_0 uint8 (4, 8, 8, 3)", "z float32 (4, 1)"]),
-        ("wide.npy", &["a pixel is 2.5", "from 0 to 1"]),
+        ("wide.npy", &["a pixel 2.5", "from 0 to 1"]),
         ("whole.npy", &["int64 (1, 4, 4, 3)", "uint8"]),
         ("short.npy", &["truncated", "384 bytes"]),
     ] {
@@ -222,7 +222,7 @@ fn a_misspelt_array_is_told_with_those_there_are() {
     for words in ["embed lab.npz:nope -o out.kme --features pixels", "data info lab.npz:nope"] {
         let ran = place.kme(words);
         assert_eq!(ran.code, Some(2), "{words}");
-        assert!(ran.err.contains("has no array 'nope'; it holds arr_0, other"), "{words}: {}", ran.err);
+        assert!(ran.err.contains("unknown array 'nope'; choose one of arr_0, other"), "{words}: {}", ran.err);
     }
 }
 
@@ -290,7 +290,7 @@ fn arrays_are_learned_from_as_folders_are() {
         ("points.npy", "pictures; for points, leave out data.size and data.channels"),
         ("missing.npz", "no such file"),
         ("packed.npz", "holds several arrays"),
-        ("packed.npz:nope", "has no array 'nope'"),
+        ("packed.npz:nope", "unknown array 'nope'"),
     ] {
         let ran = place.kme(&format!("train fashion-mmd-gan -o no {small} --data {source}"));
         assert!(ran.code == Some(2) && ran.err.contains(part) && !place.path("no").exists(), "{source}: {}", ran.err);
@@ -376,12 +376,12 @@ fn archives_compressed_or_in_parts_are_one_source() {
     fails("b.tar.gz", &whole[..60], &["damaged or cut off"]);
     fails("b.tar.gz", &whole[..whole.len() - 9], &["cut off"]);
     fails("b.tgz", &[&whole[..20], &[0xff; 40][..], &whole[60..]].concat(), &["damaged"]);
-    fails("b.tar", &tar(0..2)[..60], &["called an archive but is none, or is damaged"]);
+    fails("b.tar", &tar(0..2)[..60], &["named like an archive, but is not one, or is damaged"]);
     fails("b.tar", &tar(0..2)[..600], &[]);
-    fails("b.tgz", &gzip(b"notes"), &["called an archive but is none, or is damaged"]);
+    fails("b.tgz", &gzip(b"notes"), &["named like an archive, but is not one, or is damaged"]);
     fails("b.tar", b"", &["empty"]);
-    fails("b.zip", b"\0\0\0\0", &["called an archive but is none, or is damaged"]);
-    fails("b.tar.GZ", b"not even gzip", &["called an archive but is none, or is damaged"]);
+    fails("b.zip", b"\0\0\0\0", &["named like an archive, but is not one, or is damaged"]);
+    fails("b.tar.GZ", b"not even gzip", &["named like an archive, but is not one, or is damaged"]);
     fails("p0.png.gz", &gzip(include_bytes!("golden/grey.jpg")), &["a picture compressed by gzip"]);
     fails("b.tar.bz2", b"BZh91AY&SY", &["bzip2"]);
     for (count, (file, content)) in [

@@ -80,7 +80,7 @@ fn settings_that_do_not_fit_are_named() {
             "score.features = runs/no is not allowed: there is no such run folder",
         ),
         ("--data no --set score.features=inception", "--set score.features=pixels"),
-        ("--data no --set score.features=no", "score.features = no is not allowed: fashion, "),
+        ("--data no --set score.features=no", "score.features = no is not allowed: unknown feature map 'no'"),
         (
             "--data no --set objective.features=runs/no --set critic= --set regulariser=",
             "objective.features = runs/no is not allowed: there is no such run folder",
@@ -90,10 +90,10 @@ fn settings_that_do_not_fit_are_named() {
             "generator.decoder = runs/no is not allowed: there is no such run folder or file; train one with `kme train \
              mnist-autoencoder -o runs/no`",
         ),
-        ("--data no", "data.source = no is not allowed: no such file or folder"),
+        ("--data no", "data.source = no is not allowed: there is no such file or folder"),
         ("--data no", "name what to learn from with --data"),
-        ("--data a --set data.held_out=no", "data.held_out = no is not allowed: no such file or folder"),
-        ("--data a --set data.held_out=x.npy", "data.held_out = x.npy is not allowed: no such file or folder"),
+        ("--data a --set data.held_out=no", "data.held_out = no is not allowed: there is no such file or folder"),
+        ("--data a --set data.held_out=x.npy", "data.held_out = x.npy is not allowed: there is no such file or folder"),
         ("--data a --set data.held_out=25-gaussians", "data.held_out = 25-gaussians is not allowed: pictures"),
     ] {
         let ran = place.kme(&format!("train fashion-mmd-gan -o run {words}"));

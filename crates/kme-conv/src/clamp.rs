@@ -21,8 +21,9 @@ const CHUNK: usize = 1 << 14;
 /// The numbers between which others are held.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bounds {
+    /// The lower bound.
     pub least: f64,
-    /// May be infinite.
+    /// The upper bound, which may be infinite.
     pub most: f64,
 }
 

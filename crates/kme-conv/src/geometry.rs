@@ -6,13 +6,19 @@
 /// Shapes: x (batch, inputs, image₀, image₁), w (outputs, inputs, kernel₀, kernel₁), y (batch, outputs, output₀, output₁).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
+    /// Number of pictures n.
     pub batch: usize,
+    /// Channels of x.
     pub inputs: usize,
+    /// Channels of y.
     pub outputs: usize,
     /// Height and width of x.
     pub image: [usize; 2],
+    /// Height and width of a filter, in pixels.
     pub kernel: [usize; 2],
+    /// Pixels of x between neighbouring pixels of y, along each axis.
     pub stride: [usize; 2],
+    /// Rows and columns of zeros on every side of x, along each axis.
     pub padding: [usize; 2],
 }
 

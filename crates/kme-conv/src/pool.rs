@@ -25,9 +25,13 @@ use std::ops::Range;
 /// and reaches beyond the padding, where the stride would leave pixels over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
+    /// Height and width of a window, in pixels.
     pub kernel: [usize; 2],
+    /// Pixels between neighbouring windows, along each axis.
     pub stride: [usize; 2],
+    /// Rows and columns beyond every side of the image, along each axis.
     pub padding: [usize; 2],
+    /// Whether a last window may reach beyond the padding.
     pub ceil: bool,
 }
 

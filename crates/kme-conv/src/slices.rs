@@ -24,7 +24,9 @@ const WHOLE: usize = 6 << 20;
 /// A convolution of these sizes with these instructions.
 #[derive(Clone, Copy, Debug)]
 pub struct Conv {
+    /// Sizes of all that takes part.
     pub geometry: Geometry,
+    /// Vector instructions.
     pub isa: Isa,
 }
 

@@ -10,7 +10,7 @@ pub use image::{
 };
 
 pub use data::{
-    Bad, Batch, Batches, Dataset, Digest, Form, Info, Looked, NoClasses, Passed, Places, Skipped, Source, Split,
-    Survey, Toy, Watch, evenly, hex, in_one_line, info, is_known, is_part, list, too_large, toys, user_cache_folder,
+    Bad, Batch, Batches, Dataset, Digest, Form, Info, NoClasses, Passed, Places, Skipped, Source, Split, Survey, Toy,
+    Watch, evenly, hex, in_one_line, info, is_known, is_part, list, too_large, toys, user_cache_folder,
     user_data_folder,
 };

@@ -6,7 +6,7 @@
 
 use kme::embedding::FeatureIdentity;
 use kme::points::Data;
-use kme::{Error, Points, Result, io};
+use kme::{Action, Error, Points, Result, io};
 use kme_image::{Skipped, hex, user_cache_folder};
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use serde::{Deserialize, Serialize};
@@ -127,18 +127,16 @@ impl FeatureCache {
     /// Makes the folder unless it is there.
     ///
     /// # Errors
-    /// When it cannot be made or listed.
+    /// [`Error::Io`] when it cannot be made or listed.
     pub fn prepare(&self) -> Result<()> {
-        fs::create_dir_all(&self.folder).and_then(|()| fs::read_dir(&self.folder).map(drop)).map_err(|e| {
-            let remedy = "give another with --cache-dir, or do without by --no-cache";
-            Error::file(&self.folder, format!("cannot be used as a folder of features ({e}): {remedy}"))
-        })
+        let made = fs::create_dir_all(&self.folder).and_then(|()| fs::read_dir(&self.folder).map(drop));
+        made.map_err(|e| Error::io(&self.folder, Action::Write, e))
     }
 
     /// The features of `key`; none when they are not there.
     ///
     /// # Errors
-    /// When the file cannot be read, or is not what was once written.
+    /// [`Error::Io`] when the file cannot be read; [`Error::Format`] when it is not what was once written.
     pub fn read(&self, key: &Key) -> Result<Option<Entry>> {
         let path = self.path(key);
         if !path.exists() {
@@ -153,11 +151,11 @@ impl FeatureCache {
     /// Keeps features that were computed by `features`, whole or not at all.
     ///
     /// # Errors
-    /// When they are in double precision, or the file cannot be written.
+    /// [`Error::Unsupported`] when they are in double precision; [`Error::Io`] when the file cannot be written.
     pub fn write(&self, key: &Key, features: &FeatureIdentity, entry: &Entry) -> Result<()> {
         self.prepare()?;
         let Data::F32(numbers) = entry.points.data() else {
-            return Err(Error::value("features", "double precision", "single precision in the cache"));
+            return Err(Error::unsupported("keep features in double precision", "the cache holds single precision"));
         };
         let mut label = Label {
             format: FORMAT,
@@ -167,7 +165,7 @@ impl FeatureCache {
             fingerprint: entry.fingerprint.clone(),
             skipped: entry.skipped.clone(),
         };
-        let mut hash = label.hash().map_err(|e| Error::file(self.path(key), e))?;
+        let mut hash = label.hash().map_err(|e| Error::unreadable(self.path(key), "cannot be labelled", e))?;
         for block in numbers.chunks(BLOCK) {
             hash.update(little_endian(block));
         }
@@ -189,7 +187,7 @@ impl FeatureCache {
     /// Number of files and their bytes.
     ///
     /// # Errors
-    /// When the folder is there and cannot be read.
+    /// [`Error::Io`] when the folder is there and cannot be read.
     pub fn size(&self) -> Result<(usize, u64)> {
         let files = self.files()?;
         Ok((files.len(), files.iter().map(|file| file.bytes).sum()))
@@ -198,11 +196,11 @@ impl FeatureCache {
     /// Removes all features; other files in the folder are left alone. Gives the number of files and bytes.
     ///
     /// # Errors
-    /// When a file cannot be removed.
+    /// [`Error::Io`] when a file cannot be removed.
     pub fn clear(&self) -> Result<(usize, u64)> {
         let files = self.files()?;
         for file in &files {
-            fs::remove_file(&file.path).map_err(|e| Error::file(&file.path, format!("cannot be removed: {e}")))?;
+            fs::remove_file(&file.path).map_err(|e| Error::io(&file.path, Action::Remove, e))?;
         }
         Ok((files.len(), files.iter().map(|file| file.bytes).sum()))
     }
@@ -257,7 +255,8 @@ fn little_endian(numbers: &[f32]) -> Vec<u8> {
 
 /// Reads a file and checks that it is what was written for `key`. Only its numbers are held in memory.
 fn read(path: &Path, key: &Key) -> Result<Entry> {
-    let damaged = |what: &str| Error::file(path, format!("is no whole file of features: {what}"));
+    const DAMAGED: &str = "is a truncated or damaged file of features";
+    let damaged = |what: &str| Error::format(path, format!("{DAMAGED}: {what}"));
     let (mut file, size) = io::open(path)?;
     let mut fill = |bytes: &mut [u8]| file.read_exact(bytes).map_err(|e| io::read_error(path, e));
     let mut length = [0; 8];
@@ -282,7 +281,7 @@ fn read(path: &Path, key: &Key) -> Result<Entry> {
     if header.data_len() as u64 != size - 8 - length || info.data_offsets != (0, header.data_len()) {
         return Err(damaged("its length is wrong"));
     }
-    let mut hash = label.hash().map_err(|e| Error::file(path, e))?;
+    let mut hash = label.hash().map_err(|e| Error::unreadable(path, DAMAGED, e))?;
     let mut numbers = Vec::with_capacity(n * d);
     let mut block = vec![0; 4 * BLOCK];
     while numbers.len() < n * d {
@@ -294,7 +293,7 @@ fn read(path: &Path, key: &Key) -> Result<Entry> {
     if hex(&hash.finalize()) != sha256 {
         return Err(damaged("its checksum is wrong"));
     }
-    let points = Points::new(n, d, Data::F32(numbers)).map_err(|e| Error::file(path, e))?;
+    let points = Points::new(n, d, Data::F32(numbers)).map_err(|e| Error::unreadable(path, DAMAGED, e))?;
     Ok(Entry { points, fingerprint: label.fingerprint, skipped: label.skipped })
 }
 

@@ -6,11 +6,11 @@
 
 mod cache;
 mod feature;
+mod interpolate;
 mod model;
 mod models;
 mod net;
 mod networks;
-mod walk;
 
 // Networks: layers with pullbacks, and what they are made of.
 pub use net::{

@@ -6,7 +6,7 @@ use crate::net::{Mode, ModelFile, Net, Place, place};
 use burn::tensor::Tensor;
 use kme::points::Data;
 use kme::rng::{self, Rng};
-use kme::{Error, Points, Result};
+use kme::{Error, Field, Points, Result};
 use kme_image::{Background, Crop, Images};
 use rand::RngExt;
 use rand_distr::StandardNormal;
@@ -27,7 +27,9 @@ pub enum Prior {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Latent {
+    /// Numbers of one vector.
     pub dim: usize,
+    /// Their distribution.
     pub prior: Prior,
 }
 
@@ -51,11 +53,13 @@ pub struct Provenance {
     pub version: String,
     /// Preset or configuration file.
     pub preset: String,
+    /// Seed of all random numbers of the training.
     pub seed: u64,
     /// Training steps done.
     pub steps: u64,
-    /// Data source and the SHA-256 fingerprint of what it held.
+    /// The data source.
     pub data: String,
+    /// SHA-256 over the names and contents of the data.
     pub data_fingerprint: String,
 }
 
@@ -65,6 +69,7 @@ pub struct Provenance {
 pub enum ModelCard {
     /// Latents (n, dim, 1, 1) → pictures (n, c, h, w) with pixels in [0, 1], or points (n, d, 1, 1).
     Generator {
+        /// Its latent vectors.
         latent: Latent,
         /// Of a conditional generator: the names of its classes, whose labels stand one-hot behind the latent, so that the
         /// input is (n, dim + classes, 1, 1).
@@ -84,19 +89,23 @@ pub enum ModelCard {
         /// The colour that was under their transparent parts, and around those that were filled up.
         #[serde(default, skip_serializing_if = "Background::is_white")]
         background: Background,
+        /// How it was made.
         made: Provenance,
     },
     /// Pictures (n, c, h, w) with pixels in [0, 1] → the same shape, through a code.
     Autoencoder {
         /// The output of the first `code_after` layers is the code, (n, code, 1, 1).
         code_after: usize,
+        /// How it was made.
         made: Provenance,
     },
     /// Pictures with pixels in [0, 1] → one logit per class.
     Classifier {
+        /// Names of the classes, in the order of the logits.
         classes: Vec<String>,
         /// The output of the first `features_after` layers is the feature vector.
         features_after: usize,
+        /// How it was made.
         made: Provenance,
     },
 }
@@ -140,6 +149,9 @@ pub fn images_of(tensor: Tensor<4>) -> Result<Images> {
     Images::clamped(n, c, h, w, place::numbers_f32(tensor))
 }
 
+/// Why classes are refused.
+const UNCONDITIONAL: &str = "this generator was trained without classes";
+
 /// Inputs that go through one of our own networks together.
 pub(crate) const BATCH: usize = 50;
 
@@ -160,34 +172,24 @@ pub(crate) fn rows_of(net: &Net, inputs: &[f32]) -> Result<Vec<f32>> {
     Ok(all)
 }
 
-/// Refuses pictures that do not have the network's channels and size.
-fn check_shape(net: &Net, images: &Images) -> Result<()> {
-    let [_, c, h, w] = images.shape();
-    if [c, h, w] == net.input() {
-        return Ok(());
-    }
-    let [nc, nh, nw] = net.input();
-    Err(Error::value(
-        "pictures",
-        format!("{c}x{h}x{w} (channels, height, width)"),
-        format!("{nc}x{nh}x{nw} for this network"),
-    ))
+/// The error for another number of classes than of latents.
+fn one_for_each(classes: usize, latents: usize) -> Error {
+    Error::mismatch(Field::Count("classes and latents".into()), classes, latents, "give one class for each latent")
 }
 
 /// Latents (n, dim), row after row, each followed by its class as a one-hot vector: (n, dim + count). This is what a
 /// conditional generator's network takes.
 ///
 /// # Errors
-/// When there is not one class for every latent, or a class is not below `count`.
+/// [`Error::Mismatch`] when there is not one class for every latent; [`Error::Parameter`] when a class is not below `count`.
 pub fn labelled(latents: &[f32], dim: usize, classes: &[usize], count: usize) -> Result<Vec<f32>> {
     if latents.len() != classes.len() * dim {
-        let given = format!("{} for {} numbers", classes.len(), latents.len());
-        return Err(Error::value("number of classes", given, format!("one for every latent of {dim} numbers")));
+        return Err(one_for_each(classes.len(), latents.len() / dim));
     }
     let mut rows = vec![0.0; classes.len() * (dim + count)];
     for (i, &class) in classes.iter().enumerate() {
         if class >= count {
-            return Err(Error::value("class", class, format!("0 to {}", count.saturating_sub(1))));
+            return Err(Error::parameter("class", class, format!("below {count}, the number of classes")));
         }
         let row = &mut rows[i * (dim + count)..][..dim + count];
         row[..dim].copy_from_slice(&latents[i * dim..][..dim]);
@@ -201,7 +203,9 @@ pub fn labelled(latents: &[f32], dim: usize, classes: &[usize], count: usize) ->
 /// The *inputs* of its network are latents, with one-hot labels behind them where there are classes.
 #[derive(Clone, Debug)]
 pub struct Generator {
+    /// The network: inputs (n, [width](Self::width), 1, 1) → pictures (n, c, h, w), or points (n, d, 1, 1).
     pub net: Net,
+    /// The latent vectors.
     pub latent: Latent,
     /// Names of the classes of a conditional generator; of another, none.
     pub classes: Vec<String>,
@@ -215,6 +219,7 @@ pub struct Generator {
     pub crop: Crop,
     /// The colour that was under their transparent parts, and around those that were filled up.
     pub background: Background,
+    /// How it was made.
     pub made: Provenance,
     /// SHA-256 of the file that it was read from.
     pub sha256: String,
@@ -224,7 +229,7 @@ impl Generator {
     /// A generator from the bytes of a file that `kme train` wrote; `path` is for messages.
     ///
     /// # Errors
-    /// When the file is damaged, or no generator.
+    /// [`Error::Format`] when the file is damaged, or does not hold a generator.
     pub fn parse(bytes: &[u8], path: &Path, place: &Place) -> Result<Self> {
         match ModelFile::<ModelCard>::parse(bytes, path, place)? {
             (
@@ -238,11 +243,11 @@ impl Generator {
                 if latent.dim == 0 || inputs.is_none_or(|inputs| net.input() != [inputs, 1, 1]) || !fits {
                     let shapes = format!("{:?} to {c}x{h}x{w}", net.input());
                     let what = if points { "point" } else { "picture" };
-                    return Err(Error::file(path, format!("is no {what} generator: it maps {shapes}")));
+                    return Err(Error::format(path, format!("is not a {what} generator: it maps {shapes}")));
                 }
                 Ok(Self { net, latent, classes, points, features, features_sha256, crop, background, made, sha256 })
             }
-            (_, card, _) => Err(Error::file(path, format!("holds {}, not a generator", card.a_role()))),
+            (_, card, _) => Err(Error::format(path, format!("holds {}, not a generator", card.a_role()))),
         }
     }
 
@@ -277,29 +282,28 @@ impl Generator {
     /// The number of the class that `text` names: its name, or its number from 0 on.
     ///
     /// # Errors
-    /// When there is no such class; the message lists those that there are.
+    /// [`Error::UnknownName`] when there is no such class; [`Error::NotApplicable`] when the generator has no classes.
     pub fn class(&self, text: &str) -> Result<usize> {
         if !self.is_conditional() {
-            return Err(Error::value("class", text, "none: this generator was trained without classes"));
+            return Err(Error::not_applicable("class", UNCONDITIONAL));
         }
         let number = || text.parse().ok().filter(|&number: &usize| number < self.classes.len());
-        self.classes.iter().position(|name| name == text).or_else(number).ok_or_else(|| {
-            let names: Vec<String> = self.classes.iter().enumerate().map(|(i, name)| format!("{i} {name}")).collect();
-            Error::value("class", text, format!("a name or a number of these: {}", names.join(", ")))
-        })
+        let named = self.classes.iter().position(|name| name == text);
+        named.or_else(number).ok_or_else(|| Error::unknown("name or number of a class", text, &self.classes))
     }
 
     /// The network's inputs (n, width) for latents (n, dim), row after row, and one class for each; `classes` is empty
     /// for a generator without classes.
     ///
     /// # Errors
-    /// When the lengths do not fit, or there is no such class.
+    /// [`Error::Mismatch`] when the lengths do not fit; [`Error::Parameter`] when there is no such class; [`Error::NotApplicable`]
+    /// for classes where the generator has none.
     pub fn inputs(&self, latents: &[f32], classes: &[usize]) -> Result<Vec<f32>> {
         if self.is_conditional() {
             return labelled(latents, self.latent.dim, classes, self.classes.len());
         }
         if !classes.is_empty() {
-            return Err(Error::value("classes", classes.len(), "none: this generator was trained without classes"));
+            return Err(Error::not_applicable("classes", UNCONDITIONAL));
         }
         Ok(latents.to_vec())
     }
@@ -321,15 +325,12 @@ impl Generator {
     /// Pictures for inputs of the network (n, width), row after row. Each depends on its own input alone.
     ///
     /// # Errors
-    /// When the generator makes points, or a number that is none.
+    /// [`Error::Unsupported`] when the generator makes points; [`Error::NotFinite`] when it has diverged.
     pub fn pictures_from(&self, inputs: &[f32]) -> Result<Images> {
         let [c, h, w] = self.net.output();
         if self.points {
-            return Err(Error::value(
-                "generator",
-                format!("one of points of dimension {c}"),
-                "a generator of pictures; its points are written by: kme sample -o FILE.npy",
-            ));
+            let reason = format!("it makes points of dimension {c}; write them with `kme sample`");
+            return Err(Error::unsupported("draw pictures from this generator", reason));
         }
         Images::clamped(inputs.len() / self.width(), c, h, w, rows_of(&self.net, inputs)?)
     }
@@ -338,12 +339,12 @@ impl Generator {
     /// on its own input alone.
     ///
     /// # Errors
-    /// When the generator makes pictures, or numbers that are not finite.
+    /// [`Error::Unsupported`] when the generator makes pictures; [`Error::NotFinite`] when it has diverged.
     pub fn points_from(&self, inputs: &[f32]) -> Result<Points> {
         let [d, h, w] = self.net.output();
         if !self.points {
-            let given = format!("one of pictures of {d}x{h}x{w}");
-            return Err(Error::value("generator", given, "a generator of points"));
+            let reason = format!("it makes pictures of {d}x{h}x{w}");
+            return Err(Error::unsupported("draw points from this generator", reason));
         }
         Points::new(inputs.len() / self.width(), d, Data::F32(rows_of(&self.net, inputs)?))
     }
@@ -351,7 +352,7 @@ impl Generator {
     /// Pictures for latents of shape (n, dim), row after row. Each picture depends on its own latent alone.
     ///
     /// # Errors
-    /// When the generator is conditional or makes points, or the network yields a number that is none.
+    /// As [`Generator::inputs`] and [`Generator::pictures_from`].
     pub fn pictures(&self, latents: &[f32]) -> Result<Images> {
         self.pictures_of(latents, &[])
     }
@@ -367,7 +368,7 @@ impl Generator {
     /// Points for latents of shape (n, dim), row after row; not clamped.
     ///
     /// # Errors
-    /// When the generator is conditional or makes pictures, or numbers that are not finite.
+    /// As [`Generator::inputs`] and [`Generator::points_from`].
     pub fn points(&self, latents: &[f32]) -> Result<Points> {
         self.points_of(latents, &[])
     }
@@ -408,9 +409,13 @@ impl Generator {
 /// A classifier: pictures → logits, with a layer whose output serves as features.
 #[derive(Clone, Debug)]
 pub struct Classifier {
+    /// The network: pictures (n, c, h, w) → logits (n, classes, 1, 1).
     pub net: Net,
+    /// Names of the classes, in the order of the logits.
     pub classes: Vec<String>,
+    /// The output of the first `features_after` layers is the feature vector.
     pub features_after: usize,
+    /// How it was made.
     pub made: Provenance,
     /// SHA-256 of the file that it was read from.
     pub sha256: String,
@@ -420,16 +425,16 @@ impl Classifier {
     /// A classifier from the bytes of a file that `kme train` wrote; `path` is for messages.
     ///
     /// # Errors
-    /// When the file is damaged, or no classifier.
+    /// [`Error::Format`] when the file is damaged, or does not hold a classifier.
     pub fn parse(bytes: &[u8], path: &Path, place: &Place) -> Result<Self> {
         match ModelFile::<ModelCard>::parse(bytes, path, place)? {
             (net, ModelCard::Classifier { classes, features_after, made }, sha256) => {
                 if net.output() != [classes.len(), 1, 1] || features_after > net.layers().len() {
-                    return Err(Error::file(path, format!("is no classifier of {} classes", classes.len())));
+                    return Err(Error::format(path, format!("is not a classifier of {} classes", classes.len())));
                 }
                 Ok(Self { net, classes, features_after, made, sha256 })
             }
-            (_, card, _) => Err(Error::file(path, format!("holds {}, not a classifier", card.a_role()))),
+            (_, card, _) => Err(Error::format(path, format!("holds {}, not a classifier", card.a_role()))),
         }
     }
 
@@ -438,7 +443,7 @@ impl Classifier {
     /// # Errors
     /// When they have not.
     pub fn logits(&self, images: &Images) -> Result<Vec<Vec<f32>>> {
-        check_shape(&self.net, images)?;
+        self.net.check_input(images.shape())?;
         Ok(rows_of(&self.net, images.data())?.chunks(self.classes.len()).map(<[f32]>::to_vec).collect())
     }
 
@@ -472,6 +477,7 @@ pub struct Autoencoder {
     pub net: Net,
     /// The output of the first `code_after` layers is the code.
     pub code_after: usize,
+    /// How it was made.
     pub made: Provenance,
     /// SHA-256 of the file that it was read from.
     pub sha256: String,
@@ -481,20 +487,18 @@ impl Autoencoder {
     /// An autoencoder from the bytes of a file that `kme train` wrote; `path` is for messages.
     ///
     /// # Errors
-    /// When the file is damaged, or no autoencoder.
+    /// [`Error::Format`] when the file is damaged, or does not hold an autoencoder.
     pub fn parse(bytes: &[u8], path: &Path, place: &Place) -> Result<Self> {
         match ModelFile::<ModelCard>::parse(bytes, path, place)? {
             (net, ModelCard::Autoencoder { code_after, made }, sha256) => {
                 let is_code = net.truncated(code_after).is_ok_and(|encoder| encoder.output()[1..] == [1, 1]);
                 if net.output() != net.input() || !is_code {
-                    return Err(Error::file(
-                        path,
-                        "is no autoencoder: it does not lead through a vector back to pictures",
-                    ));
+                    let fault = "is not an autoencoder: it does not lead through a vector back to pictures";
+                    return Err(Error::format(path, fault));
                 }
                 Ok(Self { net, code_after, made, sha256 })
             }
-            (_, card, _) => Err(Error::file(path, format!("holds {}, not an autoencoder", card.a_role()))),
+            (_, card, _) => Err(Error::format(path, format!("holds {}, not an autoencoder", card.a_role()))),
         }
     }
 
@@ -591,9 +595,9 @@ mod tests {
         // A name goes before a number.
         assert_eq!((g.class("b").unwrap(), g.class("0").unwrap(), g.class("1").unwrap()), (1, 0, 2));
         let message = g.class("c").unwrap_err().to_string();
-        assert!(message.contains("0 a, 1 b, 2 1"), "{message}");
+        assert_eq!(message, "unknown name or number of a class 'c'; choose one of a, b, 1");
         assert!(g.points(&[0.5, 0.5]).is_err() && g.pictures_of(&[0.5, 0.5], &[0]).is_err());
-        assert!(reread(2, 2, &[], true).unwrap().class("a").is_err());
+        assert!(matches!(reread(2, 2, &[], true).unwrap().class("a"), Err(Error::NotApplicable { .. })));
     }
 
     #[test]
@@ -620,11 +624,12 @@ mod tests {
         let points = g.sample_points(200, 1).unwrap();
         assert_eq!((points.len(), points.dim()), (200, 4));
         assert!((0..800).any(|i| points.data().get(i) < 0.0), "nothing is below 0");
-        assert!(g.sample(3, 1).unwrap_err().to_string().contains("kme sample"));
-        assert!(reread(2, 2, &[], false).unwrap().sample_points(3, 1).is_err());
+        assert!(matches!(g.sample(3, 1), Err(Error::Unsupported { .. })));
+        let pictures = reread(2, 2, &[], false).unwrap();
+        assert!(matches!(pictures.sample_points(3, 1), Err(Error::Unsupported { .. })));
         // Inputs without room for the classes, and points with a height.
-        assert!(reread(2, 2, &["a"], true).unwrap_err().to_string().contains("no point generator"));
-        assert!(reread(3, 2, &[], false).unwrap_err().to_string().contains("no picture generator"));
+        assert!(reread(2, 2, &["a"], true).unwrap_err().to_string().contains("not a point generator"));
+        assert!(reread(3, 2, &[], false).unwrap_err().to_string().contains("not a picture generator"));
     }
 
     fn file() -> (tempfile::TempDir, std::path::PathBuf, Vec<u8>) {
@@ -669,7 +674,7 @@ mod tests {
             ("\\\"outputs\\\":4", "\\\"outputs\\\":0", "shape of an activation"),
             ("\\\"outputs\\\":4", "\\\"outputs\\\":99999999999", "shape of an activation"),
             ("\\\"inputs\\\":2", "\\\"inputs\\\":3", "vector of 3"),
-            ("\\\"dim\\\":2", "\\\"dim\\\":0", "no picture generator"),
+            ("\\\"dim\\\":2", "\\\"dim\\\":0", "not a picture generator"),
             ("\\\"bias\\\":true", "\\\"bias\\\":true,\\\"dilation\\\":2", "dilation"),
             ("\\\"role\\\":\\\"generator\\\"", "\\\"role\\\":\\\"critic\\\"", "critic"),
             ("\\\"format\\\":1", "\\\"format\\\":7", "format 7"),

@@ -5,12 +5,13 @@ use crate::net::file::sha256;
 use crate::net::{Layer, ModelFile, Place};
 use crate::networks::{self, Network, NetworkCard};
 use crate::weights::{self, Weights};
-use kme::{Error, Result};
+use kme::{Action, Error, Result};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 /// A network that is part of the program.
 pub struct Shipped {
+    /// Its name, under which it is loaded.
     pub name: &'static str,
     /// What it is, in one line.
     pub line: &'static str,
@@ -18,6 +19,7 @@ pub struct Shipped {
     pub card: &'static str,
     /// SHA-256 of the file, in hexadecimal.
     pub sha256: &'static str,
+    /// The file.
     pub bytes: &'static [u8],
 }
 
@@ -63,8 +65,9 @@ impl Models {
     /// folder (its `model.safetensors`), or a network in the models folder, in this order.
     ///
     /// # Errors
-    /// When there is none, or it cannot be read; also when the models folder holds another file under the name of a
-    /// network of the program, since it would not be clear which is meant.
+    /// [`Error::UnknownName`] when there is none; [`Error::Path`] for a folder without a model; [`Error::Io`] when it cannot be
+    /// read; [`Error::Format`] when the models folder holds another file under the name of a network of the program, since it
+    /// would not be clear which is meant.
     pub fn bytes(&self, name: &str) -> Result<(Cow<'static, [u8]>, PathBuf)> {
         let path = Path::new(name);
         if let Some(shipped) = SHIPPED.iter().find(|s| s.name == name) {
@@ -79,20 +82,18 @@ impl Models {
         }
         match candidates.iter().find(|c| c.is_file()) {
             Some(file) => Ok((std::fs::read(file).map_err(|e| kme::io::read_error(file, e))?.into(), file.clone())),
-            None if path.is_dir() => Err(Error::file(
+            None if path.is_dir() => Err(Error::path(
                 path,
-                "is a folder without model.safetensors; give a run folder of `kme train` that has saved a model",
+                "is a folder without model.safetensors; name the folder of a run that has saved a model",
             )),
-            None => {
-                let names: Vec<_> = SHIPPED.iter().map(|s| s.name).collect();
-                let allowed = format!(
-                    "{}, a run folder, or a .safetensors file of `kme train`; as a feature map also a known network, see `kme \
-                     models list`",
-                    names.join(", ")
-                );
-                Err(Error::value("model", name, allowed))
-            }
+            None => Err(Error::unknown("model, run folder or file", name, self.names())),
         }
+    }
+
+    /// The names of the program's networks and of those in the models folder.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let own = self.own().unwrap_or_default();
+        SHIPPED.iter().map(|shipped| shipped.name.to_string()).chain(own.into_iter().map(|(name, _)| name)).collect()
     }
 
     /// The file of a known network in the models folder: its name with an ending of a file of weights, or one of the names
@@ -106,7 +107,8 @@ impl Models {
     /// The known network of this card, from `file` whatever its checksum, or else from its file in the models folder.
     ///
     /// # Errors
-    /// When there is no such file, its checksum is not on the card, or it does not hold the network's weights.
+    /// [`Error::Missing`] when there is no such file; [`Error::Format`] when its checksum is not on the card, or it does not hold
+    /// the network's weights.
     pub fn network(&self, card: &'static NetworkCard, file: Option<&Path>, place: &Place) -> Result<Network> {
         let (weights, path) = match file {
             Some(file) => (weights::read(file)?, file.to_path_buf()),
@@ -118,22 +120,19 @@ impl Models {
     /// The weights of a known network in the models folder, with their file; their checksum is on the card.
     ///
     /// # Errors
-    /// When there is no such file, it cannot be read, or its checksum is another.
+    /// [`Error::Missing`] when there is no such file; [`Error::Io`] when it cannot be read; [`Error::Format`] when its checksum is
+    /// another.
     pub fn known_weights(&self, card: &'static NetworkCard) -> Result<(Weights, PathBuf)> {
         let path = self.file_of(card).ok_or_else(|| {
-            let folder =
-                self.folder.as_ref().map_or("a models folder (--models-dir)".into(), |f| f.display().to_string());
-            Error::value(
-                "network",
+            let folder = self.folder.as_ref().map_or("a models folder".into(), |f| f.display().to_string());
+            let remedy = format!(
+                "put it into {folder} as {0}.{1}{2}, or name it as {0}=FILE. To get it: {3}",
                 card.name,
-                format!(
-                    "a file in {folder} called {0}.{1}{2}, or {0}=FILE; it is to be had as {3}",
-                    card.name,
-                    ENDINGS.join(&format!(", {}.", card.name)),
-                    card.files.iter().map(|file| format!(", {file}")).collect::<String>(),
-                    card.origin
-                ),
-            )
+                ENDINGS.join(&format!(", {}.", card.name)),
+                card.files.iter().map(|file| format!(", {file}")).collect::<String>(),
+                card.origin
+            );
+            Error::missing(format!("file of {}", card.name), remedy)
         })?;
         let weights = weights::read(&path)?;
         card.check_known(&weights.sha256, &path)?;
@@ -143,12 +142,12 @@ impl Models {
     /// The networks in the models folder: their names and files, sorted.
     ///
     /// # Errors
-    /// When the folder is there and cannot be read.
+    /// [`Error::Io`] when the folder is there and cannot be read.
     pub fn own(&self) -> Result<Vec<(String, PathBuf)>> {
         let Some(folder) = self.folder.as_deref().filter(|f| f.is_dir()) else { return Ok(Vec::new()) };
         let mut found = Vec::new();
-        for entry in std::fs::read_dir(folder).map_err(|e| Error::file(folder, e))? {
-            let path = entry.map_err(|e| Error::file(folder, e))?.path();
+        for entry in std::fs::read_dir(folder).map_err(|e| Error::io(folder, Action::Read, e))? {
+            let path = entry.map_err(|e| Error::io(folder, Action::Read, e))?.path();
             if path.extension().is_some_and(|e| e == "safetensors")
                 && let Some(name) = path.file_stem().and_then(|stem| stem.to_str())
                 && networks::network_card(name).is_none()
@@ -166,7 +165,8 @@ impl Models {
     /// What the file of the network `name` says and holds.
     ///
     /// # Errors
-    /// When it is not found, is damaged, or (of a network of the program) does not have the recorded checksum.
+    /// Those of [`bytes`](Self::bytes); [`Error::Format`] when it is damaged, or (of a network of the program) does not have the
+    /// recorded checksum.
     pub fn describe(&self, name: &str) -> Result<Description> {
         let shipped = SHIPPED.iter().find(|s| s.name == name);
         let (bytes, path) = self.bytes(name)?;
@@ -191,13 +191,13 @@ impl Models {
         if !file.is_file() {
             return Ok(());
         }
-        let found = sha256(&std::fs::read(&file).map_err(|e| Error::file(&file, e))?);
+        let found = sha256(&std::fs::read(&file).map_err(|e| Error::io(&file, Action::Read, e))?);
         if found == shipped.sha256 { Ok(()) } else { Err(differing(&file, &found, shipped)) }
     }
 }
 
 fn differing(path: &Path, found: &str, shipped: &Shipped) -> Error {
-    Error::file(
+    Error::format(
         path,
         format!(
             "is not the network {} that comes with the program: its SHA-256 is {found}, not {}; remove it, or give it \
@@ -210,15 +210,19 @@ fn differing(path: &Path, found: &str, shipped: &Shipped) -> Error {
 /// What a network file says and holds.
 #[derive(Clone, Debug)]
 pub struct Description {
+    /// What it is for, and how it was made.
     pub card: ModelCard,
-    /// Shape of one input and one output: channels, height, width.
+    /// Shape of one input: channels, height, width.
     pub input: [usize; 3],
+    /// Shape of one output: channels, height, width.
     pub output: [usize; 3],
+    /// The layers, from input to output.
     pub layers: Vec<Layer>,
     /// Number of trained parameters.
     pub parameters: usize,
-    /// Number of bytes of the file, and their SHA-256.
+    /// Number of bytes of the file.
     pub bytes: usize,
+    /// SHA-256 of the file, in hexadecimal.
     pub sha256: String,
     /// The file; none for a network that is part of the program.
     pub path: Option<PathBuf>,
@@ -230,7 +234,7 @@ impl Description {
     /// Reads a network file whole, as its users do.
     ///
     /// # Errors
-    /// When it is damaged, or its network is not what its card says.
+    /// [`Error::Format`] when it is damaged, or its network is not what its card says.
     pub fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
         let place = Place::cpu();
         let (net, card, sha256) = ModelFile::<ModelCard>::parse(bytes, path, &place)?;
@@ -276,8 +280,9 @@ mod tests {
         models.bytes(shipped.name).unwrap();
         assert_eq!(models.own().unwrap(), [(shipped.name.to_string(), path.clone())]);
         std::fs::write(&path, &shipped.bytes[1..]).unwrap();
-        let fault = models.bytes(shipped.name).unwrap_err().to_string();
-        assert!(fault.contains(&path.display().to_string()) && fault.contains(shipped.sha256), "{fault}");
+        let fault = models.bytes(shipped.name).unwrap_err();
+        assert!(matches!(fault, Error::Format { .. }) && fault.file_path() == Some(&*path), "{fault}");
+        assert!(fault.to_string().contains(shipped.sha256), "{fault}");
         assert!(models.describe(shipped.name).is_err());
     }
 }

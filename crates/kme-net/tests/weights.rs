@@ -287,7 +287,7 @@ fn views_outside_of_their_storage_are_refused() {
 fn other_files_and_numbers_are_told_apart() {
     for (bytes, what) in [
         (b"just some words".to_vec(), "torch.save"),
-        (b"\x80\x02K\x01.".to_vec(), "none of torch.save"),
+        (b"\x80\x02K\x01.".to_vec(), "not a file of torch.save"),
         (zip_of(&[("readme.txt", b"words")]), "data.pkl"),
         (zip_of(&[("a/data.pkl", &pickle_with(b"N"))]), "a/data/0"),
         (zip_of(&[("a/data.pkl", &pickle_with(b"N")), ("a/data/0", &[0; 7])]), "7 bytes"),

@@ -86,7 +86,8 @@ pub(super) fn cache(map: Option<&FeatureMap>, flags: &SourceFlags) -> Result<Opt
         Some(folder) => {
             let cache = FeatureCache::new(folder.clone());
             // What was asked for is checked before hours of work; the default is made when it is needed.
-            cache.prepare()?;
+            let help = "give another folder with --cache-dir, or do without by --no-cache";
+            cache.prepare().map_err(|fault| fault.advising(help))?;
             Ok(Some(cache))
         }
         None => Ok(FeatureCache::of_user()),

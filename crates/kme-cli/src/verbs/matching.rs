@@ -110,7 +110,7 @@ impl FromStr for Cut {
         match text {
             "as-trained" => Ok(Self::AsTrained),
             _ => text.parse().map(Self::By).map_err(|fault| match fault {
-                Error::Value { name, value, allowed } => Error::value(name, value, format!("as-trained, {allowed}")),
+                Error::Syntax { what, text, problem } => Error::syntax(what, text, format!("{problem}; or as-trained")),
                 other => other,
             }),
         }
@@ -248,11 +248,9 @@ fn check_outputs(arguments: &Arguments) -> Result<()> {
 
 /// A feature map of a card that is not found can be named.
 fn with_flag(fault: Error, generator: &Generator) -> Error {
-    match fault {
-        Error::Value { value, allowed, .. } => {
-            Error::value("--features", format!("{value} (the default, from the generator's card)"), allowed)
-        }
-        other => Error::value("--features", &generator.features, other),
+    match fault.parameter_name() {
+        Some("features") => fault,
+        _ => fault.within(format!("--features (by default {}, from the generator's card)", generator.features)),
     }
 }
 

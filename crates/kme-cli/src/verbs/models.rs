@@ -110,7 +110,7 @@ fn info(models: &Models, name: &str, global: &Global) -> Result<bool> {
             // A file that `kme train` did not write: what it is all the same.
             return match path.is_file().then(|| weights::read(path)) {
                 Some(Ok(weights)) if !is_ours(path) => foreign_info(name, &weights, global),
-                _ => Err(missing(fault, models)),
+                _ => Err(fault),
             };
         }
     };
@@ -311,17 +311,6 @@ fn layer_text(layer: &Value) -> String {
     format!("{name}{}", settings.collect::<String>())
 }
 
-/// Says where a network that is not found would be looked for.
-fn missing(fault: Error, models: &Models) -> Error {
-    match (fault, models.folder()) {
-        (Error::Value { name, value, allowed }, Some(folder)) if name == "model" => {
-            let place = folder.join(format!("{value}.safetensors"));
-            Error::value(name, value, format!("{allowed}; by that name it would be {}", place.display()))
-        }
-        (other, _) => other,
-    }
-}
-
 fn verify(models: &Models, name: Option<&str>, global: &Global) -> Result<bool> {
     let names = match name {
         Some(name) => vec![name.to_string()],
@@ -366,7 +355,7 @@ fn state(models: &Models, name: &str) -> Result<(String, String)> {
         Network::of_weights(card, &weights, &path, &Place::cpu())?;
         return Ok((weights.sha256, format!("whole, known: {}", known.what)));
     }
-    let found = models.describe(name).map_err(|fault| missing(fault, models))?;
+    let found = models.describe(name)?;
     let state = if found.path.is_none() { "whole, SHA-256 as recorded" } else { "whole" };
     Ok((found.sha256, state.into()))
 }

@@ -185,7 +185,7 @@ impl Plan {
             let mut latents = Vec::new();
             for row in 0..n {
                 let ends = &ends[if by_class { 0 } else { 2 * row * latent.dim }..][..2 * latent.dim];
-                latents.extend(latent.walk(&ends[..latent.dim], &ends[latent.dim..], steps)?);
+                latents.extend(latent.interpolate(&ends[..latent.dim], &ends[latent.dim..], steps)?);
             }
             let classes = row_classes.into_iter().flat_map(|class: usize| vec![class; steps]).collect();
             return Ok(Self { latents, classes, columns: Some(steps), by_class });
@@ -211,7 +211,7 @@ impl Plan {
             return Err(Error::value("--class", "all", "one class, or left out, with --latents"));
         }
         let (latents, classes) =
-            generator.unstored(&Points::read(path)?, class).map_err(|fault| Error::file(path, fault))?;
+            generator.unstored(&Points::read(path)?, class).map_err(|fault| fault.within(path.display()))?;
         let dim = generator.latent.dim;
         let n = latents.len() / dim;
         if arguments.is_walk() {
@@ -230,7 +230,7 @@ impl Plan {
         let steps = arguments.steps;
         let mut ways = Vec::new();
         for ends in latents.windows(2 * dim).step_by(dim) {
-            ways.extend(generator.latent.walk(&ends[..dim], &ends[dim..], steps)?);
+            ways.extend(generator.latent.interpolate(&ends[..dim], &ends[dim..], steps)?);
         }
         // A row keeps the class of its beginning.
         let classes = classes.iter().take(n - 1).flat_map(|&class| vec![class; steps]).collect();
@@ -247,7 +247,7 @@ impl Plan {
         let mut ways = Vec::new();
         for (i, from) in all.iter().enumerate() {
             // The end of a way is the beginning of the next.
-            let way = generator.latent.walk(from, all[(i + 1) % all.len()], arguments.steps + 1)?;
+            let way = generator.latent.interpolate(from, all[(i + 1) % all.len()], arguments.steps + 1)?;
             ways.extend_from_slice(&way[..arguments.steps * dim]);
         }
         let n = ways.len() / dim;

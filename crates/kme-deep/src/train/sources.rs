@@ -65,9 +65,7 @@ pub(super) fn of_setting(key: &str, text: &str, fault: Error) -> Error {
     match fault {
         fault if fault.file_path() == Some(Path::new(text)) => Error::value(key, text, fault.problem()),
         // What these say of the thing, the key says better.
-        Error::Value { name, allowed, .. } if ["data", "features", "model", "network"].contains(&&name[..]) => {
-            Error::value(key, text, allowed)
-        }
+        Error::Parameter { parameter, allowed, .. } if parameter == "features" => Error::value(key, text, allowed),
         fault => Error::value(key, text, fault),
     }
 }

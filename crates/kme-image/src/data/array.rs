@@ -3,6 +3,7 @@
 //!
 //! Which axis is what is told by the shape where only one reading of it makes sense, and is not guessed otherwise.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use half::f16;
 use kme::points::{NumpyHeader, Role};
-use kme::{Error, Result};
+use kme::{Action, Error, Result};
 use zip::{CompressionMethod, ZipArchive};
 
 use super::Bytes;
@@ -28,7 +29,7 @@ enum Axes {
 
 /// A name of an array, taken apart: `FILE.npy`, `FILE.npz`, `FILE.npz:ARRAY`, each with `:nhwc` or `:nchw` behind it.
 #[derive(Clone, Debug)]
-pub(super) struct Wanted {
+pub(super) struct ArraySpec {
     pub(super) path: PathBuf,
     array: Option<String>,
     axes: Option<Axes>,
@@ -40,7 +41,8 @@ pub(super) struct Wanted {
 struct Found {
     name: String,
     number: usize,
-    header: std::result::Result<NumpyHeader, String>,
+    /// None when it is not readable as one.
+    header: Option<NumpyHeader>,
 }
 
 /// An array of pictures in an archive, which is not yet read.
@@ -53,10 +55,6 @@ struct Entry {
     offset: u64,
     n: usize,
     labels: Option<Vec<i64>>,
-}
-
-fn damaged(fault: impl std::fmt::Display) -> String {
-    format!("is damaged: {fault}")
 }
 
 /// Pictures of an array, read one by one.
@@ -93,7 +91,7 @@ enum Number {
 const NUMBERS: [(&str, Number); 4] =
     [("uint8", Number::U8), ("float16", Number::F16), ("float32", Number::F32), ("float64", Number::F64)];
 
-impl Wanted {
+impl ArraySpec {
     /// What `text` names, if it is an array's name.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let has = |text: &str, ending: &str| {
@@ -122,79 +120,89 @@ impl Wanted {
     /// As [`open`](Self::open), but for what only the pictures' bytes tell.
     pub(super) fn holds_pictures(&self) -> Result<bool> {
         match self.is_npz() {
-            true => self.find_in_npz().map(|found| found.is_some()),
-            false => self.open_npy().map(|array| array.is_some()),
+            true => Ok(self.find_in_npz()?.is_some()),
+            false => Ok(self.open_npy()?.is_some()),
         }
-        .map_err(|fault| Error::file(&self.path, fault))
     }
 
     /// The array's pictures; none when it is one of something else.
     ///
     /// # Errors
-    /// When the file cannot be read, it holds pictures in a form that is not read, or it does not tell which array is
-    /// meant or which of its axes is what.
+    /// [`Error::Io`] when the file cannot be read; [`Error::Format`] when it holds pictures in a form that is not read, or does not
+    /// tell which array is meant or which of its axes is what.
     pub(super) fn open(&self) -> Result<Option<Array>> {
         match self.is_npz() {
             true => self.open_npz(),
             false => self.open_npy(),
         }
-        .map_err(|fault| Error::file(&self.path, fault))
+    }
+
+    fn fault(&self, problem: impl Into<Cow<'static, str>>) -> Error {
+        Error::format(&self.path, problem)
+    }
+
+    fn damaged(&self, source: impl std::error::Error + Send + Sync + 'static) -> Error {
+        Error::unreadable(&self.path, "is damaged", source)
+    }
+
+    fn file(&self) -> Result<File> {
+        File::open(&self.path).map_err(|e| Error::io(&self.path, Action::Read, e))
     }
 
     fn is_npz(&self) -> bool {
         self.path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npz"))
     }
 
-    fn open_npy(&self) -> std::result::Result<Option<Array>, String> {
-        let mut file = File::open(&self.path).map_err(|e| e.to_string())?;
-        // What is no array is for the reader of points to say.
+    fn open_npy(&self) -> Result<Option<Array>> {
+        let mut file = self.file()?;
+        // The reader of points says that a file is not an array.
         let Ok(header) = NumpyHeader::read(&mut BufReader::new(&file)) else { return Ok(None) };
         let Some(layout) = self.layout(&header)? else { return Ok(None) };
-        let there = file.seek(SeekFrom::End(0)).map_err(|e| e.to_string())?;
-        check_length(&header, there - header.offset.min(there))?;
+        let there = file.seek(SeekFrom::End(0)).map_err(|e| Error::io(&self.path, Action::Read, e))?;
+        self.check_length(&header, there - header.offset.min(there))?;
         let name = file_name(&self.path);
-        Ok(Some(Array { bytes: Box::new(file), offset: header.offset, layout, name, n: count(&header)?, labels: None }))
+        let n = self.count(&header)?;
+        Ok(Some(Array { bytes: Box::new(file), offset: header.offset, layout, name, n, labels: None }))
     }
 
     /// The entry that holds the pictures.
-    fn find_in_npz(&self) -> std::result::Result<Option<Entry>, String> {
-        let file = File::open(&self.path).map_err(|e| e.to_string())?;
-        let Ok(mut zip) = ZipArchive::new(BufReader::new(file)) else { return Ok(None) };
+    fn find_in_npz(&self) -> Result<Option<Entry>> {
+        let Ok(mut zip) = ZipArchive::new(BufReader::new(self.file()?)) else { return Ok(None) };
         let mut found = Vec::new();
         for number in 0..zip.len() {
             let Ok(mut entry) = zip.by_index(number) else { continue };
             let Some(name) = entry.name().ok().and_then(|n| Some(n.strip_suffix(".npy")?.to_string())) else {
                 continue;
             };
-            found.push(Found { name, number, header: NumpyHeader::read(&mut entry) });
+            found.push(Found { name, number, header: NumpyHeader::read(&mut entry).ok() });
         }
         let Some((chosen, header)) = self.choose(&found)? else { return Ok(None) };
         let Some(layout) = self.layout(header)? else { return Ok(None) };
-        let n = count(header)?;
+        let n = self.count(header)?;
         let labels = match labels_beside(&found, chosen, n) {
-            Some((beside, header)) => Some(read_labels(&mut zip, beside.number, header, n)?),
+            Some((beside, header)) => Some(self.read_labels(&mut zip, beside.number, header, n)?),
             None => None,
         };
         let (number, name, offset) = (chosen.number, chosen.name.clone(), header.offset);
-        let size = zip.by_index(number).map_err(damaged)?.size();
-        check_length(header, size.saturating_sub(offset))?;
+        let size = zip.by_index(number).map_err(|e| self.damaged(e))?.size();
+        self.check_length(header, size.saturating_sub(offset))?;
         Ok(Some(Entry { zip, number, name, layout, offset, n, labels }))
     }
 
-    fn open_npz(&self) -> std::result::Result<Option<Array>, String> {
+    fn open_npz(&self) -> Result<Option<Array>> {
         let Some(Entry { mut zip, number, name, layout, offset, n, labels }) = self.find_in_npz()? else {
             return Ok(None);
         };
-        let entry = zip.by_index(number).map_err(damaged)?;
+        let entry = zip.by_index(number).map_err(|e| self.damaged(e))?;
         let start = entry.data_start().filter(|_| entry.compression() == CompressionMethod::Stored);
         let (bytes, offset): (Box<dyn Bytes>, u64) = match start {
-            Some(start) => (Box::new(File::open(&self.path).map_err(|e| e.to_string())?), start + offset),
+            Some(start) => (Box::new(self.file()?), start + offset),
             None => {
                 // Only once, however often it is opened.
                 let mut unpacked = self.unpacked.lock().unwrap_or_else(PoisonError::into_inner);
                 let bytes = match &*unpacked {
                     Some(bytes) => bytes.again(),
-                    None => unpacked.insert(Unpacked::of(entry)?).again(),
+                    None => unpacked.insert(Unpacked::of(entry, &self.path)?).again(),
                 };
                 (Box::new(bytes), offset)
             }
@@ -204,16 +212,16 @@ impl Wanted {
     }
 
     /// The array that is meant, if one of them is of pictures.
-    fn choose<'a>(&self, found: &'a [Found]) -> std::result::Result<Option<(&'a Found, &'a NumpyHeader)>, String> {
+    fn choose<'a>(&self, found: &'a [Found]) -> Result<Option<(&'a Found, &'a NumpyHeader)>> {
         if let Some(name) = &self.array {
             let Some(named) = found.iter().find(|array| array.name == *name) else {
-                let there: Vec<_> = found.iter().map(|array| array.name.as_str()).collect();
-                return Err(format!("has no array '{name}'; it holds {}", there.join(", ")));
+                let there = found.iter().map(|array| &array.name);
+                return Err(Error::unknown("array", name, there).within(self.path.display()));
             };
-            return Ok(named.header.as_ref().ok().map(|header| (named, header)));
+            return Ok(named.header.as_ref().map(|header| (named, header)));
         }
         let readable: Vec<(&Found, &NumpyHeader)> =
-            found.iter().filter_map(|array| Some((array, array.header.as_ref().ok()?))).collect();
+            found.iter().filter_map(|array| Some((array, array.header.as_ref()?))).collect();
         let pictures: Vec<_> = readable.iter().filter(|(_, header)| looks_like_pictures(header)).copied().collect();
         let names: Vec<&str> = readable.iter().map(|(array, _)| array.name.as_str()).collect();
         // With a mean and a covariance beside them, these are what the file is for.
@@ -232,13 +240,13 @@ impl Wanted {
         });
         if pictures.len() > 1 || others.count() > 0 {
             let example = format!("{}:{}", file_name(&self.path), pictures[0].0.name);
-            return Err(format!("holds several arrays, {}: name one, as in {example}", told(&readable)));
+            return Err(self.fault(format!("holds several arrays, {}; name one, as in {example}", told(&readable))));
         }
         Ok(Some(pictures[0]))
     }
 
     /// How the pictures of an array lie in it; none when it holds none.
-    fn layout(&self, header: &NumpyHeader) -> std::result::Result<Option<Layout>, String> {
+    fn layout(&self, header: &NumpyHeader) -> Result<Option<Layout>> {
         let asked = self.axes.is_some();
         if !asked && !looks_like_pictures(header) {
             return Ok(None);
@@ -247,23 +255,22 @@ impl Wanted {
         let kind = format!("{} {shape}", header.dtype);
         let number = NUMBERS.iter().find(|(name, _)| *name == header.dtype).map(|(_, number)| *number);
         let number = number.ok_or_else(|| {
-            format!(
-                "holds an array of pictures of type {kind}; uint8 and floats from 0 to 1 are read: save it as uint8"
-            )
+            self.fault(format!("holds pictures of type {kind}; save them as uint8, or as floats from 0 to 1"))
         })?;
         if header.fortran {
-            return Err(format!("holds pictures in Fortran's order ({kind}): save numpy.ascontiguousarray(x)"));
+            let fault = format!("holds pictures in Fortran's order ({kind}); save numpy.ascontiguousarray(x)");
+            return Err(self.fault(fault));
         }
         let sides = header.shape.iter().map(|&axis| usize::try_from(axis)).collect::<std::result::Result<Vec<_>, _>>();
-        let sides = sides.map_err(|_| format!("its shape {shape} is impossible"))?;
+        let sides = sides.map_err(|_| self.fault(format!("has the impossible shape {shape}")))?;
         let channels = |c: usize| matches!(c, 1 | 3 | 4);
         let (axes, h, w, c) = match (sides[..].get(1..).unwrap_or_default(), self.axes) {
             (&[h, w], Some(Axes::ChannelsLast)) => (Axes::ChannelsLast, h, w, 1),
             (&[_, last], None) if channels(last) => {
-                return Err(format!(
-                    "holds {kind}: one picture with channels last, or grey ones of width {last}? Give it four axes, in NumPy \
-                     x[None] for one picture, x[..., None] for grey ones"
-                ));
+                return Err(self.fault(format!(
+                    "holds {kind}, which may be one picture with channels last, or grey ones of width {last}. Give it four \
+                     axes, in NumPy x[None] for one picture, x[..., None] for grey ones"
+                )));
             }
             (&[h, w], None) => (Axes::ChannelsLast, h, w, 1),
             (&[h, w, c], Some(Axes::ChannelsLast)) if channels(c) => (Axes::ChannelsLast, h, w, c),
@@ -271,22 +278,68 @@ impl Wanted {
             (&[first, .., last], None) if sides.len() == 4 && channels(first) && channels(last) => {
                 let file = file_name(&self.path);
                 let file = self.array.as_ref().map_or(file.clone(), |array| format!("{file}:{array}"));
-                return Err(format!(
-                    "holds {kind}: channels first or last? Name it {file}:nchw or {file}:nhwc to say which"
-                ));
+                return Err(self.fault(format!(
+                    "holds {kind}, which may have channels first or last. Name it {file}:nchw or {file}:nhwc to say which"
+                )));
             }
             (&[h, w, c], None) if channels(c) => (Axes::ChannelsLast, h, w, c),
             (&[c, h, w], None) if channels(c) => (Axes::ChannelsFirst, h, w, c),
             _ => {
-                return Err(format!(
-                    "holds {kind}, which is no array of pictures so: (n, h, w, c) for nhwc, (n, c, h, w) for nchw, with c = 1, 3 or 4"
-                ));
+                return Err(self.fault(format!(
+                    "holds {kind}, which cannot be read so; nhwc needs (n, h, w, c), nchw (n, c, h, w), with c = 1, 3 or 4"
+                )));
             }
         };
         if sides.contains(&0) || sides.iter().try_fold(8_usize, |product, &side| product.checked_mul(side)).is_none() {
-            return Err(format!("its shape {shape} holds no pictures"));
+            return Err(self.fault(format!("has the shape {shape}, which holds no pictures")));
         }
         Ok(Some(Layout { axes, h, w, c, number, big_endian: header.big_endian }))
+    }
+
+    fn read_labels(
+        &self,
+        zip: &mut ZipArchive<BufReader<File>>,
+        number: usize,
+        header: &NumpyHeader,
+        n: usize,
+    ) -> Result<Vec<i64>> {
+        const DAMAGED: &str = "has damaged labels";
+        let mut entry = zip.by_index(number).map_err(|e| Error::unreadable(&self.path, DAMAGED, e))?;
+        let (size, header_bytes) = (header.size as usize, header.offset);
+        let mut bytes = Vec::new();
+        let read = entry.by_ref().take(header_bytes + (n * size) as u64).read_to_end(&mut bytes);
+        read.map_err(|e| Error::unreadable(&self.path, DAMAGED, e))?;
+        let numbers = bytes.get(header_bytes as usize..).filter(|numbers| numbers.len() == n * size);
+        let numbers = numbers.ok_or_else(|| self.fault("has labels that end too early"))?;
+        let signed = header.dtype.starts_with('i');
+        Ok(numbers
+            .chunks_exact(size)
+            .map(|bytes| {
+                let mut eight = [0_u8; 8];
+                for (i, byte) in bytes.iter().enumerate() {
+                    eight[if header.big_endian { size - 1 - i } else { i }] = *byte;
+                }
+                let value = i64::from_le_bytes(eight);
+                let unused = 64 - 8 * size as u32;
+                if signed { value << unused >> unused } else { value }
+            })
+            .collect())
+    }
+
+    fn count(&self, header: &NumpyHeader) -> Result<usize> {
+        usize::try_from(header.shape[0]).map_err(|_| self.fault("has more pictures than this machine can count"))
+    }
+
+    fn check_length(&self, header: &NumpyHeader, there: u64) -> Result<()> {
+        let shape = header.shape_text();
+        let fault = match header.bytes() {
+            Some(needed) if needed == there => return Ok(()),
+            Some(needed) => {
+                format!("is truncated or damaged: its shape {shape} needs {needed} bytes, there are {there}")
+            }
+            None => format!("has the impossible shape {shape}"),
+        };
+        Err(self.fault(fault))
     }
 }
 
@@ -312,52 +365,9 @@ fn labels_beside<'a>(found: &'a [Found], chosen: &Found, n: usize) -> Option<(&'
     let mut labels = found
         .iter()
         .filter(|array| array.name != chosen.name)
-        .filter_map(|array| Some((array, array.header.as_ref().ok()?)))
+        .filter_map(|array| Some((array, array.header.as_ref()?)))
         .filter(|(_, header)| is_labels(header, n as u64));
     labels.next().filter(|_| labels.next().is_none())
-}
-
-fn read_labels(
-    zip: &mut ZipArchive<BufReader<File>>,
-    number: usize,
-    header: &NumpyHeader,
-    n: usize,
-) -> std::result::Result<Vec<i64>, String> {
-    let fault = |e: &dyn std::fmt::Display| format!("its labels are damaged: {e}");
-    let mut entry = zip.by_index(number).map_err(|e| fault(&e))?;
-    let (size, header_bytes) = (header.size as usize, header.offset);
-    let mut bytes = Vec::new();
-    entry.by_ref().take(header_bytes + (n * size) as u64).read_to_end(&mut bytes).map_err(|e| fault(&e))?;
-    let numbers = bytes.get(header_bytes as usize..).filter(|numbers| numbers.len() == n * size);
-    let numbers = numbers.ok_or_else(|| fault(&"they end too early"))?;
-    let signed = header.dtype.starts_with('i');
-    Ok(numbers
-        .chunks_exact(size)
-        .map(|bytes| {
-            let mut eight = [0_u8; 8];
-            for (i, byte) in bytes.iter().enumerate() {
-                eight[if header.big_endian { size - 1 - i } else { i }] = *byte;
-            }
-            let value = i64::from_le_bytes(eight);
-            let unused = 64 - 8 * size as u32;
-            if signed { value << unused >> unused } else { value }
-        })
-        .collect())
-}
-
-fn count(header: &NumpyHeader) -> std::result::Result<usize, String> {
-    usize::try_from(header.shape[0]).map_err(|_| "has more pictures than this machine can count".into())
-}
-
-fn check_length(header: &NumpyHeader, there: u64) -> std::result::Result<(), String> {
-    let shape = header.shape_text();
-    match header.bytes() {
-        Some(needed) if needed == there => Ok(()),
-        Some(needed) => {
-            Err(format!("is truncated or damaged: its shape {shape} needs {needed} bytes, there are {there}"))
-        }
-        None => Err(format!("its shape {shape} is impossible")),
-    }
 }
 
 fn file_name(path: &Path) -> String {
@@ -372,7 +382,7 @@ impl Array {
         self.bytes
             .seek(SeekFrom::Start(self.offset + (i * stride) as u64))
             .and_then(|_| self.bytes.read_exact(&mut bytes))
-            .map_err(|e| Error::file(format!("{}[{i}]", self.name), e))?;
+            .map_err(|e| Error::io(format!("{}[{i}]", self.name), Action::Read, e))?;
         Ok(bytes)
     }
 
@@ -429,9 +439,10 @@ impl Layout {
             && let Some(odd) = floats.iter().find(|x| !(0.0..=1.0).contains(*x))
         {
             let fault = format!(
-                "a pixel is {odd}; floats are read as pixels from 0 to 1: divide pixels of 0 to 255 by 255, take (x + 1)/2 of pixels of -1 to 1, or save them as uint8"
+                "has a pixel {odd}, but floats must be from 0 to 1. Divide pixels of 0 to 255 by 255, take (x + 1)/2 of pixels of \
+                 -1 to 1, or save them as uint8"
             );
-            return Err(Error::file(path, fault));
+            return Err(Error::format(path, fault));
         }
         decoder.of_samples(samples, [h, w, c], path)
     }
@@ -461,11 +472,11 @@ mod tests {
         let header = format!("{header:<117}\n");
         zip.write_all(&[b"\x93NUMPY\x01\0v\0", header.as_bytes(), &(0..40).collect::<Vec<u8>>()].concat()).unwrap();
         zip.finish().unwrap();
-        let wanted = Wanted::parse(path.to_str().unwrap()).unwrap();
+        let wanted = ArraySpec::parse(path.to_str().unwrap()).unwrap();
         assert!(wanted.holds_pictures().unwrap());
         assert!(wanted.unpacked.lock().unwrap().is_none());
         let mut both = [wanted.open(), wanted.clone().open()].map(|array| array.unwrap().unwrap());
-        let uses = |wanted: &Wanted| wanted.unpacked.lock().unwrap().as_ref().map(Unpacked::uses);
+        let uses = |wanted: &ArraySpec| wanted.unpacked.lock().unwrap().as_ref().map(Unpacked::uses);
         assert_eq!(uses(&wanted), Some(3));
         for array in &mut both {
             assert_eq!(array.read(1).unwrap(), (20..40).collect::<Vec<u8>>());

@@ -10,7 +10,7 @@ use super::encoded::Encoded;
 use super::fingerprint::digest;
 use super::form::Form;
 use super::raw::RawPictures;
-use crate::image::Images;
+use crate::image::{Images, unusable};
 
 /// A picture that was left out because it could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,29 +28,29 @@ impl Skipped {
 
     /// The fault of `n` pictures, of which this is the first, where none can be read.
     pub(super) fn none_of(&self, n: usize) -> Error {
-        let allowed = format!("at least 1; of {n} none can, the first is {}: {}", self.name, self.fault);
-        Error::value("number of pictures that can be read", 0, allowed)
+        Error::unsupported(format!("read any of {n} pictures"), format!("the first is {} ({})", self.name, self.fault))
     }
 }
 
 /// Files of a source that are not read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Passed {
-    /// Files that are no pictures by name or content.
+    /// Files that are neither named like pictures nor begin like them.
     pub files: usize,
     /// Archives among pictures.
     pub archives: usize,
 }
 
 /// What a look at a picture found.
-pub struct Looked {
+pub(super) struct Looked {
     /// Of its file, where it has one of its own.
-    pub sha256: Option<[u8; 32]>,
+    pub(super) sha256: Option<[u8; 32]>,
     /// Height and width before it was brought to any form.
-    pub size: Option<(usize, usize)>,
-    pub mode: Option<String>,
+    pub(super) size: Option<(usize, usize)>,
+    /// "grey" or "colour", each also "with transparency" and ", 16 bits".
+    pub(super) mode: Option<String>,
     /// What is kept of the picture.
-    pub picture: Option<Images>,
+    pub(super) picture: Option<Images>,
 }
 
 /// Whether a picture will do; what is given back is kept.
@@ -115,11 +115,11 @@ impl Batches {
     /// Only the pictures number `range` of the source, such as one shard of it; the others are not even opened.
     ///
     /// # Errors
-    /// When `range` is empty or goes beyond [`Batches::total`].
+    /// [`Error::Parameter`] when `range` is empty or goes beyond [`Batches::total`].
     pub fn within(self, range: Range<usize>) -> Result<Self> {
         let total = self.total();
         if range.is_empty() || range.end > total {
-            return Err(Error::value("range of pictures", format!("{range:?}"), format!("a part of 0..{total}")));
+            return Err(Error::parameter("range", format!("{range:?}"), format!("a part of 0..{total}")));
         }
         Ok(Self { whole: range == (0..total), left: range, ..self })
     }
@@ -167,7 +167,7 @@ impl Batches {
     /// Of all pictures of a source without damaged ones it is the [fingerprint](Self::fingerprint).
     ///
     /// # Errors
-    /// When a file cannot be read, unless those [are left out](Self::skipping_bad).
+    /// [`Error::Io`] when a file cannot be read, unless those [are left out](Self::skipping_bad).
     pub fn content(&mut self) -> Result<String> {
         let left = self.left.clone();
         match &mut self.content {
@@ -196,11 +196,11 @@ impl Batches {
     /// Picture `i` of the source alone, whatever has been read: for looking at a few again.
     ///
     /// # Errors
-    /// When there is no such picture, or it cannot be read.
+    /// [`Error::Parameter`] when the source has fewer pictures; [`Error::Io`] or [`Error::Format`] when it cannot be read.
     pub fn picture(&mut self, i: usize) -> Result<Images> {
         let total = self.total();
         if i >= total {
-            return Err(Error::value("number of a picture", i, format!("below {total}")));
+            return Err(Error::parameter("index", i, format!("below {total}, the number of pictures")));
         }
         match &mut self.content {
             Content::Encoded(encoded) => {
@@ -216,18 +216,19 @@ impl Batches {
     /// undone for each thread and, of an archive, some 16 MB of files.
     ///
     /// # Errors
-    /// When there is no such picture, or it cannot be read or changed: the first of `indices` that has a fault.
+    /// [`Error::Parameter`] when the source has fewer pictures; [`Error::Io`] or [`Error::Format`] when one cannot be read or
+    /// changed: the first of `indices` that has a fault.
     pub fn pick(&mut self, indices: &[usize], change: &Change) -> Result<Vec<Images>> {
         let total = self.total();
         if let Some(i) = indices.iter().find(|i| **i >= total) {
-            return Err(Error::value("number of a picture", i, format!("below {total}")));
+            return Err(Error::parameter("index", i, format!("below {total}, the number of pictures")));
         }
         let form = self.form;
         match &mut self.content {
             Content::Encoded(encoded) => encoded.pick(indices, &form, change),
             Content::Raw { raw, name, .. } => in_order(indices.par_iter().enumerate().map(|(at, &i)| {
                 change(at, form.bring(raw.images(i..i + 1)?, name)?)
-                    .map_err(|fault| Error::file(format!("{name}[{i}]"), fault))
+                    .map_err(|fault| unusable(format!("{name}[{i}]").as_ref(), fault))
             })),
         }
     }
@@ -237,7 +238,7 @@ impl Batches {
     ///
     /// # Errors
     /// Those of `each`, to which the faults of pictures are told.
-    pub fn look(&mut self, check: &Check, is_known: &Known, each: &mut Each) -> Result<()> {
+    pub(super) fn look(&mut self, check: &Check, is_known: &Known, each: &mut Each) -> Result<()> {
         let form = self.form;
         let total = self.total();
         match &mut self.content {
@@ -254,7 +255,7 @@ impl Batches {
     }
 
     /// The fingerprint of a source that is not made of files with pictures.
-    pub fn own_fingerprint(&self) -> Option<&str> {
+    pub(super) fn own_fingerprint(&self) -> Option<&str> {
         match &self.content {
             Content::Encoded(_) => None,
             Content::Raw { fingerprint, .. } => Some(fingerprint),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use kme::{Error, Result};
+use kme::{Action, Error, Result};
 
 use super::fingerprint::digest;
 use super::raw::RawPictures;
@@ -17,17 +17,20 @@ const MAX_BYTES: u64 = 1 << 32;
 /// The pictures and labels of one batch file, with the file's SHA-256.
 ///
 /// # Errors
-/// [`Error::File`] when the file cannot be read, its length is not a multiple of 3073, or a label is not below 10.
+/// [`Error::Io`] when the file cannot be read; [`Error::Format`] when its length is not a multiple of 3073, or a label is not
+/// below 10.
 pub(super) fn read(path: &Path) -> Result<(RawPictures, [u8; 32])> {
-    let fault = |fault: String| Error::file(path, fault);
-    let length = std::fs::metadata(path).map_err(|e| fault(e.to_string()))?.len();
+    let refused = |e| Error::io(path, Action::Read, e);
+    let length = std::fs::metadata(path).map_err(refused)?.len();
     if length == 0 || length > MAX_BYTES || length % RECORD as u64 != 0 {
-        return Err(fault(format!("{length} bytes; CIFAR-10's binary version has {RECORD} for each picture")));
+        let fault = format!("has {length} bytes, but CIFAR-10's binary version has {RECORD} for each picture");
+        return Err(Error::format(path, fault));
     }
-    let bytes = std::fs::read(path).map_err(|e| fault(e.to_string()))?;
+    let bytes = std::fs::read(path).map_err(refused)?;
     let records = bytes.chunks_exact(RECORD);
     if let Some((i, record)) = records.clone().enumerate().find(|(_, record)| record[0] >= CLASSES) {
-        return Err(fault(format!("label {} in record {i}; CIFAR-10 has labels 0 to {}", record[0], CLASSES - 1)));
+        let fault = format!("has label {} in record {i}, but CIFAR-10 has labels 0 to {}", record[0], CLASSES - 1);
+        return Err(Error::format(path, fault));
     }
     let raw = RawPictures {
         n: records.len(),

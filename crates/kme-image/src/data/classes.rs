@@ -1,4 +1,4 @@
-//! Whether what looks like classes are some.
+//! Whether folders are classes or parts of a data set.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,6 +8,7 @@ use super::{Survey, in_one_line};
 /// Names of folders that are parts of a data set and no classes.
 const PARTS: [&str; 8] = ["train", "training", "test", "testing", "val", "valid", "validation", "dev"];
 
+/// Whether a class is called like a part of a data set: `train`, `test`, `val`, ...
 pub fn is_part(class: &str) -> bool {
     PARTS.contains(&class.to_lowercase().as_str())
 }

@@ -73,7 +73,7 @@ impl Dataset {
             labels.extend(batch.labels.unwrap_or_default());
         }
         let (Some([_, c, h, w]), Some(fingerprint)) = (shape, batches.fingerprint()) else {
-            return Err(Error::value("pictures", "none", "a source with at least one picture"));
+            return Err(Error::too_few("pictures", 0, 1, "a data set"));
         };
         Ok(Self {
             labels: (labels.len() == names.len()).then_some(labels),
@@ -105,19 +105,22 @@ impl Dataset {
     /// The pictures at `indices`, in that order; an index may occur more than once.
     ///
     /// # Errors
-    /// When `indices` is empty or one of them is not below n.
+    /// [`Error::TooFew`] when `indices` is empty; [`Error::Parameter`] when one of them is not below n.
     pub fn gather(&self, indices: &[usize]) -> Result<Images> {
         match &self.pixels {
             Pixels::Floats(images) => images.select(indices),
             Pixels::Bytes(raw) => match indices.iter().find(|i| **i >= raw.n) {
-                Some(i) => Err(Error::value("picture index", i, format!("0 to {}", raw.n - 1))),
-                None if indices.is_empty() => Err(Error::value("indices", "none", "at least one picture")),
+                Some(i) => Err(Error::parameter("index", i, format!("below {}, the number of pictures", raw.n))),
+                None if indices.is_empty() => Err(Error::too_few("indices", 0, 1, "a selection of pictures")),
                 None => raw.images(indices.iter().copied()),
             },
         }
     }
 
     /// All pictures.
+    ///
+    /// # Errors
+    /// Those of [`Images::new`], which pictures that were loaded do not meet.
     pub fn images(&self) -> Result<Images> {
         match &self.pixels {
             Pixels::Floats(images) => Ok(images.clone()),
@@ -146,19 +149,16 @@ impl Dataset {
     /// SHA-256 over the names and contents of the source's files, in hexadecimal digits.
     ///
     /// It depends on neither where the files lie nor how they are packed: a folder and a zip archive of it have one
-    /// fingerprint, and so have an idx file and its `.gz`. The form (size, channels) is no part of it.
+    /// fingerprint, and so have an idx file and its `.gz`. It does not depend on the form (size, channels).
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
 }
 
+/// The error for `n` pictures like `one` that do not fit in memory.
 pub fn too_large(one: &Images, n: usize) -> Error {
     let [_, c, h, w] = one.shape();
     let gigabytes = (n as f64 * one.stride() as f64 * 4.0 / 1e9).round();
-    let found = format!("{n} of {c}x{h}x{w}, {gigabytes} GB");
-    Error::value(
-        "pictures in memory",
-        found,
-        "what memory holds; make them smaller (data.size), or set data.stream = true",
-    )
+    let remedy = "lower data.size, or set data.stream = true";
+    Error::too_many(format!("{n} pictures of {c}x{h}x{w}"), format!("{gigabytes} GB"), "fits in memory", remedy)
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use kme::{Error, Result};
+use kme::{Action, Error, Result};
 use rayon::prelude::*;
 
 use super::MAX_FILE_BYTES;
@@ -13,7 +13,7 @@ use super::array::{Array, Layout};
 use super::batches::{Change, Check, Each, Known, Looked, Passed, Skipped, in_order};
 use super::fingerprint::{Fingerprint, digest};
 use super::form::Form;
-use crate::image::{Head, Images, Reading};
+use crate::image::{Head, Images, Reading, unusable};
 
 /// A picture file: its name inside the source, and its place for messages and reading.
 pub(super) struct Named {
@@ -180,8 +180,9 @@ impl Encoded {
                     Some(layout) => Some((layout.size(), layout.mode())).unzip(),
                     None => Head::of(&file).map(|head| (head.size, head.mode)).unzip(),
                 };
-                let decoded =
-                    || check(form.decode(&file, layout, &picture.path)?).map_err(|fault| of_file(&picture.path, fault));
+                let decoded = || {
+                    check(form.decode(&file, layout, &picture.path)?).map_err(|fault| unusable(&picture.path, fault))
+                };
                 let picture = if is_known(&picture.name, &sha256) { None } else { decoded()? };
                 Ok(Looked { sha256: Some(sha256), size, mode, picture })
             };
@@ -204,7 +205,7 @@ impl Encoded {
         let (pictures, layout) = (&self.pictures, self.store.layout());
         let decoded = |at: usize, bytes: Result<Vec<u8>>| {
             let path = &pictures[indices[at]].path;
-            change(at, form.decode(&bytes?, layout, path)?).map_err(|fault| Error::file(path, fault))
+            change(at, form.decode(&bytes?, layout, path)?).map_err(|fault| unusable(path, fault))
         };
         if let Store::Files = self.store {
             return in_order(
@@ -248,41 +249,26 @@ impl Encoded {
     }
 }
 
-/// A fault of a picture, told with its file.
-fn of_file(path: &Path, fault: Error) -> Error {
-    match fault.file_path() {
-        Some(_) => fault,
-        None => Error::file(path, fault),
-    }
-}
-
 fn read_file(path: &Path) -> Result<Vec<u8>> {
     let length = fs::metadata(path).map_err(|e| match fs::read_link(path) {
-        Ok(to) => Error::file(path, format!("a link to {}, which is not there", to.display())),
-        Err(_) => Error::file(path, e),
+        Ok(to) => Error::path(path, format!("is a link to {}, which is not there", to.display())),
+        Err(_) => Error::io(path, Action::Read, e),
     })?;
     let length = length.len();
     if length > MAX_FILE_BYTES {
-        return Err(Error::file(path, format!("{length} bytes; picture files of at most {MAX_FILE_BYTES} are read")));
+        return Err(Error::format(path, format!("has {length} bytes, but pictures may have at most {MAX_FILE_BYTES}")));
     }
-    fs::read(path).map_err(|e| Error::file(path, e))
+    fs::read(path).map_err(|e| Error::io(path, Action::Read, e))
 }
 
 fn differing(first: &Path, [c, h, w]: [usize; 3], other: &Path, [c2, h2, w2]: [usize; 3]) -> Error {
+    let (first, other) = (first.display(), other.display());
     if (h, w) == (h2, w2) {
-        return Error::mismatch(
-            "number of channels",
-            format!("{c} ({})", first.display()),
-            format!("{c2} ({})", other.display()),
-            "--channels 1 or --channels 3 brings all pictures to one kind",
-        );
+        let remedy = format!("give 1 or 3, since pictures have {c} ({first}) and {c2} channels ({other})");
+        return Error::missing("channels", remedy);
     }
-    Error::mismatch(
-        "picture size",
-        format!("{h}x{w} ({})", first.display()),
-        format!("{h2}x{w2} ({})", other.display()),
-        "--size HEIGHTxWIDTH brings all pictures to one size",
-    )
+    let remedy = format!("give HEIGHTxWIDTH, since pictures are of {h}x{w} ({first}) and {h2}x{w2} pixels ({other})");
+    Error::missing("size", remedy)
 }
 
 fn labels(names: &[String]) -> Option<Labels> {

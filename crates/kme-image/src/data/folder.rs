@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use kme::{Error, Result};
+use kme::{Action, Error, Result};
 
 use super::archive;
 use super::{head, is_picture, is_rubbish};
@@ -24,7 +24,7 @@ pub(super) struct Listing {
 /// with a dot, and systems' folders of thumbnails, are left out.
 ///
 /// # Errors
-/// [`Error::File`] when a folder cannot be read or links make a loop.
+/// [`Error::Io`] when a folder cannot be read; [`Error::Path`] when links make a loop.
 pub(super) fn list(root: &Path) -> Result<Listing> {
     let mut found = Listing { paths: Vec::new(), archives: Vec::new(), skipped: 0 };
     let mut above = Vec::new();
@@ -37,10 +37,10 @@ pub(super) fn list(root: &Path) -> Result<Listing> {
 /// `above` holds the real places of the folders that lead here: meeting one of them again is a loop.
 fn descend(root: &Path, inner: &Path, above: &mut Vec<PathBuf>, found: &mut Listing) -> Result<()> {
     let folder = root.join(inner);
-    let fault = |e: std::io::Error| Error::file(&folder, e);
+    let fault = |e: std::io::Error| Error::io(&folder, Action::Read, e);
     let real = fs::canonicalize(&folder).map_err(fault)?;
     if above.contains(&real) {
-        return Err(Error::file(&folder, "links lead back to a folder above: remove the loop"));
+        return Err(Error::path(&folder, "links lead back to a folder above; remove the loop"));
     }
     above.push(real);
     for entry in fs::read_dir(&folder).map_err(fault)? {
@@ -61,7 +61,7 @@ fn descend(root: &Path, inner: &Path, above: &mut Vec<PathBuf>, found: &mut List
                 }
                 continue;
             }
-            Err(e) => return Err(Error::file(&path, e)),
+            Err(e) => return Err(Error::io(&path, Action::Read, e)),
         };
         if metadata.is_dir() {
             descend(root, &inner, above, found)?;
@@ -163,6 +163,6 @@ mod tests {
         let names: Vec<String> = list(folder.path()).unwrap().paths.iter().map(|p| name(p)).collect();
         assert_eq!(names, ["inner/a.png", "same/a.png"]);
         std::os::unix::fs::symlink(folder.path(), inner.join("up")).unwrap();
-        assert!(list(folder.path()).unwrap_err().to_string().contains("loop"));
+        assert!(matches!(list(folder.path()), Err(Error::Path { .. })));
     }
 }

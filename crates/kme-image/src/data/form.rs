@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use kme::{Error, Result};
+use kme::{Error, Field, Result};
 
 use super::array::Layout;
-use crate::image::{Background, Channels, Colour, Crop, Decoder, Images, Resize};
+use crate::image::{Background, Channels, Colour, Crop, Decoder, Images, Resize, unusable};
 
 /// The common form that pictures of a source are brought to: first their channels, then what is cut out of them, then
 /// their size.
@@ -37,7 +37,7 @@ impl Form {
             Channels::Convert(colour) if colour.channels() != images.channels() => images.to_colour(colour),
             Channels::Require(colour) if colour.channels() != images.channels() => {
                 return Err(Error::mismatch(
-                    format!("number of channels of {name}"),
+                    Field::Count(format!("channels of {name}").into()),
                     images.channels(),
                     colour.channels(),
                     "allow conversion, or name pictures of that kind",
@@ -50,7 +50,7 @@ impl Form {
 
     /// The picture in `bytes`, of a file or in plain samples, in this form; `path` is for messages.
     pub(super) fn decode(&self, bytes: &[u8], layout: Option<Layout>, path: &Path) -> Result<Images> {
-        self.cut(self.decode_over(bytes, layout, path)?).map_err(|fault| Error::file(path, fault))
+        self.cut(self.decode_over(bytes, layout, path)?).map_err(|fault| unusable(path, fault))
     }
 
     fn decode_over(&self, bytes: &[u8], layout: Option<Layout>, path: &Path) -> Result<Images> {

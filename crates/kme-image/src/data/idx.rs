@@ -8,7 +8,7 @@ use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
-use kme::{Error, Result};
+use kme::{Action, Error, Result};
 
 use super::fingerprint::digest;
 
@@ -25,75 +25,75 @@ pub(super) struct Idx {
 /// Reads the idx file at `path` that must have `rank` dimensions (3 for pictures, 1 for labels).
 ///
 /// # Errors
-/// [`Error::File`] when the file is no idx file, has another sample type or rank, or its length is not the one that
-/// its header announces. No more memory is taken than the file has bytes to fill it.
+/// [`Error::Io`] when the file cannot be read; [`Error::Format`] when it is not an idx file, has another sample type or rank, or
+/// its length is not the one that its header announces. No more memory is taken than the file has bytes to fill it.
 pub(super) fn read(path: &Path, rank: u8) -> Result<Idx> {
-    let fault = |fault: String| Error::file(path, fault);
-    let file = File::open(path).map_err(|e| fault(e.to_string()))?;
-    let length = file.metadata().map_err(|e| fault(e.to_string()))?.len();
+    let refused = |e| Error::io(path, Action::Read, e);
+    let file = File::open(path).map_err(refused)?;
+    let length = file.metadata().map_err(refused)?.len();
     let mut start = [0; 2];
     let mut reader = BufReader::new(file);
     let compressed = {
         use std::io::BufRead;
-        let head = reader.fill_buf().map_err(|e| fault(e.to_string()))?;
+        let head = reader.fill_buf().map_err(refused)?;
         let seen = head.len().min(2);
         start[..seen].copy_from_slice(&head[..seen]);
         start == [0x1f, 0x8b]
     };
     if compressed {
-        parse(&mut MultiGzDecoder::new(reader), rank, None).map_err(fault)
+        parse(&mut MultiGzDecoder::new(reader), rank, None, path)
     } else {
-        parse(&mut reader, rank, Some(length)).map_err(fault)
+        parse(&mut reader, rank, Some(length), path)
     }
 }
 
-/// Reads from `reader` to its end; `length` is the number of bytes where it is known beforehand.
-fn parse(reader: &mut impl Read, rank: u8, length: Option<u64>) -> std::result::Result<Idx, String> {
+/// Reads from `reader` to its end; `length` is the number of bytes where it is known beforehand, `path` is for messages.
+fn parse(reader: &mut impl Read, rank: u8, length: Option<u64>, path: &Path) -> Result<Idx> {
+    let fault = |problem: String| Error::format(path, problem);
+    let damaged = |e: std::io::Error| Error::unreadable(path, "is not an idx file, or is cut off", e);
     let mut header = vec![0; 4];
-    fill(reader, &mut header)?;
+    reader.read_exact(&mut header).map_err(damaged)?;
     let kind = match rank {
         1 => "labels",
         _ => "pictures",
     };
     match header[..] {
         [0, 0, 8, r] if r == rank => {}
-        [0, 0, 8, r] => return Err(format!("an idx file of {r} dimensions; {kind} have {rank}")),
+        [0, 0, 8, r] => return Err(fault(format!("is an idx file of {r} dimensions; {kind} have {rank}"))),
         [0, 0, t, _] => {
-            return Err(format!("an idx file of sample type {t:#04x}; only unsigned bytes (0x08) are read"));
+            return Err(fault(format!("is an idx file of sample type {t:#04x}; only unsigned bytes (0x08) are read")));
         }
-        _ => return Err(format!("not an idx file: it begins with {header:02x?} instead of [00, 00, 08, {rank:02x}]")),
+        _ => {
+            let problem =
+                format!("is not an idx file: it begins with {header:02x?} instead of [00, 00, 08, {rank:02x}]");
+            return Err(fault(problem));
+        }
     }
     header.resize(4 + 4 * usize::from(rank), 0);
-    fill(reader, &mut header[4..])?;
+    reader.read_exact(&mut header[4..]).map_err(damaged)?;
     let dims: Vec<usize> =
         header[4..].chunks_exact(4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]) as usize).collect();
     let expected = dims.iter().try_fold(1_u64, |product, &d| product.checked_mul(d as u64));
     let Some(expected) = expected.filter(|e| (1..=MAX_BYTES).contains(e)) else {
-        return Err(format!("its header announces {dims:?} samples; 1 to {MAX_BYTES} are read"));
+        return Err(fault(format!("has a header that announces {dims:?} samples; 1 to {MAX_BYTES} are read")));
     };
     let head = header.len() as u64;
-    let mismatch = |found: String| format!("its header announces {dims:?} = {expected} samples, but {found}");
+    let mismatch =
+        |found: &str| fault(format!("has a header that announces {dims:?} = {expected} samples, but holds {found}"));
     if let Some(length) = length.filter(|length| *length != head + expected) {
-        return Err(mismatch(format!("the file holds {}", length.saturating_sub(head))));
+        return Err(mismatch(&length.saturating_sub(head).to_string()));
     }
     // One byte more than expected is asked for, to meet the end of the file and, behind it, gzip's checksum. The
     // header alone, which may lie, never decides how much memory is taken.
     let mut file = header;
-    reader.take(expected + 1).read_to_end(&mut file).map_err(|e| e.to_string())?;
+    reader.take(expected + 1).read_to_end(&mut file).map_err(damaged)?;
     let found = file.len() as u64 - head;
     if found != expected {
-        let more = if found > expected { "more than that" } else { &found.to_string() };
-        return Err(mismatch(format!("the file holds {more}")));
+        let found = if found > expected { "more than that" } else { &found.to_string() };
+        return Err(mismatch(found));
     }
     let sha256 = digest(&file);
     Ok(Idx { dims, bytes: file.split_off(head as usize), sha256 })
-}
-
-fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> std::result::Result<(), String> {
-    reader.read_exact(buffer).map_err(|e| match e.kind() {
-        std::io::ErrorKind::UnexpectedEof => "not an idx file, or cut off: it ends within the header".into(),
-        _ => e.to_string(),
-    })
 }
 
 /// The file of labels that belongs to the file of pictures at `path`, if it is there: `images` in its name replaced by
@@ -168,8 +168,8 @@ mod tests {
     #[test]
     fn headers_that_lie_take_no_memory() {
         assert!(fault(&file(&[u32::MAX, u32::MAX, u32::MAX], &[])).contains("are read"));
-        assert!(fault(&file(&[60_000, 28, 28], &[0; 100])).contains("47040000 samples, but the file holds 100"));
-        assert!(fault(&gz(&file(&[4096, 1024, 1024], &[0; 100]))).contains("but the file holds 100"));
+        assert!(fault(&file(&[60_000, 28, 28], &[0; 100])).contains("47040000 samples, but holds 100"));
+        assert!(fault(&gz(&file(&[4096, 1024, 1024], &[0; 100]))).contains("but holds 100"));
         assert!(fault(&gz(&file(&[1, 2, 2], &[0; 5]))).contains("more than that"));
         assert!(fault(&file(&[0, 28, 28], &[])).contains("are read"));
     }

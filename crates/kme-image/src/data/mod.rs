@@ -25,7 +25,7 @@ mod source;
 mod survey;
 mod toys;
 
-pub use batches::{Batch, Batches, Looked, Passed, Skipped};
+pub use batches::{Batch, Batches, Passed, Skipped};
 pub use classes::NoClasses;
 pub use classes::is_part;
 pub use dataset::Dataset;
@@ -53,8 +53,8 @@ impl<T: Read + Seek + Send> Bytes for T {}
 /// Picture files of more bytes than this (512 MiB) are refused.
 const MAX_FILE_BYTES: u64 = 1 << 29;
 
-/// Whether a file that is no [rubbish](is_rubbish) counts as a picture: by its name, or else by its first bytes. What is then not
-/// a picture that can be read is a fault that names it, rather than a picture that is missing without a word.
+/// Whether a file that is not [rubbish](is_rubbish) counts as a picture: by its name, or else by its first bytes. One that then
+/// cannot be read is an error that names it, rather than a picture that is silently missing.
 fn is_picture(name: &Path, head: &[u8]) -> bool {
     kind::has_picture_name(name) || kind::is_picture(head)
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use kme::{Error, Result};
+use kme::{Error, Field, Result};
 use serde::Serialize;
 
 use super::fingerprint::{Fingerprint, hex};
@@ -42,7 +42,7 @@ impl FromStr for Split {
             "train" => Ok(Self::Train),
             "test" => Ok(Self::Test),
             "all" => Ok(Self::All),
-            _ => Err(Error::value("split", text, "train, test or all, as in fashion-mnist:test")),
+            _ => Err(Error::unknown("part of a data set", text, ["train", "test", "all"])),
         }
     }
 }
@@ -212,20 +212,15 @@ impl Known {
 
     fn missing(&self, split: Split, places: &Places) -> Error {
         let looked: Vec<_> = places.folders().iter().map(|p| p.join(self.folders[0]).display().to_string()).collect();
-        Error::file(
-            format!("{}:{split}", self.name),
-            format!(
-                "this data set is not in {}. To get it: {}. If you have it elsewhere: --data-dir FOLDER",
-                looked.join(" nor in "),
-                self.origin
-            ),
-        )
+        let allowed = format!("a folder that holds {}:{split}. To get it: {}", self.name, self.origin);
+        Error::parameter("data_dir", looked.join(" or "), allowed)
     }
 
     /// All pictures of `split`, with the fingerprint of their files.
     ///
     /// # Errors
-    /// When the files are not found, are damaged, or are not the data set's (by SHA-256, or by count and size).
+    /// [`Error::Parameter`] when the files are not found; [`Error::Format`] when they are damaged, or not the data set's by
+    /// SHA-256; [`Error::Mismatch`] when they hold another number of pictures.
     pub(super) fn read(&self, split: Split, places: &Places) -> Result<(RawPictures, String)> {
         let (_, files) = self.locate(split, places).ok_or_else(|| self.missing(split, places))?;
         let parts = self.parts(split);
@@ -268,7 +263,7 @@ impl Known {
         let all = all.ok_or_else(|| self.missing(split, places))?;
         if all.n != self.count(split) {
             return Err(Error::mismatch(
-                format!("number of pictures of {}:{split}", self.name),
+                Field::Count(format!("pictures of {}:{split}", self.name).into()),
                 all.n,
                 self.count(split),
                 "replace the files by the original ones",
@@ -280,7 +275,7 @@ impl Known {
 
 fn check(name: &str, part: &Part, path: &PathBuf, found: &str) -> Result<()> {
     match part.sha256 {
-        Some(expected) if expected != found => Err(Error::file(
+        Some(expected) if expected != found => Err(Error::format(
             path,
             format!(
                 "is not {name}'s {}: the SHA-256 of its content is {found}, not {expected}; replace it, or name the file \
@@ -295,19 +290,25 @@ fn check(name: &str, part: &Part, path: &PathBuf, found: &str) -> Result<()> {
 /// What is known about a data set and whether it is here. Displays as text for people; serialises for programs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Info {
+    /// Its name as a source, such as `mnist`.
     pub name: &'static str,
+    /// What it holds and who made it, in one line.
     pub what: &'static str,
+    /// The licence that its makers state.
     pub licence: &'static str,
-    /// Where it is to be had.
+    /// How to get it.
     pub origin: &'static str,
     /// (channels, height, width) of a picture.
     pub shape: (usize, usize, usize),
+    /// Names of the classes, by label.
     pub classes: &'static [&'static str],
-    /// Numbers of training and test pictures.
+    /// Number of training pictures.
     pub train: usize,
+    /// Number of test pictures.
     pub test: usize,
-    /// The folders that are looked into, in order, and below each of them the places of this data set's files.
+    /// The folders that are searched, in order.
     pub looked: Vec<PathBuf>,
+    /// Folders below each of [`looked`](Self::looked) in which its files may lie.
     pub inside: &'static [&'static str],
     /// Its files' names without `.gz`, and the SHA-256 of their uncompressed content where it is known.
     pub originals: Vec<(&'static str, Option<&'static str>)>,
@@ -318,8 +319,9 @@ pub struct Info {
 /// A file of a data set that was found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FileInfo {
+    /// The file.
     pub path: PathBuf,
-    /// Of the uncompressed content; empty when the file cannot be read.
+    /// SHA-256 of the uncompressed content; empty when the file cannot be read.
     pub sha256: String,
     /// `original`, `unknown` (no checksum is known), or what is wrong with the file.
     pub state: String,
@@ -329,11 +331,10 @@ pub struct FileInfo {
 /// content is the original one.
 ///
 /// # Errors
-/// When no data set has this name.
+/// [`Error::UnknownName`] when no data set has this name.
 pub fn info(name: &str, places: &Places) -> Result<Info> {
     let Some(known) = find(name) else {
-        let names: Vec<_> = KNOWN.iter().map(|k| k.name).collect();
-        return Err(Error::value("data set", name, format!("one of {}", names.join(", "))));
+        return Err(Error::unknown("data set", name, KNOWN.iter().map(|known| known.name)));
     };
     let mut files = Vec::new();
     for split in [Split::Train, Split::Test] {

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use flate2::read::MultiGzDecoder;
-use kme::{Error, Result};
+use kme::{Action, Error, Field, Result};
 
 use super::archive::{self, Archive, Unpacked};
-use super::array::Wanted;
+use super::array::ArraySpec;
 use super::batches::{Batches, Content, Passed};
 use super::dataset::Dataset;
 use super::encoded::{Encoded, Named, Store};
@@ -38,7 +38,7 @@ use crate::image::{FORMATS, kind};
 ///
 /// In folders and archives a file is a picture if its name ends like one's or its content begins like one's, of formats that
 /// are not read too (AVIF, HEIC, JPEG XL, ...): then it is one that cannot be read, not one that is passed over. Passed over are
-/// names that begin with a dot, `__MACOSX` and `@eaDir`, and what is no picture.
+/// names that begin with a dot, `__MACOSX` and `@eaDir`, and files that are not pictures.
 ///
 /// Pictures of a folder or an archive have labels when every one of them lies in a folder below the top: the classes
 /// are the folders of the first level, in order.
@@ -59,7 +59,7 @@ enum Kind {
     Idx(PathBuf),
     Cifar(PathBuf),
     Picture(PathBuf),
-    Array(Wanted),
+    Array(ArraySpec),
 }
 
 impl fmt::Debug for Kind {
@@ -90,7 +90,8 @@ impl Source {
     /// Only the kind is found out here; pictures are read by [`Source::batches`] and [`Source::load`].
     ///
     /// # Errors
-    /// When `text` names neither a data set nor something in the file system that holds pictures.
+    /// [`Error::Io`] when `text` names neither a data set nor something in the file system; [`Error::Format`] when that holds no
+    /// pictures; [`Error::UnknownName`] for a part of a data set that there is not.
     pub fn parse(text: &str, places: &Places) -> Result<Self> {
         let (name, split) = text.split_once(':').map_or((text, None), |(name, split)| (name, Some(split)));
         let kind = match names::find(name) {
@@ -109,13 +110,13 @@ impl Source {
     /// Whether `text` names an array of pictures, not one of points.
     ///
     /// # Errors
-    /// When it does, but it cannot be read, or does not tell which array or which axes are meant.
+    /// [`Error::Io`] or [`Error::Format`] when it does, but it cannot be read, or does not tell which array or which axes are meant.
     pub fn is_array(text: &str) -> Result<bool> {
         Ok(Self::array(text)?.is_some())
     }
 
-    fn array(text: &str) -> Result<Option<Wanted>> {
-        let Some(wanted) = Wanted::parse(text) else { return Ok(None) };
+    fn array(text: &str) -> Result<Option<ArraySpec>> {
+        let Some(wanted) = ArraySpec::parse(text) else { return Ok(None) };
         Ok(wanted.holds_pictures()?.then_some(wanted))
     }
 
@@ -123,9 +124,10 @@ impl Source {
         let metadata = std::fs::metadata(path).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => {
                 let names: Vec<_> = names::list().iter().map(|(name, _)| *name).collect();
-                Error::file(path, format!("no such file or folder, and no data set's name ({})", names.join(", ")))
+                let remedy = format!("data sets that have a name are {}", names.join(", "));
+                Error::Io { path: path.into(), action: Action::Read, remedy: Some(remedy.into()), source: e }
             }
-            _ => Error::file(path, e),
+            _ => Error::io(path, Action::Read, e),
         })?;
         if metadata.is_dir() {
             return Ok(Kind::Folder(path.into()));
@@ -141,30 +143,30 @@ impl Source {
             Some(Inside::Tar) => return Ok(Kind::TarGz(path.into(), Arc::default())),
             Some(Inside::Idx) => return Ok(Kind::Idx(path.into())),
             Some(Inside::Picture) => {
-                return Err(Error::file(path, "a picture compressed by gzip: decompress it first (gzip -d)"));
+                return Err(Error::format(path, "is a picture compressed by gzip; decompress it first (gzip -d)"));
             }
             Some(Inside::Other) => {
-                let fault = "holds no pictures: what gzip compressed there is neither a tar archive nor an idx file";
-                return Err(Error::file(path, fault));
+                let fault = "holds no pictures: it is compressed by gzip, but neither a tar archive nor an idx file";
+                return Err(Error::format(path, fault));
             }
             None => {}
         }
         Ok(match first[..] {
-            [] => return Err(Error::file(path, "the file is empty (0 bytes)")),
+            [] => return Err(Error::format(path, "is empty (0 bytes)")),
             _ if archive::is_zip(first) => Kind::Zip(path.into()),
             [0, 0, _, 1..=4, ..] => Kind::Idx(path.into()),
             _ if has_ending("bin") => Kind::Cifar(path.into()),
             _ if archive::is_tar(first) => Kind::Tar(path.into()),
             _ if archived().is_some() && !kind::has_picture_name(path) => {
                 let how = archived().unwrap_or_default();
-                return Err(Error::file(path, format!("compressed {how}; zip, tar and tar.gz archives are read")));
+                return Err(Error::format(path, format!("is compressed {how}; zip, tar and tar.gz archives are read")));
             }
-            // What is no picture in spite of its name is for the decoder to say.
+            // The name is only a hint: the decoder refuses what is not a picture.
             _ if kind::has_picture_name(path) || kind::is_picture(first) => Kind::Picture(path.into()),
             _ => {
                 let known =
                     format!("a picture ({FORMATS}), a zip, tar or tar.gz archive, an idx file, a CIFAR-10 .bin file");
-                return Err(Error::file(path, format!("holds no pictures: it is not {known}")));
+                return Err(Error::format(path, format!("holds no pictures: it is not {known}")));
             }
         })
     }
@@ -175,11 +177,12 @@ impl Source {
     /// grow with their number. Data sets, idx and CIFAR-10 files are held in memory as bytes.
     ///
     /// # Errors
-    /// When `size` is 0, the source cannot be opened, or it holds no pictures. Errors of single pictures come with
+    /// [`Error::Parameter`] when `size` is 0, or a data set is not found; [`Error::Io`] when the source cannot be opened;
+    /// [`Error::Path`] or [`Error::Format`] when it holds no pictures. Errors of single pictures come with
     /// their batch.
     pub fn batches(&self, form: &Form, size: usize) -> Result<Batches> {
         if size == 0 {
-            return Err(Error::value("batch size", 0, "a whole number from 1 on"));
+            return Err(Error::parameter("batch_size", 0, "at least 1"));
         }
         Ok(Batches::new(self.open()?, *form, size))
     }
@@ -222,7 +225,7 @@ impl Source {
             }
             Kind::Array(wanted) => match wanted.open()? {
                 Some(array) => Ok(Content::Encoded(Encoded::of_array(array, &wanted.path))),
-                None => Err(Error::file(&wanted.path, "holds no pictures any more")),
+                None => Err(Error::format(&wanted.path, "holds no pictures any more")),
             },
             Kind::Idx(path) => open_idx(path),
             Kind::Cifar(path) => {
@@ -268,7 +271,7 @@ impl Beginning {
     /// # Errors
     /// When the file cannot be read, or its beginning not be decompressed.
     fn of(path: &Path) -> Result<Self> {
-        let first = File::open(path).and_then(head).map_err(|e| Error::file(path, e))?;
+        let first = File::open(path).and_then(head).map_err(|e| Error::io(path, Action::Read, e))?;
         let inside = if first.starts_with(&[0x1f, 0x8b]) { Some(Inside::of(path)?) } else { None };
         Ok(Self { first, inside })
     }
@@ -288,9 +291,9 @@ impl Inside {
     /// # Errors
     /// When these cannot be decompressed.
     fn of(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(|e| Error::file(path, e))?;
+        let file = File::open(path).map_err(|e| Error::io(path, Action::Read, e))?;
         let inner = head(MultiGzDecoder::new(file));
-        let inner = inner.map_err(|e| Error::file(path, format!("damaged or cut off: {e}")))?;
+        let inner = inner.map_err(|e| Error::unreadable(path, "is damaged or cut off", e))?;
         Ok(match inner[..] {
             _ if archive::is_tar(&inner) => Self::Tar,
             _ if kind::is_picture(&inner) => Self::Picture,
@@ -314,8 +317,8 @@ fn shards(path: &Path, inner: &[PathBuf]) -> Result<(Vec<(String, Archive)>, usi
             None => !beginning.first.is_empty() && !archive::is_archive(inner, &beginning.first),
         };
         if is_none && archive::has_archive_name(inner) {
-            let fault = "is called an archive but is none, or is damaged: bring it back, or move it away";
-            return Err(Error::file(&path, fault));
+            let fault = "is named like an archive, but is not one, or is damaged; restore it, or move it away";
+            return Err(Error::format(&path, fault));
         }
         // gzip compresses other files too.
         if is_none {
@@ -350,7 +353,7 @@ fn open_idx(path: &Path) -> Result<Content> {
         && labels.dims[0] != pictures.dims[0]
     {
         return Err(Error::mismatch(
-            "number of pictures and labels",
+            Field::Count("pictures and labels".into()),
             format!("{} ({})", pictures.dims[0], path.display()),
             format!("{} ({})", labels.dims[0], beside.display()),
             "put the labels that belong to the pictures there, or move them away",
@@ -398,9 +401,9 @@ fn no_pictures(path: &Path, skipped: usize, kind: &str) -> Error {
             })
         });
     let advice = if idx_inside {
-        "; it holds idx or CIFAR-10 files: name one of them, or a data set with --data-dir"
+        "; it holds idx or CIFAR-10 files, so name one of them, or the data set and this folder as data_dir"
     } else {
         ""
     };
-    Error::file(path, format!("{kind} without pictures ({FORMATS}) among {skipped} files{advice}"))
+    Error::path(path, format!("is {kind} without pictures ({FORMATS}) among {skipped} files{advice}"))
 }

@@ -31,7 +31,7 @@ pub struct Survey {
     pub modes: BTreeMap<String, usize>,
     /// The classes with the number of their pictures, where the source has labels.
     pub classes: Vec<(String, usize)>,
-    /// Files beside them that are no pictures.
+    /// Files beside them that are not pictures.
     pub others: usize,
     /// The pictures that cannot be read, and why.
     pub left_out: Vec<Skipped>,
@@ -48,7 +48,9 @@ pub struct Survey {
 /// What becomes of pictures that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bad {
+    /// The first one is an error.
     Refuse,
+    /// They are listed, and the others are used.
     LeaveOut,
 }
 
@@ -65,7 +67,7 @@ impl Survey {
     /// pictures that were looked at, and of all.
     ///
     /// # Errors
-    /// When `text` names no pictures.
+    /// As [`Source::parse`] and [`Source::batches`].
     pub fn of(text: &str, places: &Places, decoder: Decoder, mut progress: impl FnMut(usize, usize)) -> Result<Self> {
         let mut batches = Source::parse(text, places)?.batches(&Form { decoder, ..Form::default() }, 1)?;
         let mut watch = Watch { progress: &mut progress, is_known: &|_, _| false };

@@ -56,17 +56,16 @@ impl Toy {
     /// The toy that `text` names; none when it names another thing.
     ///
     /// # Errors
-    /// When the number of points is not allowed.
+    /// [`Error::Syntax`] when the number of points is not allowed.
     pub fn parse(text: &str) -> Result<Option<Self>> {
         let (name, n) = text.split_once(':').map_or((text, None), |(name, n)| (name, Some(n)));
         let Some(&(name, _, shape)) = TOYS.iter().find(|(known, ..)| *known == name) else { return Ok(None) };
-        let n =
-            match n {
-                None => POINTS,
-                Some(n) => n.parse().ok().filter(|n| (1..=MOST_POINTS).contains(n)).ok_or_else(|| {
-                    Error::value(format!("number of points of {name}"), n, format!("1 to {MOST_POINTS}"))
-                })?,
-            };
+        let n = match n {
+            None => POINTS,
+            Some(n) => n.parse().ok().filter(|n| (1..=MOST_POINTS).contains(n)).ok_or_else(|| {
+                Error::syntax("toy", text, format!("write {name}:N, with N from 1 to {MOST_POINTS} points"))
+            })?,
+        };
         Ok(Some(Self { name, shape, n }))
     }
 
@@ -194,7 +193,7 @@ mod tests {
         assert_eq!(Toy::parse("./25-gaussians").unwrap(), None);
         assert_eq!(Toy::parse("8-gaussians:17").unwrap().unwrap().text(), "8-gaussians:17");
         for text in ["8-gaussians:0", "8-gaussians:x", "8-gaussians:200000000"] {
-            assert!(Toy::parse(text).unwrap_err().to_string().contains("points of 8-gaussians"));
+            assert!(matches!(Toy::parse(text), Err(Error::Syntax { .. })));
         }
         // Fewer are the first of more.
         let ([few, more], _) = (["swiss-roll:5", "swiss-roll:50"].map(|t| drawn(t).1), ());

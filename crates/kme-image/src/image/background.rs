@@ -56,6 +56,9 @@ impl Background {
     }
 
     /// A picture over this colour, from the same over black and over white: every sample is linear in what is under it.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] or [`Error::Mismatch`] when the two do not have one shape.
     pub fn between(self, black: &Images, white: &Images) -> Result<Images> {
         let [n, c, h, w] = black.shape();
         let levels = self.in_channels(c);
@@ -87,11 +90,9 @@ impl FromStr for Background {
         match text {
             "white" => Ok(Self::default()),
             "black" => Ok(Self([0; 3])),
-            _ => text
-                .strip_prefix('#')
-                .and_then(digits)
-                .map(Self)
-                .ok_or_else(|| Error::value("background", text, "white, black, or #rrggbb in hexadecimal digits")),
+            _ => text.strip_prefix('#').and_then(digits).map(Self).ok_or_else(|| {
+                Error::syntax("background", text, "write white, black, or #rrggbb in hexadecimal digits")
+            }),
         }
     }
 }
@@ -121,7 +122,7 @@ mod tests {
         assert_eq!("#FFFFFF".parse::<Background>().unwrap(), Background::default());
         assert_eq!("#808080".parse::<Background>().unwrap().grey(), Some(128.0 / 255.0));
         for text in ["", "#fff", "red", "#gggggg", "#+fffff", "fffffff", "#fffffff"] {
-            assert!(text.parse::<Background>().unwrap_err().to_string().contains("#rrggbb"), "{text}");
+            assert!(matches!(text.parse::<Background>(), Err(Error::Syntax { .. })), "{text}");
         }
     }
 

@@ -70,7 +70,8 @@ impl Crop {
     /// The pictures cut, where `random:N` takes the middle: what pictures get that are looked at for a score.
     ///
     /// # Errors
-    /// When a picture is smaller than the square of `random`, or one would have more than 10⁸ pixels.
+    /// [`Error::Unsupported`] when a picture is smaller than the square of `random`; [`Error::Parameter`] when one would have
+    /// more than 10⁸ pixels.
     pub fn apply(&self, images: Images) -> Result<Images> {
         self.apply_over(images, Background::default())
     }
@@ -93,16 +94,13 @@ impl Crop {
 /// the one in which the place falls.
 ///
 /// # Errors
-/// When the pictures are smaller.
+/// [`Error::Unsupported`] when the pictures are smaller.
 pub fn square(images: &Images, side: usize, place: (f64, f64)) -> Result<Images> {
     let (h, w) = (images.height(), images.width());
     if h < side || w < side {
-        return Err(Error::value(
-            "picture size",
-            format!("{h}x{w}"),
-            format!(
-                "at least {side} on both sides for crop random:{side}; put short:{side} or centre:{side} before it"
-            ),
+        return Err(Error::unsupported(
+            format!("cut a square of side {side} out of a picture of {h}x{w} pixels"),
+            format!("the picture is too small. Put short:{side} or centre:{side} before random:{side}"),
         ));
     }
     let begin = |most: usize, place: f64| ((place * (most + 1) as f64) as usize).min(most) as isize;
@@ -189,11 +187,11 @@ impl FromStr for Crop {
         }
         let fault = || {
             let (least, most) = (SIDES.start(), SIDES.end());
-            let allowed = format!(
-                "none, or up to {MOST_STEPS} of short:N, centre:N, pad and, as the last, random:N, separated by commas, N from \
-                 {least} to {most}, such as centre:178,random:160"
+            let problem = format!(
+                "write none, or up to {MOST_STEPS} of short:N, centre:N, pad and, as the last, random:N, separated by commas, N \
+                 from {least} to {most}, such as centre:178,random:160"
             );
-            Error::value("crop", text, allowed)
+            Error::syntax("crop", text, problem)
         };
         let steps = text
             .split(',')
@@ -277,8 +275,7 @@ mod tests {
             "random:8,centre:4",
             "short:8,short:7,short:6,short:5",
         ] {
-            let fault = text.parse::<Crop>().unwrap_err().to_string();
-            assert!(fault.contains("crop = ") && fault.contains("centre:178,random:160"), "{fault}");
+            assert!(matches!(text.parse::<Crop>(), Err(Error::Syntax { .. })), "{text}");
         }
     }
 
@@ -326,8 +323,13 @@ mod tests {
             assert_eq!(cut.data(), naive(&images, 4, i / 100, j / 10));
         }
         assert_eq!(square(&images, 6, (0.9, 0.0)).unwrap().data(), naive(&images, 6, 0, 0));
-        let fault = square(&images, 7, (0.0, 0.0)).unwrap_err().to_string();
-        assert!(fault.contains("6x9") && fault.contains("random:7") && fault.contains("short:7"), "{fault}");
+        let fault = square(&images, 7, (0.0, 0.0)).unwrap_err();
+        assert!(matches!(fault, Error::Unsupported { .. }));
+        assert_eq!(
+            fault.to_string(),
+            "cannot cut a square of side 7 out of a picture of 6x9 pixels: the picture is too small. Put short:7 or centre:7 \
+             before random:7"
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::fmt;
 use std::path::Path;
 
 use image::{DynamicImage, ImageFormat};
-use kme::{Error, Result};
+use kme::{Action, Error, Result};
 
 use super::Images;
 pub(crate) use opened::Head;
@@ -43,12 +43,12 @@ impl Colour {
     /// The colour space of 1 or 3 channels.
     ///
     /// # Errors
-    /// For any other number.
+    /// [`Error::Parameter`] for any other number.
     pub fn from_channels(channels: usize) -> Result<Self> {
         match channels {
             1 => Ok(Self::Grey),
             3 => Ok(Self::Rgb),
-            _ => Err(Error::value("channels", channels, "1 (grey) or 3 (red, green, blue)")),
+            _ => Err(Error::parameter("channels", channels, "1 (grey) or 3 (red, green, blue)")),
         }
     }
 }
@@ -141,20 +141,20 @@ impl Decoder {
     /// The picture in the file at `path`: shape (1, c, h, w), pixels in [0, 1].
     ///
     /// # Errors
-    /// [`Error::File`] when the file cannot be read, is empty, is no picture, is damaged or cut off, is larger than
-    /// `max_pixels`, or has other channels than [`Channels::Require`] demands.
+    /// [`Error::Io`] when the file cannot be read; [`Error::Format`] when it is empty, not a picture, damaged or cut off, larger
+    /// than `max_pixels`, or has other channels than [`Channels::Require`] demands.
     pub fn read(&self, path: &Path) -> Result<Images> {
-        let bytes = std::fs::read(path).map_err(|fault| Error::file(path, fault))?;
+        let bytes = std::fs::read(path).map_err(|fault| Error::io(path, Action::Read, fault))?;
         self.decode(&bytes, path)
     }
 
     /// The picture in `bytes`; `path` is only for messages. Shape and errors as for [`Decoder::read`].
     pub fn decode(&self, bytes: &[u8], path: &Path) -> Result<Images> {
         if kind::is_raw(path) {
-            let fault = format!("a camera's raw file, whose pixels are not developed; only {FORMATS} are read");
-            return Err(Error::file(path, fault));
+            let fault = format!("is a camera's raw file; develop it, since only {FORMATS} are read");
+            return Err(Error::format(path, fault));
         }
-        let picture = self.decode_file(bytes).map_err(|fault| Error::file(path, fault))?;
+        let picture = self.decode_file(bytes).map_err(|fault| Error::format(path, fault))?;
         self.in_channels(picture, path)
     }
 
@@ -169,9 +169,9 @@ impl Decoder {
             (Samples::Floats(raw), 1) => split::<1, _>(&raw, false, ground, |x| *x),
             (Samples::Floats(raw), 3) => split::<3, _>(&raw, false, ground, |x| *x),
             (Samples::Floats(raw), 4) => split::<4, _>(&raw, true, ground, |x| *x),
-            _ => return Err(Error::file(path, format!("{c} channels; 1, 3 and 4 are read"))),
+            _ => return Err(Error::format(path, format!("has {c} channels; 1, 3 and 4 are read"))),
         };
-        let picture = Images::new(1, if c == 4 { 3 } else { c }, h, w, data).map_err(|e| Error::file(path, e))?;
+        let picture = Images::new(1, if c == 4 { 3 } else { c }, h, w, data).map_err(|e| unusable(path, e))?;
         self.in_channels(picture, path)
     }
 
@@ -181,14 +181,12 @@ impl Decoder {
             Channels::Convert(colour) if colour.channels() == picture.channels() => Ok(picture),
             Channels::Convert(colour) => Ok(picture.to_colour(colour)),
             Channels::Require(colour) if colour.channels() == picture.channels() => Ok(picture),
-            Channels::Require(colour) => Err(Error::file(
-                path,
-                format!(
-                    "{} channel(s) where {} are required; convert the picture or allow conversion",
-                    picture.channels(),
-                    colour.channels()
-                ),
-            )),
+            Channels::Require(colour) => {
+                let (found, needed) = (picture.channels(), colour.channels());
+                let fault =
+                    format!("channels are {found}, but must be {needed}; convert the picture, or allow conversion");
+                Err(Error::format(path, fault))
+            }
         }
     }
 
@@ -218,6 +216,11 @@ impl Decoder {
             _ => Ok(()),
         }
     }
+}
+
+/// A fault of a picture that could be read, with its file.
+pub(crate) fn unusable(path: &Path, fault: Error) -> Error {
+    if fault.file_path().is_some() { fault } else { Error::unreadable(path, "cannot be used", fault) }
 }
 
 /// The decoded samples, widened to `f32` in [0, 1], without alpha, channel after channel.

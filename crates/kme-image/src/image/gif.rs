@@ -14,16 +14,17 @@ impl Images {
     /// colours a picture: those of colour pictures are the nearest of a palette.
     ///
     /// # Errors
-    /// When a side has more than 65 535 pixels, or the file cannot be written.
+    /// [`Error::TooMany`] when a side has more than 65 535 pixels; [`Error::Io`] when the file cannot be written.
     pub fn write_gif(&self, each: Duration, path: &Path) -> Result<()> {
         let [n, _, h, w] = self.shape();
         let side = |x: usize| {
-            u16::try_from(x)
-                .map(u32::from)
-                .map_err(|_| Error::value("picture side", x, "at most 65535 pixels of a GIF"))
+            u16::try_from(x).map(u32::from).map_err(|_| {
+                Error::too_many("side of a picture", x, "the 65535 pixels of a GIF", "scale it down first")
+            })
         };
         let (height, width) = (side(h)?, side(w)?);
-        let fault = |fault: image::ImageError| Error::value("GIF", format!("{n} pictures of {h}x{w}"), fault);
+        let write = || format!("write {n} pictures of {h}x{w} as a GIF");
+        let fault = |fault: image::ImageError| Error::unsupported(write(), fault.to_string());
         let mut file = Vec::new();
         let mut encoder = GifEncoder::new_with_speed(&mut file, SPEED);
         encoder.set_repeat(Repeat::Infinite).map_err(fault)?;

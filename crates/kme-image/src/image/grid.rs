@@ -18,7 +18,7 @@ impl Scale {
     fn factor(self, h: usize, w: usize) -> Result<usize> {
         match self {
             Self::Auto => Ok(96_usize.div_ceil(h.max(w)).max(1)),
-            Self::Times(0) => Err(Error::value("scale", 0, "a whole number from 1 on")),
+            Self::Times(0) => Err(Error::parameter("scale", 0, "at least 1")),
             Self::Times(factor) => Ok(factor),
         }
     }
@@ -57,7 +57,7 @@ impl Grid {
     /// All pictures on one sheet: shape (1, c, H, W), pixels in [0, 1].
     ///
     /// # Errors
-    /// When columns or scale is 0, or the sheet would have more than 10⁸ pixels.
+    /// [`Error::Parameter`] when columns or scale is 0; [`Error::TooMany`] when the sheet would have more than 10⁸ pixels.
     pub fn lay_out(&self, images: &Images) -> Result<Images> {
         let [n, c, h, w] = images.shape();
         let columns = self.columns_of(n)?;
@@ -95,7 +95,7 @@ impl Grid {
 
     fn columns_of(&self, n: usize) -> Result<usize> {
         match self.columns {
-            Some(0) => Err(Error::value("columns", 0, "a whole number from 1 on")),
+            Some(0) => Err(Error::parameter("columns", 0, "at least 1")),
             Some(columns) => Ok(columns.min(n)),
             None => Ok(auto_columns(n)),
         }
@@ -108,7 +108,7 @@ impl Grid {
 /// Shape (1, c, H, W), pixels in [0, 1].
 ///
 /// # Errors
-/// When there are no parts, or as [`Grid::lay_out`].
+/// [`Error::TooFew`] when there are no parts; those of [`Grid::lay_out`].
 pub fn sheet(parts: &[Part<'_>], grid: &Grid) -> Result<Images> {
     const LETTER: usize = 2;
     const RULE: usize = 2;
@@ -118,7 +118,7 @@ pub fn sheet(parts: &[Part<'_>], grid: &Grid) -> Result<Images> {
     let margin = grid.padding.max(4);
     let title = |part: &Part<'_>| margin + (part.label.chars().count() * font::ADVANCE) * LETTER;
     let (Some(inner), Some(titles)) = (grids.iter().map(Images::width).max(), parts.iter().map(title).max()) else {
-        return Err(Error::value("parts of the sheet", "none", "at least one group of pictures"));
+        return Err(Error::too_few("groups of pictures", 0, 1, "a sheet"));
     };
     let head = AIR + font::HEIGHT * LETTER + 2;
     let tall: usize = grids.iter().map(|g| head + g.height() + AIR).sum::<usize>() + (grids.len() - 1) * RULE;
@@ -168,7 +168,7 @@ fn sheet_size(size: Option<(usize, usize)>) -> Result<(usize, usize)> {
     let fits = |(h, w): &(usize, usize)| h.checked_mul(*w).is_some_and(|p| p as u64 <= DEFAULT_MAX_PIXELS);
     size.filter(fits).ok_or_else(|| {
         let shown = size.map_or("beyond counting".into(), |(h, w)| format!("{h}x{w}"));
-        Error::value("sheet size", shown, format!("{DEFAULT_MAX_PIXELS} pixels at most; lay out fewer pictures"))
+        Error::too_many("size of the sheet", shown, format!("{DEFAULT_MAX_PIXELS} pixels"), "lay out fewer pictures")
     })
 }
 
@@ -230,11 +230,12 @@ mod tests {
         let long = "a title that is much longer than the pictures below it";
         let wide = sheet(&[Part { label: long, images: &one }], &Grid::default()).unwrap();
         assert!(wide.width() >= long.len() * 12);
-        assert!(sheet(&[], &Grid::default()).is_err());
+        assert!(matches!(sheet(&[], &Grid::default()), Err(Error::TooFew { given: 0, .. })));
         assert!(Grid { columns: Some(0), ..Grid::default() }.lay_out(&one).is_err());
         assert!(Grid { scale: Scale::Times(0), ..Grid::default() }.lay_out(&one).is_err());
         for scale in [100_000, usize::MAX] {
-            assert!(Grid { scale: Scale::Times(scale), ..Grid::default() }.lay_out(&one).is_err());
+            let laid_out = Grid { scale: Scale::Times(scale), ..Grid::default() }.lay_out(&one);
+            assert!(matches!(laid_out, Err(Error::TooMany { .. })));
         }
         assert!(Grid { padding: usize::MAX, ..Grid::default() }.lay_out(&one).is_err());
     }

@@ -25,13 +25,13 @@ pub use background::Background;
 pub use crop::Crop;
 pub use crop::{mirror, square};
 pub use decode::{Channels, Colour, DEFAULT_MAX_PIXELS, Decoder, Reading};
-pub(crate) use decode::{FORMATS, Head, Samples, kind};
+pub(crate) use decode::{FORMATS, Head, Samples, kind, unusable};
 pub use grid::{Grid, Part, Scale, sheet};
 pub use protocol::{Method, PROTOCOLS, Protocol, Tool};
 pub use resize::{Aspect, Filter, Resize};
 pub use scatter::scatter;
 
-use kme::{Error, Result};
+use kme::{Error, Field, Result};
 
 /// n pictures of one size: shape (n, c, h, w), stored in this order (NCHW), every value in [0, 1].
 ///
@@ -49,12 +49,13 @@ impl Images {
     /// Pictures from `data` in NCHW order with pixels in [0, 1].
     ///
     /// # Errors
-    /// When a dimension is 0, c is neither 1 nor 3, the length is not n·c·h·w, or a value is not in [0, 1] (its place
-    /// is named; see [`Images::clamped`]).
+    /// [`Error::Mismatch`] when a dimension is 0, c is neither 1 nor 3, or the length is not n·c·h·w; [`Error::Parameter`] with
+    /// the place of a value that is not in [0, 1] (see [`Images::clamped`]).
     pub fn new(n: usize, c: usize, h: usize, w: usize, data: Vec<f32>) -> Result<Self> {
         Self::check_shape(n, c, h, w, data.len())?;
         if let Some(i) = data.iter().position(|x| !(0.0..=1.0).contains(x)) {
-            return Err(Self::bad_pixel(c, h, w, i, data[i], "a number in [0, 1]; rescale the pixels to that range"));
+            let allowed = "in [0, 1]; rescale the pixels to that range";
+            return Err(Error::parameter(Self::place_of(c, h, w, i), data[i], allowed));
         }
         Ok(Self { n, c, h, w, data })
     }
@@ -63,12 +64,13 @@ impl Images {
     /// made.
     ///
     /// # Errors
-    /// As [`Images::new`]; for a value, only when it is not a number.
+    /// [`Error::Mismatch`] as for [`Images::new`]; [`Error::NotFinite`] for a value that is not a number.
     pub fn clamped(n: usize, c: usize, h: usize, w: usize, mut data: Vec<f32>) -> Result<Self> {
         Self::check_shape(n, c, h, w, data.len())?;
         for (i, x) in data.iter_mut().enumerate() {
             if x.is_nan() {
-                return Err(Self::bad_pixel(c, h, w, i, *x, "a number; what made this picture has diverged"));
+                let remedy = "check what made this picture, which has diverged";
+                return Err(Error::not_finite(Self::place_of(c, h, w, i), f64::from(*x), remedy));
             }
             *x = x.clamp(0.0, 1.0);
         }
@@ -83,18 +85,20 @@ impl Images {
     fn check_shape(n: usize, c: usize, h: usize, w: usize, len: usize) -> Result<()> {
         let expected = [n, c, h, w].iter().try_fold(1_usize, |product, &x| product.checked_mul(x));
         if n == 0 || h == 0 || w == 0 || !matches!(c, 1 | 3) || expected != Some(len) {
-            return Err(Error::value(
-                "pictures",
-                format!("{len} numbers for shape ({n}, {c}, {h}, {w})"),
-                "n·c·h·w numbers with n, h, w ≥ 1 and c = 1 or 3",
+            return Err(Error::mismatch(
+                Field::Shape("pictures".into()),
+                format!("{len} numbers"),
+                format!("(n, c, h, w) = ({n}, {c}, {h}, {w})"),
+                "give n·c·h·w numbers, with n, h and w at least 1 and c = 1 or 3",
             ));
         }
         Ok(())
     }
 
-    fn bad_pixel(c: usize, h: usize, w: usize, i: usize, value: f32, allowed: &str) -> Error {
+    /// The name of number `i` in messages.
+    fn place_of(c: usize, h: usize, w: usize, i: usize) -> String {
         let place = [i / (c * h * w), i / (h * w) % c, i / w % h, i % w];
-        Error::value(format!("pixel {place:?} (picture, channel, row, column)"), value, allowed)
+        format!("pixel {place:?} (picture, channel, row, column)")
     }
 
     /// Number of pictures n ≥ 1.
@@ -153,15 +157,15 @@ impl Images {
     /// The pictures at `indices`, in that order; an index may occur more than once.
     ///
     /// # Errors
-    /// When `indices` is empty or one of them is not below n.
+    /// [`Error::TooFew`] when `indices` is empty; [`Error::Parameter`] when one of them is not below n.
     pub fn select(&self, indices: &[usize]) -> Result<Self> {
         if indices.is_empty() {
-            return Err(Error::value("number of pictures", 0, "at least 1"));
+            return Err(Error::too_few("indices", 0, 1, "a selection of pictures"));
         }
         let mut data = Vec::with_capacity(indices.len() * self.stride());
         for &i in indices {
             if i >= self.n {
-                return Err(Error::value("picture index", i, format!("0 to {}", self.n - 1)));
+                return Err(Error::parameter("index", i, format!("below {}, the number of pictures", self.n)));
             }
             data.extend_from_slice(self.picture(i));
         }
@@ -171,15 +175,15 @@ impl Images {
     /// All pictures of `parts`, one after the other.
     ///
     /// # Errors
-    /// When there are none, or their channels or sizes differ.
+    /// [`Error::TooFew`] when there are none; [`Error::Mismatch`] when their channels or sizes differ.
     pub fn concat(parts: &[Images]) -> Result<Self> {
         let Some(first) = parts.first() else {
-            return Err(Error::value("pictures", "none", "at least one picture"));
+            return Err(Error::too_few("pictures", 0, 1, "a batch"));
         };
         let [_, c, h, w] = first.shape();
         if let Some(other) = parts.iter().find(|p| p.shape()[1..] != first.shape()[1..]) {
             return Err(Error::mismatch(
-                "picture shape (c, h, w)",
+                Field::Shape("pictures (c, h, w)".into()),
                 format!("({c}, {h}, {w})"),
                 format!("({}, {}, {})", other.c, other.h, other.w),
                 "convert and resize them to one shape first",
@@ -229,9 +233,9 @@ mod tests {
         assert!(Images::new(0, 1, 1, 1, vec![]).is_err());
         assert!(Images::new(usize::MAX, 3, 2, 2, vec![]).is_err());
         let fault = Images::new(2, 1, 2, 2, vec![0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.5, 0.0]).unwrap_err().to_string();
-        assert!(fault.contains("[1, 0, 1, 0]") && fault.contains("1.5") && fault.contains("[0, 1]"), "{fault}");
-        assert!(Images::new(1, 1, 1, 1, vec![f32::NAN]).is_err());
-        assert!(Images::clamped(1, 1, 1, 1, vec![f32::NAN]).is_err());
+        assert!(fault.starts_with("pixel [1, 0, 1, 0] (picture, channel, row, column) is 1.5, but must be in [0, 1]"));
+        assert!(matches!(Images::new(1, 1, 1, 1, vec![f32::NAN]), Err(Error::Parameter { .. })));
+        assert!(matches!(Images::clamped(1, 1, 1, 1, vec![f32::NAN]), Err(Error::NotFinite { .. })));
         assert_eq!(Images::clamped(1, 1, 1, 3, vec![-0.5, 0.5, f32::INFINITY]).unwrap().data(), [0.0, 0.5, 1.0]);
     }
 

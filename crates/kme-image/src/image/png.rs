@@ -14,6 +14,11 @@ pub(super) fn level(x: f32) -> u8 {
     (x * 255.0).round().clamp(0.0, 255.0) as u8
 }
 
+/// A side that formats and resamplers can address.
+pub(super) fn side(x: usize) -> Result<u32> {
+    u32::try_from(x).map_err(|_| Error::too_many("side of a picture", x, "2³² − 1 pixels", "scale it down first"))
+}
+
 impl Images {
     /// Picture i as 8-bit samples, pixel after pixel (HWC): round(255 x).
     ///
@@ -28,25 +33,24 @@ impl Images {
     /// Picture i as an 8-bit PNG file, grey or RGB.
     ///
     /// # Errors
-    /// When i ≥ n, or a side has more than 2³² − 1 pixels.
+    /// [`Error::Parameter`] when i ≥ n; [`Error::TooMany`] when a side has more than 2³² − 1 pixels.
     pub fn to_png(&self, i: usize) -> Result<Vec<u8>> {
         let [n, c, h, w] = self.shape();
         if i >= n {
-            return Err(Error::value("picture index", i, format!("0 to {}", n - 1)));
+            return Err(Error::parameter("index", i, format!("below {n}, the number of pictures")));
         }
-        let side = |x: usize| u32::try_from(x).map_err(|_| Error::value("picture side", x, "at most 2³² − 1 pixels"));
         let colour = if c == 1 { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
         let mut file = Vec::new();
         PngEncoder::new(&mut file)
             .write_image(&self.to_bytes(i), side(w)?, side(h)?, colour)
-            .map_err(|fault| Error::value("picture", format!("{h}x{w}"), fault))?;
+            .map_err(|fault| Error::unsupported(format!("write a picture of {h}x{w} as PNG"), fault.to_string()))?;
         Ok(file)
     }
 
     /// Writes picture i as an 8-bit PNG file to `path`. The file appears whole or not at all.
     ///
     /// # Errors
-    /// As [`Images::to_png`]; [`Error::File`] when the file cannot be written.
+    /// As [`Images::to_png`]; [`Error::Io`] when the file cannot be written.
     pub fn write_png(&self, i: usize, path: &Path) -> Result<()> {
         let file = self.to_png(i)?;
         kme::io::write_atomically(path, |out| out.write_all(&file))

@@ -145,7 +145,8 @@ impl FromStr for Protocol {
                 Some(Method::Antialiased(filter.parse().ok()?, aspect.parse().ok()?))
             }),
         };
-        let method = method.ok_or_else(|| Error::value("resize protocol", text, format!("one of {PROTOCOLS}")))?;
+        let method =
+            method.ok_or_else(|| Error::syntax("resize protocol", text, format!("write one of {PROTOCOLS}")))?;
         Ok(Self { eight_bit, method, tool: None })
     }
 }

@@ -10,6 +10,7 @@ use kme::{Error, Result};
 use rayon::prelude::*;
 
 use super::bilinear::{Grid, bilinear};
+use super::png::side;
 use super::{DEFAULT_MAX_PIXELS, Images, Method, Protocol};
 
 /// The interpolation kernel. When a picture gets smaller, the kernel is widened by the same factor (antialiasing), as
@@ -58,11 +59,9 @@ impl Aspect {
     const ALL: [(&'static str, Self); 3] = [("stretch", Self::Stretch), ("crop", Self::Crop), ("pad", Self::Pad(1.0))];
 }
 
-fn by_name<T: Copy>(what: &str, names: &[(&str, T)], text: &str) -> Result<T> {
-    names.iter().find(|(name, _)| *name == text).map(|(_, value)| *value).ok_or_else(|| {
-        let allowed: Vec<_> = names.iter().map(|(name, _)| *name).collect();
-        Error::value(what, text, format!("one of {}", allowed.join(", ")))
-    })
+fn by_name<T: Copy>(what: &'static str, names: &[(&str, T)], text: &str) -> Result<T> {
+    let found = names.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
+    found.ok_or_else(|| Error::unknown(what, text, names.iter().map(|(name, _)| name)))
 }
 
 impl FromStr for Filter {
@@ -127,15 +126,12 @@ impl Resize {
     /// To `height` × `width` pixels by the default [`Protocol`]: antialiased, bicubic, with [`Aspect::Crop`].
     ///
     /// # Errors
-    /// When a side is 0 or the picture would have more than 10⁸ pixels.
+    /// [`Error::Parameter`] when a side is 0 or the picture would have more than 10⁸ pixels.
     pub fn new(height: usize, width: usize) -> Result<Self> {
         let pixels = height.saturating_mul(width) as u64;
         if pixels == 0 || pixels > DEFAULT_MAX_PIXELS {
-            return Err(Error::value(
-                "size",
-                format!("{height}x{width}"),
-                format!("height and width from 1 on, {DEFAULT_MAX_PIXELS} pixels at most"),
-            ));
+            let allowed = format!("at least 1x1, with at most {DEFAULT_MAX_PIXELS} pixels");
+            return Err(Error::parameter("size", format!("{height}x{width}"), allowed));
         }
         Ok(Self { height, width, protocol: Protocol::default() })
     }
@@ -143,9 +139,9 @@ impl Resize {
     /// To the size in `text`: `HxW` (height first), or `N` for a square of side N.
     ///
     /// # Errors
-    /// When `text` is neither, or as [`Resize::new`].
+    /// [`Error::Syntax`] when `text` is neither; those of [`Resize::new`].
     pub fn parse(text: &str) -> Result<Self> {
-        let fault = || Error::value("size", text, "HEIGHTxWIDTH such as 64x48, or one number for a square");
+        let fault = || Error::syntax("size", text, "write HEIGHTxWIDTH, such as 64x48, or one number for a square");
         let (h, w) = text.split_once(['x', 'X', '×']).unwrap_or((text, text));
         let side = |s: &str| s.parse::<usize>().map_err(|_| fault());
         Self::new(side(h)?, side(w)?)
@@ -175,7 +171,7 @@ impl Resize {
     /// returned as they are, bit for bit, unless the protocol rounds them to 8 bits.
     ///
     /// # Errors
-    /// When a picture is larger than the resampler can address (2³² pixels on a side).
+    /// [`Error::TooMany`] when a picture is larger than the resampler can address (2³² pixels on a side).
     pub fn apply(&self, images: &Images) -> Result<Images> {
         match self.protocol.eight_bit {
             true => self.sized(images.eight_bit()),
@@ -247,8 +243,8 @@ fn resample(
     (h, w): (usize, usize),
     (out_h, out_w): (usize, usize),
 ) -> Result<Vec<f32>> {
-    let side = |x: usize| u32::try_from(x).map_err(|_| Error::value("picture side", x, "at most 2³² − 1 pixels"));
-    let fault = |fault: &dyn fmt::Display| Error::value("resize", format!("{h}x{w} to {out_h}x{out_w}"), fault);
+    let resize = || format!("resize pictures of {h}x{w} to {out_h}x{out_w}");
+    let fault = |fault: &dyn fmt::Display| Error::unsupported(resize(), fault.to_string());
     let pixels: Vec<F32> = plane.iter().map(|&x| F32::new(x)).collect();
     let from = TypedImageRef::new(side(w)?, side(h)?, &pixels).map_err(|e| fault(&e))?;
     let mut to = TypedImage::<F32>::new(side(out_w)?, side(out_h)?);
@@ -429,11 +425,12 @@ mod tests {
         assert_eq!(size("64x48").unwrap(), (64, 48));
         assert_eq!(size("28").unwrap(), (28, 28));
         for bad in ["", "0", "0x4", "x", "3x", "-1", "4x5x6", "1e9", "100000x100000", "99999999999999999999"] {
-            let fault = size(bad).unwrap_err().to_string();
-            assert!(fault.starts_with("size = "), "{fault}");
+            let fault = size(bad).unwrap_err();
+            assert!(matches!(fault, Error::Syntax { .. }) || fault.parameter_name() == Some("size"), "{fault}");
         }
         assert_eq!("lanczos".parse::<Filter>().unwrap(), Filter::Lanczos);
-        assert!("nearest".parse::<Filter>().unwrap_err().to_string().contains("box, bilinear, bicubic, lanczos"));
-        assert!("squash".parse::<Aspect>().unwrap_err().to_string().contains("stretch, crop, pad"));
+        let fault = "nearest".parse::<Filter>().unwrap_err().to_string();
+        assert_eq!(fault, "unknown filter 'nearest'; choose one of box, bilinear, bicubic, lanczos");
+        assert!(matches!("squash".parse::<Aspect>(), Err(Error::UnknownName { .. })));
     }
 }

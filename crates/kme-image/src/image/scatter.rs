@@ -10,7 +10,7 @@ const SIDE: usize = 480;
 /// points with a margin (or all generated ones where there are no real ones). One dimension is drawn on a horizontal line.
 ///
 /// # Errors
-/// When a point is not finite.
+/// [`Error::NotFinite`] when a point is not finite.
 pub fn scatter(generated: &Points, real: Option<&Points>) -> Result<Images> {
     let place = |points: &Points| -> Vec<(f64, f64)> {
         let d = points.dim();
@@ -21,8 +21,9 @@ pub fn scatter(generated: &Points, real: Option<&Points>) -> Result<Images> {
     let generated = place(generated);
     let real = real.map(place);
     let shown = real.as_ref().unwrap_or(&generated);
-    if shown.iter().chain(&generated).any(|(x, y)| !(x.is_finite() && y.is_finite())) {
-        return Err(Error::value("points", "not finite", "finite numbers"));
+    let mut numbers = shown.iter().chain(&generated).flat_map(|&(x, y)| [x, y]);
+    if let Some(odd) = numbers.find(|x| !x.is_finite()) {
+        return Err(Error::not_finite("coordinate of a point", odd, "draw finite points"));
     }
     let range = |of: fn(&(f64, f64)) -> f64| {
         shown.iter().map(of).fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)))

@@ -1,6 +1,6 @@
 //! The feature map that a generator's card names.
 
-use super::{FeatureMap, Wanted};
+use super::{FeatureMap, FeatureSpec};
 use crate::model::Generator;
 use crate::models::{Models, SHIPPED};
 use crate::net::Place;
@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 ///
 /// `inception=/data/nets/pt.pth:pool3` is `inception=pt.pth:pool3`, and `runs/classifier` is `classifier`.
 pub fn portable(name: &str) -> String {
-    if let Ok(Some(wanted)) = Wanted::parse(name) {
-        let file = wanted.file.as_deref().and_then(Path::file_name);
-        return file.map_or_else(|| name.to_string(), |file| wanted.named(Some(Path::new(file))));
+    if let Ok(Some(spec)) = FeatureSpec::parse(name) {
+        let file = spec.file.as_deref().and_then(Path::file_name);
+        return file.map_or_else(|| name.to_string(), |file| spec.named(Some(Path::new(file))));
     }
     let path = Path::new(name);
     let file = path.file_name().map_or_else(|| name.into(), |file| file.to_string_lossy());
@@ -37,7 +37,7 @@ impl FeatureMap {
     /// and in the one above: the first with this SHA-256 is taken.
     ///
     /// # Errors
-    /// When it is not found, or only another under its name.
+    /// [`Error::Parameter`] when it is not found, or only another under its name.
     pub fn of_generator(generator: &Generator, file: &Path, models: &Models, place: &Place) -> Result<Self> {
         let name = &generator.features;
         let Some(sha256) = &generator.features_sha256 else { return Self::named(name, models, place) };
@@ -46,7 +46,7 @@ impl FeatureMap {
             match Self::named(&candidate, models, place) {
                 Ok(map) if map.sha256() == Some(sha256) => return Ok(map),
                 Ok(map) => others.push(format!("{candidate} is another, {}", map.sha256().unwrap_or("without one"))),
-                // What is there but cannot be read is no gap.
+                // A file that is there but cannot be read is not missing.
                 Err(fault) if is_there(&candidate, models) => {
                     damaged.push(format!("{candidate} cannot be read: {fault}"))
                 }
@@ -58,10 +58,9 @@ impl FeatureMap {
             None => "there is none under this name, neither here nor in the models folder nor beside the run".into(),
         };
         let allowed = format!(
-            "the network with SHA-256 {sha256}, which this generator's card names; {found}: name its file, or another \
-             feature map"
+            "the network with SHA-256 {sha256} that this generator's card names; {found}. Name its file, or another feature map"
         );
-        Err(Error::value("features", name, allowed))
+        Err(Error::parameter("features", name, allowed))
     }
 }
 
@@ -69,24 +68,24 @@ impl FeatureMap {
 fn candidates(name: &str, file: &Path, models: &Models) -> Vec<String> {
     let run = file.parent().unwrap_or(Path::new(""));
     let mut names: Vec<String> = configured(run).into_iter().chain([name.to_string()]).collect();
-    let wanted = Wanted::parse(name).ok().flatten();
+    let spec = FeatureSpec::parse(name).ok().flatten();
     let folders = [models.folder().map(Path::to_path_buf), Some(run.to_path_buf()), Some(run.join(".."))];
     for folder in folders.into_iter().flatten() {
-        match &wanted {
-            Some(wanted) => names.extend(wanted.file.as_ref().map(|file| wanted.named(Some(&folder.join(file))))),
+        match &spec {
+            Some(spec) => names.extend(spec.file.as_ref().map(|file| spec.named(Some(&folder.join(file))))),
             None => names.extend([folder.join(name), folder.join(format!("{name}.safetensors"))].map(text)),
         }
     }
     // Under the name by which the models folder knows it.
-    names.extend(wanted.map(|wanted| wanted.named(None)));
+    names.extend(spec.map(|spec| spec.named(None)));
     names
 }
 
 /// Whether there is a file under the name of a feature map: it, or that of a run folder, or one in the models folder.
 fn is_there(name: &str, models: &Models) -> bool {
-    match Wanted::parse(name) {
-        Ok(Some(Wanted { file: Some(file), .. })) => file.is_file(),
-        Ok(Some(wanted)) => models.file_of(wanted.card).is_some(),
+    match FeatureSpec::parse(name) {
+        Ok(Some(FeatureSpec { file: Some(file), .. })) => file.is_file(),
+        Ok(Some(spec)) => models.file_of(spec.card).is_some(),
         _ => Path::new(name).is_file() || Path::new(name).join("model.safetensors").is_file(),
     }
 }

@@ -58,7 +58,7 @@ impl Extractor {
     /// The feature layer of a classifier that is known as `name`.
     ///
     /// # Errors
-    /// When it has not so many layers.
+    /// [`Error::Parameter`](kme::Error::Parameter) when it has fewer layers.
     pub fn of_classifier(name: &str, classifier: &Classifier) -> Result<Self> {
         let [_, h, w] = classifier.net.input();
         // Refuses a layer that is not there.
@@ -84,7 +84,7 @@ impl Extractor {
     /// A layer of a known network by its name.
     ///
     /// # Errors
-    /// When there is no such layer in the network or its file.
+    /// As [`Network::depth`].
     pub fn of_network(network: &Network, layer: &str, positions: Positions) -> Result<Self> {
         let features = network.depth(layer)?;
         let net = network.net.clone();

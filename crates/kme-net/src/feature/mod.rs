@@ -3,23 +3,24 @@
 mod card;
 mod extractor;
 mod fit;
-mod wanted;
+mod spec;
 
 pub use card::portable;
 pub use card::recorded;
 pub use extractor::{Extractor, Outputs, Positions};
-pub use wanted::canonical;
+pub use spec::canonical;
 
 use crate::model::Classifier;
 use crate::models::Models;
 use crate::net::Place;
 use crate::net::flat;
+use crate::networks::CARDS;
 use burn::tensor::Tensor;
 use kme::embedding::FeatureIdentity;
 use kme::points::Data;
 use kme::{Error, Points, Result};
 use kme_image::{Channels, Colour, Decoder, Form, Images, Protocol, Resize};
-use wanted::Wanted;
+use spec::FeatureSpec;
 
 /// Pictures on their way into a feature map, with what was done to them before.
 ///
@@ -60,7 +61,7 @@ impl FeatureMap {
     /// The features of pictures, shape (n, d). On the processor they do not depend on which pictures come together.
     ///
     /// # Errors
-    /// When a feature is not finite.
+    /// [`Error::NotFinite`] when a feature is not finite.
     pub fn features<'a>(&self, pictures: impl Into<Pictures<'a>>) -> Result<Points> {
         match (self, pictures.into()) {
             (Self::Pixels, Pictures { images, .. }) => {
@@ -73,7 +74,7 @@ impl FeatureMap {
     /// The features and, where the network classifies, the logits, in one pass. Pixels have no logits.
     ///
     /// # Errors
-    /// When a number is not finite.
+    /// [`Error::NotFinite`] when a number is not finite.
     pub fn outputs<'a>(&self, pictures: impl Into<Pictures<'a>>) -> Result<Outputs> {
         match self {
             Self::Pixels => Ok(Outputs { features: self.features(pictures)?, logits: None }),
@@ -87,7 +88,7 @@ impl FeatureMap {
     /// the features that [`features`](Self::features) finds, up to the rounding of the device.
     ///
     /// # Errors
-    /// When the network does not take them.
+    /// [`Error::Mismatch`] when the network does not take them.
     pub fn tensor(&self, pictures: Tensor<4>) -> Result<Tensor<2>> {
         match self {
             Self::Pixels => Ok(flat(pictures)),
@@ -129,7 +130,7 @@ impl FeatureMap {
     /// What sources of pictures are read as for this map, where it says; see [`Pictures::in_form`].
     ///
     /// # Errors
-    /// When its network takes neither 1 nor 3 channels.
+    /// [`Error::Parameter`] when its network takes neither 1 nor 3 channels.
     pub fn form(&self) -> Result<Option<Form>> {
         let Self::Network(extractor) = self else { return Ok(None) };
         let [c, ..] = extractor.input();
@@ -162,23 +163,27 @@ impl FeatureMap {
     /// checksum; without it the file is looked for in the models folder, and its checksum must be on the network's card.
     ///
     /// # Errors
-    /// When there is none, or the model is no classifier.
+    /// [`Error::UnknownName`] when there is none; [`Error::Missing`] when its file is not found; [`Error::Format`] when the file
+    /// does not hold a classifier, or other weights than are known.
     pub fn named(name: &str, models: &Models, place: &Place) -> Result<Self> {
         if name == "pixels" {
             return Ok(Self::Pixels);
         }
         if name == "identity" {
-            return Err(Error::value(
-                "features",
-                name,
-                "pixels, a network or a classifier for pictures; identity is for files of points",
-            ));
+            let allowed = "pixels, a network or a classifier for pictures; identity is for files of points";
+            return Err(Error::parameter("features", name, allowed));
         }
-        if let Some(wanted) = Wanted::parse(name)? {
-            let network = models.network(wanted.card, wanted.file.as_deref(), place)?;
-            return Ok(Self::Network(Box::new(Extractor::of_network(&network, wanted.layer(), wanted.positions)?)));
+        if let Some(spec) = FeatureSpec::parse(name)? {
+            let network = models.network(spec.card, spec.file.as_deref(), place)?;
+            return Ok(Self::Network(Box::new(Extractor::of_network(&network, spec.layer(), spec.positions)?)));
         }
-        let (bytes, path) = models.bytes(name)?;
+        let (bytes, path) = models.bytes(name).map_err(|fault| match fault {
+            Error::UnknownName { name, known, .. } => {
+                let maps = CARDS.iter().map(|card| card.name.to_string()).chain(["pixels".to_string()]);
+                Error::unknown("feature map", name, maps.chain(known))
+            }
+            other => other,
+        })?;
         let classifier = Classifier::parse(&bytes, &path, place)?;
         // The classifier of a run folder is known by the folder's name.
         let named =

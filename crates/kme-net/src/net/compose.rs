@@ -7,7 +7,7 @@ impl Net {
     /// This network with `next` behind it, as one network; the values are shared.
     ///
     /// # Errors
-    /// When `next` does not take what this one gives.
+    /// [`Error::Unsupported`](kme::Error::Unsupported) when `next` does not take what this one gives.
     pub fn followed_by(&self, next: &Self) -> Result<Self> {
         if self.output != next.input {
             let allowed = "a network whose input is the other's output";
@@ -23,7 +23,7 @@ impl Net {
     /// What comes behind the first `count` layers; the values are shared.
     ///
     /// # Errors
-    /// When there are fewer layers.
+    /// [`Error::Parameter`](kme::Error::Parameter) when there are fewer layers.
     pub fn after(&self, count: usize) -> Result<Self> {
         let first = self.truncated(count)?;
         let layers = self.layers[count..].to_vec();

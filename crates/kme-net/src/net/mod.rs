@@ -18,7 +18,7 @@ pub use place::Place;
 pub use taps::Taps;
 
 use burn::tensor::{Gradients, Tensor};
-use kme::{Error, Result};
+use kme::{Error, Field, Result};
 use layer::{Run, Saved, Shape};
 use param::Spec;
 
@@ -55,12 +55,15 @@ impl Net {
     /// A network of these layers for inputs of shape `input` (channels, height, width), with fresh parameters.
     ///
     /// # Errors
-    /// When a layer does not fit the shape that reaches it.
+    /// [`Error::Unsupported`] when a layer does not fit the shape that reaches it; [`Error::TooMany`] when the network is too large.
     pub fn new(layers: Vec<Layer>, input: Shape, init: Init, seed: u64, place: &Place) -> Result<Self> {
         Self::with_values(layers, input, place, |spec| Ok(init.draw(spec, seed, place)))
     }
 
     /// A network with the parameters that `value` gives.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and those of `value`.
     pub fn with_values(
         layers: Vec<Layer>,
         input: Shape,
@@ -74,7 +77,8 @@ impl Net {
             spec.shape.iter().try_fold(1usize, |product, &side| product.checked_mul(side))?.checked_add(sum)
         });
         if count.is_none_or(|count| count > MOST) {
-            return Err(Error::value("number of parameters", count.unwrap_or(usize::MAX), format!("at most {MOST}")));
+            let count = count.unwrap_or(usize::MAX);
+            return Err(Error::too_many("parameters of the network", count, MOST, "make its layers smaller"));
         }
         let params = specs
             .into_iter()
@@ -86,10 +90,12 @@ impl Net {
         Ok(Self { layers, params, input, output, place: place.clone() })
     }
 
+    /// The layers, from input to output.
     pub fn layers(&self) -> &[Layer] {
         &self.layers
     }
 
+    /// The parameters, in the order of the layers; those of the spectral parametrisation come last.
     pub fn params(&self) -> &[Param] {
         &self.params
     }
@@ -97,10 +103,14 @@ impl Net {
     /// The first `count` layers, sharing the parameters.
     ///
     /// # Errors
-    /// When there are fewer layers.
+    /// [`Error::Parameter`] when there are fewer layers.
     pub fn truncated(&self, count: usize) -> Result<Self> {
         if count > self.layers.len() {
-            return Err(Error::value("layers", count, format!("at most {}", self.layers.len())));
+            return Err(Error::parameter(
+                "count",
+                count,
+                format!("at most {}, the number of layers", self.layers.len()),
+            ));
         }
         let layers = self.layers[..count].to_vec();
         let output = layer::output_shape_all(&layers, self.input)?;
@@ -183,7 +193,7 @@ impl Net {
     /// The output for inputs of shape (n, c, h, w).
     ///
     /// # Errors
-    /// When the input's shape is not the network's.
+    /// [`Error::Mismatch`] when the input's shape is not the network's.
     pub fn forward(&self, x: Tensor<4>, mode: Mode) -> Result<Tensor<4>> {
         Ok(self.run(x, mode, false, false)?.0)
     }
@@ -192,28 +202,26 @@ impl Net {
     /// layers.
     ///
     /// # Errors
-    /// When the input's shape is not the network's.
+    /// [`Error::Mismatch`] when the input's shape is not the network's.
     pub fn pass(&self, x: Tensor<4>, mode: Mode, activations: bool) -> Result<Pass> {
         let (output, saved, run) = self.run(x, mode, true, activations)?;
         let activations = run.activations.unwrap_or_default();
         Ok(Pass { output, activations, saved, mode, updates: run.updates })
     }
 
-    /// Refuses inputs that do not have the network's channels and size.
-    fn check_input(&self, x: &Tensor<4>) -> Result<()> {
-        let [_, c, h, w] = x.dims();
+    /// Refuses inputs of shape (n, c, h, w) that do not have the network's channels and size.
+    pub(crate) fn check_input(&self, [_, c, h, w]: [usize; 4]) -> Result<()> {
         if [c, h, w] == self.input {
             return Ok(());
         }
-        Err(Error::value(
-            "network input",
-            format!("{c}x{h}x{w} (channels x height x width)"),
-            format!("{}x{}x{} for this network", self.input[0], self.input[1], self.input[2]),
-        ))
+        let shape = |[c, h, w]: Shape| format!("{c}x{h}x{w}");
+        let field = Field::Shape("the network's input (channels, height, width)".into());
+        let remedy = "bring the input to the shape of the network";
+        Err(Error::mismatch(field, shape([c, h, w]), format!("{} for this network", shape(self.input)), remedy))
     }
 
     fn run(&self, x: Tensor<4>, mode: Mode, keep: bool, activations: bool) -> Result<(Tensor<4>, Vec<Saved>, Run)> {
-        self.check_input(&x)?;
+        self.check_input(x.dims())?;
         let mut run = Run { mode, keep, updates: Vec::new(), activations: activations.then(Vec::new) };
         let (output, saved) = layer::forward_all(&self.layers, &self.params, x, &mut run);
         Ok((output, saved, run))

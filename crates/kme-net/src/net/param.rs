@@ -9,8 +9,11 @@ use rand_distr::StandardNormal;
 /// What a layer needs: a parameter's name, shape and role.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spec {
+    /// Layer numbers and name, such as `0.weight`.
     pub name: String,
+    /// Sides of the tensor, outputs first.
     pub shape: Vec<usize>,
+    /// What it does in its layer.
     pub role: Role,
 }
 
@@ -19,9 +22,12 @@ pub struct Spec {
 pub enum Role {
     /// A matrix or filter bank that sums over `fan_in` inputs.
     Weight {
+        /// Inputs that one output sums over.
         fan_in: usize,
+        /// The sort of layer.
         of: Kind,
     },
+    /// Added to each output; starts at 0.
     Bias,
     /// Multiplies a normalised activation; starts at 1.
     Gain,
@@ -33,6 +39,7 @@ pub enum Role {
     Constant(Draw),
     /// The spectral norm that a weight is brought to; starts at 1. See `net/spectral.rs`.
     Scale {
+        /// Whether it is trained, or stays 1.
         trained: bool,
     },
     /// An estimate of a weight's first left singular vector: not trained, moved by power iterations.
@@ -43,7 +50,10 @@ pub enum Role {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Draw {
     /// N(0, deviation²).
-    Normal { deviation: f64 },
+    Normal {
+        /// Standard deviation.
+        deviation: f64,
+    },
     /// Uniform on [0, 2π).
     Angle,
 }
@@ -61,17 +71,24 @@ impl Draw {
 /// The kind of layer that a weight belongs to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
+    /// A dense layer.
     Linear,
+    /// A convolution.
     Conv,
+    /// A transposed convolution.
     TransposedConv,
 }
 
 /// A parameter or running statistic: its name, shape and value, stored flat.
 #[derive(Clone, Debug)]
 pub struct Param {
+    /// Layer numbers and name, such as `0.weight`.
     pub name: String,
+    /// Sides of the tensor, outputs first.
     pub shape: Vec<usize>,
+    /// What it does in its layer.
     pub role: Role,
+    /// Its numbers, row after row.
     pub value: Tensor<1>,
 }
 

@@ -1,4 +1,4 @@
-//! Where tensors live and in which precision: the `--device` flag as a value.
+//! Where tensors live and in which precision.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use kme::{Error, Result};
@@ -24,14 +24,14 @@ impl Place {
         Self { device: Device::flex(), dtype: DType::F64 }
     }
 
-    /// The place that the text of `--device` names: `cpu`, `gpu`, `gpu:1`.
+    /// The place that `text` names: `cpu`, `gpu`, `gpu:1`.
     ///
     /// # Errors
-    /// When the text is none of these, or names a graphics card and this program was built without the cargo feature
+    /// [`Error::Parameter`] when the text is none of these, or names a graphics card and this program was built without the cargo feature
     /// `vulkan` or `cuda`; when the environment variable `KME_CONV_ISA` names vector instructions that this processor lacks.
     pub fn parse(text: &str) -> Result<Self> {
-        kme_conv::Isa::requested().map_err(|(value, allowed)| Error::value(kme_conv::VARIABLE, value, allowed))?;
-        let unknown = || Error::value("--device", text, "cpu, gpu, gpu:0, gpu:1, ...");
+        kme_conv::Isa::requested().map_err(|(value, allowed)| Error::parameter(kme_conv::VARIABLE, value, allowed))?;
+        let unknown = || Error::parameter("device", text, "cpu, gpu, gpu:0, gpu:1, ...");
         match text.split_once(':') {
             None if text == "cpu" => Ok(Self::cpu()),
             None if text == "gpu" => Self::gpu(0),
@@ -48,27 +48,24 @@ impl Place {
         #[cfg(not(feature = "cuda"))]
         let (driver, devices) = ("Vulkan", Device::enumerate(DeviceType::Vulkan));
         let mut cards: Vec<_> = devices.into_iter().collect();
-        // Vulkan in software is no graphics card.
+        // Vulkan in software is not a graphics card.
         #[cfg(not(feature = "cuda"))]
         cards.retain(|card| *card != Device::vulkan(burn::tensor::DeviceKind::Cpu));
         if index < cards.len() {
             return Ok(Self { device: cards.swap_remove(index), dtype: DType::F32 });
         }
         let allowed = match cards.len() {
-            0 => format!("cpu only, since no graphics card with a {driver} driver was found"),
-            1 => "cpu, gpu".into(),
-            count => format!("cpu, gpu, gpu:0 to gpu:{}", count - 1),
+            0 => format!("cpu, since no graphics card with a {driver} driver was found"),
+            1 => "cpu or gpu".into(),
+            count => format!("cpu, gpu, or gpu:0 to gpu:{}", count - 1),
         };
-        Err(Error::value("--device", format!("gpu:{index}"), allowed))
+        Err(Error::parameter("device", format!("gpu:{index}"), allowed))
     }
 
     #[cfg(not(any(feature = "vulkan", feature = "cuda")))]
     fn gpu(index: usize) -> Result<Self> {
-        Err(Error::value(
-            "--device",
-            format!("gpu:{index}"),
-            "cpu only, since this program was built without a graphics backend; build it with `--features vulkan` or `--features cuda`",
-        ))
+        let allowed = "cpu, since this program was built without a graphics backend. Build it with the cargo feature vulkan or cuda";
+        Err(Error::parameter("device", format!("gpu:{index}"), allowed))
     }
 
     /// A constant tensor with these numbers, row after row.

@@ -29,28 +29,20 @@ impl Net {
     /// normalisation.
     ///
     /// # Errors
-    /// When the network has it already, has no convolution or dense layer, or has a transposed convolution, for which
+    /// [`Error::Unsupported`] when the network has it already, has no convolution or dense layer, or has a transposed convolution, for which
     /// there is no published rule.
     pub fn with_spectral(mut self, learned: bool, seed: u64) -> Result<Self> {
+        let refused = |reason: String| Error::unsupported("apply the spectral parametrisation", reason);
         if self.is_spectral() {
-            return Err(Error::value("spectral parametrisation", "twice", "once for each network"));
+            return Err(refused("the network has it already".into()));
         }
         let is = |p: &Param, kinds: &[Kind]| matches!(p.role, Role::Weight { of, .. } if kinds.contains(&of));
         if let Some(p) = self.params.iter().find(|p| is(p, &[Kind::TransposedConv])) {
-            let allowed = "a network of convolutions and dense layers, such as a critic";
-            return Err(Error::value(
-                "spectral parametrisation",
-                format!("transposed convolution {}", p.name),
-                allowed,
-            ));
+            return Err(refused(format!("there is no rule for the transposed convolution of {}", p.name)));
         }
         let weights: Vec<Param> = self.params.iter().filter(|p| is(p, &[Kind::Conv, Kind::Linear])).cloned().collect();
         if weights.is_empty() {
-            return Err(Error::value(
-                "spectral parametrisation",
-                "no weights",
-                "at least one convolution or dense layer",
-            ));
+            return Err(refused("the network has neither convolutions nor dense layers".into()));
         }
         for weight in weights {
             for (part, len, role) in

@@ -19,7 +19,7 @@ impl Net {
     /// the deepest. Nothing is kept for a pullback.
     ///
     /// # Errors
-    /// When the input's shape is not the network's, or it has fewer layers.
+    /// [`Error::Mismatch`] when the input's shape is not the network's; [`Error::Parameter`] when it has fewer layers.
     pub fn activations(&self, x: Tensor<4>, depths: &[usize], mode: Mode) -> Result<Vec<Tensor<4>>> {
         Ok(self.walk(x, depths, mode, false)?.activations)
     }
@@ -33,10 +33,14 @@ impl Net {
     }
 
     fn walk(&self, mut x: Tensor<4>, depths: &[usize], mode: Mode, keep: bool) -> Result<Taps> {
-        self.check_input(&x)?;
+        self.check_input(x.dims())?;
         let deepest = depths.iter().copied().max().unwrap_or(0);
         if deepest > self.layers.len() {
-            return Err(Error::value("layers", deepest, format!("at most {}", self.layers.len())));
+            return Err(Error::parameter(
+                "depths",
+                deepest,
+                format!("at most {}, the number of layers", self.layers.len()),
+            ));
         }
         let mut run = Run { mode, keep, updates: Vec::new(), activations: None };
         let (mut found, mut saved) = (vec![None; depths.len()], Vec::new());
@@ -85,7 +89,7 @@ impl Net {
     /// The same layers and parameters for inputs of another shape.
     ///
     /// # Errors
-    /// When a layer does not fit the shape that reaches it.
+    /// [`Error::Unsupported`] when a layer does not fit the shape that reaches it.
     pub fn resized(&self, input: Shape) -> Result<Self> {
         let output = super::layer::output_shape_all(&self.layers, input)?;
         Ok(Self { input, output, ..self.clone() })

@@ -7,6 +7,7 @@ use std::fmt;
 /// A network that the field knows by name. Its weights are a file that the user gets; nothing is ever downloaded.
 #[derive(Debug)]
 pub struct NetworkCard {
+    /// Its name, such as `inception`.
     pub name: &'static str,
     /// What it is, in one line.
     pub line: &'static str,
@@ -14,6 +15,7 @@ pub struct NetworkCard {
     pub reference: &'static str,
     /// Where its weights are to be had.
     pub origin: &'static str,
+    /// The licence of the weights.
     pub licence: &'static str,
     /// What its files are called where they come from; in the models folder they are found under these names too.
     pub files: &'static [&'static str],
@@ -46,7 +48,9 @@ pub struct Known {
 /// Names of tensors as one origin writes them, and the pixels that its weights want.
 #[derive(Clone, Copy, Debug)]
 pub struct Convention {
+    /// Whose names they are, such as `torchvision`.
     pub name: &'static str,
+    /// The pixels that weights of this origin want.
     pub pixels: Pixels,
 }
 
@@ -56,7 +60,12 @@ pub enum Pixels {
     /// As they are.
     Unit,
     /// (x − mean)/deviation for red, green and blue.
-    Standard { mean: [f64; 3], deviation: [f64; 3] },
+    Standard {
+        /// Mean of each channel of pixels in [0, 1].
+        mean: [f64; 3],
+        /// Standard deviation of each channel of pixels in [0, 1].
+        deviation: [f64; 3],
+    },
     /// Blue, green and red in [0, 255] minus the mean.
     Caffe([f64; 3]),
     /// (255 x − 128)/128.

@@ -116,7 +116,7 @@ impl File<'_> {
     }
 
     fn fault(&self, what: impl std::fmt::Display) -> Error {
-        Error::file(self.path, format!("does not hold the weights of {}: {what}", self.card.name))
+        Error::format(self.path, format!("does not hold the weights of {}: {what}", self.card.name))
     }
 
     /// A tensor of this shape, up to axes of length 1.

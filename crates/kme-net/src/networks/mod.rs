@@ -47,9 +47,11 @@ pub fn network_card(name: &str) -> Option<&'static NetworkCard> {
 /// picture. Batch normalisation is folded into the convolutions.
 #[derive(Clone, Debug)]
 pub struct Network {
+    /// What the network is, and where its weights come from.
     pub card: &'static NetworkCard,
     /// The convention of names that its file follows, with the pixels that its weights want.
     pub convention: &'static Convention,
+    /// The network: pictures (n, c, h, w) with pixels in [0, 1] → the output of its last layer.
     pub net: Net,
     /// SHA-256 of the file that it was read from.
     pub sha256: String,
@@ -60,7 +62,7 @@ impl Network {
     /// The network with the weights in a file, whatever its checksum.
     ///
     /// # Errors
-    /// When the file cannot be read, or a tensor is missing or has another shape.
+    /// [`Error::Io`] when the file cannot be read; [`Error::Format`] when a tensor is missing or has another shape.
     pub fn read(card: &'static NetworkCard, path: &Path, place: &Place) -> Result<Self> {
         Self::of_weights(card, &weights::read(path)?, path, place)
     }
@@ -68,7 +70,7 @@ impl Network {
     /// The network with these weights; `path` is for messages.
     ///
     /// # Errors
-    /// When a tensor is missing or has another shape.
+    /// [`Error::Format`] when a tensor is missing or has another shape.
     pub fn of_weights(card: &'static NetworkCard, weights: &Weights, path: &Path, place: &Place) -> Result<Self> {
         let loaded = load::load(card, weights, path, place)?;
         let convention = &card.conventions[loaded.convention];
@@ -84,24 +86,24 @@ impl Network {
     /// The number of layers of [`net`](Self::net) up to the layer of this name.
     ///
     /// # Errors
-    /// When there is none in this network or its file.
+    /// [`Error::UnknownName`] when this network has none; [`Error::Unsupported`] when its file has no weights for it.
     pub fn depth(&self, layer: &str) -> Result<usize> {
         if let Some((_, depth)) = self.names.iter().find(|(name, _)| name == layer) {
             return Ok(*depth);
         }
-        let name = format!("layer of {}", self.card.name);
         let all = self.card.layers();
         if all.iter().any(|name| name.trim_matches(['(', ')']) == layer) {
             let last = self.names.last().map_or("", |(name, _)| name);
-            return Err(Error::value(name, layer, format!("up to {last}, where the weights in this file end")));
+            let reason = format!("the weights in this file go only up to {last}");
+            return Err(Error::unsupported(format!("use layer {layer} of {}", self.card.name), reason));
         }
-        Err(Error::value(name, layer, format!("one of {}", all.join(" "))))
+        Err(Error::unknown(format!("layer of {}", self.card.name), layer, all))
     }
 
     /// The same network for pictures of another height and width. The layers up to the last that still fits are kept.
     ///
     /// # Errors
-    /// When not even the first layer fits.
+    /// [`Error::Unsupported`] when not even the first layer fits.
     pub fn resized(&self, [h, w]: [usize; 2]) -> Result<Self> {
         let input = [self.net.input()[0], h, w];
         let fitting = |depth: usize| self.net.truncated(depth).and_then(|net| net.resized(input));
@@ -124,7 +126,7 @@ impl Network {
     /// deepest. Differentiable in the pictures.
     ///
     /// # Errors
-    /// When there is no layer of such a name, or the pictures do not have the network's shape.
+    /// As [`depth`](Self::depth); [`Error::Mismatch`] when the pictures do not have the network's shape.
     pub fn activations(&self, pictures: Tensor<4>, layers: &[&str]) -> Result<Vec<Tensor<4>>> {
         self.net.activations(pictures, &self.depths(layers)?, Mode::Evaluate)
     }
@@ -146,11 +148,12 @@ impl NetworkCard {
     /// Refuses weights whose checksum is not on the card.
     ///
     /// # Errors
-    /// Names the file, the checksum that was found and those that are known, and how to use the file all the same.
+    /// [`Error::Format`] names the file, the checksum that was found and those that are known, and how to use the file all the
+    /// same.
     pub fn check_known(&self, sha256: &str, path: &Path) -> Result<&'static Known> {
         self.known.iter().find(|known| sha256.starts_with(known.sha256)).ok_or_else(|| {
             let known: Vec<_> = self.known.iter().map(|known| format!("{}... ({})", known.sha256, known.what)).collect();
-            Error::file(
+            Error::format(
                 path,
                 format!(
                     "is not known to hold {}: its SHA-256 is {sha256}, known are {}; to use it all the same, name the file: \

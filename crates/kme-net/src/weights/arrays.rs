@@ -10,7 +10,9 @@ use std::path::Path;
 /// What a file of arrays holds.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Arrays {
+    /// A sample, one row a point: (n, d).
     Points(Points),
+    /// A mean (d) and a covariance (d, d).
     Statistics(Statistics),
 }
 
@@ -20,13 +22,13 @@ pub enum Arrays {
 /// Numbers stay as they are: what fits `f32` exactly becomes `f32`, everything else `f64`. Nothing in the file is executed.
 ///
 /// # Errors
-/// When the file cannot be read, is not of `torch.save`, is damaged, or could execute something; when it holds several
-/// tensors and none is named, or one of another shape or with a number that is not finite.
+/// [`Error::Io`] when the file cannot be read; [`Error::Format`] when it is not of `torch.save`, is damaged, or could execute
+/// something, or when it holds several tensors and none is named, or one of another shape or with a number that is not finite.
 pub fn read_arrays(path: &Path, member: Option<&str>) -> Result<Arrays> {
     let (mut file, size) = kme::io::open(path)?;
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
     file.read_to_end(&mut bytes).map_err(|e| kme::io::read_error(path, e))?;
-    let fault = |text: String| Error::file(path, text);
+    let fault = |text: String| Error::format(path, text);
     let found = match bytes.as_slice() {
         [b'P', b'K', 3, 4, ..] => torch::of_zip::<f64>(&bytes),
         [0x80, 2..=5, ..] => torch::of_legacy::<f64>(&bytes),
@@ -41,7 +43,7 @@ pub fn read_arrays(path: &Path, member: Option<&str>) -> Result<Arrays> {
     let mut take = |i: usize| std::mem::take(&mut tensors[i]);
     match role {
         Role::Statistics { mean, covariance } => {
-            let wrong = |e: Error| fault(format!("holds no statistics: {e}"));
+            let wrong = |e: Error| Error::unreadable(path, "does not hold statistics", e);
             Statistics::new(take(mean).1, take(covariance).1).map(Arrays::Statistics).map_err(wrong)
         }
         Role::Points(i) => {
@@ -51,13 +53,14 @@ pub fn read_arrays(path: &Path, member: Option<&str>) -> Result<Arrays> {
                 [n, d] => (n, d),
                 _ => {
                     let name = &arrays[i].name;
-                    return Err(fault(format!(
-                        "tensor '{name}' has {} axes {sides:?}; a sample is a tensor of shape [n, d] or [n]",
-                        sides.len()
-                    )));
+                    let problem =
+                        format!("has the tensor '{name}' of shape {sides:?}; a sample has the shape [n, d] or [n]");
+                    return Err(fault(problem));
                 }
             };
-            Points::new(n, d, narrowed(numbers)).map(Arrays::Points).map_err(|e| fault(e.to_string()))
+            Points::new(n, d, narrowed(numbers))
+                .map(Arrays::Points)
+                .map_err(|e| Error::unreadable(path, "does not hold points", e))
         }
     }
 }

@@ -40,10 +40,10 @@ pub(super) fn is_manifest(bytes: &[u8]) -> bool {
 /// The tensors of a manifest, whose files lie beside it. The checksum is of the manifest and its files one after another.
 ///
 /// # Errors
-/// When the manifest is none, or a file is missing, lies elsewhere, or has another length.
+/// [`Error::Format`] when it is not a manifest, or a file lies elsewhere or has another length; [`Error::Io`] when one is missing.
 pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Weights> {
     let groups: Vec<Group> =
-        serde_json::from_slice(bytes).map_err(|e| Error::file(path, format!("is no manifest of weights: {e}")))?;
+        serde_json::from_slice(bytes).map_err(|e| Error::unreadable(path, "is not a manifest of weights", e))?;
     let mut digest = Sha256::new_with_prefix(bytes);
     let mut tensors = Tensors::new();
     for group in groups {
@@ -52,7 +52,7 @@ pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Weights> {
             // Only names of files beside the manifest: nothing in it leads elsewhere.
             let mut parts = Path::new(name).components();
             if !matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None)) {
-                return Err(Error::file(path, format!("names the file '{name}', which does not lie beside it")));
+                return Err(Error::format(path, format!("names the file '{name}', which does not lie beside it")));
             }
             let part = path.with_file_name(name);
             data.extend(std::fs::read(&part).map_err(|e| kme::io::read_error(&part, e))?);
@@ -60,13 +60,13 @@ pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Weights> {
         digest.update(&data);
         let mut rest = data.as_slice();
         for entry in group.weights {
-            let (values, after) = values(&entry, rest).map_err(|fault| Error::file(path, fault))?;
+            let (values, after) = values(&entry, rest).map_err(|fault| Error::format(path, fault))?;
             rest = after;
             tensors.insert(entry.name, (entry.shape, values));
         }
         if !rest.is_empty() {
             let names = group.paths.join(", ");
-            return Err(Error::file(path, format!("accounts for all but {} bytes of {names}", rest.len())));
+            return Err(Error::format(path, format!("accounts for all but {} bytes of {names}", rest.len())));
         }
     }
     let sha256 = hex(&digest.finalize());
@@ -145,7 +145,7 @@ mod tests {
             ("uint8", "int4", "int4"),
             ("\"dtype\": \"float32\"}", "\"dtype\": \"complex64\"}", "complex64"),
             ("\"scale\": 2.0", "\"scale\": 1e300", "inf"),
-            ("} ]", "}", "no manifest"),
+            ("} ]", "}", "not a manifest"),
         ] {
             assert!(MANIFEST.contains(from), "{from}");
             let message = fault(&MANIFEST.replacen(from, to, 1));

@@ -11,7 +11,7 @@ mod torch;
 pub use crate::net::file::Tensors;
 pub use arrays::{Arrays, read_arrays};
 
-use crate::net::file::sha256;
+use crate::net::file::{check_finite, sha256};
 use kme::{Error, Result};
 use std::io::Read;
 use std::path::Path;
@@ -33,8 +33,8 @@ pub struct Weights {
 /// Containers in containers give names with dots: `{"model": {"a": …}}` holds `model.a`.
 ///
 /// # Errors
-/// When the file cannot be read, is of no such kind, is truncated or damaged, holds a number that is not finite, or
-/// could execute something when Python loads it: then the message names what.
+/// [`Error::Io`] when the file cannot be read; [`Error::Format`] when it is of another kind, truncated or damaged, holds a number
+/// that is not finite, or could execute something when Python loads it: then the message names what.
 pub fn read(path: &Path) -> Result<Weights> {
     let (mut file, size) = kme::io::open(path)?;
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
@@ -48,7 +48,7 @@ pub fn read(path: &Path) -> Result<Weights> {
 /// As there.
 pub fn parse(bytes: &[u8], path: &Path) -> Result<Weights> {
     let of_torch = |found: std::result::Result<(Tensors, &'static str), String>| {
-        let (tensors, container) = found.map_err(|fault| Error::file(path, fault))?;
+        let (tensors, container) = found.map_err(|fault| Error::format(path, fault))?;
         Ok(Weights { tensors, sha256: sha256(bytes), container })
     };
     let weights = match bytes {
@@ -60,7 +60,7 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Weights> {
         }
         _ if face_api::is_manifest(bytes) => face_api::parse(bytes, path)?,
         _ => {
-            return Err(Error::file(
+            return Err(Error::format(
                 path,
                 "holds no weights that are read: a .safetensors file, a .pth or .pt file of torch.save or \
                  torch.jit.save, or a manifest of face-api's weights is expected",
@@ -68,9 +68,7 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Weights> {
         }
     };
     for (name, (_, values)) in &weights.tensors {
-        if let Some(i) = values.iter().position(|x| !x.is_finite()) {
-            return Err(Error::file(path, format!("tensor {name} holds {} at position {i}", values[i])));
-        }
+        check_finite(path, name, values)?;
     }
     Ok(weights)
 }

@@ -15,7 +15,7 @@ use std::path::Path;
 /// When the file is truncated or damaged, holds floating-point numbers of another kind, or a byte is beyond its table.
 pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Tensors> {
     let file = SafeTensors::deserialize(bytes)
-        .map_err(|e| Error::file(path, format!("not a whole safetensors file: {e}; copy it again")))?;
+        .map_err(|e| Error::unreadable(path, "is a truncated or damaged safetensors file; copy it again", e))?;
     let mut tensors = Tensors::new();
     let mut coded = Vec::new();
     for (name, view) in file.tensors() {
@@ -31,9 +31,9 @@ pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Tensors> {
     for (name, view) in coded {
         let (_, table) = tensors
             .remove(&format!("{name}_table"))
-            .ok_or_else(|| Error::file(path, format!("tensor {name}_q has no table {name}_table")))?;
-        let beyond = || format!("tensor {name}_q holds a number beyond its table of {}", table.len());
-        let value = |&byte: &u8| table.get(usize::from(byte)).copied().ok_or_else(|| Error::file(path, beyond()));
+            .ok_or_else(|| Error::format(path, format!("has a tensor {name}_q without its table {name}_table")))?;
+        let beyond = || format!("has a tensor {name}_q with a number beyond its table of {}", table.len());
+        let value = |&byte: &u8| table.get(usize::from(byte)).copied().ok_or_else(|| Error::format(path, beyond()));
         let values = view.data().iter().map(value).collect::<Result<_>>()?;
         tensors.insert(name, (view.shape().to_vec(), values));
     }
@@ -60,7 +60,10 @@ fn numbers(name: &str, view: &TensorView, path: &Path) -> Result<Option<Vec<f32>
             return Ok(None);
         }
         other => {
-            return Err(Error::file(path, format!("tensor {name} holds {other:?}; F16, BF16, F32 and F64 are read")));
+            return Err(Error::format(
+                path,
+                format!("has a tensor {name} of type {other:?}; F16, BF16, F32 and F64 are read"),
+            ));
         }
     }))
 }

@@ -72,7 +72,9 @@ pub(super) fn of_zip<T: Number>(bytes: &[u8]) -> Result<(Tensors<T>, &'static st
 pub(super) fn of_legacy<T: Number>(bytes: &[u8]) -> Result<(Tensors<T>, &'static str), Fault> {
     let mut machine = Machine::new(bytes, false);
     if !matches!(machine.run()?, Value::Long(number) if number == MAGIC) {
-        return Err("is a pickle, but none of torch.save; save the tensors with torch.save or as safetensors".into());
+        return Err(
+            "is a pickle, but not a file of torch.save; save the tensors with torch.save or as safetensors".into()
+        );
     }
     match machine.run()? {
         Value::Int(PROTOCOL) => {}
@@ -88,7 +90,7 @@ pub(super) fn of_legacy<T: Number>(bytes: &[u8]) -> Result<(Tensors<T>, &'static
     let mut at = machine.at();
     let mut blocks: BTreeMap<&str, &[u8]> = BTreeMap::new();
     for key in &machine.lists[keys] {
-        let Value::Text(key) = *key else { return Err("has a storage whose key is no text: it is damaged".into()) };
+        let Value::Text(key) = *key else { return Err("has a storage whose key is not a text: it is damaged".into()) };
         let storage =
             used.get(key).ok_or_else(|| format!("holds a storage '{key}' that no tensor uses: it is damaged"))?;
         let cut = || format!("ends inside storage '{key}': it is truncated, copy or download it again");
@@ -229,13 +231,13 @@ struct Archive<'a> {
 impl<'a> Archive<'a> {
     fn open(bytes: &'a [u8]) -> Result<Self, Fault> {
         let mut zip = ZipArchive::new(Cursor::new(bytes))
-            .map_err(|e| format!("is not a whole zip archive ({e}): copy or download it again"))?;
+            .map_err(|e| format!("is a truncated or damaged zip archive ({e}): copy or download it again"))?;
         if zip.has_duplicate_names() {
             return Err("holds two entries of one name: it is refused".into());
         }
         // The table of contents has no checksum; but names stand in the archive twice.
         for i in 0..zip.len() {
-            let entry = zip.by_index_raw(i).map_err(|e| format!("is not a whole zip archive ({e})"))?;
+            let entry = zip.by_index_raw(i).map_err(|e| format!("is a truncated or damaged zip archive ({e})"))?;
             let name = entry.name_raw();
             let start = usize::try_from(entry.header_start()).unwrap_or(usize::MAX).saturating_add(LOCAL_HEADER);
             if bytes.get(start..start.saturating_add(name.len())) != Some(name) {
@@ -243,9 +245,9 @@ impl<'a> Archive<'a> {
             }
         }
         let names = zip.file_names().map(|name| name.map(|n| n.to_string())).collect::<Result<BTreeSet<_>, _>>();
-        let names = names.map_err(|e| format!("is not a whole zip archive ({e})"))?;
+        let names = names.map_err(|e| format!("is a truncated or damaged zip archive ({e})"))?;
         let folder = names.iter().find_map(|name| name.strip_suffix("/data.pkl").filter(|f| !f.contains('/')));
-        let folder = folder.ok_or("is a zip archive without data.pkl, so none of torch.save")?.to_string();
+        let folder = folder.ok_or("is a zip archive without data.pkl, so it is not a file of torch.save")?.to_string();
         Ok(Self { zip, folder, names, size: bytes.len() as u64 })
     }
 

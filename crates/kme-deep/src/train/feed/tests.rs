@@ -369,7 +369,7 @@ fn what_does_not_fit_together_is_refused() {
         (&table, "size = 8\nchannels = 1", "leave out data.size"),
         (&PathBuf::from("p.npz:x"), "size = 8\nchannels = 1", "no such file"),
         (&PathBuf::from("25-gaussians"), "stream = true", "data.stream"),
-        (&PathBuf::from("25-gaussians:0"), "", "points of 25-gaussians"),
+        (&PathBuf::from("25-gaussians:0"), "", "25-gaussians:N"),
         (&PathBuf::from("no-such.npy"), "", "no-such.npy"),
     ] {
         let text = fault(source, keys);

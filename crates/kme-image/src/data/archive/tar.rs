@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use kme::{Error, Result};
+use kme::{Action, Error, Result};
 
 use super::super::{Bytes, head};
 use super::{Contents, read_whole};
@@ -19,19 +19,18 @@ pub(crate) struct Tar {
 
 impl Tar {
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(|e| Error::file(path, e))?;
+        let file = File::open(path).map_err(|e| Error::io(path, Action::Read, e))?;
         Self::read_headers(path, Box::new(file))
     }
 
     /// Reads the headers of the archive in `file`; `path` is for messages.
     pub(super) fn read_headers(path: &Path, mut file: Box<dyn Bytes>) -> Result<Self> {
-        let fault = |fault: &dyn std::fmt::Display| Error::file(path, fault);
         let length = file.seek(SeekFrom::End(0)).and_then(|length| file.rewind().map(|()| length));
-        let length = length.map_err(|e| fault(&e))?;
+        let length = length.map_err(|e| Error::io(path, Action::Read, e))?;
         let mut archive = tar::Archive::new(BufReader::new(file));
         let mut contents = Contents::new(path);
         let mut end = 0;
-        let damaged = |e: std::io::Error| fault(&format!("not a whole tar archive: {e}"));
+        let damaged = |e: std::io::Error| Error::unreadable(path, "is a truncated or damaged tar archive", e);
         for entry in archive.entries_with_seek().map_err(damaged)? {
             let mut entry = entry.map_err(damaged)?;
             let (place, size) = (entry.raw_file_position(), entry.size());
@@ -47,7 +46,7 @@ impl Tar {
         }
         // A block of zeros ends an archive; without it, entries may be missing.
         if end.saturating_add(BLOCK) > length {
-            return Err(fault(&"a tar archive that is cut off"));
+            return Err(Error::format(path, "is a truncated tar archive"));
         }
         contents.sort()?;
         Ok(Self { file: archive.into_inner(), contents })
@@ -56,10 +55,10 @@ impl Tar {
     pub(super) fn read(&mut self, i: usize) -> Result<Vec<u8>> {
         let (name, (place, size)) = &self.contents.entries[i];
         let path = self.contents.place(name);
-        self.file.seek(SeekFrom::Start(*place)).map_err(|e| Error::file(&path, e))?;
+        self.file.seek(SeekFrom::Start(*place)).map_err(|e| Error::io(&path, Action::Read, e))?;
         let bytes = read_whole(self.file.by_ref().take(*size), &path)?;
         if bytes.len() as u64 != *size {
-            return Err(Error::file(&path, format!("cut off after {} of {size} bytes", bytes.len())));
+            return Err(Error::format(&path, format!("is cut off after {} of {size} bytes", bytes.len())));
         }
         Ok(bytes)
     }

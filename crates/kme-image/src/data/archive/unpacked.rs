@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use flate2::read::MultiGzDecoder;
-use kme::{Error, Result};
+use kme::{Action, Error, Result};
 
 /// More bytes than this (256 GiB) are not unpacked: gzip can claim a thousand times its own size.
 const LIMIT: u64 = 1 << 38;
@@ -23,24 +23,23 @@ impl Unpacked {
     /// Unpacks the file at `path` into the system's folder of temporary files.
     ///
     /// # Errors
-    /// When it is damaged or cut off, or there is no room.
+    /// [`Error::Format`] when it is damaged or cut off; [`Error::Io`] when it cannot be read or there is no room.
     pub(in super::super) fn gzip(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(|e| Error::file(path, e))?;
-        let from = MultiGzDecoder::new(BufReader::with_capacity(1 << 16, file));
-        Self::of(from).map_err(|fault| Error::file(path, fault))
+        let file = File::open(path).map_err(|e| Error::io(path, Action::Read, e))?;
+        Self::of(MultiGzDecoder::new(BufReader::with_capacity(1 << 16, file)), path)
     }
 
-    /// Takes all bytes of a decompressor into the system's folder of temporary files.
+    /// Takes all bytes of a decompressor into the system's folder of temporary files; `path` is for messages.
     ///
     /// # Errors
-    /// In words that follow the file's name: when it is damaged or cut off, or there is no room.
-    pub(in super::super) fn of(from: impl Read) -> std::result::Result<Self, String> {
+    /// [`Error::Format`] when they are damaged or cut off; [`Error::Io`] when there is no room.
+    pub(in super::super) fn of(from: impl Read, path: &Path) -> Result<Self> {
         let mut from = from.take(LIMIT + 1);
-        let full = |e: io::Error| format!("cannot be unpacked to {}: {e}", std::env::temp_dir().display());
+        let full = |e: io::Error| Error::io(std::env::temp_dir(), Action::Write, e).within(path.display());
         let mut to = tempfile::tempfile().map_err(full)?;
         let (mut block, mut written) = (vec![0; 1 << 16], 0);
         loop {
-            let n = from.read(&mut block).map_err(|e| format!("damaged or cut off: {e}"))?;
+            let n = from.read(&mut block).map_err(|e| Error::unreadable(path, "is damaged or cut off", e))?;
             if n == 0 {
                 break;
             }
@@ -48,7 +47,7 @@ impl Unpacked {
             written += n as u64;
         }
         if written > LIMIT {
-            return Err(format!("holds more than {LIMIT} bytes: unpack it yourself"));
+            return Err(Error::format(path, format!("holds more than {LIMIT} bytes; unpack it yourself")));
         }
         Ok(Self { file: Arc::new(Mutex::new(to)), at: 0 })
     }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use kme::{Error, Result};
+use kme::{Action, Error, Result};
 use zip::ZipArchive;
 
 use super::super::head;
@@ -18,16 +18,15 @@ pub(crate) struct Zip {
 
 impl Zip {
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let fault = |fault: &dyn std::fmt::Display| Error::file(path, fault);
-        let file = File::open(path).map_err(|e| fault(&e))?;
-        let mut zip =
-            ZipArchive::new(BufReader::new(file)).map_err(|e| fault(&format!("not a whole zip archive: {e}")))?;
+        let file = File::open(path).map_err(|e| Error::io(path, Action::Read, e))?;
+        let damaged = |e| Error::unreadable(path, "is a truncated or damaged zip archive", e);
+        let mut zip = ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
         if zip.has_duplicate_names() {
-            return Err(fault(&"the archive holds two entries of one name: pack it anew"));
+            return Err(Error::format(path, "holds two entries of one name; pack the archive anew"));
         }
         let mut contents = Contents::new(path);
         let names: Vec<String> =
-            zip.file_names().map(|name| Ok(name.map_err(|e| fault(&e))?.to_string())).collect::<Result<_>>()?;
+            zip.file_names().map(|name| Ok(name.map_err(damaged)?.to_string())).collect::<Result<_>>()?;
         for (i, name) in names.iter().enumerate() {
             if !name.ends_with('/') {
                 contents.add(name, i, || head(zip.by_index(i).map_err(std::io::Error::other)?));
@@ -40,7 +39,7 @@ impl Zip {
     pub(super) fn read(&mut self, i: usize) -> Result<Vec<u8>> {
         let (name, number) = &self.contents.entries[i];
         let path = self.contents.place(name);
-        let entry = self.zip.by_index(*number).map_err(|e| Error::file(&path, e))?;
+        let entry = self.zip.by_index(*number).map_err(|e| Error::unreadable(&path, "cannot be unpacked", e))?;
         read_whole(entry, &path)
     }
 }

@@ -66,7 +66,7 @@ impl<'a> Opened<'a> {
     /// Reads the head of a file; memory for decoding may be taken for `max_pixels`.
     ///
     /// # Errors
-    /// When it is no picture, of a kind that is not read, or damaged.
+    /// When it is not a picture, of a kind that is not read, or damaged.
     pub(super) fn new(bytes: &'a [u8], max_pixels: u64) -> Result<Self, String> {
         if bytes.is_empty() {
             return Err("the file is empty (0 bytes)".into());

@@ -5,7 +5,7 @@
 
 use super::{Component, SIDE};
 
-/// A component's samples; what lies beyond `width` and `height` fills up blocks and is no part of the picture.
+/// A component's samples; what lies beyond `width` and `height` fills up blocks and does not belong to the picture.
 pub(super) struct Plane {
     pub(super) id: u8,
     pub(super) horizontal: usize,

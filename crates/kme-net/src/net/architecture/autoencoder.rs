@@ -34,16 +34,16 @@ pub fn decoder(units: &[usize], output: Shape) -> Result<Vec<Layer>> {
 }
 
 fn split(units: &[usize]) -> Result<(&usize, &[usize])> {
-    let (code, hidden) = units.split_last().ok_or_else(|| {
-        Error::value("units of the autoencoder", "none", "those of the hidden layers and of the code")
-    })?;
+    let (code, hidden) = units
+        .split_last()
+        .ok_or_else(|| Error::missing("units", "give those of the hidden layers of the autoencoder and of its code"))?;
     positive("units of the code", *code)?;
     Ok((code, hidden))
 }
 
 fn count(shape: Shape) -> Result<usize> {
     let count = shape.iter().try_fold(1usize, |product, &side| product.checked_mul(side));
-    count
-        .filter(|count| (1..=1 << 20).contains(count))
-        .ok_or_else(|| Error::value("picture for the autoencoder", format!("{shape:?}"), "1 to 2^20 numbers"))
+    count.filter(|count| (1..=1 << 20).contains(count)).ok_or_else(|| {
+        Error::parameter("shape of pictures for the autoencoder", format!("{shape:?}"), "of 1 to 2^20 numbers")
+    })
 }

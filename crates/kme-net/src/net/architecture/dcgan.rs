@@ -50,18 +50,18 @@ fn five() -> usize {
 /// The sides before each of the stages and after the last.
 fn sides(size: usize, stages: usize, kernel: usize) -> Result<Vec<usize>> {
     if !(1..=6).contains(&stages) {
-        return Err(Error::value("stages of net kind `dcgan`", stages, "1 to 6"));
+        return Err(Error::parameter("stages of net kind `dcgan`", stages, "from 1 to 6"));
     }
     let sides = match kernel {
         5 => halves_up(size, stages),
         4 => halves_down(size, stages),
-        _ => return Err(Error::value("kernel of net kind `dcgan`", kernel, "4 or 5")),
+        _ => return Err(Error::parameter("kernel of net kind `dcgan`", kernel, "4 or 5")),
     };
     if sides[stages] > 0 {
         return Ok(sides);
     }
     let allowed = format!("at least {} pixels for {stages} stages of kernel 4; take fewer stages", 1 << stages);
-    Err(Error::value("picture size", size, allowed))
+    Err(Error::parameter("side of pictures for net kind `dcgan`", size, allowed))
 }
 
 impl DcganGenerator {

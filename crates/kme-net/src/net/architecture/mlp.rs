@@ -41,12 +41,12 @@ pub struct MlpCritic {
     pub leak: f64,
 }
 
-/// Refuses slopes that are none of a leaky ReLU.
+/// Refuses slopes that a leaky ReLU cannot have.
 pub(super) fn check_leak(leak: f64) -> Result<()> {
     if (0.0..1.0).contains(&leak) {
         return Ok(());
     }
-    Err(Error::value("leak of the critic", leak, "a slope from 0 (ReLU) to below 1"))
+    Err(Error::parameter("leak", leak, "a slope from 0 (ReLU) to below 1"))
 }
 
 /// Dense layers of these units, the last without a nonlinearity.
@@ -93,6 +93,7 @@ fn numbers([c, h, w]: Shape) -> Result<usize> {
     const MOST: usize = 1 << 20;
     let count = c.checked_mul(h).and_then(|count| count.checked_mul(w));
     count.filter(|count| (1..=MOST).contains(count)).ok_or_else(|| {
-        Error::value("picture for net kind `mlp`", format!("{c}x{h}x{w}"), format!("1 to {MOST} numbers"))
+        let allowed = format!("of 1 to {MOST} numbers");
+        Error::parameter("shape of pictures for net kind `mlp`", format!("{c}x{h}x{w}"), allowed)
     })
 }

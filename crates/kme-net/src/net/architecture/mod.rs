@@ -75,7 +75,7 @@ impl GeneratorNet {
     /// The layers from vectors of `inputs` numbers to `output` (channels, height, width).
     ///
     /// # Errors
-    /// When a size is 0 or too large, or the architecture cannot give pictures of this size.
+    /// [`Error::Parameter`] when a size is 0 or too large, or the architecture cannot give pictures of this size.
     pub fn layers(&self, inputs: usize, output: Shape) -> Result<Vec<Layer>> {
         positive("inputs of the generator", inputs)?;
         positive("channels of the generator", output[0])?;
@@ -105,7 +105,7 @@ impl CriticNet {
     /// The layers from `input` (channels, height, width) to `top` features.
     ///
     /// # Errors
-    /// When a size is 0 or too large, or the architecture cannot take pictures of this size.
+    /// [`Error::Parameter`] when a size is 0 or too large, or the architecture cannot take pictures of this size.
     pub fn layers(&self, input: Shape, top: usize) -> Result<Vec<Layer>> {
         positive("top of the critic", top)?;
         positive("channels of the critic", input[0])?;
@@ -136,11 +136,11 @@ impl CriticNet {
 /// times.
 const MOST: usize = 1 << 16;
 
-fn positive(name: &str, value: usize) -> Result<()> {
+fn positive(name: &'static str, value: usize) -> Result<()> {
     if (1..=MOST).contains(&value) {
         return Ok(());
     }
-    Err(Error::value(name, value, format!("1 to {MOST}")))
+    Err(Error::parameter(name, value, format!("from 1 to {MOST}")))
 }
 
 /// The side of square pictures.
@@ -148,6 +148,6 @@ fn square(net: &str, [_, h, w]: Shape, least: usize) -> Result<usize> {
     if h == w && (least..=1024).contains(&h) {
         return Ok(h);
     }
-    let allowed = format!("square pictures of {least} to 1024 pixels; points and rectangles have net kind `mlp`");
-    Err(Error::value(format!("picture size for net kind `{net}`"), format!("{h}x{w}"), allowed))
+    let allowed = format!("square, with sides of {least} to 1024 pixels; points and rectangles have net kind `mlp`");
+    Err(Error::parameter(format!("size of pictures for net kind `{net}`"), format!("{h}x{w}"), allowed))
 }

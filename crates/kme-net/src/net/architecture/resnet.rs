@@ -20,6 +20,7 @@ const MOST_DOWN: usize = 5;
 pub struct ResnetGenerator {
     /// Maps of the last hidden stage; 64 in the papers.
     pub width: usize,
+    /// Whether there is batch norm; with it by default.
     #[serde(default = "yes")]
     pub batch_norm: bool,
     /// 1 to 4, such that 2^(blocks+1) divides the size; left out: the most of them (4 for 32, 64, 128 and 160, 1 for
@@ -55,7 +56,7 @@ fn slope() -> f64 {
 }
 
 fn refused(blocks: usize, allowed: String) -> Error {
-    Error::value("blocks of net kind `resnet`", blocks, allowed)
+    Error::parameter("blocks of net kind `resnet`", blocks, allowed)
 }
 
 impl ResnetGenerator {
@@ -64,11 +65,8 @@ impl ResnetGenerator {
         let size = square("resnet", output, 8)?;
         let fits = |blocks: usize| size.is_multiple_of(2 << blocks);
         let most = (1..=MOST_UP).rev().find(|&blocks| fits(blocks)).ok_or_else(|| {
-            Error::value(
-                "picture size for net kind `resnet`",
-                size,
-                "a multiple of 4, better of 32; crop or resize, or take net kind `dcgan`",
-            )
+            let allowed = "a multiple of 4, better of 32. Crop or resize the pictures, or take net kind `dcgan`";
+            Error::parameter("side of pictures for net kind `resnet`", size, allowed)
         })?;
         let blocks = self.blocks.unwrap_or(most);
         if !(1..=most).contains(&blocks) {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LeakyRelu {
+    /// Factor of negative numbers, such as 0.2.
     pub slope: f64,
 }
 
@@ -23,7 +24,9 @@ pub struct Relu {}
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Clamp {
+    /// The lower bound.
     pub least: f64,
+    /// The upper bound, above the lower one.
     pub most: f64,
 }
 
@@ -53,7 +56,7 @@ impl Differentiable for Clamp {
             return Ok(input);
         }
         let bounds = format!("{} to {}", self.least, self.most);
-        Err(kme::Error::value("layer clamp", bounds, "a lower bound below the upper one"))
+        Err(kme::Error::parameter("layer clamp", bounds, "of a lower bound below the upper one"))
     }
 
     fn forward(&self, _: &[Param], input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {

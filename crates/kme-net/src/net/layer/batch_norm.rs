@@ -13,8 +13,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BatchNorm {
+    /// Channels of the input.
     pub channels: usize,
+    /// Added to the variance, so that it is never 0.
     pub epsilon: f64,
+    /// Weight of the batch in the running statistics, from 0 to 1.
     pub momentum: f64,
 }
 

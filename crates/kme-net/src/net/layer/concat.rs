@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Concat {
+    /// The layers of each branch, in order.
     pub branches: Vec<Vec<Layer>>,
 }
 

@@ -15,14 +15,20 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Conv {
+    /// Channels of x.
     pub inputs: usize,
+    /// Channels of y: the number of filters.
     pub outputs: usize,
+    /// Sides of a filter, in pixels.
     pub kernel: Sides,
+    /// Pixels of x between neighbouring pixels of y.
     pub stride: Sides,
+    /// Rows and columns of zeros on every side of x.
     pub padding: Sides,
-    /// Left out of files where it is 1.
+    /// Runs into which the channels of both sides are cut. Left out of files where it is 1.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub groups: usize,
+    /// Whether b is there.
     pub bias: bool,
 }
 
@@ -79,7 +85,11 @@ impl Differentiable for Conv {
         let divides = |channels: usize| self.groups > 0 && channels.is_multiple_of(self.groups);
         if !divides(self.inputs) || !divides(self.outputs) {
             let channels = format!("{} to {} channels in {} groups", self.inputs, self.outputs, self.groups);
-            return Err(kme::Error::value("layer conv", channels, "groups that divide the channels of both sides"));
+            return Err(kme::Error::parameter(
+                "layer conv",
+                channels,
+                "of groups that divide the channels of both sides",
+            ));
         }
         let fits = (0..2).all(|a| [h, w][a] + 2 * padding[a] >= kernel[a]);
         if c != self.inputs || !fits {

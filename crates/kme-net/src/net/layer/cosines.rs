@@ -20,10 +20,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cosines {
+    /// Dimension of x.
     pub inputs: usize,
+    /// Dimension of z(x).
     pub outputs: usize,
+    /// Bandwidth of the Gaussian kernel, in units of x.
     pub sigma: f64,
+    /// The kernel's value at x = y.
     pub weight: f64,
+    /// Cosines with phases, or pairs of cosine and sine.
     pub waves: Waves,
 }
 
@@ -56,17 +61,14 @@ impl Differentiable for Cosines {
             return Err(misfit("cosines", input, format!("a vector of {} features", self.inputs)));
         }
         if self.outputs == 0 || (self.waves == Waves::Paired && self.outputs % 2 == 1) {
-            return Err(Error::value(
-                "outputs of layer cosines",
-                self.outputs,
-                "at least 1, and even for paired waves",
-            ));
+            let allowed = "at least 1, and even for paired waves";
+            return Err(Error::parameter("outputs of layer cosines", self.outputs, allowed));
         }
         if !(1e-12..=1e12).contains(&self.sigma) {
-            return Err(Error::value("sigma of layer cosines", self.sigma, "a number from 1e-12 to 1e12"));
+            return Err(Error::parameter("sigma of layer cosines", self.sigma, "from 1e-12 to 1e12"));
         }
         if !(self.weight > 0.0 && self.weight.is_finite()) {
-            return Err(Error::value("weight of layer cosines", self.weight, "a finite number > 0"));
+            return Err(Error::parameter("weight of layer cosines", self.weight, "finite and above 0"));
         }
         Ok([self.outputs, 1, 1])
     }
@@ -110,11 +112,13 @@ impl Differentiable for Cosines {
 /// constants are drawn with the network; to draw others, [`Net::redrawn`](crate::net::Net::redrawn).
 ///
 /// # Errors
-/// When a term of the kernel is not Gaussian.
+/// [`Error::Parameter`] when a term of the kernel is not Gaussian.
 pub fn random_features(kernel: &Kernel, inputs: usize, features: usize, waves: Waves) -> Result<Layer> {
     let layer = |&(weight, form): &(f64, Form)| match form {
         Form::Gaussian { sigma } => Ok(Layer::from(Cosines { inputs, outputs: features, sigma, weight, waves })),
-        _ => Err(Error::value("kernel with random features", kernel, "gaussian:sigma=..., or a sum of such kernels")),
+        _ => {
+            Err(Error::parameter("kernel", kernel, "gaussian:sigma=... or a sum of such, since it has random features"))
+        }
     };
     let mut layers = kernel.terms().iter().map(layer).collect::<Result<Vec<_>>>()?;
     match layers.len() {

@@ -10,8 +10,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Linear {
+    /// Dimension of x.
     pub inputs: usize,
+    /// Dimension of y.
     pub outputs: usize,
+    /// Whether b is there.
     pub bias: bool,
 }
 

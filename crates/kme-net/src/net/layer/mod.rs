@@ -131,21 +131,35 @@ layers! {
     Conv,
     /// The adjoint of a convolution, as a layer.
     TransposedConv,
+    /// max(x, 0) + slope · min(x, 0)
     LeakyRelu,
+    /// max(x, 0)
     Relu,
+    /// min(max(x, least), most)
     Clamp,
+    /// 1 / (1 + exp(−x))
     Sigmoid,
+    /// tanh x
     Tanh,
+    /// Batch normalisation of each channel.
     BatchNorm,
+    /// The largest number of each window.
     MaxPool,
+    /// The mean of each window.
     AveragePool,
+    /// The mean of each map.
     GlobalAveragePool,
+    /// The sum of each map.
     GlobalSumPool,
     /// Enlarging by repetition.
     Upsample,
+    /// Mirrored rows and columns on every side.
     ReflectionPad,
+    /// Zeros around the image, and channels of zeros.
     ZeroPad,
+    /// Each picture's numbers in another shape.
     Reshape,
+    /// branch(x) + shortcut(x)
     Residual,
     /// Parallel branches whose channels are joined.
     Concat,
@@ -227,28 +241,29 @@ fn bounded(shape: Shape) -> Result<Shape> {
     let count = shape.iter().try_fold(1usize, |product, &side| product.checked_mul(side));
     match count {
         Some(1..=MOST) => Ok(shape),
-        _ => Err(kme::Error::value(
+        _ => Err(kme::Error::parameter(
             "shape of an activation",
             format!("{shape:?} (channels, height, width)"),
-            format!("1 to {MOST} numbers for each picture"),
+            format!("of 1 to {MOST} numbers"),
         )),
     }
 }
 
-/// Refuses kernels, strides and paddings that no convolution has: a padding is smaller than the kernel, and all are small.
+/// Refuses kernels, strides and paddings that a convolution cannot have: a padding is smaller than the kernel, and all are small.
 fn check_geometry(layer: &str, kernel: [usize; 2], stride: [usize; 2], padding: [usize; 2]) -> Result<()> {
     let small = |a: usize| (1..=1024).contains(&kernel[a]) && (1..=1024).contains(&stride[a]);
     if (0..2).all(|a| small(a) && padding[a] < kernel[a]) {
         return Ok(());
     }
-    Err(kme::Error::value(
+    Err(kme::Error::parameter(
         format!("geometry of layer {layer}"),
         format!("kernel {kernel:?}, stride {stride:?}, padding {padding:?}"),
-        "kernel and stride from 1 to 1024, padding below the kernel",
+        "a kernel and a stride from 1 to 1024, and a padding below the kernel",
     ))
 }
 
 /// The error for an input of `shape` where `layer` needs something else.
 fn misfit(layer: &str, shape: Shape, needs: impl std::fmt::Display) -> kme::Error {
-    kme::Error::value(format!("input of layer {layer}"), format!("{shape:?} (channels, height, width)"), needs)
+    let (layer, shape) = (format!("layer {layer}"), format!("{shape:?} (channels, height, width)"));
+    kme::Error::unsupported(format!("put an input of shape {shape} through {layer}"), format!("it needs {needs}"))
 }

@@ -13,8 +13,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Normalise {
+    /// The channel of x that becomes channel i.
     pub from: Vec<usize>,
+    /// Factor of each channel of y.
     pub scale: Vec<f64>,
+    /// Added to each channel of y.
     pub shift: Vec<f64>,
 }
 

@@ -16,10 +16,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MaxPool {
+    /// Sides of a window, in pixels.
     pub kernel: Sides,
+    /// Pixels between neighbouring windows.
     pub stride: Sides,
+    /// Rows and columns beyond every side of the image.
     #[serde(default = "none", skip_serializing_if = "is_none")]
     pub padding: Sides,
+    /// Whether a last window may reach beyond the padding.
     #[serde(default, skip_serializing_if = "is_false")]
     pub ceil: bool,
 }
@@ -31,9 +35,12 @@ pub struct MaxPool {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AveragePool {
+    /// Sides of a window, in pixels.
     pub kernel: Sides,
+    /// Pixels between neighbouring windows; left out: the sides of the kernel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stride: Option<Sides>,
+    /// Rows and columns beyond every side of the image.
     #[serde(default = "none", skip_serializing_if = "is_none")]
     pub padding: Sides,
 }

@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Residual {
+    /// Layers of the branch.
     pub branch: Vec<Layer>,
+    /// Layers of the shortcut.
     pub shortcut: Vec<Layer>,
 }
 

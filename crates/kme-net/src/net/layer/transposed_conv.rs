@@ -14,12 +14,19 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TransposedConv {
+    /// Channels of x.
     pub inputs: usize,
+    /// Channels of y.
     pub outputs: usize,
+    /// Side of a filter, in pixels.
     pub kernel: usize,
+    /// Pixels of y between neighbouring pixels of x.
     pub stride: usize,
+    /// Rows and columns cut off from every side of y.
     pub padding: usize,
+    /// Rows and columns added at the bottom and right of y.
     pub output_padding: usize,
+    /// Whether a bias is added.
     pub bias: bool,
 }
 

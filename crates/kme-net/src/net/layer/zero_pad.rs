@@ -12,8 +12,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ZeroPad {
+    /// Rows above and below.
     pub rows: [usize; 2],
+    /// Columns to the left and right.
     pub columns: [usize; 2],
+    /// Channels after the last.
     pub channels: usize,
 }
 

@@ -182,7 +182,7 @@ impl<'a> Machine<'a> {
             }
             0x93 => match self.pop_many(2)?[..] {
                 [Value::Text(module), Value::Text(name)] => self.name(module, name),
-                _ => Err("a name that is no text".into()),
+                _ => Err("a name that is not a text".into()),
             },
             b'R' | 0x81 => {
                 let [function, arguments] = self.pop_many(2)?[..] else { unreachable!("two were asked for") };
@@ -244,7 +244,7 @@ impl<'a> Machine<'a> {
         let rest = &self.bytes[self.at..];
         let length = rest.iter().position(|b| *b == b'\n').ok_or("it ends inside a name, so the file is truncated")?;
         let line = self.take(length + 1)?;
-        std::str::from_utf8(&line[..length]).map_err(|_| "a name that is no text".into())
+        std::str::from_utf8(&line[..length]).map_err(|_| "a name that is not a text".into())
     }
 
     fn text(&mut self, length: usize) -> Result<(), Fault> {
@@ -334,7 +334,7 @@ impl<'a> Machine<'a> {
     fn extend(&mut self, items: Vec<Value<'a>>) -> Result<(), Fault> {
         match self.top()? {
             Value::List(i) => self.lists[i].extend(items),
-            _ => return Err("items for what is no list".into()),
+            _ => return Err("items added to something that is not a list".into()),
         }
         Ok(())
     }
@@ -342,7 +342,7 @@ impl<'a> Machine<'a> {
     fn set(&mut self, items: Vec<Value<'a>>) -> Result<(), Fault> {
         match self.top()? {
             Value::Dict(i) => self.dicts[i].extend(pairs(items)?),
-            _ => return Err("entries for what is no dictionary".into()),
+            _ => return Err("entries added to something that is not a dictionary".into()),
         }
         Ok(())
     }
@@ -379,7 +379,7 @@ impl<'a> Machine<'a> {
 
     /// Pushes what `function(*arguments)` would give.
     fn call(&mut self, function: Value<'a>, arguments: Value<'a>) -> Result<(), Fault> {
-        let Value::Tuple(arguments) = arguments else { return Err("arguments that are no tuple".into()) };
+        let Value::Tuple(arguments) = arguments else { return Err("arguments that are not a tuple".into()) };
         let arguments = self.copy_of(|machine| &machine.tuples[arguments])?;
         let Value::Name(name) = function else { return Err(executes(&self.describe(function))) };
         let made = match (name, &arguments[..]) {
@@ -448,7 +448,7 @@ impl<'a> Machine<'a> {
         };
         match items {
             [key, value] => Ok((*key, *value)),
-            _ => Err("an entry that is no pair".into()),
+            _ => Err("an entry that is not a pair".into()),
         }
     }
 
@@ -494,7 +494,7 @@ impl<'a> Machine<'a> {
     fn sizes(&mut self, value: Value<'a>) -> Result<Vec<usize>, Fault> {
         match value {
             Value::Tuple(i) => self.copy_of(|machine| &machine.tuples[i])?.into_iter().map(unsigned).collect(),
-            _ => Err("a shape that is no tuple".into()),
+            _ => Err("a shape that is not a tuple".into()),
         }
     }
 
@@ -513,7 +513,7 @@ impl<'a> Machine<'a> {
 fn unsigned(value: Value) -> Result<usize, Fault> {
     match value {
         Value::Int(x) => usize::try_from(x).map_err(|_| format!("the size {x}")),
-        _ => Err("a size that is no number".into()),
+        _ => Err("a size that is not a number".into()),
     }
 }
 

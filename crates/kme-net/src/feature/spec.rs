@@ -7,18 +7,18 @@ use std::path::{Path, PathBuf};
 
 /// `NAME[=FILE][:LAYER][:flat]`, taken apart.
 #[derive(Debug)]
-pub(super) struct Wanted {
+pub(super) struct FeatureSpec {
     pub card: &'static NetworkCard,
     pub file: Option<PathBuf>,
     layer: Option<String>,
     pub positions: Positions,
 }
 
-impl Wanted {
+impl FeatureSpec {
     /// What `text` names, if it begins with the name of a known network.
     ///
     /// # Errors
-    /// When what follows the name is empty.
+    /// [`Error::Syntax`] when what follows the name is empty.
     pub(super) fn parse(text: &str) -> Result<Option<Self>> {
         let end = text.find(['=', ':']).unwrap_or(text.len());
         let Some(card) = networks::network_card(&text[..end]) else { return Ok(None) };
@@ -28,8 +28,9 @@ impl Wanted {
             None => (rest, Positions::Mean),
         };
         let malformed = || {
-            let forms = format!("{0}, {0}:LAYER, {0}=FILE or {0}=FILE:LAYER, each with :flat behind it", card.name);
-            Error::value("features", text, format!("one of {forms}"))
+            let forms =
+                format!("{0}, {0}:LAYER, {0}=FILE or {0}=FILE:LAYER, each also with :flat behind it", card.name);
+            Error::syntax("feature map", text, format!("write {forms}"))
         };
         let (file, layer) = match rest.strip_prefix('=') {
             // A file's name may hold colons.
@@ -63,8 +64,8 @@ impl Wanted {
 /// The name under which the feature map of this name is recorded: `inception` is `inception:pool3`, whatever its file. Other
 /// names are left as they are.
 pub fn canonical(name: &str) -> String {
-    match Wanted::parse(name) {
-        Ok(Some(wanted)) => wanted.named(None),
+    match FeatureSpec::parse(name) {
+        Ok(Some(spec)) => spec.named(None),
         _ => name.to_string(),
     }
 }
@@ -76,17 +77,17 @@ mod tests {
     #[test]
     fn names_files_layers_and_positions() {
         let parse = |text: &str| {
-            let wanted = Wanted::parse(text).unwrap().unwrap();
-            let file = wanted.file.as_ref().map(|file| file.display().to_string());
-            (wanted.card.name, file, wanted.layer().to_string(), wanted.positions)
+            let spec = FeatureSpec::parse(text).unwrap().unwrap();
+            let file = spec.file.as_ref().map(|file| file.display().to_string());
+            (spec.card.name, file, spec.layer().to_string(), spec.positions)
         };
         let file = |name: &str| Some(name.to_string());
         assert_eq!(parse("inception"), ("inception", None, "pool3".into(), Positions::Mean));
         assert_eq!(parse("vgg19:relu4_1:flat"), ("vgg19", None, "relu4_1".into(), Positions::Flat));
         assert_eq!(parse("vgg19=a/b.pth"), ("vgg19", file("a/b.pth"), "pool5".into(), Positions::Mean));
         assert_eq!(parse("vgg19=c:/b.pth:relu1_1"), ("vgg19", file("c:/b.pth"), "relu1_1".into(), Positions::Mean));
-        assert!(Wanted::parse("runs/inception").unwrap().is_none());
-        assert!(Wanted::parse("vgg19:").is_err() && Wanted::parse("vgg19=").is_err());
+        assert!(FeatureSpec::parse("runs/inception").unwrap().is_none());
+        assert!(FeatureSpec::parse("vgg19:").is_err() && FeatureSpec::parse("vgg19=").is_err());
         assert_eq!(canonical("vgg19=a.pth:relu1_1:flat"), "vgg19:relu1_1:flat");
         assert_eq!(canonical("fashion-classifier"), "fashion-classifier");
     }

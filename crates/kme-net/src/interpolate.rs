@@ -1,4 +1,4 @@
-//! Ways through a generator's latent space: from one latent to another, and over a plane of it.
+//! Interpolation between latents of a generator, and grids over a plane of its latent space.
 
 use crate::model::{Latent, Prior};
 use kme::{Error, Result};
@@ -13,15 +13,14 @@ impl Prior {
         }
     }
 
-    /// The latent at the fraction `t` of the way from `a` to `b`.
+    /// The latent between `a` (t = 0) and `b` (t = 1).
     ///
-    /// For a uniform prior the way is straight: (1−t)a + tb. For a normal one it is an arc, sin((1−t)ω)/sin ω · a +
+    /// For a uniform prior the interpolation is linear: (1−t)a + tb. For a normal one it is spherical, sin((1−t)ω)/sin ω · a +
     /// sin(tω)/sin ω · b with ω the angle between the two: in many dimensions normal vectors lie near a sphere, and the middle
-    /// of a straight way would be far inside it, where the generator has not been trained. Vectors on one line have no arc
-    /// between them; their way is straight.
+    /// of a line would be far inside it, where the generator has not been trained. Between parallel vectors it is linear.
     ///
-    /// Reference for the arc: White, "Sampling generative networks", 2016.
-    pub fn between(self, a: &[f32], b: &[f32], t: f64) -> Vec<f32> {
+    /// Reference for spherical interpolation: White, "Sampling generative networks", 2016.
+    pub fn interpolate(self, a: &[f32], b: &[f32], t: f64) -> Vec<f32> {
         let dot = |x: &[f32], y: &[f32]| x.iter().zip(y).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
         let cosine = dot(a, b) / (dot(a, a) * dot(b, b)).sqrt();
         let (mut from, mut to) = (1.0 - t, t);
@@ -34,15 +33,15 @@ impl Prior {
 }
 
 impl Latent {
-    /// `steps` latents at equal steps on the way from `a` to `b`, both included: (steps, dim), row after row.
+    /// `steps` latents at equal steps from `a` to `b`, both included: (steps, dim), row after row.
     ///
     /// # Errors
-    /// When there are fewer than 2 steps.
-    pub fn walk(&self, a: &[f32], b: &[f32], steps: usize) -> Result<Vec<f32>> {
+    /// [`Error::Parameter`] when there are fewer than 2 steps.
+    pub fn interpolate(&self, a: &[f32], b: &[f32], steps: usize) -> Result<Vec<f32>> {
         if steps < 2 {
-            return Err(Error::value("--steps", steps, "2 or more: a way has two ends"));
+            return Err(Error::parameter("steps", steps, "at least 2, the two ends"));
         }
-        Ok((0..steps).flat_map(|i| self.prior.between(a, b, i as f64 / (steps - 1) as f64)).collect())
+        Ok((0..steps).flat_map(|i| self.prior.interpolate(a, b, i as f64 / (steps - 1) as f64)).collect())
     }
 
     /// side² latents over the plane of two coordinates, (side², dim), row after row: the first grows along a row, the second
@@ -51,13 +50,13 @@ impl Latent {
     /// These are the middles of `side` parts of equal probability; quantiles of i/side would end at infinity.
     ///
     /// # Errors
-    /// When the two coordinates are one, or not below the dimension.
+    /// [`Error::Parameter`] when the two coordinates are one, or not below the dimension.
     pub fn manifold(&self, side: usize, coordinates: [usize; 2]) -> Result<Vec<f32>> {
         let [first, second] = coordinates;
         if first == second || first.max(second) >= self.dim {
             let given = format!("{first},{second}");
             let allowed = format!("two different numbers from 0 to {}", self.dim.saturating_sub(1));
-            return Err(Error::value("--coordinates", given, allowed));
+            return Err(Error::parameter("coordinates", given, allowed));
         }
         let at = |i: usize| self.prior.quantile((i as f64 + 0.5) / side as f64) as f32;
         let mut latents = vec![0.0; side * side * self.dim];
@@ -77,33 +76,36 @@ mod tests {
     }
 
     #[test]
-    fn an_arc_stays_on_the_sphere_and_turns_evenly() {
+    fn spherical_interpolation_stays_on_the_sphere_and_turns_evenly() {
         let latent = Latent { dim: 3, prior: Prior::Normal };
         let (a, b) = ([3.0, 0.0, 0.0], [0.0, 0.0, 3.0]);
-        let way = latent.walk(&a, &b, 7).unwrap();
-        for (i, z) in way.chunks(3).enumerate() {
+        let latents = latent.interpolate(&a, &b, 7).unwrap();
+        for (i, z) in latents.chunks(3).enumerate() {
             let angle = std::f64::consts::FRAC_PI_2 * i as f64 / 6.0;
             let expected = [3.0 * angle.cos(), 0.0, 3.0 * angle.sin()];
             assert!(z.iter().zip(expected).all(|(z, e)| (f64::from(*z) - e).abs() < 1e-6), "{i}: {z:?}");
             assert!((norm(z) - 3.0).abs() < 1e-6);
         }
-        // The ends are themselves; on one line there is no arc.
+        // The ends are themselves; between parallel vectors it is linear.
         let (a, b) = ([0.5, -2.0, 1.0], [1.5, 0.25, 3.0]);
-        let way = latent.walk(&a, &b, 4).unwrap();
-        assert!(way[..3].iter().chain(&way[9..]).zip(a.iter().chain(&b)).all(|(x, y)| (x - y).abs() < 1e-6), "{way:?}");
+        let latents = latent.interpolate(&a, &b, 4).unwrap();
+        assert!(
+            latents[..3].iter().chain(&latents[9..]).zip(a.iter().chain(&b)).all(|(x, y)| (x - y).abs() < 1e-6),
+            "{latents:?}"
+        );
         for (b, middle) in
             [([2.0, 0.0, 0.0], [1.5, 0.0, 0.0]), ([-1.0, 0.0, 0.0], [0.0; 3]), ([0.0; 3], [0.5, 0.0, 0.0])]
         {
-            assert_eq!(Prior::Normal.between(&[1.0, 0.0, 0.0], &b, 0.5), middle);
+            assert_eq!(Prior::Normal.interpolate(&[1.0, 0.0, 0.0], &b, 0.5), middle);
         }
-        assert!(latent.walk(&a, &b, 1).is_err());
+        assert!(matches!(latent.interpolate(&a, &b, 1), Err(Error::Parameter { .. })));
     }
 
     #[test]
-    fn a_uniform_prior_is_crossed_on_a_straight_line() {
+    fn a_uniform_prior_is_interpolated_linearly() {
         let latent = Latent { dim: 2, prior: Prior::Uniform };
-        let way = latent.walk(&[-1.0, 0.5], &[1.0, 0.0], 5).unwrap();
-        assert_eq!(way, [-1.0, 0.5, -0.5, 0.375, 0.0, 0.25, 0.5, 0.125, 1.0, 0.0]);
+        let latents = latent.interpolate(&[-1.0, 0.5], &[1.0, 0.0], 5).unwrap();
+        assert_eq!(latents, [-1.0, 0.5, -0.5, 0.375, 0.0, 0.25, 0.5, 0.125, 1.0, 0.0]);
     }
 
     #[test]
