@@ -67,34 +67,33 @@ fn settings_that_do_not_fit_are_named() {
         ("--set data.size=2", "data.size"),
         ("--set data.size.x=2", "'size' is a single value"),
         ("--set optimiser.learning_rate=-1", "learning_rate"),
-        ("--set preset=x", "key of --set = preset"),
-        ("--set optimiser.kind=sgd --set optimiser.beta1=0.5", "optimiser.beta1 is no setting"),
+        ("--set preset=x", "cannot change preset: "),
+        ("--set optimiser.kind=sgd --set optimiser.beta1=0.5", "optimiser: unknown setting 'beta1'"),
         ("--set schedule.kind=decay", "schedule.factor is missing"),
         ("--steps -3", "'-3' for '--steps <N>': a whole number from 1 on"),
         ("--steps 1e3", "'1e3' for '--steps <N>': a whole number from 1 on"),
         ("--seed -1", "'-1' for '--seed <N>': a whole number from 0 on"),
         ("--workers -1", "'-1' for '--workers <N>': a whole number from 1 on"),
         // Networks, before the data, which are not there either.
-        (
-            "--data no --set score.features=runs/no",
-            "score.features = runs/no is not allowed: there is no such run folder",
-        ),
-        ("--data no --set score.features=inception", "--set score.features=pixels"),
-        ("--data no --set score.features=no", "score.features = no is not allowed: unknown feature map 'no'"),
+        ("--data no --set score.features=runs/no", "score.features: runs/no: there is no such run folder"),
+        ("--data no --set score.features=inception", "Or set score.features to pixels"),
+        ("--data no --set score.features=no", "score.features: unknown feature map 'no'"),
         (
             "--data no --set objective.features=runs/no --set critic= --set regulariser=",
-            "objective.features = runs/no is not allowed: there is no such run folder",
+            "objective.features: runs/no: there is no such run folder",
         ),
         (
             "--data no --set generator.decoder=runs/no",
-            "generator.decoder = runs/no is not allowed: there is no such run folder or file; train one with `kme train \
-             mnist-autoencoder -o runs/no`",
+            "generator.decoder: runs/no: there is no such run folder or file; train one with the preset mnist-autoencoder",
         ),
-        ("--data no", "data.source = no is not allowed: there is no such file or folder"),
-        ("--data no", "name what to learn from with --data"),
-        ("--data a --set data.held_out=no", "data.held_out = no is not allowed: there is no such file or folder"),
-        ("--data a --set data.held_out=x.npy", "data.held_out = x.npy is not allowed: there is no such file or folder"),
-        ("--data a --set data.held_out=25-gaussians", "data.held_out = 25-gaussians is not allowed: pictures"),
+        ("--data no", "data.source: cannot read no: there is no such file or folder"),
+        ("--data no", "; name others with --data"),
+        ("--data a --set data.held_out=no", "data.held_out: cannot read no: there is no such file or folder"),
+        ("--data a --set data.held_out=x.npy", "data.held_out: cannot read x.npy: there is no such file or folder"),
+        (
+            "--data a --set data.held_out=25-gaussians",
+            "data.held_out is 25-gaussians, but must be pictures. For points, leave out data.size",
+        ),
     ] {
         let ran = place.kme(&format!("train fashion-mmd-gan -o run {words}"));
         assert!(ran.code == Some(2) && ran.err.contains(expected), "{words}: {:?} {}", ran.code, ran.err);
@@ -128,10 +127,13 @@ fn a_run_is_resumed_as_what_it_was_begun_as() {
         assert!(ran.code == Some(2) && ran.err.contains(expected), "{words}: {:?} {}", ran.code, ran.err);
     };
     fault("train fashion-wgan -o run --resume", "fashion-mmd-gan, as which the run run was begun");
-    fault("train fashion-wgan -o nowhere --resume", "is no run folder");
-    fault("train run -o new", "is a folder; name its config.toml, or continue it with -o run --resume");
-    fault("train a -o new", "is a folder; name a preset");
+    fault("train fashion-wgan -o nowhere --resume", "is not a run folder");
+    fault("train run -o new", "is a run folder: name its config.toml to begin a new run like it, or resume it");
+    fault("train a -o new", "is a folder: name a preset");
     std::fs::write(place.path("run/config.toml"), config("run").replace("beta1 = 0.5", "beta1 = 0.25")).unwrap();
-    fault("train -o run --resume", "config.toml: optimiser.beta1 was 0.5 and is 0.25 there now");
+    fault(
+        "train -o run --resume",
+        "config.toml: optimiser.beta1 is 0.25, but must be 0.5, as in the run's last checkpoint",
+    );
     assert!(!place.path("new").exists());
 }

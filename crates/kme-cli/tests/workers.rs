@@ -43,20 +43,20 @@ fn what_workers_cannot_do_is_said() {
     fs::write(place.path("toy.toml"), CONFIG).unwrap();
     for (words, parts) in [
         ("train toy.toml -o run --workers 0", ["--workers", "1 to"]),
-        ("train toy.toml -o run --workers 3", ["batch = 64", "multiple of 3"]),
+        ("train toy.toml -o run --workers 3", ["batch is 64", "multiple of 3"]),
         ("train toy.toml -o run --rank 0/2", ["--meet", ""]),
         ("train toy.toml -o run --rank 2/2 --meet localhost:1", ["2/2", "0 ≤ i < n"]),
-        ("train toy.toml -o run --rank 0/2 --meet nowhere", ["--meet", "HOST:PORT"]),
-        ("train toy.toml -o run --rank 0/2 --meet 127.0.0.1:0", ["--meet = 127.0.0.1:0", "1 to 65535"]),
-        ("train --rank 1/2 --meet 127.0.0.1:0", ["--meet = 127.0.0.1:0", "1 to 65535"]),
+        ("train toy.toml -o run --rank 0/2 --meet nowhere", ["cannot read nowhere: ", "HOST:PORT"]),
+        ("train toy.toml -o run --rank 0/2 --meet 127.0.0.1:0", ["--meet is 127.0.0.1:0", "1 to 65535"]),
+        ("train --rank 1/2 --meet 127.0.0.1:0", ["--meet is 127.0.0.1:0", "1 to 65535"]),
         // Told at once, not after nobody has come.
-        ("train toy.toml -o run --rank 0/3 --meet 127.0.0.1:1", ["batch = 64", "multiple of 3"]),
-        ("train toy.toml -o run --set steps=0 --rank 0/2 --meet 127.0.0.1:1", ["steps = 0", "1 to"]),
-        ("train fashion-classifier -o run --rank 0/2 --meet 127.0.0.1:1", ["workers = 2", "1 for this objective"]),
-        ("train -o run --resume --rank 0/2 --meet 127.0.0.1:1", ["is no run folder", ""]),
+        ("train toy.toml -o run --rank 0/3 --meet 127.0.0.1:1", ["batch is 64", "multiple of 3"]),
+        ("train toy.toml -o run --set steps=0 --rank 0/2 --meet 127.0.0.1:1", ["steps is 0", "1 to"]),
+        ("train fashion-classifier -o run --rank 0/2 --meet 127.0.0.1:1", ["--workers is 2", "1 for this objective"]),
+        ("train -o run --resume --rank 0/2 --meet 127.0.0.1:1", ["is not a run folder", ""]),
         ("train toy.toml --rank 1/2 --meet localhost:1", ["1/2", "said to worker 0"]),
         ("train -o run --rank 0/2 --meet localhost:1", ["PRESET", "--resume"]),
-        ("train fashion-classifier -o run --workers 2", ["workers = 2", "1 for this objective"]),
+        ("train fashion-classifier -o run --workers 2", ["--workers is 2", "1 for this objective"]),
     ] {
         let ran = place.kme(words);
         assert_eq!(ran.code, Some(2), "{words}: {}", ran.err);
@@ -127,7 +127,7 @@ fn a_rank_is_taken_once() {
         assert_eq!((first.join().unwrap().code, last.code), (Some(0), Some(0)), "{}", last.err);
         let ones = ones.map(|one| one.join().unwrap());
         let refused = ones.iter().find(|one| one.code == Some(2)).unwrap();
-        assert!(refused.err.contains("--rank = 1/3 is not allowed: rank 1 is taken; free: 2"), "{}", refused.err);
+        assert!(refused.err.contains("--rank is 1/3, but must be a rank that is not taken: 2"), "{}", refused.err);
         assert!(ones.iter().any(|one| one.code == Some(0)));
     });
 }

@@ -5,7 +5,7 @@ use crate::output::{self, fields};
 use crate::progress;
 use clap::Args;
 use indicatif::ProgressBar;
-use kme::{Error, Result};
+use kme::{Error, Field, Result};
 use kme_deep::train::config::AUTO;
 use kme_deep::train::parallel::{self, Sockets, Team};
 use kme_deep::train::{self, Changes, Config, Event, Numbers, Outcome};
@@ -117,6 +117,14 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
+    trained(arguments, global).inspect_err(|fault| {
+        if matches!(fault.kind(), Error::UnknownName { what, .. } if what == "preset") {
+            output::remark(global, "`kme train --list` shows the presets");
+        }
+    })
+}
+
+fn trained(arguments: &Arguments, global: &Global) -> Result<bool> {
     if arguments.list {
         return list(global);
     }
@@ -191,10 +199,13 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let outcome = match preset {
         None => {
             let outcome = train::resume_with(path, &changes, &context, team, &mut observer);
-            outcome.map_err(|fault| leaving_out(accepting(fault, path), &config, " --accept-data"))
+            outcome.map_err(|fault| accepting(fault, path)).map_err(|fault| {
+                let fault = naming_data(fault, &config, "say where they are now with --data");
+                leaving_out(fault, &config, " --accept-data")
+            })
         }
         Some(preset) => train::start_with(&preset, &config, path, &context, team, &mut observer)
-            .map_err(|fault| leaving_out(fault, &config, "")),
+            .map_err(|fault| leaving_out(naming_data(fault, &config, "name others with --data"), &config, "")),
     };
     bar.finish_and_clear();
     let (finished, step) = match outcome? {
@@ -262,21 +273,26 @@ fn leaving_out(fault: Error, config: &Config, besides: &str) -> Error {
     }
 }
 
+/// The fault of data that are not there, with the flag that names them.
+fn naming_data(fault: Error, config: &Config, remedy: &str) -> Error {
+    let is_source = matches!(&fault, Error::Within { of, .. } if of == "data.source");
+    match is_source && !Path::new(&config.data.source).exists() {
+        true => fault.advising(remedy),
+        false => fault,
+    }
+}
+
 /// The refusal of changed data, with what accepts them.
 fn accepting(fault: Error, path: &Path) -> Error {
     match fault {
-        Error::Mismatch { field, left, right, remedy } if field.to_string().ends_with("data fingerprint") => {
+        Error::Within { of, source } => accepting(*source, path).within(of),
+        Error::Mismatch { field: Field::Data, left, right, remedy } => {
             let remedy = format!(
                 "{remedy}, or go on with what is there: kme train -o {} --resume --accept-data",
                 path.display()
             );
-            Error::mismatch(field, left, right, remedy)
+            Error::mismatch(Field::Data, left, right, remedy)
         }
-        Error::Value { name, value, allowed } if name == "data.source" => Error::value(
-            name,
-            value,
-            allowed.replace("name what to learn from with --data", "where it is now is said with --data"),
-        ),
         other => other,
     }
 }
@@ -374,9 +390,8 @@ impl Arguments {
                 1 => "worker 1".into(),
                 last => format!("workers 1 to {last}"),
             };
-            return Team::meet(address, rank.workers, || {
-                output::remark(global, format!("waiting at {address} for {others}"));
-            });
+            let listening = || output::remark(global, format!("waiting at {address} for {others}"));
+            return Team::meet(address, rank.workers, listening).map_err(at_meeting);
         }
         let device = |i: usize| match global.device.as_str() {
             "gpu" => Ok(format!("gpu:{i}")),
@@ -388,6 +403,11 @@ impl Arguments {
         let places = (0..self.workers).map(|i| Place::parse(&device(i)?)).collect::<Result<Vec<_>>>()?;
         Ok(Team::threads(&places))
     }
+}
+
+/// The fault of an address where workers meet, by its flag.
+fn at_meeting(fault: Error) -> Error {
+    fault.renamed(|name| (name == "address").then(|| "--meet".into()))
 }
 
 /// Takes part in a run that another process keeps.
@@ -408,7 +428,7 @@ fn help(arguments: &Arguments, global: &Global, rank: Rank, address: &str) -> Re
     }
     let context = global.context()?;
     output::remark(global, format!("looking for worker 0 at {address}"));
-    let sockets = Sockets::join(address, rank.own, rank.workers)?;
+    let sockets = Sockets::join(address, rank.own, rank.workers).map_err(at_meeting)?;
     output::remark(global, format!("worker {} of {}: helping the run at {address}", rank.own, rank.workers));
     parallel::help(Box::new(sockets), &context)?;
     let text = format!("worker {} of {}: done", rank.own, rank.workers);

@@ -1,6 +1,6 @@
 //! Training runs of toys: settings in, the numbers of every step and samples out.
 
-use kme::{Error, Points, Result};
+use kme::{Action, Error, Points, Result};
 use kme_deep::train::{self, Config, Context, Event, Numbers};
 use kme_image::Places;
 use kme_net::{Generator, Models, Place};
@@ -35,13 +35,13 @@ pub(crate) fn run(sets: &[impl AsRef<str>]) -> Result<Found> {
     let preset = "25-gaussians";
     let mut all: Vec<(String, String)> = Vec::new();
     for set in SMALL.into_iter().chain(sets.iter().map(AsRef::as_ref)) {
-        let (key, value) = set.split_once('=').ok_or_else(|| Error::value("setting", set, "KEY=VALUE"))?;
+        let (key, value) = set.split_once('=').ok_or_else(|| Error::syntax("setting", set, "write KEY=VALUE"))?;
         all.push((key.into(), value.into()));
     }
     let rare = 1_000_000_000_u64.to_string();
     all.extend(["every", "samples", "checkpoint"].map(|key| (format!("log.{key}"), rare.clone())));
     let config = Config::load_with(preset, &all)?;
-    let folder = tempfile::tempdir().map_err(|e| Error::file(std::env::temp_dir(), e))?;
+    let folder = tempfile::tempdir().map_err(|e| Error::io(std::env::temp_dir(), Action::Write, e))?;
     let path = folder.path().join("run");
     let context = Context { place: Place::cpu(), models: Models::default(), data: Places::new(None) };
     let (mut steps, mut score) = (Vec::new(), (f64::NAN, f64::NAN));
@@ -56,7 +56,7 @@ pub(crate) fn run(sets: &[impl AsRef<str>]) -> Result<Found> {
     })?;
     let seconds = begun.elapsed().as_secs_f64();
     let file = path.join("model.safetensors");
-    let bytes = std::fs::read(&file).map_err(|e| Error::file(&file, e))?;
+    let bytes = std::fs::read(&file).map_err(|e| Error::io(&file, Action::Read, e))?;
     let samples = Generator::parse(&bytes, &file, &context.place)?.sample_points(SAMPLES, 1)?;
     Ok(Found { steps, score, samples, seconds })
 }

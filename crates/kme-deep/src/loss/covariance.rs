@@ -13,7 +13,7 @@ use kme_net::place;
 /// Reference: Mroueh, Sercu, Goel, "McGan: mean and covariance feature matching GAN", ICML 2017, §3 and §4.
 ///
 /// # Errors
-/// When an entry is not finite.
+/// [`Error::NotFinite`] when an entry is infinite or NaN.
 pub fn mean_covariance(x: &Tensor<2>, y: &Tensor<2>, q: f64, components: usize) -> Result<Tensor<1>> {
     let difference = x.clone().mean_dim(0) - y.clone().mean_dim(0);
     let mean = norm(difference, q);
@@ -25,11 +25,8 @@ pub fn mean_covariance(x: &Tensor<2>, y: &Tensor<2>, q: f64, components: usize) 
     let d = difference.dims()[0];
     let matrix = place::numbers(difference.clone().inner());
     let Some((values, vectors)) = kme::evaluate::symmetric_eigen(d, &matrix) else {
-        return Err(Error::value(
-            "covariance of critic features",
-            "not finite",
-            "finite features; lower the learning rate",
-        ));
+        let given = matrix.into_iter().find(|x| !x.is_finite()).unwrap_or(f64::NAN);
+        return Err(Error::not_finite("covariance of critic features", given, "lower the learning rate"));
     };
     let mut order: Vec<usize> = (0..d).collect();
     order.sort_by(|&a, &b| values[b].abs().total_cmp(&values[a].abs()));

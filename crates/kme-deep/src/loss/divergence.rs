@@ -6,7 +6,7 @@ use super::mmd::{biased, far_differences, unbiased, witness_gradient};
 use burn::tensor::Tensor;
 use kme::arith::Arith;
 use kme::kernel::{Form, Kernel};
-use kme::{Error, Result};
+use kme::{Error, Field, Result};
 use kme_net::{Mode, Net, flat};
 
 /// How MMD² is estimated from two batches.
@@ -29,7 +29,9 @@ pub enum Estimator {
 pub enum Divergence {
     /// MMD² (or MMD) of the features under a kernel.
     Mmd {
+        /// The kernel of features.
         kernel: Kernel,
+        /// How MMD² is estimated.
         estimator: Estimator,
         /// Random features Φ̂ that stand for another kernel: then `kernel` is the linear one, applied to Φ̂(h).
         lift: Option<Box<Net>>,
@@ -42,7 +44,12 @@ pub enum Divergence {
     Cramer,
     /// ‖μ_x − μ_y‖_norm + the nuclear norm of the `components` largest parts of E xxᵀ − E yyᵀ. Mroueh, Sercu, Goel,
     /// "McGan", ICML 2017, eq. 4 and 10 in their dual form, in which the maximum over the orthonormal U and V is taken exactly.
-    MeanCovariance { norm: f64, components: usize },
+    MeanCovariance {
+        /// The norm's exponent q, from 1 on.
+        norm: f64,
+        /// Eigenvalues of the difference of second moments; 0 compares the means alone.
+        components: usize,
+    },
     /// −mean softplus(−D(x)) − mean softplus(D(y)) for the critic; the generator lowers mean softplus(−D(y)). Goodfellow
     /// et al., NeurIPS 2014, with the non-saturating generator, as in SN-GAN.
     Logistic,
@@ -51,8 +58,11 @@ pub enum Divergence {
 /// Critic features of one step: real (n, d), generated (m, d), and a second, independent generated batch where the
 /// divergence needs one.
 pub struct Features {
+    /// Of the data, (n, d).
     pub real: Tensor<2>,
+    /// Of the generator, (m, d).
     pub fake: Tensor<2>,
+    /// Of the generator again, (m, d), where the divergence [needs it](Divergence::needs_second).
     pub second: Option<Tensor<2>>,
 }
 
@@ -165,11 +175,8 @@ impl Divergence {
                 direction(away) - direction(h.clone())
             }
             Self::MeanCovariance { .. } => {
-                return Err(Error::value(
-                    "gradient_penalty",
-                    "with mean-covariance",
-                    "clip or spectral for this objective",
-                ));
+                let reason = "bound its critic by clipped weights or a spectral parametrisation instead";
+                return Err(Error::unsupported("penalise gradients of the mean and covariance", reason));
             }
         })
     }
@@ -178,22 +185,21 @@ impl Divergence {
         if let Self::Mmd { kernel, lift: Some(_), .. } = self
             && *kernel != linear_kernel()
         {
-            return Err(Error::value(
-                "kernel on random features",
-                kernel,
-                "linear: the features stand for the other kernel",
-            ));
+            let allowed = "linear on random features, which stand for another kernel";
+            return Err(Error::parameter("kernel", kernel, allowed));
         }
         let d = features.real.dims()[1];
         if self.needs_one_feature() && d != 1 {
-            return Err(Error::value("critic.top", d, "1 for this objective: its critic gives a number"));
+            return Err(Error::parameter("critic.top", d, "1, since this objective's critic gives a single number"));
         }
         if self.needs_second() {
             let sizes = [&features.real, &features.fake].map(|t| t.dims()[0]);
             let second = features.second.as_ref().map_or(0, |t| t.dims()[0]);
             if sizes != [second; 2] {
-                let allowed = "three batches of one size, two of them generated, for the Cramér distance";
-                return Err(Error::value("batches", format!("{sizes:?} and {second} points"), allowed));
+                let [real, fake] = sizes;
+                let found = format!("{fake} and {second} generated ones");
+                let remedy = "the Cramér distance needs two generated batches of the size of the real one";
+                return Err(Error::mismatch(Field::Count("points".into()), format!("{real} real ones"), found, remedy));
             }
         }
         Ok(())

@@ -97,7 +97,7 @@ pub fn mmd2_unbiased(kernel: &Kernel, x: &Tensor<2>, y: &Tensor<2>) -> Result<Te
 pub(super) fn unbiased(kernel: &Kernel, x: &Tensor<2>, y: &Tensor<2>, far: Option<Far>) -> Result<Tensor<1>> {
     let least = x.dims()[0].min(y.dims()[0]);
     if least < 2 {
-        return Err(Error::value("number of points", least, "at least 2 on either side for the unbiased estimator"));
+        return Err(Error::too_few("points on either side", least, 2, "the unbiased estimator"));
     }
     let (n, m) = (x.dims()[0] as f64, y.dims()[0] as f64);
     let part = |n: f64| 1.0 / (n * (n - 1.0));

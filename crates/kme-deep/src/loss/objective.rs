@@ -35,13 +35,17 @@ pub struct Regulariser {
 /// generator's loss = σ·D_g + order·T.
 #[derive(Clone, Debug)]
 pub struct Objective {
+    /// D.
     pub divergence: Divergence,
+    /// The weights of the penalties, and σ.
     pub regulariser: Regulariser,
 }
 
 /// The pictures of one step, all of shape (n, c, h, w).
 pub struct Pictures {
+    /// Of the data.
     pub real: Tensor<4>,
+    /// Of the generator.
     pub fake: Tensor<4>,
     /// A second generated batch, where the divergence [needs one](Divergence::needs_second).
     pub second: Option<Tensor<4>>,
@@ -163,8 +167,8 @@ impl Objective {
         if self.regulariser.gradient_penalty <= 0.0 {
             return Ok(None);
         }
-        let mix =
-            pictures.mix.clone().ok_or_else(|| Error::value("mix", "nothing", "numbers for the gradient penalty"))?;
+        let remedy = "the gradient penalty needs a number from 0 to 1 for each sample";
+        let mix = pictures.mix.clone().ok_or_else(|| Error::missing("mix", remedy))?;
         let between = pictures.real.clone() + (pictures.fake.clone() - pictures.real.clone()) * mix;
         let channels = pictures.channels();
         gradient_penalty(&self.divergence, critic, pictures.input(&between), channels, features).map(Some)
@@ -180,8 +184,8 @@ impl Objective {
         if self.regulariser.reconstruction <= 0.0 {
             return Ok(None);
         }
-        let decoder =
-            decoder.ok_or_else(|| Error::value("critic.decoder", "nothing", "a network, for the reconstruction"))?;
+        let remedy = "the reconstruction penalty needs a network from features to samples";
+        let decoder = decoder.ok_or_else(|| Error::missing("critic.decoder", remedy))?;
         let real = reconstruction_penalty(decoder, &features.real, &pictures.real)?;
         let fake = reconstruction_penalty(decoder, &features.fake, &pictures.fake)?;
         Ok(Some(real + fake))

@@ -2,7 +2,7 @@
 
 use super::divergence::{Divergence, Features};
 use burn::tensor::Tensor;
-use kme::Result;
+use kme::{Error, Field, Result};
 use kme_net::{Mode, Net, flat};
 
 /// mean over samples of (‖∇_x f(φ(x))‖ − 1)² at `points`, with φ the critic and f the function by which the divergence tells the
@@ -72,8 +72,9 @@ pub fn reconstruction_penalty(decoder: &Net, features: &Tensor<2>, pictures: &Te
     let [n, d] = features.dims();
     let decoded = decoder.forward(features.clone().reshape([n, d, 1, 1]), Mode::Train)?;
     if decoded.dims() != pictures.dims() {
-        let shape = format!("{:?}", decoded.dims());
-        return Err(kme::Error::value("output of critic.decoder", shape, format!("{:?}", pictures.dims())));
+        let [found, wanted] = [&decoded, pictures].map(|t| format!("{:?}", t.dims()));
+        let field = Field::Shape("critic.decoder's output and the samples".into());
+        return Err(Error::mismatch(field, found, wanted, "choose another critic.decoder"));
     }
     let apart = decoded - pictures.clone();
     Ok((apart.clone() * apart).mean())

@@ -20,8 +20,11 @@ use std::borrow::Cow;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scale {
+    /// What multiplies the expectation, 0 to 10⁹.
     pub weight: f64,
+    /// What is added to it, 1e-9 to 10⁹.
     pub offset: f64,
+    /// Whether the values k_φ(x,x) are added to the derivatives; false by default.
     #[serde(default)]
     pub values: bool,
 }
@@ -85,7 +88,7 @@ fn kernel_of(divergence: &Divergence) -> Result<(Cow<'_, Kernel>, &Option<Box<Ne
     match divergence {
         Divergence::Mmd { kernel, lift, .. } => Ok((Cow::Borrowed(kernel), lift)),
         Divergence::Wasserstein => Ok((Cow::Owned(linear_kernel()), &None)),
-        _ => Err(Error::value("scale", "with this objective", "the objectives mmd and wasserstein")),
+        _ => Err(Error::unsupported("scale this objective", "only mmd and wasserstein have a scale")),
     }
 }
 

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use kme::neighbours::nearest;
 use kme::sums::{self, Precision};
-use kme::{Error, Kernel, Points, Result};
+use kme::{Error, Field, Kernel, Points, Result};
 use kme_image::{Images, evenly};
 use kme_net::{Place, place, tensor_of};
 
@@ -62,7 +62,7 @@ impl Domain {
     /// When there is one sample only.
     pub fn new(samples: Points) -> Result<Self> {
         if samples.len() < 2 {
-            return Err(Error::value("number of samples", samples.len(), "at least 2"));
+            return Err(Error::too_few("samples", samples.len(), 2, "the domain of a generator"));
         }
         // The nearest of all is the point itself, or one that is equal to it.
         let found = nearest(&samples, &samples, 2, Precision::F64)?;
@@ -125,7 +125,7 @@ impl Span {
     pub fn new(pictures: &Images) -> Result<Self> {
         let n = pictures.len();
         if n < 10 {
-            return Err(Error::value("number of pictures", n, "at least 10"));
+            return Err(Error::too_few("pictures", n, 10, "the span of a generator's pictures"));
         }
         let m = n * 4 / 5;
         let [first, others] = [0..m, m..n].map(|range| pictures.select(&range.collect::<Vec<_>>()));
@@ -157,9 +157,9 @@ impl Span {
     /// When they have another shape.
     pub fn distances(&self, pictures: &Images) -> Result<Vec<Distance>> {
         if pictures.stride() != self.mean.len() {
-            let [_, c, h, w] = pictures.shape();
-            let allowed = format!("the {} pixels of the generator's", self.mean.len());
-            return Err(Error::value("pictures", format!("{c}x{h}x{w}"), allowed));
+            let field = Field::Count("numbers in a picture".into());
+            let remedy = "bring the pictures to the form of the generator's";
+            return Err(Error::mismatch(field, pictures.stride(), self.mean.len(), remedy));
         }
         Ok(self.left(pictures)?.into_iter().map(|distance| self.law.place(distance)).collect())
     }

@@ -31,6 +31,7 @@ pub struct Match {
     /// The class of all pictures, of a conditional generator. Without one, every draw comes with a class at random, and a
     /// start keeps the class of the draw that was best: it is not moved by the descent.
     pub class: Option<usize>,
+    /// From which the draws follow; 0 by default.
     pub seed: u64,
 }
 
@@ -65,9 +66,19 @@ pub struct Matched {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Progress {
     /// Draws that were looked at to find starts, and how many there will be.
-    Draws { done: usize, of: usize },
+    Draws {
+        /// Draws so far.
+        done: usize,
+        /// All of them.
+        of: usize,
+    },
     /// Steps of Adam that were made, and the MMD² there.
-    Step { step: usize, mmd2: f64 },
+    Step {
+        /// Steps so far, from 0 on.
+        step: usize,
+        /// MMD² to the target.
+        mmd2: f64,
+    },
 }
 
 /// Draws whose pictures are held at one time.
@@ -102,23 +113,24 @@ pub fn bandwidth(inputs: &Points, samples: &Points) -> Result<f64> {
     if c > 0.0 {
         Ok(c)
     } else {
-        Err(Error::value("bandwidth", c, "features that differ; all inputs and samples have the same features"))
+        let reason = "all inputs and samples have the same features. Give a kernel with its bandwidth";
+        Err(Error::unsupported("choose a bandwidth", reason))
     }
 }
 
 impl Match {
     fn check(&self) -> Result<()> {
-        let positive = |name: &str, value: usize| {
-            if (1..=10_000).contains(&value) { Ok(()) } else { Err(Error::value(name, value, "1 to 10000")) }
+        let positive = |name: &'static str, value: usize| {
+            if (1..=10_000).contains(&value) { Ok(()) } else { Err(Error::parameter(name, value, "1 to 10000")) }
         };
-        positive("number of pictures (-n)", self.n)?;
-        positive("--best-of", self.best_of)?;
+        positive("n", self.n)?;
+        positive("best_of", self.best_of)?;
         if !(self.learning_rate > 0.0 && self.learning_rate <= 100.0) {
-            return Err(Error::value("--learning-rate", self.learning_rate, "more than 0, at most 100"));
+            return Err(Error::parameter("learning_rate", self.learning_rate, "more than 0, at most 100"));
         }
         match self.clamp {
             Some(clamp) if !(clamp > 0.0 && clamp.is_finite()) => {
-                Err(Error::value("--clamp", clamp, "a positive number, such as 3.3"))
+                Err(Error::parameter("clamp", clamp, "a positive number, such as 3.3"))
             }
             _ => Ok(()),
         }
@@ -129,7 +141,8 @@ impl Match {
     /// `progress` sees every [`Progress`]; breaking stops there and keeps what was reached.
     ///
     /// # Errors
-    /// When the target is not in this feature map's space, or an option is out of range.
+    /// [`Error::Parameter`] of a field that is out of range, [`Error::Mismatch`] when the target is not in this feature
+    /// map's space, [`Error::Unsupported`] of a generator of points.
     pub fn run(
         &self,
         generator: &Generator,
@@ -140,26 +153,22 @@ impl Match {
         self.check()?;
         let shape = generator.net.output();
         if generator.points {
-            let given = format!("one of points of dimension {}", shape[0]);
-            return Err(Error::value("generator", given, "a generator of pictures: a match is one of pictures"));
+            let reason = format!("this generator makes points of dimension {}. Give one of pictures", shape[0]);
+            return Err(Error::unsupported("match pictures", reason));
         }
         if let Some(class) = self.class.filter(|&class| class >= generator.classes.len()) {
-            let allowed = match generator.classes.len() {
-                0 => "none: this generator was trained without classes".to_string(),
-                count => format!("0 to {}", count - 1),
-            };
-            return Err(Error::value("class", class, allowed));
+            return Err(match generator.classes.len() {
+                0 => Error::not_applicable("class", "this generator was trained without classes. Leave it out"),
+                count => Error::parameter("class", class, format!("0 to {}", count - 1)),
+            });
         }
         map.identity(shape).check_same(target.features())?;
         let kernel = target.kernel();
         kernel.check_single()?;
         let total: f64 = target.weights().iter().sum();
         if kernel.definiteness() == Definiteness::Conditional && (total - 1.0).abs() > 1e-6 {
-            return Err(Error::value(
-                "sum of the target's weights",
-                total,
-                format!("1 for the kernel {kernel}, which compares nothing but distributions"),
-            ));
+            let allowed = format!("1 for the kernel {kernel}, which compares distributions alone");
+            return Err(Error::parameter("sum of the target's weights", total, allowed));
         }
         let place = generator.net.place();
         let norm2 = target.norm2(Precision::F64)?;

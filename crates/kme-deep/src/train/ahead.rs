@@ -118,11 +118,11 @@ mod tests {
 
     #[test]
     fn faults_come_with_their_number_alone() {
-        let mut ahead = Ahead::new(|i| if i % 3 == 2 { Err(Error::value("number", i, "another")) } else { Ok(i) });
+        let mut ahead = Ahead::new(|i| if i % 3 == 2 { Err(Error::parameter("number", i, "another")) } else { Ok(i) });
         for i in (0..9).chain([2, 1, 5, 3]) {
             match ahead.get(i) {
                 Ok(got) => assert!(got == i && i % 3 != 2),
-                Err(fault) => assert!(i % 3 == 2 && fault.to_string().contains(&format!("number = {i}"))),
+                Err(fault) => assert!(i % 3 == 2 && fault.to_string().contains(&format!("number is {i}"))),
             }
         }
     }

@@ -6,6 +6,7 @@ use super::config::{AutoencoderObjective, Config};
 use super::feed::{Batch, Feed};
 use super::learner::Learner;
 use super::optimiser::{Pace, gradient_norm};
+use super::parallel::TeamResult;
 use super::task::{Finding, Numbers, Sheet, Task, first_fault, first_fault_of, restored_net};
 use burn::tensor::Tensor;
 use kme::{Error, Result, rng};
@@ -40,11 +41,8 @@ impl Trainer {
         place: &Place,
     ) -> Result<Self> {
         if config.data.is_points() {
-            return Err(Error::value(
-                "data.source",
-                &config.data.source,
-                "pictures: the decoder's numbers are in [0, 1]",
-            ));
+            let allowed = "pictures, since the decoder's numbers are in [0, 1]";
+            return Err(Error::parameter("data.source", &config.data.source, allowed));
         }
         let shape = feed.shape();
         let encoder = autoencoder::encoder(shape, &objective.units)?;
@@ -92,7 +90,7 @@ fn cross_entropy(x: &Tensor<4>, y: Tensor<4>) -> Tensor<1> {
 }
 
 impl Task for Trainer {
-    fn step(&mut self, step: u64, pace: Pace) -> Result<Numbers> {
+    fn step(&mut self, step: u64, pace: Pace) -> TeamResult<Numbers> {
         let batch = self.feed.batch(step)?;
         let (seen, whole) = self.seen(batch, step);
         let net = self.learner.net.tracked();
@@ -139,11 +137,11 @@ impl Task for Trainer {
         self.learner.state("net")
     }
 
-    fn restore(&mut self, step: u64, tensors: &Tensors) -> Result<()> {
-        self.learner.restore("net", step, tensors)
+    fn restore(&mut self, step: u64, tensors: &Tensors) -> TeamResult<()> {
+        Ok(self.learner.restore("net", step, tensors)?)
     }
 
-    fn adopt(&mut self, tensors: &Tensors) -> Result<Vec<String>> {
+    fn adopt(&mut self, tensors: &Tensors) -> TeamResult<Vec<String>> {
         self.learner.net = restored_net("net", &self.learner.net, tensors)?;
         Ok(Vec::new())
     }

@@ -4,6 +4,7 @@ use super::config::{ClassifierObjective, Config};
 use super::feed::{Batch, Feed};
 use super::learner::Learner;
 use super::optimiser::{Pace, gradient_norm};
+use super::parallel::TeamResult;
 use super::task::{Finding, Numbers, Sheet, Task, first_fault, first_fault_of, restored_net};
 use burn::tensor::{Int, Tensor, TensorData, activation};
 use kme::{Error, Result, rng};
@@ -51,7 +52,7 @@ fn layers(size: usize, channels: usize, objective: &ClassifierObjective, classes
 fn check_held_out(config: &Config, data: &Feed, held_out: &Dataset, classes: usize) -> Result<()> {
     let source = config.data.held_out.as_deref().unwrap_or_default();
     let Some(labels) = held_out.labels() else {
-        return Err(Error::value("data.held_out", source, "pictures with labels, like data.source"));
+        return Err(Error::parameter("data.held_out", source, "pictures with labels, like data.source"));
     };
     if held_out.class_names() != data.class_names() {
         let text = |names: Option<&[String]>| names.map_or("no names".into(), |names| names.join(", "));
@@ -63,7 +64,7 @@ fn check_held_out(config: &Config, data: &Feed, held_out: &Dataset, classes: usi
         ));
     }
     match labels.iter().find(|&&label| label as usize >= classes) {
-        Some(label) => Err(Error::value("label in data.held_out", label, format!("0 to {}", classes - 1))),
+        Some(label) => Err(Error::parameter("label in data.held_out", label, format!("0 to {}", classes - 1))),
         None => Ok(()),
     }
 }
@@ -79,7 +80,7 @@ impl Trainer {
     ) -> Result<Self> {
         let classes = feed.classes();
         if classes.is_empty() {
-            return Err(Error::value(
+            return Err(Error::parameter(
                 "data.source",
                 &config.data.source,
                 "pictures with labels: a data set with labels, or a folder with one folder for each class",
@@ -106,7 +107,7 @@ impl Trainer {
 
     fn check_labels(&self, labels: &[u32]) -> Result<()> {
         match labels.iter().find(|&&label| label as usize >= self.classes.len()) {
-            Some(label) => Err(Error::value("label", label, format!("0 to {}", self.classes.len() - 1))),
+            Some(label) => Err(Error::parameter("label", label, format!("0 to {}", self.classes.len() - 1))),
             None => Ok(()),
         }
     }
@@ -146,7 +147,7 @@ impl Trainer {
 }
 
 impl Task for Trainer {
-    fn step(&mut self, step: u64, pace: Pace) -> Result<Numbers> {
+    fn step(&mut self, step: u64, pace: Pace) -> TeamResult<Numbers> {
         let batch = self.feed.batch(step)?;
         let labels = batch.labels.as_deref().unwrap_or_default();
         self.check_labels(labels)?;
@@ -195,11 +196,11 @@ impl Task for Trainer {
         self.learner.state("net")
     }
 
-    fn restore(&mut self, step: u64, tensors: &Tensors) -> Result<()> {
-        self.learner.restore("net", step, tensors)
+    fn restore(&mut self, step: u64, tensors: &Tensors) -> TeamResult<()> {
+        Ok(self.learner.restore("net", step, tensors)?)
     }
 
-    fn adopt(&mut self, tensors: &Tensors) -> Result<Vec<String>> {
+    fn adopt(&mut self, tensors: &Tensors) -> TeamResult<Vec<String>> {
         self.learner.net = restored_net("net", &self.learner.net, tensors)?;
         Ok(Vec::new())
     }

@@ -43,20 +43,21 @@ pub struct Data {
     pub skip_bad: bool,
 }
 
-/// What stands for a part of the source, and for nothing, in the place of a source of held-out pictures.
+/// The value of `data.held_out` that holds out a part of the source.
 pub const AUTO: &str = "auto";
+/// The value of `data.held_out` that holds out nothing.
 pub const NONE: &str = "none";
 
 impl Data {
     /// Size and channels of the pictures.
     ///
     /// # Errors
-    /// When the configuration is of points.
+    /// [`Error::Missing`] when the configuration is of points.
     pub fn picture(&self) -> Result<(usize, usize)> {
         match (self.size, self.channels) {
             (Some(size), Some(channels)) => Ok((size, channels)),
-            (None, _) => Err(Error::value("data.size", "(nothing)", "height and width of pictures, 4 to 1024")),
-            (_, None) => Err(Error::value("data.channels", "(nothing)", "1 (grey) or 3 (colour)")),
+            (None, _) => Err(Error::missing("data.size", "set the height and width of pictures, 4 to 1024")),
+            (_, None) => Err(Error::missing("data.channels", "set 1 (grey) or 3 (colour)")),
         }
     }
 
@@ -86,7 +87,7 @@ impl Data {
     /// Refuses values that cannot be trained with.
     ///
     /// # Errors
-    /// Names the key, the value and what is allowed.
+    /// By the dotted key, [`Error::Parameter`], [`Error::Missing`] and [`Error::NotApplicable`].
     pub(crate) fn check(&self) -> Result<()> {
         if self.is_points() {
             let of_pictures = [
@@ -98,25 +99,19 @@ impl Data {
                 ("held_out", self.holds_out_some()),
             ];
             return match of_pictures.into_iter().find(|k| k.1) {
-                Some((key, _)) => Err(Error::value(
-                    format!("data.{key}"),
-                    match key {
-                        "crop" => self.crop.to_string(),
-                        "background" => self.background.to_string(),
-                        "held_out" => AUTO.into(),
-                        _ => "true".into(),
-                    },
-                    "only of pictures, which have data.size and data.channels",
-                )),
+                Some((key, _)) => {
+                    let reason = "it is of pictures, which need data.size and data.channels. Set those, or remove it";
+                    Err(Error::not_applicable(format!("data.{key}"), reason))
+                }
                 None => Ok(()),
             };
         }
         let (size, channels) = self.picture()?;
         if !(4..=1024).contains(&size) {
-            return Err(Error::value("data.size", size, "4 to 1024"));
+            return Err(Error::parameter("data.size", size, "4 to 1024"));
         }
         if !matches!(channels, 1 | 3) {
-            return Err(Error::value("data.channels", channels, "1 (grey) or 3 (colour)"));
+            return Err(Error::parameter("data.channels", channels, "1 (grey) or 3 (colour)"));
         }
         Ok(())
     }

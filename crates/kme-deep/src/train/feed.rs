@@ -39,7 +39,7 @@ impl Feed {
     /// [streamed](Data::stream), also when one of them cannot be read or is too small for its crop.
     pub(super) fn open(data: &Data, batch: usize, seed: u64, split: Option<Split>, places: &Places) -> Result<Self> {
         if batch == 0 {
-            return Err(Error::value("batch", 0, "a whole number from 1 on"));
+            return Err(Error::parameter("batch", 0, "at least 1"));
         }
         let (stock, facts) = Stock::open(data, seed, split, places)?;
         Ok(Self::new(stock, facts, batch, seed))

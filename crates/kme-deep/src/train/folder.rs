@@ -6,7 +6,7 @@ use super::edited::edited;
 use super::set;
 use super::sources::Sources;
 use super::task::Numbers;
-use kme::{Error, Result};
+use kme::{Action, Error, Result};
 use kme_image::{Survey, hex, in_one_line};
 use kme_net::{Tensors, parse_tensors, write_tensors};
 use serde::{Deserialize, Serialize};
@@ -91,8 +91,8 @@ impl Folder {
         let is_left = |entry: &fs::DirEntry| entry.file_name() == LOCK || is_empty(&entry.path());
         let occupied = |entry: std::io::Result<fs::DirEntry>| !entry.is_ok_and(|entry| is_left(&entry));
         if path.is_file() || fs::read_dir(path).is_ok_and(|mut entries| entries.any(occupied)) {
-            let continued = if path.join("config.toml").is_file() { "continue it with --resume, or " } else { "" };
-            return Err(Error::file(path, format!("exists already; {continued}name a new folder")));
+            let resume = if path.join("config.toml").is_file() { "resume the run in it, or " } else { "" };
+            return Err(Error::path(path, format!("exists already; {resume}name a new folder")));
         }
         Ok(())
     }
@@ -103,7 +103,7 @@ impl Folder {
     /// When there is none.
     pub(super) fn open(path: &Path) -> Result<Self> {
         if !path.join("config.toml").is_file() {
-            return Err(Error::file(path, "is no run folder: it has no config.toml; start a run without --resume"));
+            return Err(Error::path(path, "is not a run folder: it has no config.toml. Start a new run there instead"));
         }
         make_parts(path)?;
         Ok(Self { path: path.into(), lock: None, made: Vec::new() })
@@ -124,7 +124,7 @@ impl Folder {
             let owner = fs::read_to_string(&path).unwrap_or_default();
             let owner = if owner.trim().is_empty() { String::new() } else { format!(" ({})", owner.trim()) };
             let fault = format!("is being trained by another process{owner}; stop that, or name a new folder");
-            return Err(Error::file(&self.path, fault));
+            return Err(Error::path(&self.path, fault));
         }
         // For that message alone.
         let _ = file.set_len(0).and_then(|()| file.write_all(format!("process {}", std::process::id()).as_bytes()));
@@ -192,7 +192,9 @@ impl Folder {
             let name = entry.file_name().to_string_lossy().into_owned();
             let of = name.strip_prefix("step-").and_then(|rest| rest.strip_suffix(".safetensors"));
             if of.and_then(|of| of.parse().ok()).is_some_and(|of: u64| !is_kept(of)) {
-                stay.extend(fs::remove_file(entry.path()).map_err(|e| Error::file(entry.path(), e)).err());
+                stay.extend(
+                    fs::remove_file(entry.path()).map_err(|e| Error::io(entry.path(), Action::Remove, e)).err(),
+                );
             }
         }
         if is_kept(step) {
@@ -291,8 +293,9 @@ impl Folder {
         event.extend(fields);
         let path = self.path.join("events.jsonl");
         let line = format!("{}\n", serde_json::Value::Object(event));
-        let mut file = OpenOptions::new().create(true).append(true).open(&path).map_err(|e| Error::file(&path, e))?;
-        file.write_all(line.as_bytes()).map_err(|e| Error::file(&path, e))
+        let mut file =
+            OpenOptions::new().create(true).append(true).open(&path).map_err(|e| Error::io(&path, Action::Write, e))?;
+        file.write_all(line.as_bytes()).map_err(|e| Error::io(&path, Action::Write, e))
     }
 
     /// The greatest step that was logged; 0 without any.
@@ -348,12 +351,12 @@ impl Folder {
         let bytes = fs::read(&path).map_err(|e| kme::io::read_error(&path, e))?;
         let (checkpoint, tensors): (Checkpoint, _) = parse_tensors(&bytes, &path)?;
         if checkpoint.format != Checkpoint::FORMAT {
-            let fault = format!("checkpoint format {}; this program reads {}", checkpoint.format, Checkpoint::FORMAT);
-            return Err(Error::file(&path, fault));
+            let (found, own) = (checkpoint.format, Checkpoint::FORMAT);
+            return Err(Error::format(&path, format!("has checkpoint format {found}, but this program reads {own}")));
         }
         if !is_unchanged(&tensors, &checkpoint.sha256) {
             let fault = "has changed since it was written; bring it back, or copy best.safetensors to its place";
-            return Err(Error::file(&path, fault));
+            return Err(Error::format(&path, fault));
         }
         Ok(Some((checkpoint, tensors)))
     }
@@ -385,9 +388,7 @@ fn step_of(line: &str) -> Option<u64> {
 const PARTS: [&str; 2] = ["samples", "checkpoints"];
 
 fn make_parts(path: &Path) -> Result<()> {
-    PARTS.iter().try_for_each(|part| {
-        fs::create_dir_all(path.join(part)).map_err(|e| Error::file(path, format!("cannot be made: {e}")))
-    })
+    PARTS.iter().try_for_each(|part| fs::create_dir_all(path.join(part)).map_err(|e| Error::io(path, Action::Write, e)))
 }
 
 /// Whether the tensors of a checkpoint are those that it was written with.

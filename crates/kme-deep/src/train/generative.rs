@@ -9,7 +9,7 @@ use super::feed::Feed;
 use super::judge::Judge;
 use super::learner::Learner;
 use super::optimiser::Pace;
-use super::parallel::{self, Collective, Descent};
+use super::parallel::{self, Collective, Descent, TeamResult};
 use super::task::{
     Finding, Numbers, Sheet, Task, first_fault, first_fault_of, net_state, restored_net, sheet_pictures,
 };
@@ -17,7 +17,7 @@ use crate::loss::{Divergence, Features, Objective, Pictures, linear_kernel};
 use burn::tensor::Tensor;
 use kme::inference::Marginals;
 use kme::kernel::Kernel;
-use kme::{Error, Result, rng};
+use kme::{Error, Field, Result, rng};
 use kme_net::layer::random_features;
 use kme_net::{
     Autoencoder, FeatureMap, Generator, Init, Mode, Net, Place, Provenance, Role, Tensors, flat, images_of, place,
@@ -86,20 +86,26 @@ impl Trainer {
             Some((encoder, _)) if encoder.input() == feed.shape() => encoder.output(),
             Some((encoder, _)) => {
                 let [found, allowed] = [feed.shape(), encoder.input()].map(|shape| format!("{shape:?}"));
-                return Err(Error::mismatch("shape of data and autoencoder", found, allowed, "train one of such data"));
+                return Err(Error::mismatch(
+                    Field::Shape("the data and the autoencoder's input".into()),
+                    found,
+                    allowed,
+                    "train one of such data",
+                ));
             }
         };
         let classes = if settings.conditional { feed.classes().len() } else { 0 };
         if settings.conditional && classes == 0 {
-            let allowed = "samples with labels, or generator.conditional = false";
-            return Err(Error::value("data.source", &config.data.source, allowed));
+            let allowed = "samples with labels, since generator.conditional is true";
+            return Err(Error::parameter("data.source", &config.data.source, allowed));
         }
         let layers = settings.net.layers(settings.latent.dim + classes, shape)?;
         let inputs = [settings.latent.dim + classes, 1, 1];
         let generator = Net::new(layers, inputs, settings.net.init(), config.seed, place)?;
         if generator.output() != shape {
-            let found = format!("{:?}", generator.output());
-            return Err(Error::value("output of generator.net", found, format!("{shape:?} (channels, height, width)")));
+            let [found, wanted] = [generator.output(), shape].map(|shape| format!("{shape:?}"));
+            let field = Field::Shape("generator.net's output and the data".into());
+            return Err(Error::mismatch(field, found, wanted, "choose another generator.net"));
         }
         let critic =
             config.critic.as_ref().map(|critic| Critic::new(config, critic, shape, classes, place)).transpose()?;
@@ -189,7 +195,7 @@ impl Trainer {
         let labels = match (self.settings.conditional, &batch.labels) {
             (false, _) => None,
             (true, Some(labels)) => Some(self.one_hot(&labels[rows.clone()])?),
-            (true, None) => return Err(Error::value("labels", "none", "one for each sample")),
+            (true, None) => return Err(Error::missing("labels", "give one for each sample")),
         };
         batch.values.truncate(rows.end * c * h * w);
         let samples = self.place.tensor(batch.values.split_off(rows.start * c * h * w), [rows.len(), c, h, w]);
@@ -204,7 +210,7 @@ impl Trainer {
     fn one_hot(&self, labels: &[u32]) -> Result<Tensor<4>> {
         let classes = self.classes();
         if let Some(label) = labels.iter().find(|&&label| label as usize >= classes) {
-            return Err(Error::value("label", label, format!("0 to {}", classes - 1)));
+            return Err(Error::parameter("label", label, format!("0 to {}", classes - 1)));
         }
         let numbers =
             labels.iter().flat_map(|&label| (0..classes).map(move |c| if c == label as usize { 1.0 } else { 0.0 }));
@@ -224,7 +230,7 @@ impl Trainer {
         })
     }
 
-    fn critic_step(&mut self, draw: u64, pace: Pace) -> Result<Numbers> {
+    fn critic_step(&mut self, draw: u64, pace: Pace) -> TeamResult<Numbers> {
         let rows = self.own();
         let Real { samples, labels } = self.real(draw, rows.clone())?;
         let generate = |purpose| {
@@ -257,7 +263,7 @@ impl Trainer {
         Ok(numbers)
     }
 
-    fn generator_step(&mut self, step: u64, draw: u64, pace: Pace) -> Result<Numbers> {
+    fn generator_step(&mut self, step: u64, draw: u64, pace: Pace) -> TeamResult<Numbers> {
         let rows = self.own();
         let Real { samples, labels } = self.real(draw, rows.clone())?;
         let generator = self.generator.net.tracked();
@@ -294,7 +300,7 @@ impl Trainer {
     }
 
     /// Running statistics of batch normalisation become the means over workers, each of whom has seen its own share.
-    fn share_running_statistics(&mut self) -> Result<()> {
+    fn share_running_statistics(&mut self) -> TeamResult<()> {
         let is_running = |role: Role| matches!(role, Role::RunningMean | Role::RunningVariance);
         if self.collective.size() == 1 {
             return Ok(());
@@ -440,7 +446,7 @@ fn divergence(config: &Config) -> Result<Divergence> {
         }
         config::Objective::Logistic(_) => Divergence::Logistic,
         config::Objective::Classifier(_) | config::Objective::Autoencoder(_) => {
-            return Err(Error::value("objective.kind", "classifier or autoencoder", "an objective for generators"));
+            return Err(Error::unsupported("train a generator by this objective", "it trains another network"));
         }
     })
 }
@@ -450,20 +456,20 @@ fn kernel(config: &Config, mmd: &config::Mmd) -> Result<Kernel> {
     let text = &mmd.kernel;
     let d = config.critic.as_ref().map_or(1, |critic| critic.top);
     let kernel = text.resolve(d, || {
-        let allowed = "a kernel with numbers for its bandwidths: what it compares moves, so there is no median to take";
-        Err(Error::value("objective.kernel", text, allowed))
+        let allowed = "a kernel with its bandwidths as numbers: what it compares moves, so there is no median to take";
+        Err(Error::parameter("objective.kernel", text, allowed))
     })?;
-    if config.critic.is_none()
-        && text.resolve(d + 1, || Err(Error::value("objective.kernel", text, "numbers")))? != kernel
-    {
-        return Err(Error::value("objective.kernel", text, "a number instead of 1/d where there is no critic"));
+    let allowed = "a kernel with a number instead of 1/d, since there is no critic";
+    let of_dimension = || Error::parameter("objective.kernel", text, allowed);
+    if config.critic.is_none() && text.resolve(d + 1, || Err(of_dimension()))? != kernel {
+        return Err(of_dimension());
     }
     kernel.check_single()?;
     Ok(kernel)
 }
 
 impl Task for Trainer {
-    fn step(&mut self, step: u64, pace: Pace) -> Result<Numbers> {
+    fn step(&mut self, step: u64, pace: Pace) -> TeamResult<Numbers> {
         self.before = Some((self.generator.clone(), self.average.clone(), self.critic.clone()));
         self.draw_random_features(step)?;
         let (before, count) =
@@ -542,7 +548,7 @@ impl Task for Trainer {
         state
     }
 
-    fn restore(&mut self, step: u64, tensors: &Tensors) -> Result<()> {
+    fn restore(&mut self, step: u64, tensors: &Tensors) -> TeamResult<()> {
         self.generator.restore("generator", step, tensors)?;
         self.average = restored_net("average", &self.average, tensors)?;
         if let Some(critic) = &mut self.critic {
@@ -555,7 +561,7 @@ impl Task for Trainer {
     }
 
     /// The generator must fit; a critic of another form, or none, begins anew.
-    fn adopt(&mut self, tensors: &Tensors) -> Result<Vec<String>> {
+    fn adopt(&mut self, tensors: &Tensors) -> TeamResult<Vec<String>> {
         self.generator.net = restored_net("generator", &self.generator.net, tensors)?;
         self.average = restored_net("average", &self.average, tensors)?;
         let Some(critic) = &mut self.critic else { return Ok(Vec::new()) };

@@ -13,7 +13,7 @@ use kme::inference::Marginals;
 use kme::kernel::{Form, Kernel};
 use kme::points::Data;
 use kme::sums::Precision;
-use kme::{Error, Points, Result};
+use kme::{Error, Field, Points, Result};
 use kme_image::{Images, evenly, scatter};
 use kme_net::{FeatureMap, Generator, place};
 
@@ -145,7 +145,7 @@ impl Judge {
     /// When a sample is not finite.
     pub(super) fn sums(&self, model: &Generator, samples: usize, seed: u64) -> Result<Marginals> {
         let reference = self.training.as_ref().ok_or_else(|| {
-            Error::value("schedule", "without training samples", "the three-sample schedule, which keeps some")
+            Error::unsupported("test the progress", "only the schedule three-sample keeps training samples for it")
         })?;
         let (kernel, new) = match &self.kind {
             Kind::Pictures => {
@@ -186,12 +186,13 @@ fn check_held_out(config: &Config, held_out: Option<&HeldOut>, facts: &Facts) ->
     };
     let name = config.data.held_out.as_deref().unwrap_or_default();
     if n < 2 {
-        return Err(Error::value("data.held_out", format!("{name} with {n}"), "2 samples or more"));
+        return Err(Error::too_few("samples", n, 2, "a score").within(format!("data.held_out = {name}")));
     }
     match d {
         Some(d) if d != facts.shape[0] => {
             let remedy = format!("give points of the dimension of {}", config.data.source);
-            Err(Error::mismatch(format!("dimension of data.held_out {name}"), d, facts.shape[0], remedy))
+            let fault = Error::mismatch(Field::Dimension, d, facts.shape[0], remedy);
+            Err(fault.within(format!("data.held_out = {name}")))
         }
         _ => Ok(()),
     }

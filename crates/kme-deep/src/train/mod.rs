@@ -45,7 +45,7 @@ use kme::io::Wanted;
 use kme::{Error, Result};
 use kme_image::Places;
 use kme_net::{Models, Place};
-use parallel::{Seat, Team, check_shares};
+use parallel::{Seat, Team, TeamResult, check_shares};
 use ready::{Begun, Ready, ready};
 use run::Run;
 use schedule::Schedule;
@@ -56,8 +56,11 @@ use std::path::Path;
 /// Where things are looked for.
 #[derive(Clone, Debug)]
 pub struct Context {
+    /// The device that networks are computed on.
     pub place: Place,
+    /// The folder of known networks.
     pub models: Models,
+    /// The folder of known data sets.
     pub data: Places,
 }
 
@@ -65,15 +68,42 @@ pub struct Context {
 #[derive(Debug)]
 pub enum Event<'a> {
     /// Pictures are read before that: `done` of `total`.
-    Reading { done: usize, total: usize },
+    Reading {
+        /// Pictures so far.
+        done: usize,
+        /// All of them.
+        total: usize,
+    },
     /// The run begins or continues after `step` steps of `steps`.
-    Begin { step: u64, steps: u64, batch: usize, seed: u64 },
+    Begin {
+        /// Steps that are done; 0 of a new run.
+        step: u64,
+        /// Steps in all.
+        steps: u64,
+        /// Samples per step.
+        batch: usize,
+        /// The run's seed.
+        seed: u64,
+    },
     /// Something to know about the run, said before its first step.
-    Remark { text: &'a str },
+    Remark {
+        /// A sentence or two.
+        text: &'a str,
+    },
     /// One step is done.
-    Step { step: u64, numbers: &'a Numbers },
+    Step {
+        /// Steps that are done.
+        step: u64,
+        /// Losses, norms of gradients and learning rates.
+        numbers: &'a Numbers,
+    },
     /// Scores on held-out pictures.
-    Score { step: u64, numbers: &'a Numbers },
+    Score {
+        /// Steps that are done.
+        step: u64,
+        /// Scores, each with its standard error behind it.
+        numbers: &'a Numbers,
+    },
 }
 
 /// What watches a run and may stop it.
@@ -82,11 +112,14 @@ pub type Observer<'a> = dyn FnMut(Event) -> ControlFlow<()> + 'a;
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
+    /// All steps are done.
     Finished {
+        /// How many.
         steps: u64,
     },
-    /// Stopped by the observer after `step` steps; a checkpoint is saved.
+    /// Stopped by the observer; a checkpoint is saved.
     Stopped {
+        /// Steps that are done.
         step: u64,
     },
 }
@@ -203,7 +236,7 @@ fn continued(
     context: &Context,
     seat: Seat,
     observer: &mut Observer,
-) -> Result<Outcome> {
+) -> TeamResult<Outcome> {
     let stored = folder.read_checkpoint()?;
     let differences = match &stored {
         Some((checkpoint, _)) => {
@@ -226,15 +259,14 @@ fn continued(
         if sources.data != checkpoint.sources.data {
             let files = resume::changed_files(&begun.known, about.survey.as_ref());
             if !changes.other_data {
-                let fault = sources.check(&checkpoint.sources, &config, |_| String::new()).err();
-                let fault = fault.unwrap_or_else(|| Error::file(&file, "belongs to other data"));
-                return Err(resume::refusal(fault, files, &config.data.source));
+                let (now, begun) = (&sources.data, &checkpoint.sources.data);
+                return Err(resume::refusal(now, begun, files, &config.data.source).into());
             }
             // Which pictures are new cannot be told by a rule that is decided now.
             if config.data.holds_out_some() && begun.split.is_none() {
-                let fault = "does not say which pictures it holds out, so that others could not be told from those it learned \
-                             from: bring the data back, or start a new run";
-                return Err(Error::file(&file, fault));
+                let problem = "does not say which pictures it holds out, so that new ones cannot be told from those it \
+                               learned from: bring the data back, or start a new run";
+                return Err(Error::format(&file, problem).into());
             }
             let text = files.unwrap_or_else(|| "other data".into());
             remarks.push(format!("going on with changed data: {text}"));
@@ -244,17 +276,17 @@ fn continued(
         sources.check(&known, &config, |name| {
             format!("{name} has changed since the run began; bring it back, or start a new run")
         })?;
-        task.restore(checkpoint.step, &tensors).map_err(|e| Error::file(&file, e))?;
+        task.restore(checkpoint.step, &tensors).map_err(|fault| fault.within(file.display()))?;
         // What a schedule remembers means nothing to one of another kind.
         if std::mem::discriminant(&checkpoint.config.schedule) == std::mem::discriminant(&config.schedule) {
-            schedule.restore(checkpoint.schedule.as_ref()).map_err(|e| Error::file(&file, e))?;
+            schedule.restore(checkpoint.schedule.as_ref(), &file)?;
         }
         (step, best) = (Some(checkpoint.step), checkpoint.best);
         for [key, was, is] in &differences {
             remarks.push(format!("from step {} on: {key} is {is} instead of {was}", checkpoint.step));
             notes.push((key.clone(), serde_json::json!([was, is])));
         }
-        remarks.extend(rate_jump(&checkpoint, &config, &schedule)?);
+        remarks.extend(rate_jump(&checkpoint, &config, &schedule, &file)?);
         // Scores of other pictures are other scores.
         let is_other = |a: &Option<String>, b: &Option<String>| a.is_some() && b.is_some() && a != b;
         if best.is_some()
@@ -271,7 +303,7 @@ fn continued(
             "is missing, though step {logged} is in events.jsonl; bring it back, copy {} to its place, or start a new run",
             folder.best_checkpoint().display()
         );
-        return Err(Error::file(folder.last_checkpoint(), fault));
+        return Err(Error::path(folder.last_checkpoint(), fault).into());
     }
     if step.is_none()
         && let Some((_, some)) = other_run::begin(&config, context, &mut *task)?
@@ -295,10 +327,10 @@ fn continued(
 
 /// What to say where a changed configuration moves the learning rate at once: a schedule that goes by the fraction of the run
 /// that is done begins elsewhere when its steps are others.
-fn rate_jump(checkpoint: &Checkpoint, config: &Config, schedule: &Schedule) -> Result<Option<String>> {
+fn rate_jump(checkpoint: &Checkpoint, config: &Config, schedule: &Schedule, file: &Path) -> Result<Option<String>> {
     let (old, step) = (&checkpoint.config, checkpoint.step);
     let mut before = Schedule::new(&old.schedule, old.optimiser.learning_rate(), old.steps)?;
-    before.restore(checkpoint.schedule.as_ref())?;
+    before.restore(checkpoint.schedule.as_ref(), file)?;
     let rate = |config: &Config, schedule: &Schedule| config.optimiser.learning_rate() * schedule.pace(step).factor;
     let (was, is) = (rate(old, &before), rate(config, schedule));
     let end = config.optimiser.learning_rate() * schedule.pace(config.steps).factor;

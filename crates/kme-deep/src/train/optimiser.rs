@@ -3,7 +3,7 @@
 use super::config::Optimiser as Settings;
 use burn::optim::{Adam, AdamConfig, AdamState, AdaptiveMomentumState, Optimizer};
 use burn::tensor::Tensor;
-use kme::{Error, Result};
+use kme::{Error, Field, Result};
 use kme_net::{Net, Param, place};
 
 /// One rule for all trained tensors of a network, and what it remembers of each.
@@ -135,8 +135,8 @@ impl Optimiser {
     pub(super) fn restore(&mut self, net: &Net, step: u64, stored: impl Fn(&str) -> Option<Vec<f32>>) -> Result<()> {
         for (param, state) in net.params().iter().filter(|p| p.is_trained()).zip(&mut self.states) {
             let incomplete = || {
-                let found = format!("incomplete for {}", param.name);
-                Err(Error::value("state of the optimiser", found, "a whole checkpoint"))
+                let of = format!("state of the optimiser for {}", param.name);
+                Err(Error::missing(of, "use a whole checkpoint"))
             };
             *state = match self.rule {
                 Rule::Adam(_) => {
@@ -172,7 +172,8 @@ fn stored_tensor(
     let len = param.shape.iter().product::<usize>();
     let Some(values) = stored(&format!("{part}.{}", param.name)) else { return Ok(None) };
     if values.len() != len {
-        return Err(Error::value(format!("{part}.{}", param.name), values.len(), format!("{len} numbers")));
+        let field = Field::Count(format!("numbers in {part}.{}", param.name).into());
+        return Err(Error::mismatch(field, values.len(), len, "use a checkpoint of this configuration"));
     }
     Ok(Some(net.place().tensor(values, [len])))
 }

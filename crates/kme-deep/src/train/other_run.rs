@@ -3,6 +3,7 @@
 use super::Context;
 use super::config::{Config, Objective};
 use super::folder::is_unchanged;
+use super::parallel::TeamResult;
 use super::task::{Task, net_state};
 use kme::{Error, Result};
 use kme_image::hex;
@@ -14,17 +15,15 @@ use std::path::Path;
 ///
 /// # Errors
 /// When it names no run, checkpoint or model, or its networks have another form than those of this run.
-pub(super) fn begin(config: &Config, context: &Context, task: &mut dyn Task) -> Result<Option<(String, Vec<String>)>> {
+pub(super) fn begin(
+    config: &Config,
+    context: &Context,
+    task: &mut dyn Task,
+) -> TeamResult<Option<(String, Vec<String>)>> {
     let Some(name) = config.located().from else { return Ok(None) };
     let fault = |fault: Error| super::sources::of_setting("from", &name, fault);
     let (sha256, tensors) = networks(&name, config, context).map_err(fault)?;
-    let remarks = task.adopt(&tensors).map_err(|fault| {
-        let fault = match fault {
-            Error::Value { name, value, allowed } => format!("{name}: {value}, here {allowed}"),
-            other => other.to_string(),
-        };
-        Error::value("from", &name, format!("networks of the same form as those of this run ({fault})"))
-    })?;
+    let remarks = task.adopt(&tensors).map_err(|fault| fault.within(format!("from = {name}")))?;
     Ok(Some((sha256, remarks)))
 }
 
@@ -41,10 +40,8 @@ fn networks(name: &str, config: &Config, context: &Context) -> Result<(String, T
     {
         let written = header.get("sha256").and_then(serde_json::Value::as_str).unwrap_or_default();
         if !is_unchanged(&tensors, written) {
-            return Err(Error::file(
-                path,
-                "has changed since it was written; bring it back, or name another checkpoint",
-            ));
+            let problem = "has changed since it was written; bring it back, or name another checkpoint";
+            return Err(Error::format(path, problem));
         }
         return Ok((sha256, tensors));
     }

@@ -3,11 +3,13 @@
 /// A configuration with a name.
 #[derive(Clone, Copy, Debug)]
 pub struct Preset {
+    /// What it is called.
     pub name: &'static str,
     /// What it trains.
     pub line: &'static str,
     /// The paper that it follows; several presets of one paper stand together.
     pub paper: &'static str,
+    /// The configuration.
     pub toml: &'static str,
 }
 

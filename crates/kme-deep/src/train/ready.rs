@@ -4,7 +4,7 @@ use super::config::{Config, Objective};
 use super::feed::{self, Feed, HeldOut};
 use super::folder::Folder;
 use super::judge::{self, Judge};
-use super::parallel::{Collective, Leader, Seat, begin, check_shares};
+use super::parallel::{Collective, Leader, Seat, TeamResult, begin, check_shares};
 use super::sources::{self, Sources};
 use super::split::Split;
 use super::stock::{Opened, Stock};
@@ -68,7 +68,7 @@ pub(super) fn ready(
     seat: Seat,
     begun: &Begun,
     observer: &mut Observer,
-) -> Result<Ready> {
+) -> TeamResult<Ready> {
     let workers = seat.collective.size();
     check_shares(config, workers)?;
     let named = &config.located();
@@ -104,7 +104,10 @@ pub(super) fn ready(
     let place = &context.place;
     let pictures = |held_out: Option<HeldOut>| match held_out {
         Some(HeldOut::Pictures(pictures)) => Ok(Some(pictures)),
-        Some(HeldOut::Points(_)) => Err(Error::value("data", "points", "pictures, for this objective")),
+        Some(HeldOut::Points(_)) => Err(Error::unsupported(
+            "train this objective on points",
+            "it learns from pictures. Set data.size and data.channels",
+        )),
         None => Ok(None),
     };
     let made = made(config, &sources.data);
@@ -194,7 +197,7 @@ impl Trained {
         collective: Box<dyn Collective>,
     ) -> Result<generative::Trainer> {
         let Some(generator) = &config.generator else {
-            return Err(Error::value("generator", "(missing)", "a table [generator] for this objective"));
+            return Err(Error::missing("generator", "this objective needs a table [generator]"));
         };
         let Self { autoencoder, frozen } = self;
         let parts = generative::Parts { feed, autoencoder, frozen, judge, made, collective };

@@ -25,7 +25,7 @@ pub(super) fn check_classes(config: &Config, facts: &Facts) -> Result<()> {
     }
     match facts.survey.as_ref().and_then(|survey| survey.no_classes(&config.data.source)) {
         Some(NoClasses { found, remedy }) => {
-            Err(Error::value("data.source", format!("{} with {found}", config.data.source), remedy))
+            Err(Error::parameter("data.source", format!("{} with {found}", config.data.source), remedy))
         }
         None => Ok(()),
     }

@@ -2,7 +2,7 @@
 
 use super::config::Config;
 use super::data::AUTO;
-use kme::{Error, Result};
+use kme::{Error, Field, Result};
 use kme_image::{Survey, hex};
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
@@ -45,7 +45,7 @@ pub(super) type Differences = Vec<[String; 3]>;
 /// often. What of it was asked for is in `sets`; the rest stands so in `file`, the run's configuration.
 ///
 /// # Errors
-/// When a setting differs that must not; it is named, with those that may.
+/// [`Error::Parameter`] when a setting differs that must not, within `file` where it was changed there.
 pub(super) fn differences(
     begun: &Config,
     now: &Config,
@@ -57,22 +57,14 @@ pub(super) fn differences(
     let is_set =
         |key: &str| sets.iter().any(|(set, _)| key == set.trim() || key.starts_with(&format!("{}.", set.trim())));
     let refused = |key: &str, was: &str, is: &str| {
-        let allowed = format!("{}*", CHANGEABLE.join(", ").replace("., ", ".*, "));
-        Err(match is_set(key) {
-            true => {
-                let allowed = format!(
-                    "{was}, which it was when the run began: leave it so, or start a new run. May be changed on the way: {allowed}"
-                );
-                Error::value(key, is, allowed)
-            }
-            false => Error::file(
-                file,
-                format!(
-                    "{key} was {was} and is {is} there now, other than in the run's last checkpoint; undo the change there, or \
-                     start a new run. May be changed: {allowed}"
-                ),
-            ),
-        })
+        let free = format!("{}*", CHANGEABLE.join(", ").replace("., ", ".*, "));
+        let remedy = "start a new run. While a run goes on, these may change";
+        let allowed = match is_set(key) {
+            true => format!("{was}, as when the run began: leave it so, or {remedy}: {free}"),
+            false => format!("{was}, as in the run's last checkpoint: undo the change, or {remedy}: {free}"),
+        };
+        let fault = Error::parameter(key.to_string(), is, allowed);
+        Err(if is_set(key) { fault } else { fault.within(file.display()) })
     };
     for [key, was, is] in &all {
         if !is_one_of(key, &CHANGEABLE) && !is_one_of(key, &SILENT) {
@@ -83,8 +75,7 @@ pub(super) fn differences(
             return refused(key, was, is);
         }
         if key == "steps" && now.steps < step {
-            let allowed = format!("{step} or more: so many steps are done");
-            return Err(Error::value("steps", is, allowed));
+            return Err(Error::parameter("steps", is, format!("at least {step}, the number of steps that are done")));
         }
     }
     Ok(all.into_iter().filter(|[key, ..]| !is_one_of(key, &SILENT)).collect())
@@ -115,20 +106,15 @@ pub(super) fn changed_files(before: &HashMap<String, String>, now: Option<&Surve
     Some(parts.into_iter().flatten().collect::<Vec<_>>().join("; ")).filter(|text| !text.is_empty())
 }
 
-/// The refusal of data of another fingerprint.
-pub(super) fn refusal(fault: Error, files: Option<String>, source: &str) -> Error {
-    match fault {
-        Error::Mismatch { field, left, right, .. } => {
-            // What differs comes first; of the fingerprints, their beginnings are enough.
-            let field = match files {
-                Some(files) => format!("{files}. So the {field}").into(),
-                None => field,
-            };
-            let short = |hash: String| hash.get(..12).map(|begin| format!("{begin}...")).unwrap_or(hash);
-            let remedy = format!("{source} has changed since the run began; bring it back, or start a new run");
-            Error::mismatch(field, short(left), short(right), remedy)
-        }
-        other => other,
+/// The refusal of data with another fingerprint than the run was begun with; what differs comes first.
+pub(super) fn refusal(now: &str, begun: &str, files: Option<String>, source: &str) -> Error {
+    // Of the fingerprints, their beginnings are enough.
+    let [now, begun] = [now, begun].map(|hash| hash.get(..12).map_or(hash.into(), |begin| format!("{begin}...")));
+    let remedy = format!("{source} has changed since the run began; bring it back, or start a new run");
+    let fault = Error::mismatch(Field::Data, now, begun, remedy);
+    match files {
+        Some(files) => fault.within(files),
+        None => fault,
     }
 }
 
@@ -215,13 +201,13 @@ mod tests {
             let (asked, edited) = changed(key, value);
             let (asked, edited) = (asked.unwrap_err(), edited.unwrap_err());
             // The one was asked for, the other stands in the file.
-            assert!(asked.contains("leave it so") && !asked.contains("there now"), "{asked}");
-            assert!(edited.contains("run/config.toml") && edited.contains("there now"), "{edited}");
+            assert!(asked.contains("leave it so") && !asked.contains("run/config.toml"), "{asked}");
+            assert!(edited.starts_with("run/config.toml: ") && edited.contains("undo the change"), "{edited}");
             for fault in [asked, edited] {
                 assert!(fault.contains(key.split('.').next().unwrap()) && fault.contains("schedule.*"), "{fault}");
             }
         }
         let fault = changed("steps", "6").0.unwrap_err();
-        assert!(fault.contains("steps = 6 is not allowed: 7 or more"), "{fault}");
+        assert_eq!(fault, "steps is 6, but must be at least 7, the number of steps that are done");
     }
 }

@@ -2,6 +2,7 @@
 
 use super::config::Config;
 use super::folder::{Checkpoint, Folder};
+use super::parallel::TeamResult;
 use super::schedule::Schedule;
 use super::sources::Sources;
 use super::task::{self, Finding, Numbers, Sheet, Task};
@@ -32,7 +33,7 @@ pub(super) struct Run {
 const FIRST: Duration = Duration::from_secs(60);
 
 impl Run {
-    pub(super) fn go(mut self, observer: &mut Observer) -> Result<Outcome> {
+    pub(super) fn go(mut self, observer: &mut Observer) -> TeamResult<Outcome> {
         let Config { steps, batch, seed, ref log, .. } = self.config;
         let log = log.clone();
         let mut stopped = observer(Event::Begin { step: self.step, steps, batch, seed }).is_break();
@@ -118,7 +119,7 @@ impl Run {
 
     /// The next step. When it fails, or one of its numbers is not finite, the state before it is brought back and saved; the
     /// error names the number and the first tensor on its way that is not finite.
-    fn step(&mut self) -> Result<Numbers> {
+    fn step(&mut self) -> TeamResult<Numbers> {
         let outcome = self.task.step(self.step, self.schedule.pace(self.step));
         let bad = match &outcome {
             Ok(numbers) => numbers.iter().find(|(_, value)| !value.is_finite()).copied(),
@@ -133,7 +134,7 @@ impl Run {
         let Some((name, value)) = bad else { return outcome };
         let first = match first {
             Some(Finding { tensor, position, value }) => {
-                format!("the first tensor with one that is not is {tensor}: {value} at position {position}")
+                format!("the first tensor that is not finite is {tensor}: {value} at position {position}")
             }
             None => "parameters, samples and features before it are finite".into(),
         };
@@ -142,9 +143,8 @@ impl Run {
             Err(_) => "the last good state is".into(),
         };
         let last = self.folder.last_checkpoint();
-        let allowed =
-            format!("finite numbers ({first}); lower optimiser.learning_rate and go on: {kept} in {}", last.display());
-        Err(Error::value(format!("{name} at step {}", self.step + 1), value, allowed))
+        let remedy = format!("lower optimiser.learning_rate and resume: {kept} in {} ({first})", last.display());
+        Err(Error::not_finite(format!("{name} at step {}", self.step + 1), value, remedy).into())
     }
 
     /// The check that the schedule asks for, after `interval` seconds of steps.
@@ -174,14 +174,10 @@ impl Run {
         let named = state.iter().map(|(name, _, values)| (name.as_str(), values.as_slice()));
         if let Some(found) = task::first_fault(named) {
             let last = self.folder.last_checkpoint();
-            return Err(Error::value(
-                format!("state {} at step {}", found.tensor, self.step),
-                format!("{} at position {}", found.value, found.position),
-                format!(
-                    "finite numbers; lower optimiser.learning_rate and go on: the last good state is in {}",
-                    last.display()
-                ),
-            ));
+            let of = format!("position {} of state {} at step {}", found.position, found.tensor, self.step);
+            let remedy =
+                format!("lower optimiser.learning_rate and resume: the last good state is in {}", last.display());
+            return Err(Error::not_finite(of, found.value.into(), remedy));
         }
         if self.step > 0 || model == self.folder.best_model() {
             self.task.write_model(model, self.step)?;

@@ -5,6 +5,7 @@ use super::optimiser::Pace;
 use super::task::Numbers;
 use kme::inference::{Marginals, Progress, ProgressRule, Verdict};
 use kme::{Error, Result};
+use std::path::Path;
 
 /// A schedule with what it remembers.
 pub(crate) struct Schedule {
@@ -88,19 +89,22 @@ impl Schedule {
         self.progress.as_ref().map(|p| serde_json::to_value(p).expect("finite numbers are written as JSON"))
     }
 
-    /// Takes over a checkpoint's state.
+    /// Takes over the state in the checkpoint at `path`.
     ///
     /// # Errors
-    /// When it is another schedule's.
-    pub(super) fn restore(&mut self, state: Option<&serde_json::Value>) -> Result<()> {
+    /// [`Error::Format`] when it is another schedule's.
+    pub(super) fn restore(&mut self, state: Option<&serde_json::Value>, path: &Path) -> Result<()> {
         match (&mut self.progress, state) {
             (None, None) => Ok(()),
             (Some(progress), Some(state)) => {
-                *progress = serde_json::from_value(state.clone())
-                    .map_err(|e| Error::value("state of the schedule", e, "a whole checkpoint"))?;
+                *progress = serde_json::from_value(state.clone()).map_err(|e| {
+                    Error::unreadable(path, "the state of its schedule is damaged: bring the file back", e)
+                })?;
                 Ok(())
             }
-            _ => Err(Error::value("state of the schedule", "of another kind", "a checkpoint of this configuration")),
+            _ => {
+                Err(Error::format(path, "holds the state of another schedule: use a checkpoint of this configuration"))
+            }
         }
     }
 }

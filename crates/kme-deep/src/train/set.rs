@@ -1,6 +1,6 @@
 //! Settings changed on the way from a preset to a run.
 
-use super::config::read::{self, KINDS, at, fault_of_key};
+use super::config::read::{self, KINDS, SETTING, at, at_mut, fault_of_key};
 use super::config::{Config, table};
 use kme::{Error, Result};
 use std::path::Path;
@@ -8,11 +8,12 @@ use toml::{Table, Value};
 
 impl Config {
     /// The configuration that `text` names (a preset, or a TOML file), with settings changed: each is a dotted key, such as
-    /// `data.size`, and a value as TOML. A value that is no TOML is a string; an empty one removes the setting. Where a
+    /// `data.size`, and a value as TOML. A value that is not TOML is a string; an empty one removes the setting. Where a
     /// `kind` is changed, the settings of the old kind that the new one does not have are removed.
     ///
     /// # Errors
-    /// As [`Config::load`], and when a key does not name a place in a table; faults name the settings that they concern.
+    /// As [`Config::load`], within the settings that the fault concerns; [`Error::Syntax`] and [`Error::Unsupported`] when a
+    /// key does not name a place in a table.
     pub fn load_with(text: &str, sets: &[(String, String)]) -> Result<Self> {
         if sets.is_empty() {
             return Self::load(text);
@@ -36,13 +37,11 @@ impl Config {
     /// The configuration in `toml`, which goes by `name`, with settings changed.
     fn changed(toml: &str, name: &str, sets: &[(String, String)]) -> Result<Self> {
         let after = changed(toml, name, sets)?;
-        let fault = |text: String| {
-            let changed: Vec<_> = concerned(sets, &text).iter().map(|(key, value)| format!("{key}={value}")).collect();
-            Error::file(name, format!("with {}: {text}", changed.join(", ")))
-        };
-        let config = read::read(&after).map_err(fault)?;
-        config.check().map_err(|e| fault(e.to_string()))?;
-        Ok(config)
+        let config = read::read(&after).and_then(|config| config.check().map(|()| config));
+        config.map_err(|fault| {
+            let of: Vec<_> = concerned(sets, &fault).iter().map(|(key, value)| format!("{key}={value}")).collect();
+            fault.within(format!("{name} with {}", of.join(", ")))
+        })
     }
 }
 
@@ -57,14 +56,19 @@ pub(super) fn changed(toml: &str, name: &str, sets: &[(String, String)]) -> Resu
     Ok(after)
 }
 
-/// The settings whose keys a fault names, or else those of a table that it names, or else all.
-fn concerned<'a>(sets: &'a [(String, String)], fault: &str) -> Vec<&'a (String, String)> {
-    let own = |(key, _): &&(String, String)| fault.contains(key.trim());
-    let table = |(key, _): &&(String, String)| {
-        key.rsplit_once('.').is_some_and(|(table, _)| fault.contains(&format!("{}.", table.trim())))
+/// The settings that a fault is about, or else those of its table, or else all.
+fn concerned<'a>(sets: &'a [(String, String)], fault: &Error) -> Vec<&'a (String, String)> {
+    let key = match (fault, fault.kind()) {
+        (Error::Within { of, .. }, Error::UnknownName { name, .. }) => format!("{of}.{name}"),
+        (_, Error::UnknownName { what, name, .. }) if what == SETTING => name.clone(),
+        (_, Error::UnknownName { what, .. } | Error::Syntax { what, .. }) => what.to_string(),
+        (_, other) => other.parameter_name().unwrap_or_default().to_string(),
     };
-    let [own, table]: [Vec<_>; 2] = [sets.iter().filter(own).collect(), sets.iter().filter(table).collect()];
-    [own, table].into_iter().find(|some| !some.is_empty()).unwrap_or_else(|| sets.iter().collect())
+    let is_in = |table: &str| key.strip_prefix(table.trim()).is_some_and(|rest| rest.starts_with('.'));
+    let own = |(set, _): &&(String, String)| set.trim() == key || is_in(set);
+    let beside = |(set, _): &&(String, String)| set.rsplit_once('.').is_some_and(|(table, _)| is_in(table));
+    let [own, beside]: [Vec<_>; 2] = [sets.iter().filter(own).collect(), sets.iter().filter(beside).collect()];
+    [own, beside].into_iter().find(|some| !some.is_empty()).unwrap_or_else(|| sets.iter().collect())
 }
 
 /// Removes, where a `kind` was changed, what the old kind has and the new one does not, or has as something else. What was
@@ -89,11 +93,7 @@ fn drop_stale(after: &mut Table, before: &Table, sets: &[(String, String)]) {
             .map(|(key, _)| key.clone())
             .filter(|key| key != "kind" && !is_set(key))
             .collect();
-        let mut table = Some(&mut *after);
-        for part in place.split('.') {
-            table = table.and_then(|table| table.get_mut(part)?.as_table_mut());
-        }
-        if let Some(table) = table {
+        if let Some(Value::Table(table)) = at_mut(after, place) {
             stale.iter().for_each(|key| drop(table.remove(key)));
         }
     }
@@ -104,11 +104,11 @@ fn set(table: &mut Table, key: &str, value: &str) -> Result<()> {
     let parts: Vec<&str> = key.split('.').map(str::trim).collect();
     let [tables @ .., last] = &parts[..] else { return Ok(()) };
     if parts.iter().any(|part| part.is_empty()) {
-        return Err(Error::value("key of --set", key, "names with dots between them, such as data.size"));
+        return Err(Error::syntax("key of a setting", key, "write names with dots between them, such as data.size"));
     }
     if parts == ["preset"] {
-        let allowed = "another setting: a run keeps as what it was begun, the preset or file that is named first";
-        return Err(Error::value("key of --set", key, allowed));
+        let reason = "a run remembers the preset or file that it was begun as. Begin a new run to use another one";
+        return Err(Error::unsupported("change preset", reason));
     }
     let removes = value.trim().is_empty();
     let mut place = table;
@@ -119,7 +119,7 @@ fn set(table: &mut Table, key: &str, value: &str) -> Result<()> {
         let inner = place.entry(*part).or_insert_with(|| Value::Table(Table::new()));
         let found = inner.type_str();
         place = inner.as_table_mut().ok_or_else(|| {
-            Error::value("key of --set", key, format!("a key in a table; '{part}' is a single value ({found})"))
+            Error::unsupported(format!("set {key}"), format!("'{part}' is a single value ({found}), not a table"))
         })?;
     }
     if removes {
@@ -170,20 +170,24 @@ mod tests {
             ("stepz", "3", "stepz"),
             ("steps", "many", "steps=many"),
             ("steps", "0", "steps"),
-            ("data.sizes", "3", "sizes"),
-            ("data.size.x", "3", "'size' is a single value (integer)"),
+            ("data.sizes", "3", "data: unknown setting 'sizes'; did you mean 'size'"),
+            ("data.size.x", "3", "cannot set data.size.x: 'size' is a single value (integer), not a table"),
             ("data..size", "3", "data..size"),
-            ("", "3", "names with dots"),
+            ("", "3", "write names with dots"),
             ("nowhere.x", "3", "nowhere"),
             ("steps", "3\nbatch = 7", "steps"),
-            ("steps", "-1", "steps=-1: steps = -1 is not allowed: a whole number from 0 on"),
+            ("steps", "-1", "with steps=-1: steps is -1, but must be a whole number from 0 on"),
             ("steps", "1e3", "a whole number from 0 on"),
             ("steps", "99999999999999999999", "a whole number of at most 9223372036854775807"),
-            ("optimiser", "3", "optimiser = 3 is not allowed: a table with a kind"),
-            ("data", "3", "data = 3 is not allowed: a table"),
-            ("optimiser.learning_rate", "1e300", "optimiser.learning_rate = 1e300 is not allowed: 1e-9 to 10000"),
+            ("optimiser", "3", "optimiser is 3, but must be a table"),
+            ("data", "3", "data is 3, but must be a table"),
+            ("optimiser.kind", "3", "optimiser.kind is 3, but must be one of adam, sgd, rmsprop"),
+            ("generator.latent.prior", "3", "generator.latent.prior is 3, but must be one of normal, uniform"),
+            ("critic.net", "{ kind = \"mlp\", hidden = [8, \"x\"] }", "but must be a list of whole numbers from 0 on"),
+            ("critic.net", "{ kind = \"mlp\", hidden = 8 }", "critic.net.hidden is 8, but must be a list"),
+            ("optimiser.learning_rate", "1e300", "optimiser.learning_rate is 1e300, but must be 1e-9 to 10000"),
             ("optimiser.learning_rate", "", "optimiser.learning_rate is missing"),
-            ("preset", "x", "key of --set = preset"),
+            ("preset", "x", "cannot change preset"),
         ] {
             let message = load(&[(key, value)]).unwrap_err().to_string();
             assert!(message.contains(expected), "{key}={value}: {message}");
@@ -216,17 +220,17 @@ mod tests {
             "{message}"
         );
         let message = fault(&[("schedule.kind", "decay")]);
-        assert!(message.ends_with("with schedule.kind=decay: schedule.factor is missing"), "{message}");
+        assert!(message.contains("with schedule.kind=decay: schedule.factor is missing"), "{message}");
         let message = fault(&[("optimiser.kind", "sgd"), ("optimiser.beta1", "0.5"), ("steps", "7")]);
         assert!(
             message.ends_with(
-                "with optimiser.beta1=0.5: optimiser.beta1 is no setting; there are learning_rate, \
-                                   momentum, clip"
+                "with optimiser.beta1=0.5: optimiser: unknown setting 'beta1'; choose one of learning_rate, \
+                 momentum, clip"
             ),
             "{message}"
         );
         let message = fault(&[("optimiser.kind", "eve")]);
-        assert!(message.contains("optimiser.kind = eve is not allowed: adam, sgd, rmsprop"), "{message}");
+        assert!(message.contains("unknown optimiser.kind 'eve'; choose one of adam, sgd, rmsprop"), "{message}");
         let back = [("optimiser.kind".to_string(), "adam".to_string())];
         let message = Config::load_with("fashion-wgan", &back).unwrap_err().to_string();
         assert!(message.contains("optimiser.beta1 is missing"), "{message}");

@@ -2,8 +2,7 @@
 
 use super::config::{Config, Objective};
 use super::split::Split;
-use kme::{Error, Result};
-use kme_net::network_card;
+use kme::{Error, Field, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -47,7 +46,7 @@ impl Sources {
     pub(crate) fn check(&self, expected: &Self, config: &Config, remedy: impl Fn(&str) -> String) -> Result<()> {
         if self.data != expected.data {
             let remedy = remedy(&config.data.source);
-            return Err(Error::mismatch("data fingerprint", &self.data, &expected.data, remedy));
+            return Err(Error::mismatch(Field::Data, &self.data, &expected.data, remedy));
         }
         for key in self.networks.keys().chain(expected.networks.keys()) {
             let [found, wanted] = [self, expected].map(|s| s.networks.get(key).map_or("no network", String::as_str));
@@ -61,33 +60,29 @@ impl Sources {
 }
 
 /// The fault of what the setting `key` names as `text`, told with the key.
-pub(super) fn of_setting(key: &str, text: &str, fault: Error) -> Error {
+pub(super) fn of_setting(key: &'static str, text: &str, fault: Error) -> Error {
     match fault {
-        fault if fault.file_path() == Some(Path::new(text)) => Error::value(key, text, fault.problem()),
-        // What these say of the thing, the key says better.
-        Error::Parameter { parameter, allowed, .. } if parameter == "features" => Error::value(key, text, allowed),
-        fault => Error::value(key, text, fault),
+        Error::Parameter { given, allowed, .. } if given == text => Error::parameter(key, given, allowed),
+        fault => fault.within(key),
     }
 }
 
 /// The same of a network, with the remedy where there is one.
-pub(super) fn of_network(key: &str, name: &str, fault: Error) -> Error {
+pub(super) fn of_network(key: &'static str, name: &str, fault: Error) -> Error {
     let is_path = name.contains(['/', '\\']) && !name.contains('=');
     if is_path && !Path::new(name).exists() {
         let remedy = match key {
-            "generator.decoder" => format!("; train one with `kme train mnist-autoencoder -o {name}`"),
-            _ => "; train it first, or name another".into(),
+            "generator.decoder" => "train one with the preset mnist-autoencoder",
+            _ => "train it first, or name another",
         };
-        return Error::value(key, name, format!("there is no such run folder or file{remedy}"));
+        return Error::path(name, format!("there is no such run folder or file; {remedy}")).within(key);
     }
-    match (key, of_setting(key, name, fault)) {
+    match (key, fault) {
         // Pixels can take the place of this network alone without another training.
-        ("score.features", Error::Value { allowed, .. }) if network_card(name).is_some() => {
-            let remedy =
-                format!("or score in pixels: --set score.features=pixels, or --set score.features={name}=FILE");
-            Error::value(key, name, format!("{allowed}; {remedy}"))
+        ("score.features", Error::Missing { parameter, remedy }) => {
+            Error::missing(parameter, format!("{remedy}. Or set {key} to pixels")).within(key)
         }
-        (_, fault) => fault,
+        (_, fault) => of_setting(key, name, fault),
     }
 }
 

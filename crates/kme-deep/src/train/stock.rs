@@ -92,8 +92,8 @@ impl Stock {
     }
 
     fn open_points(data: &Data, seed: u64) -> Result<Opened> {
-        let (points, labels, class_names, fingerprint) =
-            points(&data.source, seed, Purpose::Train).map_err(|fault| of_source(&data.source, fault))?;
+        let (points, labels, class_names, fingerprint) = points(&data.source, seed, Purpose::Train)
+            .map_err(|fault| of_setting("data.source", &data.source, fault))?;
         let (n, d) = (points.len(), points.dim());
         let Numbers::F32(rows) = points.into_data() else { unreachable!("`points` gives single precision") };
         let store = Store::Rows { d, rows };
@@ -119,7 +119,7 @@ impl Stock {
             return Self::open_points(data, seed);
         }
         let (size, channels) = data.picture()?;
-        let source = pictures(&data.source, places).map_err(|fault| of_source(&data.source, fault))?;
+        let source = pictures(&data.source, places).map_err(|fault| of_setting("data.source", &data.source, fault))?;
         let form = data.form()?;
         let cut = data.crop.random();
         let shape = [channels, size, size];
@@ -172,9 +172,8 @@ impl Stock {
         let side = |wanted: bool| -> Vec<usize> { (0..n).filter(|&i| apart[i] == wanted).collect() };
         let (learned, held) = (side(false), side(true));
         if learned.is_empty() {
-            let allowed =
-                format!("pictures to learn from: this run holds all {n} of these out for its scores; add others");
-            return Err(Error::value("data.source", &data.source, allowed));
+            let reason = format!("the run holds all {n} of these pictures out for its scores. Add others");
+            return Err(Error::unsupported("learn", reason).within(format!("data.source = {}", data.source)));
         }
         // Of pictures in memory the numbers are those among the ones that can be read, else those in the source.
         let in_source = |some: &[usize]| -> Vec<usize> { some.iter().map(|&i| survey.numbers[i]).collect() };
@@ -301,17 +300,6 @@ impl Chance {
     }
 }
 
-/// The fault of a source that cannot be had, with what names another.
-fn of_source(text: &str, fault: Error) -> Error {
-    let is_there = Path::new(text).exists() || fault.file_path().is_none();
-    match of_setting("data.source", text, fault) {
-        Error::Value { allowed, .. } if !is_there => {
-            Error::value("data.source", text, format!("{allowed}; name what to learn from with --data"))
-        }
-        fault => fault,
-    }
-}
-
 /// Whether a source is points by its name: a toy, or a file of a kind that holds points.
 fn is_points(source: &str) -> Result<bool> {
     // What follows a colon is an array's name in the file.
@@ -328,7 +316,7 @@ pub(super) fn pictures(text: &str, places: &Places) -> Result<Source> {
     let is_there = |text: &str| Path::new(text).exists();
     let is_missing = !is_there(text) && !text.match_indices(':').any(|(at, _)| is_there(&text[..at]));
     if Toy::parse(text)?.is_some() || (is_points(text)? && !is_missing && !Source::is_array(text)?) {
-        return Err(Error::value("data", text, "pictures; for points, leave out data.size and data.channels"));
+        return Err(Error::parameter("source", text, "pictures. For points, leave out data.size and data.channels"));
     }
     Source::parse(text, places)
 }
@@ -351,17 +339,17 @@ pub(super) fn points(text: &str, seed: u64, purpose: Purpose) -> Result<Sample> 
     if !is_points(text)? {
         let toys: Vec<_> = toys().iter().map(|(name, _)| *name).collect();
         let allowed = format!(
-            "points, since data.size and data.channels are not given: a file (.npy, .npz, .safetensors, .csv, .tsv) or {}",
+            "points where data.size and data.channels are left out: a file (.npy, .npz, .safetensors, .csv, .tsv) or {}",
             toys.join(", ")
         );
-        return Err(Error::value("data", text, allowed));
+        return Err(Error::parameter("source", text, allowed));
     }
     let Loaded { points, remarks, .. } =
         Points::read_with(text, &Reading::default()).map_err(|refused| refused.error)?;
     if !remarks.is_empty() {
         // A run has no place to say it, and must be resumed with the same points.
         let fault = format!("{}: save the table with a header of names and without row names", remarks.join("; "));
-        return Err(Error::file(text, fault));
+        return Err(Error::format(text, fault));
     }
     let (n, d) = (points.len(), points.dim());
     let rows = match points.into_data() {
@@ -370,7 +358,7 @@ pub(super) fn points(text: &str, seed: u64, purpose: Purpose) -> Result<Sample> 
     };
     let fingerprint = fingerprint("points", d, &rows);
     // Numbers of double precision that are too large are found here.
-    let points = Points::new(n, d, Numbers::F32(rows)).map_err(|fault| Error::file(text, fault))?;
+    let points = Points::new(n, d, Numbers::F32(rows)).map_err(|fault| fault.within(text))?;
     Ok((points, None, None, fingerprint))
 }
 

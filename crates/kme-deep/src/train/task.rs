@@ -1,8 +1,9 @@
 //! What a trainer must be able to do; the loop, the run folder and resuming are the same for all.
 
 use super::optimiser::Pace;
+use super::parallel::TeamResult;
 use kme::inference::Marginals;
-use kme::{Error, Result};
+use kme::{Error, Field, Result};
 use kme_image::{Grid, Images};
 use kme_net::{Net, Tensors, place};
 use std::path::Path;
@@ -14,7 +15,7 @@ pub type Numbers = Vec<(&'static str, f64)>;
 pub(crate) trait Task {
     /// Does step number `step` (from 0) and returns its losses. Randomness comes from the seed and the step alone. When a number
     /// is not finite, the parameters are those that it was computed from, until [`undo`](Self::undo).
-    fn step(&mut self, step: u64, pace: Pace) -> Result<Numbers>;
+    fn step(&mut self, step: u64, pace: Pace) -> TeamResult<Numbers>;
 
     /// What a user should know before the first step.
     fn remarks(&self) -> Vec<String> {
@@ -40,10 +41,10 @@ pub(crate) trait Task {
     fn state(&self) -> Vec<(String, Vec<usize>, Vec<f32>)>;
 
     /// Takes over the state after `step` steps.
-    fn restore(&mut self, step: u64, tensors: &Tensors) -> Result<()>;
+    fn restore(&mut self, step: u64, tensors: &Tensors) -> TeamResult<()>;
 
     /// Networks of a checkpoint or a model become those that training begins with; remarks on what begins anew.
-    fn adopt(&mut self, tensors: &Tensors) -> Result<Vec<String>>;
+    fn adopt(&mut self, tensors: &Tensors) -> TeamResult<Vec<String>>;
 
     /// After a step whose numbers were not finite: the first tensor on their way that was not.
     fn fault(&mut self, step: u64) -> Result<Option<Finding>>;
@@ -107,14 +108,12 @@ pub(super) fn restored_net(prefix: &str, net: &Net, tensors: &Tensors) -> Result
         let name = format!("{prefix}.{}", p.name);
         match tensors.get(&name) {
             None => {
-                return Err(Error::value(
-                    "checkpoint",
-                    format!("no tensor {name}"),
-                    "a checkpoint of this configuration",
-                ));
+                return Err(Error::missing(format!("tensor {name}"), "both networks must have the same form"));
             }
             Some((shape, _)) if *shape != p.shape => {
-                return Err(Error::value(name, format!("shape {shape:?}"), format!("shape {:?}", p.shape)));
+                let [found, own] = [shape, &p.shape].map(|shape| format!("{shape:?}"));
+                let remedy = "both networks must have the same form";
+                return Err(Error::mismatch(Field::Shape(name.into()), found, own, remedy));
             }
             Some(_) => {}
         }

@@ -10,7 +10,7 @@
 //! step once, like its events.jsonl.
 
 use super::line::Line;
-use kme::{Error, Result};
+use kme::{Action, Error, Result};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -38,15 +38,15 @@ impl Writer {
     /// When it cannot be written.
     pub(super) fn open(run: &Path) -> Result<Self> {
         let folder = run.join("tensorboard");
-        fs::create_dir_all(&folder).map_err(|e| Error::file(&folder, format!("cannot be made: {e}")))?;
+        fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, Action::Write, e))?;
         for entry in fs::read_dir(&folder).map_err(|e| kme::io::read_error(&folder, e))?.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             if name.starts_with("events.out.tfevents.") && name.ends_with(ENDING) {
-                fs::remove_file(entry.path()).map_err(|e| Error::file(entry.path(), e))?;
+                fs::remove_file(entry.path()).map_err(|e| Error::io(entry.path(), Action::Remove, e))?;
             }
         }
         let path = folder.join(format!("events.out.tfevents.{:010.0}{ENDING}", now()));
-        let file = File::create(&path).map_err(|e| Error::file(&path, e))?;
+        let file = File::create(&path).map_err(|e| Error::io(&path, Action::Write, e))?;
         let mut writer = Self { run: run.into(), path, file, taken: 0, sheets: BTreeMap::new() };
         let mut events = record(&event(now(), 0, |out| bytes(out, 3, b"brain.Event:2")));
         // A session begins: a TensorBoard that still holds an earlier file forgets what it has from step 0 on.
@@ -99,7 +99,7 @@ impl Writer {
     }
 
     fn append(&mut self, records: &[u8]) -> Result<()> {
-        self.file.write_all(records).map_err(|e| Error::file(&self.path, e))
+        self.file.write_all(records).map_err(|e| Error::io(&self.path, Action::Write, e))
     }
 
     /// The whole lines of events.jsonl that are not taken yet.

@@ -9,7 +9,8 @@ impl Config {
     /// Refuses values that cannot be trained with.
     ///
     /// # Errors
-    /// Names the key, the value and what is allowed.
+    /// By the dotted key, [`Error::Parameter`] of a value that is not allowed, [`Error::Missing`] of a table that the
+    /// objective needs, [`Error::NotApplicable`] of what has no effect.
     pub fn check(&self) -> Result<()> {
         const MANY: u64 = 1_000_000_000;
         // TOML's whole numbers are signed.
@@ -25,8 +26,8 @@ impl Config {
         count("score.count", self.score.count as u64, 2..=1_000_000)?;
         let scores_by_features = self.generates() && !self.data.is_points();
         if !scores_by_features && self.score.features != Score::default().features {
-            let allowed = "left out: only generators of pictures are judged in features";
-            return Err(Error::value("score.features", &self.score.features, allowed));
+            let reason = "only generators of pictures are scored in features. Leave it out";
+            return Err(Error::not_applicable("score.features", reason));
         }
         self.data.check()?;
         self.optimiser.check()?;
@@ -37,11 +38,10 @@ impl Config {
 
     /// Whether the tables that the objective needs are there, and no others.
     fn check_parts(&self) -> Result<()> {
-        let part = |key: &str, wanted: bool, found: bool| match (wanted, found) {
-            (true, false) => Err(Error::value(key, "(missing)", format!("a table [{key}] for this objective"))),
+        let part = |key: &'static str, wanted: bool, found: bool| match (wanted, found) {
+            (true, false) => Err(Error::missing(key, format!("this objective needs a table [{key}]"))),
             (false, true) => {
-                let allowed = format!("no table [{key}] for this objective; --set {key}= removes it");
-                Err(Error::value(key, "(given)", allowed))
+                Err(Error::not_applicable(key, format!("this objective trains no {key}. Remove the table")))
             }
             _ => Ok(()),
         };
@@ -53,7 +53,7 @@ impl Config {
         match &self.critic {
             Some(critic) => critic.check(self)?,
             None if self.regulariser != Regulariser::default() => {
-                return Err(Error::value("regulariser", "(given)", "nothing where no critic is trained"));
+                return Err(Error::not_applicable("regulariser", "no critic is trained. Remove the table"));
             }
             None => {}
         }
@@ -65,14 +65,18 @@ fn count(key: &str, value: u64, range: RangeInclusive<u64>) -> Result<()> {
     if range.contains(&value) {
         return Ok(());
     }
-    Err(Error::value(key, value, format!("{} to {}", range.start(), range.end())))
+    Err(Error::parameter(key.to_string(), value, format!("{} to {}", range.start(), range.end())))
 }
 
 fn within(key: &str, value: f64, range: RangeInclusive<f64>) -> Result<()> {
     if range.contains(&value) {
         return Ok(());
     }
-    Err(Error::value(key, short(value), format!("{} to {}", short(*range.start()), short(*range.end()))))
+    Err(Error::parameter(
+        key.to_string(),
+        short(value),
+        format!("{} to {}", short(*range.start()), short(*range.end())),
+    ))
 }
 
 /// A number without rows of zeros.
@@ -112,8 +116,9 @@ impl Schedule {
                 match (drop.momentum, &config.optimiser) {
                     (None, _) => Ok(()),
                     (Some(momentum), Optimiser::Sgd(_)) => within("schedule.momentum", momentum, 0.0..=0.9999),
-                    (Some(momentum), _) => {
-                        Err(Error::value("schedule.momentum", momentum, "nothing, unless the optimiser is sgd"))
+                    (Some(_), _) => {
+                        let reason = "only the optimiser sgd has a momentum. Remove it, or choose sgd";
+                        Err(Error::not_applicable("schedule.momentum", reason))
                     }
                 }
             }
@@ -125,11 +130,8 @@ impl Schedule {
                 // The rule checks its own numbers.
                 crate::train::schedule::Schedule::new(self, 1.0, 1)?;
                 if !config.generates() {
-                    return Err(Error::value(
-                        "schedule.kind",
-                        "three-sample",
-                        "another schedule where no generator is trained",
-                    ));
+                    let allowed = "another schedule, since no generator is trained";
+                    return Err(Error::parameter("schedule.kind", "three-sample", allowed));
                 }
                 Ok(())
             }
@@ -142,8 +144,8 @@ impl Generator {
         count("generator.latent.dim", self.latent.dim as u64, 1..=8192)?;
         within("generator.ema_decay", self.ema_decay, 0.0..=0.999999)?;
         if self.conditional && (!config.has_critic() || self.decoder.is_some()) {
-            let allowed = "false, unless a critic on the pictures themselves sees the labels too";
-            return Err(Error::value("generator.conditional", true, allowed));
+            let allowed = "false, unless a critic of the pictures themselves sees the labels too";
+            return Err(Error::parameter("generator.conditional", true, allowed));
         }
         Ok(())
     }
@@ -161,8 +163,8 @@ impl Critic {
         if let Some(clip) = self.clip_weights {
             within("critic.clip_weights", clip, 1e-9..=1e9)?;
             if self.spectral == Some(Spectral::Learned) {
-                let allowed = "nothing beside critic.spectral = \"learned\", whose scales it would hold near 0";
-                return Err(Error::value("critic.clip_weights", clip, allowed));
+                let allowed = "left out beside critic.spectral = \"learned\", whose scales it would hold near 0";
+                return Err(Error::parameter("critic.clip_weights", clip, allowed));
             }
         }
         if let Some(rate) = self.learning_rate {
@@ -179,28 +181,24 @@ impl Critic {
             within(&format!("regulariser.{key}"), value, 0.0..=1e6)?;
         }
         if (regulariser.reconstruction > 0.0) != self.decoder.is_some() {
-            let found = format!(
-                "{} with {} critic.decoder",
-                regulariser.reconstruction,
-                if self.decoder.is_some() { "a" } else { "no" }
-            );
-            return Err(Error::value("regulariser.reconstruction", found, "above 0 with a critic.decoder, or neither"));
+            let allowed = match self.decoder {
+                Some(_) => "above 0, since there is a critic.decoder",
+                None => "0, since there is no critic.decoder",
+            };
+            return Err(Error::parameter("regulariser.reconstruction", regulariser.reconstruction, allowed));
         }
         let differentiates = regulariser.gradient_penalty > 0.0 || regulariser.scale.is_some();
         if differentiates && self.net.has_batch_norm() {
-            let allowed = "no batch normalisation with regulariser.gradient_penalty or regulariser.scale: the features' \
-                           derivatives would be those of a whole batch, not of a picture";
-            return Err(Error::value("critic.net", "with batch normalisation", allowed));
+            let allowed = "without it, since regulariser.gradient_penalty and regulariser.scale need the derivatives of a \
+                           picture's features, not of a whole batch's";
+            return Err(Error::parameter("critic.net", "with batch normalisation", allowed));
         }
         if let Some(scale) = &regulariser.scale {
             within("regulariser.scale.weight", scale.weight, 0.0..=1e9)?;
             within("regulariser.scale.offset", scale.offset, 1e-9..=1e9)?;
             if !matches!(config.objective, Objective::Mmd(_) | Objective::Wasserstein(_)) {
-                return Err(Error::value(
-                    "regulariser.scale",
-                    "(given)",
-                    "nothing, unless the objective is mmd or wasserstein",
-                ));
+                let reason = "only the objectives mmd and wasserstein are scaled. Remove the table";
+                return Err(Error::not_applicable("regulariser.scale", reason));
             }
         }
         Ok(())
@@ -210,9 +208,11 @@ impl Critic {
 impl Objective {
     fn check(&self, config: &Config) -> Result<()> {
         let one = |critic: Option<&Critic>| match critic {
-            Some(critic) if critic.top != 1 => {
-                Err(Error::value("critic.top", critic.top, "1 for this objective: its critic gives a number"))
-            }
+            Some(critic) if critic.top != 1 => Err(Error::parameter(
+                "critic.top",
+                critic.top,
+                "1, since this objective's critic gives a single number",
+            )),
             _ => Ok(()),
         };
         match self {
@@ -229,20 +229,20 @@ impl Objective {
                 let top = config.critic.as_ref().map_or(0, |critic| critic.top);
                 if settings.components > top {
                     let allowed = format!("0 to {top}, the number of the critic's features (critic.top)");
-                    return Err(Error::value("objective.components", settings.components, allowed));
+                    return Err(Error::parameter("objective.components", settings.components, allowed));
                 }
                 if config.regulariser.gradient_penalty > 0.0 {
                     let value = config.regulariser.gradient_penalty;
                     let allowed =
-                        "0 for mean-covariance; keep its critic bounded by critic.clip_weights or critic.spectral";
-                    return Err(Error::value("regulariser.gradient_penalty", value, allowed));
+                        "0 for mean-covariance. Bound its critic by critic.clip_weights or critic.spectral instead";
+                    return Err(Error::parameter("regulariser.gradient_penalty", value, allowed));
                 }
                 Ok(())
             }
             Self::Classifier(classifier) => {
                 let (size, _) = config.data.picture()?;
                 if !size.is_multiple_of(4) {
-                    return Err(Error::value("data.size", size, "a multiple of 4 for the classifier"));
+                    return Err(Error::parameter("data.size", size, "a multiple of 4 for the classifier"));
                 }
                 count("objective.width", classifier.width as u64, 1..=8192)?;
                 count("objective.features", classifier.features as u64, 1..=8192)?;

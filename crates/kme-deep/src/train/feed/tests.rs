@@ -362,7 +362,7 @@ fn what_does_not_fit_together_is_refused() {
         (&path, "size = 8", "data.channels"),
         (&path, "channels = 3", "data.size"),
         (&path, "size = 2\nchannels = 3", "4 to 1024"),
-        (&path, "size = 8\nchannels = 2", "data.channels = 2"),
+        (&path, "size = 8\nchannels = 2", "data.channels is 2"),
         (&path, "size = 8\nchannels = 3\ncrop = 'random'", "centre:178,random:160"),
         (&path, "flip = true", "data.flip"),
         (&PathBuf::from("25-gaussians"), "size = 8\nchannels = 1", "leave out data.size"),

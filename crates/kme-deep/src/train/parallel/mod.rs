@@ -44,7 +44,7 @@ pub use team::{Team, help};
 pub use threads::threads;
 
 use burn::tensor::Tensor;
-use kme::{Error, Result};
+use kme::{Error, Field, Result};
 use numbers::{added, from_bytes, to_bytes};
 use std::sync::Arc;
 
@@ -62,8 +62,8 @@ pub trait Collective: Send {
     /// What every worker says, in the order of ranks.
     ///
     /// # Errors
-    /// When another worker has left.
-    fn exchange(&self, own: Vec<u8>) -> Result<Vec<Arc<Vec<u8>>>>;
+    /// [`TeamError`], when another worker has left or failed.
+    fn exchange(&self, own: Vec<u8>) -> TeamResult<Vec<Arc<Vec<u8>>>>;
 
     /// What is said to the others when this worker leaves, after everything else is gone.
     fn farewell(&self) -> Farewell {
@@ -73,16 +73,16 @@ pub trait Collective: Send {
     /// The sum of what all workers say, as numbers of `width` 4 (single) or 8 (double precision) bytes.
     ///
     /// # Errors
-    /// When another worker has left, or says another number of them.
-    fn add(&self, own: Vec<u8>, width: usize) -> Result<Vec<u8>> {
-        added(&self.exchange(own)?, width)
+    /// [`TeamError`], when another worker has left or failed, or says another number of them.
+    fn add(&self, own: Vec<u8>, width: usize) -> TeamResult<Vec<u8>> {
+        Ok(added(&self.exchange(own)?, width)?)
     }
 
     /// The rows of all workers, in the order of ranks, as constants. (n, d) → (n · size, d).
     ///
     /// # Errors
-    /// When another worker has left, or has rows of another shape.
-    fn gather(&self, own: Tensor<2>) -> Result<Tensor<2>> {
+    /// [`TeamError`], when another worker has left or failed, or has rows of another shape.
+    fn gather(&self, own: Tensor<2>) -> TeamResult<Tensor<2>> {
         let [n, d] = own.dims();
         let like = own.clone().inner();
         let mut all = Vec::new();
@@ -97,8 +97,8 @@ pub trait Collective: Send {
     /// The sums over all workers of tensors of one place and precision, as constants.
     ///
     /// # Errors
-    /// When another worker has left, or has tensors of other lengths.
-    fn sum(&self, own: Vec<Tensor<1>>) -> Result<Vec<Tensor<1>>> {
+    /// [`TeamError`], when another worker has left or failed, or has tensors of other lengths.
+    fn sum(&self, own: Vec<Tensor<1>>) -> TeamResult<Vec<Tensor<1>>> {
         if own.is_empty() {
             return Ok(own);
         }
@@ -127,8 +127,79 @@ impl Collective for Alone {
         1
     }
 
-    fn exchange(&self, own: Vec<u8>) -> Result<Vec<Arc<Vec<u8>>>> {
+    fn exchange(&self, own: Vec<u8>) -> TeamResult<Vec<Arc<Vec<u8>>>> {
         Ok(vec![Arc::new(own)])
+    }
+}
+
+/// Why a worker cannot go on with the others.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum TeamError {
+    /// Another worker is gone without a word.
+    Left {
+        /// Its rank.
+        rank: usize,
+    },
+    /// Another worker said nothing for ten minutes.
+    Silent {
+        /// Its rank.
+        rank: usize,
+    },
+    /// Another worker has left and told why.
+    Failed {
+        /// Its rank.
+        rank: usize,
+        /// What it told.
+        reason: String,
+    },
+    /// The first worker has left, since the run is done.
+    Done,
+    /// A fault of this worker.
+    Own(Error),
+}
+
+/// Result of what workers do together.
+pub type TeamResult<T> = std::result::Result<T, TeamError>;
+
+impl TeamError {
+    /// A fault of this worker as one of something that belongs to `of`.
+    pub(crate) fn within(self, of: impl ToString) -> Self {
+        match self {
+            Self::Own(error) => Self::Own(error.within(of)),
+            other => other,
+        }
+    }
+
+    /// Which worker is at fault, and why, for the others; `own` is the rank of this one. Nothing where the run is done.
+    fn told(&self, own: usize) -> Option<(usize, String)> {
+        const RESUME: &str =
+            "What its own terminal shows may tell why; resume the run to go on from its last checkpoint";
+        match self {
+            Self::Left { rank } => Some((*rank, format!("it has left. {RESUME}"))),
+            Self::Silent { rank } => Some((*rank, format!("it was silent for ten minutes. {RESUME}"))),
+            Self::Failed { rank, reason } => Some((*rank, reason.clone())),
+            Self::Done => None,
+            Self::Own(error) => Some((own, error.to_string())),
+        }
+    }
+}
+
+impl From<Error> for TeamError {
+    fn from(error: Error) -> Self {
+        Self::Own(error)
+    }
+}
+
+impl From<TeamError> for Error {
+    fn from(error: TeamError) -> Self {
+        match error {
+            TeamError::Own(error) => error,
+            other => match other.told(0) {
+                Some((rank, reason)) => Self::unsupported(format!("go on without worker {rank}"), reason),
+                None => Self::unsupported("go on with worker 0", "the run is done"),
+            },
+        }
     }
 }
 
@@ -136,18 +207,6 @@ fn same_length(found: usize, expected: usize) -> Result<()> {
     if found == expected {
         return Ok(());
     }
-    let allowed = format!("{expected} bytes, as from the others: all workers must run the same program and step");
-    Err(Error::value("message of a worker", format!("{found} bytes"), allowed))
-}
-
-/// How a worker that is gone is told of.
-const LEFT: &str = "has left; what its own terminal shows may tell why, and the run goes on from its last checkpoint with \
-                    --resume";
-
-fn left(rank: usize) -> Error {
-    Error::file(format!("worker {rank}"), LEFT)
-}
-
-fn is_left(error: &Error) -> bool {
-    matches!(error, Error::File { fault, .. } if fault == LEFT)
+    let field = Field::Count("bytes in the workers' messages".into());
+    Err(Error::mismatch(field, found, expected, "run the same program and step on all workers"))
 }

@@ -38,7 +38,7 @@ pub(super) fn added(said: &[Arc<Vec<u8>>], width: usize) -> Result<Vec<u8>> {
     match width {
         4 => Ok(sums(said, f32::from_le_bytes, f64::from, |sum| (sum as f32).to_le_bytes())),
         8 => Ok(sums(said, f64::from_le_bytes, |x| x, f64::to_le_bytes)),
-        _ => Err(Error::value("width of a number", width, "4 or 8 bytes")),
+        _ => Err(Error::parameter("width", width, "4 or 8 bytes")),
     }
 }
 

@@ -1,16 +1,16 @@
 //! Workers that are processes, on one machine or several.
 //!
 //! The first listens, the others come to it and speak to it alone. A message is its length (eight bytes, little-endian) and
-//! its bytes. A length whose highest bit is set is that of a parting: the sender leaves, and the bytes say why, as text that
-//! begins with who it is; a run that is done leaves without a reason. Nothing is encrypted and nobody proves who they are:
+//! its bytes. A length whose highest bit is set is that of a parting: the sender leaves, and the bytes say why: the rank of
+//! the worker at fault (eight bytes) and text; a run that is done leaves without a reason. Nothing is encrypted and nobody proves who they are:
 //! for networks whose users trust each other.
 //!
 //! A connection whose other end has lost its power or its network looks like one that nothing is said on. The first worker
 //! therefore gives up on one that says nothing for a while. The others do not: the first may score for longer than any
 //! fixed time. The standard library cannot ask TCP to look whether a silent machine is still there, so they wait on.
 
-use super::{Collective, added, left};
-use kme::{Error, Result};
+use super::{Collective, TeamError, TeamResult, added};
+use kme::{Action, Error, Result};
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ const GREETING: Duration = Duration::from_secs(10);
 const LINGER: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(50);
 /// What comes first on a connection.
-const HELLO: &[u8] = b"kme worker 2\n";
+const HELLO: &[u8] = b"kme worker 3\n";
 /// The bit of a length that makes it that of a parting.
 const PARTING: u64 = 1 << 63;
 /// Bytes of a reason at most.
@@ -48,7 +48,7 @@ impl Sockets {
     /// When the address cannot be listened at, or not all have come in ten minutes.
     pub fn first(address: &str, size: usize, listening: impl FnOnce()) -> Result<Self> {
         check_port(address)?;
-        let listener = TcpListener::bind(address).map_err(|e| meeting(address, &e))?;
+        let listener = TcpListener::bind(address).map_err(|e| meeting(address, e))?;
         listening();
         Self::first_at(&listener, address, size, PATIENCE, SILENCE)
     }
@@ -60,7 +60,7 @@ impl Sockets {
         patience: Duration,
         silence: Duration,
     ) -> Result<Self> {
-        listener.set_nonblocking(true).map_err(|e| meeting(address, &e))?;
+        listener.set_nonblocking(true).map_err(|e| meeting(address, e))?;
         let mut seats: Vec<Option<TcpStream>> = (1..size).map(|_| None).collect();
         let begun = Instant::now();
         while seats.iter().any(Option::is_none) {
@@ -68,16 +68,16 @@ impl Sockets {
                 // Whoever else comes to a port that is open is sent away.
                 Ok((stream, _)) => drop(seat(stream, &mut seats)),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => thread::sleep(PAUSE),
-                Err(e) => return Err(meeting(address, &e)),
+                Err(e) => return Err(meeting(address, e)),
             }
             if begun.elapsed() > patience {
-                return Err(Error::file(address, missing(&free(&seats), size)));
+                return Err(Error::unsupported(format!("begin at {address}"), missing(&free(&seats), size)));
             }
         }
         let streams: Vec<TcpStream> = seats.into_iter().flatten().collect();
         for stream in &streams {
-            stream.set_read_timeout(Some(silence)).map_err(|e| meeting(address, &e))?;
-            stream.set_write_timeout(Some(silence)).map_err(|e| meeting(address, &e))?;
+            stream.set_read_timeout(Some(silence)).map_err(|e| meeting(address, e))?;
+            stream.set_write_timeout(Some(silence)).map_err(|e| meeting(address, e))?;
         }
         Ok(Self { rank: 0, size, streams })
     }
@@ -96,13 +96,10 @@ impl Sockets {
         let mut stream = loop {
             match TcpStream::connect(address) {
                 Ok(stream) => break stream,
-                Err(e) if e.kind() == io::ErrorKind::InvalidInput => return Err(meeting(address, &e)),
+                Err(e) if e.kind() == io::ErrorKind::InvalidInput => return Err(meeting(address, e)),
                 Err(e) if begun.elapsed() > patience => {
-                    let fault = format!(
-                        "no worker 0 there within ten minutes ({}); start it, or check address and firewall",
-                        said_by(&e)
-                    );
-                    return Err(Error::file(address, fault));
+                    let remedy = "no worker 0 was there within ten minutes: start it, or check address and firewall";
+                    return Err(unreached(address, remedy, e));
                 }
                 Err(_) => thread::sleep(PAUSE),
             }
@@ -119,13 +116,13 @@ impl Sockets {
         };
         match greet() {
             Ok(answer) if answer.is_empty() => Ok(Self { rank, size, streams: vec![stream] }),
-            Ok(answer) => Err(Error::value("--rank", format!("{rank}/{size}"), String::from_utf8_lossy(&answer))),
+            Ok(answer) => {
+                let allowed = String::from_utf8_lossy(&answer).into_owned();
+                Err(Error::parameter("rank", format!("{rank}/{size}"), allowed))
+            }
             Err(e) => {
-                let fault = format!(
-                    "what answers there is no worker 0 of this version ({}); check address and version",
-                    said_by(&e)
-                );
-                Err(Error::file(address, fault))
+                let remedy = "what answers there is not a worker 0 of this version: check address and version";
+                Err(unreached(address, remedy, e))
             }
         }
     }
@@ -135,7 +132,7 @@ impl Sockets {
         if self.rank == 0 { i + 1 } else { 0 }
     }
 
-    fn hear(&self, i: usize) -> Result<Vec<u8>> {
+    fn hear(&self, i: usize) -> TeamResult<Vec<u8>> {
         match read(&mut &self.streams[i]) {
             Ok(Heard::Message(message)) => Ok(message),
             Ok(Heard::Parting(reason)) => Err(parting(self.other(i), &reason)),
@@ -143,7 +140,7 @@ impl Sockets {
         }
     }
 
-    fn tell(&self, i: usize, message: &[u8]) -> Result<()> {
+    fn tell(&self, i: usize, message: &[u8]) -> TeamResult<()> {
         match write(&mut &self.streams[i], message) {
             Ok(()) => Ok(()),
             Err(e) if is_silence(&e) => Err(gone(self.other(i), &e)),
@@ -152,11 +149,11 @@ impl Sockets {
         }
     }
 
-    fn hear_all(&self) -> Result<Vec<Vec<u8>>> {
+    fn hear_all(&self) -> TeamResult<Vec<Vec<u8>>> {
         (0..self.streams.len()).map(|i| self.hear(i)).collect()
     }
 
-    fn tell_all(&self, message: &[u8]) -> Result<()> {
+    fn tell_all(&self, message: &[u8]) -> TeamResult<()> {
         (0..self.streams.len()).try_for_each(|i| self.tell(i, message))
     }
 }
@@ -170,7 +167,7 @@ impl Collective for Sockets {
         self.size
     }
 
-    fn exchange(&self, own: Vec<u8>) -> Result<Vec<Arc<Vec<u8>>>> {
+    fn exchange(&self, own: Vec<u8>) -> TeamResult<Vec<Arc<Vec<u8>>>> {
         if self.rank > 0 {
             self.tell(0, &own)?;
             return (0..self.size).map(|_| self.hear(0).map(Arc::new)).collect();
@@ -182,7 +179,7 @@ impl Collective for Sockets {
     }
 
     /// The first adds and tells the sum, so that a message does not go through it once for each pair.
-    fn add(&self, own: Vec<u8>, width: usize) -> Result<Vec<u8>> {
+    fn add(&self, own: Vec<u8>, width: usize) -> TeamResult<Vec<u8>> {
         if self.rank > 0 {
             self.tell(0, &own)?;
             return self.hear(0);
@@ -211,17 +208,14 @@ pub struct Farewell {
 
 impl Farewell {
     /// Leaves after this outcome. Whoever has left already need not be told.
-    pub fn say<T>(self, outcome: &Result<T>) {
-        let reason = match outcome {
-            Ok(_) => String::new(),
-            // What another worker has said is passed on.
-            Err(error @ Error::File { path, .. }) if path.to_string_lossy().starts_with("worker ") => error.to_string(),
-            Err(error) => format!("worker {}: {error}", self.rank),
-        };
-        let reason = &reason.as_bytes()[..reason.len().min(REASON as usize)];
+    pub fn say<T>(self, outcome: &TeamResult<T>) {
+        // What another worker has said is passed on.
+        let told = outcome.as_ref().err().and_then(|error| error.told(self.rank));
+        let mut reason = told.map_or(Vec::new(), |(rank, why)| [&(rank as u64).to_le_bytes(), why.as_bytes()].concat());
+        reason.truncate(REASON as usize);
         for mut stream in &self.streams {
             let _ = stream.set_write_timeout(Some(LINGER));
-            let _ = write_length(&mut stream, PARTING | reason.len() as u64, reason);
+            let _ = write_length(&mut stream, PARTING | reason.len() as u64, &reason);
             let _ = stream.shutdown(Shutdown::Write);
         }
         // A connection that is closed before all has been read from it may lose what was said last.
@@ -240,21 +234,19 @@ impl Farewell {
 /// Port 0 is any free one, which the others could not know.
 fn check_port(address: &str) -> Result<()> {
     match address.rsplit_once(':').map(|(_, port)| port.parse::<u16>()) {
-        Some(Ok(0)) => Err(Error::value("--meet", address, "HOST:PORT with a port from 1 to 65535, the same for all")),
+        Some(Ok(0)) => {
+            Err(Error::parameter("address", address, "HOST:PORT with a port from 1 to 65535, the same for all"))
+        }
         _ => Ok(()),
     }
 }
 
-fn meeting(address: &str, error: &io::Error) -> Error {
-    let allowed =
-        format!("HOST:PORT where the worker of rank 0 can listen and the others can reach it ({})", said_by(error));
-    Error::value("--meet", address, allowed)
+fn meeting(address: &str, error: io::Error) -> Error {
+    unreached(address, "name a HOST:PORT where worker 0 can listen and the others can reach it", error)
 }
 
-/// The system's words without its number for them.
-fn said_by(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).into()
+fn unreached(address: &str, remedy: &'static str, source: io::Error) -> Error {
+    Error::Io { path: address.into(), action: Action::Read, remedy: Some(remedy.into()), source }
 }
 
 /// Ranks that nobody has yet.
@@ -269,15 +261,8 @@ fn listed(ranks: &[usize]) -> String {
 /// How those are told of that did not come.
 fn missing(ranks: &[usize], size: usize) -> String {
     match ranks {
-        [rank] => format!(
-            "worker {rank} has not come within ten minutes; start it with --rank {rank}/{size} --meet HOST:PORT of this \
-             machine"
-        ),
-        _ => format!(
-            "workers {} have not come within ten minutes; start each with its --rank i/{size} and --meet HOST:PORT of \
-             this machine",
-            listed(ranks)
-        ),
+        [rank] => format!("worker {rank} has not come within ten minutes. Start it as rank {rank} of {size}"),
+        _ => format!("workers {} have not come within ten minutes. Start each with its rank of {size}", listed(ranks)),
     }
 }
 
@@ -285,28 +270,20 @@ fn is_silence(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
-fn gone(rank: usize, error: &io::Error) -> Error {
-    if is_silence(error) {
-        let fault = "was silent for ten minutes; what its own terminal shows may tell why, and the run goes on from its \
-                     last checkpoint with --resume";
-        return Error::file(format!("worker {rank}"), fault);
-    }
-    left(rank)
+fn gone(rank: usize, error: &io::Error) -> TeamError {
+    if is_silence(error) { TeamError::Silent { rank } } else { TeamError::Left { rank } }
 }
 
 /// What is made of a parting's reason, heard from worker `rank`.
-fn parting(rank: usize, reason: &str) -> Error {
-    match reason.split_once(": ") {
-        Some((who, why)) => Error::file(who, why),
-        None => Error::file(format!("worker {rank}"), DONE),
+fn parting(rank: usize, reason: &[u8]) -> TeamError {
+    match reason.split_first_chunk() {
+        Some((of, why)) => TeamError::Failed {
+            rank: u64::from_le_bytes(*of) as usize,
+            reason: String::from_utf8_lossy(why).into_owned(),
+        },
+        None if reason.is_empty() => TeamError::Done,
+        None => TeamError::Left { rank },
     }
-}
-
-/// How the end of a run is told of.
-const DONE: &str = "is done with the run";
-
-pub(super) fn is_done(error: &Error) -> bool {
-    matches!(error, Error::File { fault, .. } if fault == DONE)
 }
 
 /// Hears who has come, and gives it its seat or tells it why not.
@@ -331,10 +308,10 @@ fn seat(mut stream: TcpStream, seats: &mut [Option<TcpStream>]) -> io::Result<()
                 seats[rank - 1] = Some(stream);
                 return Ok(());
             }
-            format!("rank {rank} is taken; free: {}", listed(&free(seats)))
+            format!("a rank that is not taken: {}", listed(&free(seats)))
         }
         (_, Some(size)) if size == own => format!("1/{own} to {}/{own}, each by one worker", own - 1),
-        _ => format!("of {own} workers, as the first one says"),
+        _ => format!("of {own} workers, as worker 0 says"),
     };
     write(&mut stream, refusal.as_bytes())
 }
@@ -352,7 +329,7 @@ fn write_length(stream: &mut impl Write, length: u64, message: &[u8]) -> io::Res
 /// What comes from another worker.
 enum Heard {
     Message(Vec<u8>),
-    Parting(String),
+    Parting(Vec<u8>),
 }
 
 fn read(stream: &mut impl Read) -> io::Result<Heard> {
@@ -360,8 +337,7 @@ fn read(stream: &mut impl Read) -> io::Result<Heard> {
     if length & PARTING == 0 {
         return read_bytes(stream, length).map(Heard::Message);
     }
-    let reason = read_bytes(stream, (length & !PARTING).min(REASON))?;
-    Ok(Heard::Parting(String::from_utf8_lossy(&reason).into_owned()))
+    read_bytes(stream, (length & !PARTING).min(REASON)).map(Heard::Parting)
 }
 
 fn read_at_most(stream: &mut impl Read, most: u64) -> io::Result<Vec<u8>> {
@@ -412,46 +388,49 @@ mod tests {
             assert!(wrong.contains("1/4") && wrong.contains("of 3 workers"), "{wrong}");
             let one = Sockets::join(address, 1, 3).unwrap();
             let twice = Sockets::join(address, 1, 3).err().unwrap().to_string();
-            assert!(twice.contains("--rank = 1/3") && twice.contains("rank 1 is taken; free: 2"), "{twice}");
+            assert_eq!(twice, "rank is 1/3, but must be a rank that is not taken: 2");
             scope.spawn(move || talk(one));
             scope.spawn(move || talk(Sockets::join(address, 2, 3).unwrap()));
         });
     }
 
     /// What the first of two hears when the other does `other`, and is silent for as long as `silence` at most.
-    fn first_hears(silence: Duration, other: impl FnOnce(Sockets) + Send) -> String {
+    fn first_hears(silence: Duration, other: impl FnOnce(Sockets) + Send) -> TeamError {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         thread::scope(|scope| {
             scope.spawn(|| other(Sockets::join(&address, 1, 2).unwrap()));
             let first = Sockets::first_at(&listener, "test", 2, PATIENCE, silence).unwrap();
-            first.exchange(vec![1]).unwrap_err().to_string()
+            first.exchange(vec![1]).unwrap_err()
         })
     }
 
     #[test]
     fn one_that_is_gone_is_named() {
-        let message = first_hears(SILENCE, drop);
-        assert!(message.starts_with("worker 1: has left"), "{message}");
+        let fault = first_hears(SILENCE, drop);
+        assert!(matches!(fault, TeamError::Left { rank: 1 }), "{fault:?}");
+        assert!(Error::from(fault).to_string().starts_with("cannot go on without worker 1: it has left."));
     }
 
     #[test]
     fn one_that_is_silent_is_given_up() {
-        let message = first_hears(Duration::from_millis(100), |sockets| {
+        let fault = first_hears(Duration::from_millis(100), |sockets| {
             thread::sleep(Duration::from_secs(1));
             drop(sockets);
         });
-        assert!(message.starts_with("worker 1: was silent for ten minutes"), "{message}");
+        assert!(matches!(fault, TeamError::Silent { rank: 1 }), "{fault:?}");
     }
 
     #[test]
     fn who_leaves_says_why() {
-        let fault = || Err::<(), _>(Error::value("batch", 3, "even"));
-        let message = first_hears(SILENCE, |sockets| sockets.farewell().say(&fault()));
-        assert_eq!(message, "worker 1: batch = 3 is not allowed: even");
+        let fault = || Err::<(), _>(Error::parameter("batch", 3, "even").into());
+        let heard = first_hears(SILENCE, |sockets| sockets.farewell().say(&fault()));
+        assert!(matches!(&heard, TeamError::Failed { rank: 1, reason } if reason == "batch is 3, but must be even"));
+        let message = Error::from(heard).to_string();
+        assert_eq!(message, "cannot go on without worker 1: batch is 3, but must be even");
 
         // The first passes on what it was told, and says when the run is done.
-        let heard = |outcome: Result<()>| {
+        let heard = |outcome: TeamResult<()>| {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let address = listener.local_addr().unwrap().to_string();
             thread::scope(|scope| {
@@ -463,10 +442,10 @@ mod tests {
                 other.join().unwrap()
             })
         };
-        assert!(is_done(&heard(Ok(()))));
-        assert_eq!(heard(fault()).to_string(), "worker 0: batch = 3 is not allowed: even");
-        let passed = heard(Err(Error::file("worker 2", "data differs: a here, b there; give all the same")));
-        assert_eq!(passed.to_string(), "worker 2: data differs: a here, b there; give all the same");
+        assert!(matches!(heard(Ok(())), TeamError::Done));
+        assert!(matches!(heard(fault()), TeamError::Failed { rank: 0, .. }));
+        let passed = heard(Err(TeamError::Failed { rank: 2, reason: "data differs".into() }));
+        assert!(matches!(&passed, TeamError::Failed { rank: 2, reason } if reason == "data differs"), "{passed:?}");
     }
 
     #[test]
@@ -474,15 +453,17 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let alone = |size| Sockets::first_at(&listener, &address, size, PAUSE, SILENCE).err().unwrap().to_string();
-        assert!(alone(2).starts_with(&format!("{address}: worker 1 has not come within ten minutes; start it with")));
-        assert!(alone(2).contains("--rank 1/2 --meet"));
-        assert!(alone(3).contains("workers 1, 2 have not come") && alone(3).contains("--rank i/3"));
+        let one =
+            format!("cannot begin at {address}: worker 1 has not come within ten minutes. Start it as rank 1 of 2");
+        assert_eq!(alone(2), one);
+        assert!(alone(3).contains("workers 1, 2 have not come") && alone(3).contains("rank of 3"));
         drop(listener);
-        let nobody = Sockets::join_within(&address, 1, 2, PAUSE).err().unwrap().to_string();
-        let expected = format!("{address}: no worker 0 there within ten minutes (Connection refused); start it");
-        assert!(nobody.starts_with(&expected), "{nobody}");
-        let any = Sockets::join("127.0.0.1:0", 1, 2).err().unwrap().to_string();
-        assert!(any.contains("--meet = 127.0.0.1:0") && any.contains("1 to 65535"), "{any}");
+        let nobody = Sockets::join_within(&address, 1, 2, PAUSE).err().unwrap();
+        assert!(matches!(&nobody, Error::Io { source, .. } if source.kind() == io::ErrorKind::ConnectionRefused));
+        let expected = format!("cannot read {address}: connection refused; no worker 0 was there within ten minutes");
+        assert!(nobody.to_string().starts_with(&expected), "{nobody}");
+        let any = Sockets::join("127.0.0.1:0", 1, 2).err().unwrap();
+        assert!(any.parameter_name() == Some("address") && any.to_string().contains("1 to 65535"), "{any}");
     }
 
     /// A server of something else answers.
@@ -493,7 +474,7 @@ mod tests {
         thread::scope(|scope| {
             scope.spawn(move || listener.accept().unwrap().0.write_all(b"SSH-2.0-other\r\n").unwrap());
             let message = Sockets::join(&address, 1, 2).err().unwrap().to_string();
-            assert!(message.contains("no worker 0 of this version"), "{message}");
+            assert!(message.contains("not a worker 0 of this version"), "{message}");
         });
     }
 }

@@ -13,12 +13,12 @@
 //! By the chain rule the sum is the gradient of the loss of all samples. What is computed by all workers alike (2) costs
 //! little beside the networks: it knows features alone.
 
-use super::Collective;
+use super::{Collective, TeamResult};
 use crate::loss::{Features, Objective, Pictures, Terms, asymmetric_penalty};
 use crate::train::Numbers;
 use crate::train::optimiser::gradient_norm;
 use burn::tensor::{Gradients, Tensor};
-use kme::{Error, Result};
+use kme::{Error, Field, Result};
 use kme_net::{Net, place};
 
 /// Where a loss goes down, and what it is made of. The same bits for all workers.
@@ -27,6 +27,7 @@ pub struct Descent {
     pub gradients: Vec<Tensor<1>>,
     /// Of those of the critic's decoder, where there is one.
     pub decoder: Vec<Tensor<1>>,
+    /// The loss and its parts, and the norm of the gradients.
     pub numbers: Numbers,
 }
 
@@ -48,9 +49,9 @@ pub fn critic(
     decoder: Option<&Net>,
     pictures: &Pictures,
     team: &dyn Collective,
-) -> Result<Descent> {
+) -> TeamResult<Descent> {
     if team.size() == 1 {
-        return whole_critic(objective, critic, decoder, pictures);
+        return Ok(whole_critic(objective, critic, decoder, pictures)?);
     }
     let regulariser = &objective.regulariser;
     let part = 1.0 / team.size() as f64;
@@ -142,7 +143,7 @@ pub fn generator(
     features: &Features,
     variation: Option<Tensor<1>>,
     team: &dyn Collective,
-) -> Result<Descent> {
+) -> TeamResult<Descent> {
     if team.size() == 1 {
         let Terms { loss, parts } = objective.generator_of(features, objective.square(variation))?;
         let gradients = generator.gradients(&mut loss.backward());
@@ -185,12 +186,13 @@ struct Gathered {
 }
 
 impl Gathered {
-    fn new(own: &Features, variation: Option<&Tensor<1>>, team: &dyn Collective) -> Result<Self> {
+    fn new(own: &Features, variation: Option<&Tensor<1>>, team: &dyn Collective) -> TeamResult<Self> {
         let parts: Vec<&Tensor<2>> = [&own.real, &own.fake].into_iter().chain(&own.second).collect();
         let [count, d] = own.real.dims();
         if let Some(other) = parts.iter().find(|part| part.dims() != [count, d]) {
-            let found = format!("{:?} beside {:?}", other.dims(), [count, d]);
-            return Err(Error::value("features of real and generated samples", found, "as many of either"));
+            let [found, wanted] = [other.dims(), [count, d]].map(|shape| format!("{shape:?}"));
+            let field = Field::Shape("generated and real features".into());
+            return Err(Error::mismatch(field, found, wanted, "give as many samples of either").into());
         }
         let own = Tensor::cat(parts.iter().map(|&part| part.clone().inner()).collect(), 1);
         let [_, columns] = own.dims();

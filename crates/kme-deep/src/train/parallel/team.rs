@@ -1,7 +1,6 @@
 //! A run that several workers do: the first one leads, keeps the run folder and says what is next; the others help.
 
-use super::sockets::is_done;
-use super::{Alone, Collective, Sockets, is_left, threads};
+use super::{Alone, Collective, Sockets, TeamError, TeamResult, threads};
 use crate::train::config::{Config, Objective};
 use crate::train::generative::Trainer;
 use crate::train::optimiser::Pace;
@@ -80,12 +79,12 @@ impl Team {
     }
 
     /// What `lead` makes of the first seat, while the threads in the other ones help.
-    pub(crate) fn run<T>(self, context: &Context, lead: impl FnOnce(Seat) -> Result<T>) -> Result<T> {
+    pub(crate) fn run<T>(self, context: &Context, lead: impl FnOnce(Seat) -> TeamResult<T>) -> Result<T> {
         if self.others.is_empty() {
             let farewell = self.first.farewell();
             let outcome = lead(Seat { collective: self.first, threads: None });
             farewell.say(&outcome);
-            return outcome;
+            return Ok(outcome?);
         }
         let threads = (rayon::current_num_threads() / self.size()).max(1);
         thread::scope(|scope| {
@@ -93,10 +92,11 @@ impl Team {
             for (collective, place) in self.others {
                 let context = Context { place, ..context.clone() };
                 let pool = pool(threads)?;
-                helpers.push(scope.spawn(move || pool.install(|| help(collective, &context))));
+                helpers.push(scope.spawn(move || pool.install(|| helped_to_the_end(collective, &context))));
             }
             // When it returns the first seat is gone, and whoever waits for it ends.
             let outcome = lead(Seat { collective: self.first, threads: Some(threads) });
+            let is_left = |error: &TeamError| matches!(error, TeamError::Left { .. });
             let mut faults = Vec::new();
             for helper in helpers {
                 match helper.join() {
@@ -106,8 +106,8 @@ impl Team {
             }
             match outcome {
                 // Why it has left says more than that it has.
-                Err(error) if is_left(&error) => Err(faults.into_iter().find(|e| !is_left(e)).unwrap_or(error)),
-                other => other,
+                Err(error) if is_left(&error) => Err(faults.into_iter().find(|e| !is_left(e)).unwrap_or(error).into()),
+                other => Ok(other?),
             }
         })
     }
@@ -115,7 +115,7 @@ impl Team {
 
 fn pool(threads: usize) -> Result<ThreadPool> {
     let pool = ThreadPoolBuilder::new().num_threads(threads).build();
-    pool.map_err(|e| Error::value("threads of a worker", threads, format!("as many as the system gives ({e})")))
+    pool.map_err(|e| Error::unsupported(format!("run {threads} threads for a worker"), e.to_string()))
 }
 
 /// Refuses what several workers cannot share.
@@ -124,18 +124,18 @@ fn pool(threads: usize) -> Result<ThreadPool> {
 /// When the number of workers does not divide the batch, or the objective is not that of a generator.
 pub(crate) fn check_shares(config: &Config, workers: usize) -> Result<()> {
     if workers > 1 && matches!(config.objective, Objective::Classifier(_) | Objective::Autoencoder(_)) {
-        let allowed = "1 for this objective: only generators are trained by several";
-        return Err(Error::value("workers", workers, allowed));
+        let allowed = "1 for this objective, since several workers train only generators";
+        return Err(Error::parameter("workers", workers, allowed));
     }
     if config.batch.is_multiple_of(workers) {
         return Ok(());
     }
-    let allowed = format!("a multiple of {workers}, the number of workers: each has an even share");
-    Err(Error::value("batch", config.batch, allowed))
+    let allowed = format!("a multiple of {workers}, the number of workers, so that each has an even share");
+    Err(Error::parameter("batch", config.batch, allowed))
 }
 
 /// Tells the others which run it is. They are ready when the first step begins.
-pub(crate) fn begin(collective: &dyn Collective, config: &Config, sources: &Sources) -> Result<()> {
+pub(crate) fn begin(collective: &dyn Collective, config: &Config, sources: &Sources) -> TeamResult<()> {
     let command = Command::Begin {
         version: env!("CARGO_PKG_VERSION").into(),
         config: Box::new(config.clone()),
@@ -151,9 +151,13 @@ pub(crate) fn begin(collective: &dyn Collective, config: &Config, sources: &Sour
 /// When the run cannot be done here, data or program differ from the first worker's, or a worker has left. The first worker
 /// is told why.
 pub fn help(collective: Box<dyn Collective>, context: &Context) -> Result<()> {
+    Ok(helped_to_the_end(collective, context)?)
+}
+
+fn helped_to_the_end(collective: Box<dyn Collective>, context: &Context) -> TeamResult<()> {
     let farewell = collective.farewell();
     let outcome = match helped(collective, context) {
-        Err(error) if is_done(&error) => Ok(()),
+        Err(TeamError::Done) => Ok(()),
         other => other,
     };
     farewell.say(&outcome);
@@ -161,11 +165,11 @@ pub fn help(collective: Box<dyn Collective>, context: &Context) -> Result<()> {
 }
 
 /// Until the first worker leaves.
-fn helped(collective: Box<dyn Collective>, context: &Context) -> Result<()> {
-    let Command::Begin { version, config, sources } = hear(&*collective)? else { return Err(confused()) };
+fn helped(collective: Box<dyn Collective>, context: &Context) -> TeamResult<()> {
+    let Command::Begin { version, config, sources } = hear(&*collective)? else { return Err(confused().into()) };
     let own = env!("CARGO_PKG_VERSION");
     if version != own {
-        return Err(Error::mismatch("version of kme", own, version, "run the same program for all workers"));
+        return Err(Error::mismatch("version of kme", own, version, "run the same program for all workers").into());
     }
     config.check()?;
     let (mut trainer, found) = helper(&config, sources.split, context, collective)?;
@@ -179,27 +183,30 @@ fn helped(collective: Box<dyn Collective>, context: &Context) -> Result<()> {
                 let tensors = numbers(trainer.collective(), tensors)?;
                 trainer.restore(step, &tensors)?;
             }
-            Command::Begin { .. } => return Err(confused()),
+            Command::Begin { .. } => return Err(confused().into()),
         }
     }
 }
 
-fn say(collective: &dyn Collective, command: &Command) -> Result<()> {
+fn say(collective: &dyn Collective, command: &Command) -> TeamResult<()> {
     let text = serde_json::to_vec(command).expect("a command has only values that JSON can write");
     collective.exchange(text).map(|_| ())
 }
 
-fn hear(collective: &dyn Collective) -> Result<Command> {
+fn hear(collective: &dyn Collective) -> TeamResult<Command> {
     let said = collective.exchange(Vec::new())?;
-    serde_json::from_slice(&said[0]).map_err(|_| confused())
+    serde_json::from_slice(&said[0]).map_err(|_| confused().into())
 }
 
 fn confused() -> Error {
-    Error::value("message of worker 0", "not the one expected", "the same program for all workers")
+    Error::unsupported(
+        "understand worker 0",
+        "its message is not the one expected. Run the same program on all workers",
+    )
 }
 
 /// The tensors of these names and shapes, whose numbers come next.
-fn numbers(collective: &dyn Collective, named: Vec<(String, Vec<usize>)>) -> Result<Tensors> {
+fn numbers(collective: &dyn Collective, named: Vec<(String, Vec<usize>)>) -> TeamResult<Tensors> {
     let said = collective.exchange(Vec::new())?;
     let mut rest = said[0].as_slice();
     let mut tensors = Tensors::new();
@@ -226,7 +233,7 @@ impl Leader {
 }
 
 impl Task for Leader {
-    fn step(&mut self, step: u64, pace: Pace) -> Result<Numbers> {
+    fn step(&mut self, step: u64, pace: Pace) -> TeamResult<Numbers> {
         let Pace { factor, momentum } = pace;
         say(self.trainer.collective(), &Command::Step { step, factor, momentum })?;
         let trainer = &mut self.trainer;
@@ -236,7 +243,7 @@ impl Task for Leader {
         }
     }
 
-    fn restore(&mut self, step: u64, tensors: &Tensors) -> Result<()> {
+    fn restore(&mut self, step: u64, tensors: &Tensors) -> TeamResult<()> {
         self.trainer.restore(step, tensors)?;
         let named = tensors.iter().map(|(name, (shape, _))| (name.clone(), shape.clone())).collect();
         say(self.trainer.collective(), &Command::State { step, tensors: named })?;
@@ -244,7 +251,7 @@ impl Task for Leader {
         self.trainer.collective().exchange(numbers).map(|_| ())
     }
 
-    fn adopt(&mut self, tensors: &Tensors) -> Result<Vec<String>> {
+    fn adopt(&mut self, tensors: &Tensors) -> TeamResult<Vec<String>> {
         let remarks = self.trainer.adopt(tensors)?;
         // The others get the whole state, as where a run goes on.
         let state = self.trainer.state().into_iter().map(|(name, shape, values)| (name, (shape, values))).collect();

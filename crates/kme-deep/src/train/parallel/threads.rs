@@ -1,7 +1,6 @@
 //! Workers that are threads of one process.
 
-use super::{Collective, left};
-use kme::Result;
+use super::{Collective, TeamError, TeamResult};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -40,15 +39,15 @@ impl Collective for Thread {
         self.to.len()
     }
 
-    fn exchange(&self, own: Vec<u8>) -> Result<Vec<Arc<Vec<u8>>>> {
+    fn exchange(&self, own: Vec<u8>) -> TeamResult<Vec<Arc<Vec<u8>>>> {
         let own = Arc::new(own);
         let others = || (0..self.size()).filter(|&rank| rank != self.rank);
         for rank in others() {
-            self.to[rank].send(own.clone()).map_err(|_| left(rank))?;
+            self.to[rank].send(own.clone()).map_err(|_| TeamError::Left { rank })?;
         }
         let mut said = vec![own; self.size()];
         for rank in others() {
-            said[rank] = self.from[rank].recv().map_err(|_| left(rank))?;
+            said[rank] = self.from[rank].recv().map_err(|_| TeamError::Left { rank })?;
         }
         Ok(said)
     }
