@@ -3,12 +3,13 @@
 use crate::verbs;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, Parser, Subcommand};
-use kme_deep::train::Context;
+use kme_deep::sample::Context;
 use kme_image::Places;
 use kme_net::{Models, Place};
 use std::io::Write;
 use std::num::IntErrorKind;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 /// Make, steer and judge pictures by kernel mean embeddings.
 ///
@@ -80,9 +81,56 @@ pub(crate) fn command() -> Command {
     adjusted(Arguments::command())
 }
 
+/// The parameters of the verb that was typed, with their flags.
+static FLAGS: OnceLock<Vec<(String, String)>> = OnceLock::new();
+
+/// From here on parameters are told by the flags of this verb, and by those of every verb.
+fn know_flags(verb: &str) {
+    let command = command();
+    let own = command.find_subcommand(verb).into_iter().flat_map(|verb| verb.get_arguments());
+    let named = own.chain(command.get_arguments()).filter(|flag| !flag.is_positional()).flat_map(|flag| {
+        let text = match (flag.get_long(), flag.get_short()) {
+            (Some(long), _) => format!("--{long}"),
+            (None, short) => format!("-{}", short.unwrap_or_default()),
+        };
+        let long = flag.get_long().map(|long| (long.replace('-', "_"), text.clone()));
+        std::iter::once((flag.get_id().to_string(), text)).chain(long)
+    });
+    let _ = FLAGS.set(named.collect());
+}
+
+/// The flag that sets the parameter of this name. Libraries know parameters; here, and only here, they become flags.
+pub(crate) fn flag(parameter: &str) -> Option<String> {
+    // Of the rows that a group has.
+    let parameter = if parameter == "rows" { "group" } else { parameter };
+    FLAGS.get()?.iter().find(|(name, _)| name == parameter).map(|(_, flag)| flag.clone())
+}
+
+/// A text of the library, which names parameters in backticks, with the flags that set them.
+pub(crate) fn in_flags(text: &str) -> String {
+    let parts: Vec<&str> = text.split('`').collect();
+    let mut words = parts[0].to_string();
+    let mut i = 1;
+    while i < parts.len() {
+        match flag(parts[i]).filter(|_| i + 1 < parts.len()) {
+            Some(flag) => {
+                words += &flag;
+                words += parts[i + 1];
+                i += 2;
+            }
+            None => {
+                words.push('`');
+                words += parts[i];
+                i += 1;
+            }
+        }
+    }
+    words
+}
+
 /// What was typed, taken apart; what cannot be ends the program with its fault.
 pub(crate) fn matches() -> ArgMatches {
-    command().try_get_matches().unwrap_or_else(|fault| match fault.kind() {
+    let matches = command().try_get_matches().unwrap_or_else(|fault| match fault.kind() {
         ErrorKind::InvalidUtf8 => {
             let words: Vec<String> =
                 std::env::args_os().filter(|word| word.to_str().is_none()).map(|word| format!("{word:?}")).collect();
@@ -96,21 +144,9 @@ pub(crate) fn matches() -> ArgMatches {
         }
         ErrorKind::UnknownArgument => known_alike(fault).exit(),
         _ => fault.exit(),
-    })
-}
-
-/// The flag of the verb that sets `parameter`. Libraries know parameters; here, and only here, they become flags.
-pub fn flag(matches: &ArgMatches, parameter: &str) -> Option<String> {
-    // Of the rows that a group has.
-    let parameter = if parameter == "rows" { "group" } else { parameter };
-    let command = command();
-    let verb = command.find_subcommand(matches.subcommand_name()?)?;
-    let mut flags = verb.get_arguments().chain(command.get_arguments()).filter(|flag| !flag.is_positional());
-    let flag = flags.find(|flag| flag.get_id() == parameter)?;
-    match (flag.get_long(), flag.get_short()) {
-        (Some(long), _) => Some(format!("--{long}")),
-        (None, short) => short.map(|short| format!("-{short}")),
-    }
+    });
+    know_flags(matches.subcommand_name().unwrap_or_default());
+    matches
 }
 
 /// A fault of a flag that is none, without the advice to pass it as a value: no source is called so. What is said of flags that
@@ -215,6 +251,14 @@ mod tests {
     #[test]
     fn the_command_is_whole() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn parameters_are_named_by_their_flags() {
+        know_flags("eval");
+        assert_eq!((flag("subset_size"), flag("critic.steps")), (Some("--subset-size".into()), None));
+        let text = "set `size` or run `kme data`, not `skip_bad";
+        assert_eq!(in_flags(text), "set --size or run `kme data`, not `skip_bad");
     }
 
     #[test]

@@ -6,14 +6,8 @@
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod arguments;
-mod claim;
-mod copies;
 mod ending;
-mod extract;
-mod gallery;
-mod likes;
 mod output;
-mod points;
 mod progress;
 mod sources;
 mod verbs;
@@ -39,9 +33,9 @@ fn main() -> ExitCode {
         Ok(Ok(true)) => ExitCode::SUCCESS,
         Ok(Ok(false)) => ExitCode::from(UNTRUE),
         Ok(Err(error)) => {
-            let error = error.renamed(|parameter| arguments::flag(&matches, parameter));
             progress::wait_where_ending();
-            output::tell(format_args!("kme: {error}"));
+            let error = error.renamed(arguments::flag);
+            output::tell(format_args!("kme: {}", arguments::in_flags(&error.to_string())));
             ExitCode::from(BAD_INPUT)
         }
         // The panic's own message is on stderr already.

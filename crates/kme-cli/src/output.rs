@@ -137,25 +137,6 @@ pub(crate) fn name(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// A difference with the names of the two things that differ.
-pub(crate) fn naming(fault: Error, left_name: impl Display, right_name: impl Display) -> Error {
-    match fault {
-        Error::Mismatch { field, left, right, remedy } => {
-            Error::mismatch(field, format!("{left} ({left_name})"), format!("{right} ({right_name})"), remedy)
-        }
-        other => other,
-    }
-}
-
-/// A fault of too few points with the name of the sample that has so few, of all by name and size.
-pub fn naming_small<'a>(fault: Error, samples: impl IntoIterator<Item = (&'a str, usize)>) -> Error {
-    let Error::TooFew { given, .. } = &fault else { return fault };
-    match samples.into_iter().find(|(_, size)| size == given) {
-        Some((name, _)) => fault.within(name),
-        None => fault,
-    }
-}
-
 /// A number with the name of what is counted, whose plural is regular.
 pub(crate) fn counted(n: impl TryInto<u64>, name: &str) -> String {
     let n = n.try_into().unwrap_or(u64::MAX);

@@ -1,19 +1,21 @@
 //! Progress on standard error (bars on a terminal, lines anywhere else) and the signals that ask for an end.
 
-use crate::arguments::Global;
+use crate::arguments::{self, Global};
 use crate::output;
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use kme::{Observer, Progress};
 use std::io::IsTerminal;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// A bar of `length` steps. Its message comes last and is cut where the line ends: what wraps cannot be taken back.
 ///
 /// Where standard error is no terminal (under nohup, in a batch system, in a file), a line a minute says the same.
-pub(crate) fn bar(global: &Global, length: u64, what: &'static str) -> ProgressBar {
+pub(crate) fn bar(global: &Global, length: u64, what: impl Into<String>) -> ProgressBar {
+    let what: String = what.into();
     let lines = !global.quiet && !draws();
     let target = if global.quiet || lines { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
     let left = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
@@ -30,11 +32,63 @@ pub(crate) fn bar(global: &Global, length: u64, what: &'static str) -> ProgressB
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .with_key("left", left)
         .progress_chars("=> ");
-    let bar = ProgressBar::with_draw_target(Some(length), target).with_style(style).with_prefix(what);
+    let bar = ProgressBar::with_draw_target(Some(length), target).with_style(style).with_prefix(what.clone());
     if lines {
         say(&bar, what, pause());
     }
     bar
+}
+
+/// Shows on standard error what the library tells of its work.
+pub(crate) struct Watcher<'a> {
+    global: &'a Global,
+    bar: Mutex<Option<(String, ProgressBar)>>,
+}
+
+impl<'a> Watcher<'a> {
+    pub(crate) fn new(global: &'a Global) -> Self {
+        Self { global, bar: Mutex::new(None) }
+    }
+}
+
+impl Observer for Watcher<'_> {
+    fn remark(&self, text: &str) {
+        output::remark(self.global, arguments::in_flags(text));
+    }
+
+    fn detail(&self, text: &str) {
+        output::detail(self.global, arguments::in_flags(text));
+    }
+
+    fn progress(&self, at: Progress) -> ControlFlow<()> {
+        let mut shown = self.bar.lock().unwrap_or_else(PoisonError::into_inner);
+        if shown.as_ref().is_none_or(|(what, bar)| what != at.what || bar.length() != Some(at.of)) {
+            if let Some((_, bar)) = shown.take() {
+                bar.finish_and_clear();
+            }
+            *shown = Some((at.what.into(), bar(self.global, at.of, at.what.to_string())));
+        }
+        if let Some((_, bar)) = shown.as_ref() {
+            bar.set_position(at.done);
+            if let Some(value) = at.value {
+                bar.set_message(format!("{value:.3e}"));
+            }
+        }
+        if at.done >= at.of
+            && let Some((_, bar)) = shown.take()
+        {
+            bar.finish_and_clear();
+        }
+        flow()
+    }
+}
+
+impl Drop for Watcher<'_> {
+    fn drop(&mut self) {
+        if let Some((_, bar)) = self.bar.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            bar.finish_and_clear();
+        }
+    }
 }
 
 /// The progress of a computation that tells how far it is when it is asked.
@@ -120,7 +174,7 @@ fn pause() -> Duration {
 }
 
 /// Says from time to time how far `bar` is, as long as it is there.
-fn say(bar: &ProgressBar, what: &'static str, pause: Duration) {
+fn say(bar: &ProgressBar, what: String, pause: Duration) {
     let bar = bar.downgrade();
     std::thread::spawn(move || {
         let mut before: Option<(Instant, u64)> = None;
@@ -140,7 +194,7 @@ fn say(bar: &ProgressBar, what: &'static str, pause: Duration) {
             before = Some((now, position));
             // An empty bar has not begun.
             if length > 0 {
-                output::tell(line(what, position, length, speed, &bar.message()));
+                output::tell(line(&what, position, length, speed, &bar.message()));
             }
         }
     });

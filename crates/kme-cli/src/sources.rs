@@ -1,244 +1,186 @@
-//! What a user names as a sample (pictures, points, an embedding, a generator), as weighted points.
+//! Flags of sources, and what help says of them.
 
-mod expression;
-mod flags;
-mod mapped;
-mod opened;
-mod sample;
+use crate::arguments;
+use clap::Args;
+use kme::sums::Precision;
+use kme::{Error, Result};
+use kme_deep::sample::{Cache, Settings};
+use kme_image::{Colour, DEFAULT_MAX_PIXELS, PROTOCOLS, Protocol, Resize};
+use std::path::PathBuf;
 
-pub(crate) use expression::{is_embedding, read_embedding};
-pub(crate) use flags::{HELP, KERNELS, SourceFlags, precision};
-pub(crate) use sample::{Sample, check_same_dim, kernel};
+/// The kinds of sources, for the help of every verb that takes them.
+pub(crate) const HELP: &str = "\
+Sources:
+  FOLDER, FILE.zip, FILE.tar   pictures in it at any depth: PNG, JPEG, BMP, GIF, TIFF, WebP, PNM; also
+                               .tar.gz, and a folder of such archives
+  FILE.png, ...                one picture
+  FILE.npy, FILE.npz[:ARRAY]   pictures: bytes, or floats from 0 to 1, of shape (n, h, w, c) or
+                               (n, c, h, w), c = 1, 3 or 4; :nhwc or :nchw behind it where both fit
+  IDX or .bin file             pictures in the format of MNIST (.gz too) or CIFAR-10
+  NAME[:train|:test|:all]      a data set: fashion-mnist, mnist, cifar10 (see kme data list)
+  FILE.npy, FILE.csv           points, one a row; also .tsv, .txt, and - for standard input
+  FILE.csv:COLUMN=VALUE        the rows of one group; --group COLUMN splits a file into its groups
+  FILE.npz[:ARRAY]             points in an archive of arrays; also .safetensors and .pt; of several
+                               arrays one must be named
+  FILE.npz                     with arrays mu and sigma, or mean and cov: statistics, for FID alone
+  FILE.kme                     an embedding: its points, weights, kernel and features; also an
+                               expression such as '0.7*a.kme + 0.3*b.kme'
+  RUN, MODEL                   pictures or points drawn from a generator: a run folder, a weights
+                               file, or a shipped model (see kme models list); --samples says how
+                               many; a conditional one draws all its classes equally often
 
-use crate::arguments::Global;
-use crate::extract::{Extraction, batch_size};
-use crate::gallery::Gallery;
-use crate::output;
-use crate::points::{self, Notes};
-use kme::discrepancy::total_weight;
-use kme::embedding::{FeatureIdentity, Kind, MeanEmbedding};
-use kme::{Error, Points, Result};
-use kme_image::{Form, Protocol};
-use kme_net::{FeatureCache, FeatureMap};
-use mapped::{cache, form, named_map, unknown_weights};
-use opened::{Content, Opened};
-use std::ops::Range;
+Pictures become points by a feature map that must be named: --features pixels, a classifier such as \
+fashion-classifier, or a known network: inception, vgg19:relu4_1, vgg19:relu4_1:flat, resnet18=FILE (see kme \
+models list). A generator's card and an embedding name one, which is then the default.";
 
-/// Sources and the feature map that they share.
-pub(crate) struct Sources<'a> {
-    pub all: Vec<Opened>,
-    map: Option<FeatureMap>,
-    form: Form,
-    cache: Option<FeatureCache>,
-    logits: bool,
-    flags: &'a SourceFlags,
-    global: &'a Global,
+/// The text of a kernel, for the help of every verb that takes one.
+pub(crate) const KERNELS: &str = "\
+Kernels (r is the distance of two points, d their dimension):
+  linear                          <x,y>
+  poly:degree=3,gamma=1/d,coef=1  (gamma <x,y> + coef)^degree
+  gaussian:sigma=2                exp(-r^2/(2 sigma^2)); or gaussian:gamma=0.125 for exp(-gamma r^2)
+  rq:alpha=0.5                    (1 + r^2/(2 alpha))^-alpha
+  laplacian:scale=1               exp(-r/scale)
+  imq:c=10                        (c^2 + r^2)^(-1/2)
+  energy, energy:a=1e-6           -r, a - (a^2 + r^2)^(1/2)
+  distance                        |x| + |y| - r
+  A list is a sum, as in gaussian:sigma=2,5,10; so is +, and * puts a weight before a kernel:
+  rq:alpha=0.2,1+0.1*linear. A length may be median, the median distance of all points at hand, or
+  a multiple such as 0.5*median; the kernel that results is printed.";
+
+/// How sources become points.
+#[derive(Args)]
+#[command(next_help_heading = "Options of sources")]
+pub(crate) struct SourceFlags {
+    /// Feature map: identity for points; for pictures pixels, a classifier's name or file, or NETWORK[=FILE][:LAYER][:flat]
+    #[arg(long, value_name = "FEATURES")]
+    pub features: Option<String>,
+    /// Bring pictures to this size, for --features pixels
+    #[arg(long, value_name = "HxW", value_parser = Resize::parse)]
+    pub size: Option<Resize>,
+    #[arg(long, value_name = "NAME", help = format!(
+        "How pictures are brought to their size: {PROTOCOLS}; the last three do all as the tools do, so they ignore EXIF's orientation \
+         and drop transparency, where all others turn the picture and lay it over white [default: that of the network; pillow-bicubic-crop with --size]"
+    ))]
+    pub resize: Option<Protocol>,
+    /// Bring pictures to 1 (grey) or 3 (colour) channels, for --features pixels
+    #[arg(long, value_name = "1|3", value_parser = colour)]
+    pub channels: Option<Colour>,
+    /// Pictures or points to draw from each source that is a generator
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = arguments::count::<usize>)]
+    pub samples: usize,
+    /// Coordinates of points, with commas: names of a header, numbers from 1, ranges such as 2-5 or 3- [default: all but row
+    /// names]
+    #[arg(long, value_name = "COLUMNS")]
+    pub columns: Option<Columns>,
+    /// Split each text file of points into the samples that this column tells apart
+    #[arg(long, value_name = "COLUMN")]
+    pub group: Option<String>,
+    /// Whether the first line of text files names the columns [default: found out]
+    #[arg(long, value_name = "yes|no", value_enum)]
+    pub header: Option<Header>,
+    /// Leave out pictures that cannot be read, and name them, instead of stopping
+    #[arg(long)]
+    pub skip_bad: bool,
+    /// Refuse pictures of more pixels than this; each takes 12 bytes, or more, while it is read
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_PIXELS)]
+    pub max_pixels: u64,
+    /// Folder in which the features that a network computes are kept for the next time [default: the user's cache folder]
+    #[arg(long, value_name = "FOLDER")]
+    pub cache_dir: Option<PathBuf>,
+    /// Neither look for features that were computed before nor keep them
+    #[arg(long, conflicts_with = "cache_dir")]
+    pub no_cache: bool,
 }
 
-impl<'a> Sources<'a> {
-    /// The sources that `texts` name, with one feature map for all.
-    ///
-    /// # Errors
-    /// When one cannot be opened, or the flags do not fit the sources.
-    pub(crate) fn open<'t>(
-        texts: impl Iterator<Item = &'t String>,
-        flags: &'a SourceFlags,
-        global: &'a Global,
-    ) -> Result<Self> {
-        Self::open_with(texts, flags, None, global)
-    }
-
-    /// The same where pictures are brought to their size by `resize` unless the flags name another way.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open).
-    pub(crate) fn open_with<'t>(
-        texts: impl Iterator<Item = &'t String>,
-        flags: &'a SourceFlags,
-        resize: Option<Protocol>,
-        global: &'a Global,
-    ) -> Result<Self> {
-        if !(1..=10_000_000).contains(&flags.samples) {
-            return Err(Error::value("--samples", flags.samples, "1 to 10000000"));
-        }
-        let texts: Vec<&String> = texts.collect();
-        if let Some(column) = &flags.group
-            && !texts.iter().all(|text| text.contains(&format!(":{column}=")))
-        {
-            let allowed = "used by kme eval and kme test; elsewhere name the rows of one group: FILE.csv:COLUMN=VALUE";
-            return Err(Error::value("--group", column, allowed));
-        }
-        let mut told = Vec::new();
-        let open = |text: &String| {
-            let opened = Opened::open(text, flags, global)?.with_points(flags.samples, global.seed())?;
-            points::tell(text, &opened.notes, &mut told, global);
-            Ok(opened)
-        };
-        let mut all = texts.into_iter().map(open).collect::<Result<Vec<_>>>()?;
-        let tables = all.iter_mut().filter_map(|opened| match &mut opened.content {
-            Content::Points(points) => Some((opened.text.as_str(), points, &mut opened.notes)),
-            _ => None,
-        });
-        points::align(&mut tables.collect::<Vec<_>>(), flags, global)?;
-        let map = named_map(&all, flags, global)?;
-        let unknown = flags.features.as_ref().zip(map.as_ref()).and_then(|(name, map)| unknown_weights(name, map));
-        if let Some(remark) = unknown {
-            output::remark(global, remark);
-        }
-        let map = match flags.resize.or(resize) {
-            Some(protocol) => map.map(|map| map.with_resize(protocol)),
-            None => map,
-        };
-        let form = form(map.as_ref(), flags, resize)?;
-        let cache = cache(map.as_ref(), flags)?;
-        Ok(Self { all, map, form, cache, logits: false, flags, global })
-    }
-
-    /// Number of points of source `i`, before it is read: pictures that will be left out count as well.
-    ///
-    /// # Errors
-    /// When its pictures cannot be listed.
-    pub(crate) fn count(&self, i: usize) -> Result<usize> {
-        match &self.all[i].content {
-            Content::Pictures(source) => Ok(source.batches(&self.form, batch_size(&self.form))?.total()),
-            Content::Points(points) => Ok(points.len()),
-            Content::Embedding(embedding) => Ok(embedding.len()),
-            Content::Mean(embedding) => Err(no_points(&self.all[i].text, embedding)),
-            Content::Statistics(..) => Err(only_statistics(&self.all[i].text)),
-            Content::Generator(_) => Ok(self.flags.samples),
-            Content::Taken => Ok(0),
+impl SourceFlags {
+    /// The same for the library, with the seed of all randomness.
+    pub(crate) fn settings(&self, seed: u64) -> Settings {
+        Settings {
+            features: self.features.clone(),
+            size: self.size,
+            resize: self.resize,
+            channels: self.channels,
+            samples: self.samples,
+            columns: self.columns.as_ref().map_or_else(Vec::new, |columns| columns.0.clone()),
+            group: self.group.clone(),
+            header: self.header.map(|header| header == Header::Yes),
+            skip_bad: self.skip_bad,
+            max_pixels: self.max_pixels,
+            cache: match &self.cache_dir {
+                Some(folder) => Cache::Folder(folder.clone()),
+                None if self.no_cache => Cache::None,
+                None => Cache::User,
+            },
+            seed,
         }
     }
+}
 
-    /// Source `i` as points; of all its items only those in `range`, if it is given. A source can be read once.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub(crate) fn read(&mut self, i: usize, range: Option<Range<usize>>) -> Result<Sample> {
-        let content = std::mem::replace(&mut self.all[i].content, Content::Taken);
-        let text = &self.all[i].text;
-        let mut sample = self.sample(text, content, range)?;
-        sample.notes = self.all[i].notes.clone();
-        let is_mapped = sample.features != FeatureIdentity::identity() && sample.kernel.is_none();
-        if let (true, Some(name), Some(map)) = (is_mapped, &self.flags.features, &self.map) {
-            sample.notes.remarks.extend(unknown_weights(name, map));
-        }
-        let (n, d) = (sample.points.len(), sample.points.dim());
-        output::detail(self.global, format!("{text}: {n} points of dimension {d}, features {}", sample.features.name));
-        Ok(sample)
+fn colour(text: &str) -> Result<Colour> {
+    let channels = text.parse().map_err(|_| Error::parameter("channels", text, "1 (grey) or 3 (red, green, blue)"))?;
+    Colour::from_channels(channels)
+}
+
+/// The arithmetic that `--precision` names.
+pub(crate) fn precision(text: &str) -> Result<Precision> {
+    match text {
+        "f64" => Ok(Precision::F64),
+        "f32" => Ok(Precision::F32),
+        _ => Err(Error::unknown("precision", text, ["f64", "f32"])),
     }
+}
 
-    fn sample(&self, text: &str, content: Content, range: Option<Range<usize>>) -> Result<Sample> {
-        match content {
-            Content::Points(points) => Ok(Sample {
-                points: part(points, range)?,
-                weights: None,
-                features: FeatureIdentity::identity(),
-                kernel: None,
-                fingerprint: None,
-                skipped: Vec::new(),
-                names: None,
-                decoder: None,
-                resize: None,
-                notes: Notes::default(),
-                logits: None,
-            }),
-            Content::Embedding(embedding) => {
-                // Masses rather than weights, so that pooling samples pools them as they were.
-                let weights = match embedding.kind() {
-                    Kind::Sample => embedding.masses(),
-                    Kind::Combination => {
-                        self.check_mass(text, embedding.weights())?;
-                        Some(embedding.weights())
-                    }
-                };
-                Ok(Sample {
-                    weights: weights.map(|w| range.clone().map_or(w.to_vec(), |range| w[range].to_vec())),
-                    points: part(embedding.points().clone(), range)?,
-                    features: embedding.features().clone(),
-                    kernel: Some(embedding.kernel().clone()),
-                    fingerprint: None,
-                    skipped: Vec::new(),
-                    names: None,
-                    decoder: None,
-                    resize: None,
-                    notes: Notes::default(),
-                    logits: None,
-                })
+/// Whether the first line of text is a header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Header {
+    Yes,
+    No,
+}
+
+/// The columns of `--columns`: names, numbers and ranges with commas between; a name with a comma stands in double quotes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Columns(pub Vec<String>);
+
+impl std::fmt::Display for Columns {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0.join(","))
+    }
+}
+
+impl std::str::FromStr for Columns {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let (mut columns, mut is_inside) = (vec![String::new()], false);
+        for c in text.chars() {
+            match c {
+                '"' => is_inside = !is_inside,
+                ',' if !is_inside => columns.push(String::new()),
+                _ => columns.last_mut().expect("there is one").push(c),
             }
-            Content::Mean(embedding) => Err(no_points(text, &embedding)),
-            Content::Statistics(..) => Err(only_statistics(text)),
-            Content::Taken => Err(Error::value("source", text, "read once")),
-            Content::Pictures(source) => self.extraction(text)?.pictures(&source, range),
-            Content::Generator(generator) => self.extraction(text)?.generated(&generator, self.flags.samples, range),
         }
-    }
-
-    /// Whether a combination is a distribution but for a factor, which is told.
-    fn check_mass(&self, text: &str, weights: &[f64]) -> Result<()> {
-        let total = total_weight(weights).map_err(|fault| fault.within(format_args!("'{text}'")))?;
-        if (total - 1.0).abs() > 1e-9 {
-            let shown = (total * 1e12).round() / 1e12;
-            let told =
-                format!("{text}: its weights sum to {shown}; they are divided by it, so that it is a distribution");
-            output::remark(self.global, told);
-        }
-        Ok(())
-    }
-
-    /// How the pictures of the source `text` become points.
-    fn extraction<'s>(&'s self, text: &'s str) -> Result<Extraction<'s>> {
-        let Some(map) = &self.map else {
-            return Err(Error::value("--features", "identity", "a feature map of pictures"));
-        };
-        let skip_bad = self.flags.skip_bad;
-        let (form, cache, logits) = (&self.form, self.cache.as_ref(), self.logits);
-        Ok(Extraction { text, map, form, cache, skip_bad, logits, global: self.global })
-    }
-
-    /// Has class logits computed beside the features of pictures.
-    ///
-    /// # Errors
-    /// When the feature map of the pictures is not of a network that classifies.
-    pub(crate) fn want_logits(&mut self) -> Result<()> {
-        if let Some(map) = self.map.as_ref().filter(|map| !map.classifies()) {
-            let allowed = "a network whose file holds its class logits: the inception score is one of logits";
-            return Err(Error::value("--features", map.identity([0; 3]).name, allowed));
-        }
-        self.logits = true;
-        Ok(())
-    }
-
-    /// The pictures of source `i`, to be looked at again after it has been read; none where it holds points.
-    pub(crate) fn gallery(&self, i: usize) -> Option<Gallery> {
-        match &self.all[i].content {
-            Content::Pictures(source) => Some(Gallery::of_source(source.clone(), self.form.decoder)),
-            Content::Generator(generator) => {
-                Some(Gallery::of_generator((**generator).clone(), self.flags.samples, self.global.seed()))
+        let columns: Vec<String> = columns.into_iter().map(|column| column.trim().to_string()).collect();
+        match !is_inside && columns.iter().all(|column| !column.is_empty()) {
+            true => Ok(Self(columns)),
+            false => {
+                Err(Error::syntax("columns", text, "write names or numbers with commas between, such as a,b or 2-5"))
             }
-            _ => None,
         }
     }
+}
 
-    /// Whether source `i` is a combination, whose weights may have any sign.
-    pub(crate) fn is_combination(&self, i: usize) -> bool {
-        matches!(&self.all[i].content, Content::Embedding(e) if e.kind() == Kind::Combination)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_have_commas_between() {
+        let columns = |text: &str| text.parse::<Columns>().map(|c| c.0).map_err(|e| e.to_string());
+        assert_eq!(columns("a, b,2-").unwrap(), ["a", "b", "2-"]);
+        assert_eq!(columns("\"h, cm\",w").unwrap(), ["h, cm", "w"]);
+        for text in ["", "a,", "\"a"] {
+            assert!(columns(text).unwrap_err().contains("such as a,b"), "{text}");
+        }
     }
-}
-
-/// The points whose numbers are in `range`.
-fn part(points: Points, range: Option<Range<usize>>) -> Result<Points> {
-    match range {
-        Some(range) if range != (0..points.len()) => points.select(&range.collect::<Vec<_>>()),
-        _ => Ok(points),
-    }
-}
-
-fn no_points(text: &str, embedding: &MeanEmbedding) -> Error {
-    let count = embedding.frequencies().count;
-    Error::file(text, format!("holds the mean of {count} random features, not points; embed without --random-features"))
-}
-
-fn only_statistics(text: &str) -> Error {
-    Error::file(text, "holds a mean and a covariance (mu, sigma), not points: only kme eval --metrics fid takes them")
 }

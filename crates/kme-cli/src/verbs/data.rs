@@ -1,11 +1,11 @@
 //! `kme data`
 
 use crate::arguments::Global;
-use crate::gallery::Gallery;
 use crate::output::{self, fields};
 use crate::progress;
 use clap::{Args, Subcommand};
 use kme::{Error, Result};
+use kme_deep::sample::Gallery;
 use kme_image::{DEFAULT_MAX_PIXELS, Decoder, Grid, NoClasses, Source, Survey};
 use kme_net::FeatureCache;
 use serde_json::json;

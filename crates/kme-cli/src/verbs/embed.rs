@@ -3,7 +3,8 @@
 use crate::arguments::{self, Global};
 use crate::ending::Ending;
 use crate::output::{self, fields};
-use crate::sources::{Sample, SourceFlags, Sources};
+use crate::progress::Watcher;
+use crate::sources::SourceFlags;
 use clap::Args;
 use kme::discrepancy::median_distance;
 use kme::embedding::{AnyEmbedding, FeatureIdentity, MeanEmbedding, Shard};
@@ -12,6 +13,7 @@ use kme::features::{RandomFeatures, Waves};
 use kme::kernel;
 use kme::points::{Data, read_weights};
 use kme::{Embedding, Error, Kernel, KernelSpec, Points, Result};
+use kme_deep::sample::{Reader, Sample, Sources, naming};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -82,10 +84,12 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let begin = Instant::now();
     check_usage(arguments)?;
     output::check_place(&arguments.output)?;
-    let mut sources = Sources::open(arguments.sources.iter(), &arguments.flags, global)?;
-    if let Some(i) = (0..sources.all.len()).find(|&i| sources.is_combination(i)) {
+    let (settings, context, watcher) =
+        (arguments.flags.settings(global.seed()), global.context()?, Watcher::new(global));
+    let mut sources = Sources::open(&arguments.sources, Reader::new(&settings, &context, &watcher))?;
+    if let Some(i) = (0..sources.all().len()).find(|&i| sources.is_combination(i)) {
         let allowed = "samples; a combination is an embedding already: use it as it is";
-        return Err(Error::value("source", &sources.all[i].text, allowed));
+        return Err(Error::value("source", &sources.all()[i].text(), allowed));
     }
     let sample = pooled(&mut sources, arguments)?;
     let form = Form::of(&arguments.output)?;
@@ -94,7 +98,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     }
     let points = sample.points;
     let kernel = arguments.kernel().resolve(points.dim(), || median_distance(&[&points]))?;
-    let seed = sources.all.iter().any(|source| source.is_random()).then_some(global.seed());
+    let seed = sources.all().iter().any(|source| source.is_random()).then_some(global.seed());
     let embedding = match arguments.random_features {
         None => AnyEmbedding::Points(Embedding::of_sample(points, sample.weights, kernel, sample.features, seed)?),
         Some(count) => {
@@ -250,13 +254,13 @@ fn pooled(sources: &mut Sources, arguments: &Arguments) -> Result<Sample> {
     let whole = arguments.shard == Shard::WHOLE && arguments.weights.is_none();
     let counts = match whole {
         true => Vec::new(),
-        false => (0..sources.all.len()).map(|i| sources.count(i)).collect::<Result<Vec<_>>>()?,
+        false => (0..sources.all().len()).map(|i| sources.count(i)).collect::<Result<Vec<_>>>()?,
     };
     let total: usize = counts.iter().sum();
     // What is wanted whole is not counted.
     let wanted = if whole { 0..0 } else { arguments.shard.items(total)? };
     let (mut parts, mut start) = (Vec::new(), 0);
-    for i in 0..sources.all.len() {
+    for i in 0..sources.all().len() {
         let range = counts.get(i).map(|count| {
             let range =
                 wanted.start.clamp(start, start + count) - start..wanted.end.clamp(start, start + count) - start;
@@ -266,11 +270,11 @@ fn pooled(sources: &mut Sources, arguments: &Arguments) -> Result<Sample> {
         if range.as_ref().is_some_and(|range| range.is_empty()) {
             continue;
         }
-        parts.push((sources.all[i].text.clone(), sources.read(i, range)?));
+        parts.push((sources.all()[i].text().to_string(), sources.read(i, range)?));
     }
     let (first, others) = parts.split_first().ok_or_else(|| Error::value("sources", "none", "at least one"))?;
     for other in others {
-        first.1.features.check_same(&other.1.features).map_err(|fault| output::naming(fault, &first.0, &other.0))?;
+        first.1.features.check_same(&other.1.features).map_err(|fault| naming(fault, &first.0, &other.0))?;
         if first.1.points.dim() != other.1.points.dim() {
             let side = |(text, sample): &(String, Sample)| format!("{} ({text})", sample.points.dim());
             let remedy = "only points of one dimension can be pooled";

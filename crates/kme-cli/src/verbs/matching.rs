@@ -3,13 +3,13 @@
 mod doubts;
 
 use crate::arguments::{self, Global};
-use crate::likes::Likes;
 use crate::output::{self, fields};
 use crate::progress;
 use clap::Args;
 use kme::io::NewFolder;
 use kme::kernel::Form;
 use kme::{Error, Kernel, KernelSpec, Points, Result};
+use kme_deep::sample::Likes;
 use kme_deep::steer::{Domain, Match, Matched, Progress, bandwidth};
 use kme_image::{Channels, Colour, Crop, Decoder, Grid, Images, Part, Resize, sheet};
 use kme_net::{FeatureMap, Generator};
@@ -153,7 +153,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         );
         output::remark(global, text);
     }
-    let likes = Likes::read(&arguments.likes, &map, shape, &form, global)?;
+    let likes = Likes::read(&arguments.likes, &map, shape, &form, &context)?;
     let (shown, inputs, points) = (likes.shown.clone(), likes.inputs.clone(), likes.points.clone());
     let pictures = sample(&generator, class, global.seed())?;
     let domain = Domain::new(features_of(&map, &pictures, looked_at, global)?)?;

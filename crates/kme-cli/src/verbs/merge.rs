@@ -7,6 +7,7 @@ use crate::output::{self, fields};
 use clap::Args;
 use kme::embedding::{AnyEmbedding, Kind};
 use kme::{Error, Result};
+use kme_deep::sample::naming;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -46,7 +47,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         // All were compared with the first: the first of them that differs is meant.
         let differs = |part: &&AnyEmbedding| AnyEmbedding::merge(&[&parts[0], part]).is_err();
         match parts.iter().position(|part| differs(&part)) {
-            Some(i) => output::naming(fault, arguments.parts[0].display(), arguments.parts[i].display()),
+            Some(i) => naming(fault, arguments.parts[0].display(), arguments.parts[i].display()),
             None => fault,
         }
     })?;

@@ -1,15 +1,15 @@
 //! `kme rank`
 
 use crate::arguments::{self, Global};
-use crate::copies::Repeated;
-use crate::gallery::Gallery;
 use crate::output::{self, fields};
-use crate::sources::{self, Sample, SourceFlags, Sources};
+use crate::progress::Watcher;
+use crate::sources::SourceFlags;
 use clap::Args;
 use kme::discrepancy::{self, LeftOut, left_out};
 use kme::io::write_atomically;
 use kme::sums::Precision;
 use kme::{Error, KernelSpec, Result};
+use kme_deep::sample::{Gallery, Reader, Repeated, Sample, Sources, common_kernel};
 use kme_image::{Grid, Part, sheet};
 use serde_json::{Value, json};
 use std::fmt;
@@ -167,7 +167,9 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let begin = Instant::now();
     check_usage(arguments)?;
     let texts = [&arguments.reference, &arguments.candidate];
-    let mut sources = Sources::open(texts.into_iter(), &arguments.flags, global)?;
+    let (settings, context, watcher) =
+        (arguments.flags.settings(global.seed()), global.context()?, Watcher::new(global));
+    let mut sources = Sources::open(&texts, Reader::new(&settings, &context, &watcher))?;
     let galleries = [sources.gallery(0), sources.gallery(1)];
     for (flag, path, i) in [("--missed", &arguments.missed, 0), ("--fakes", &arguments.fakes, 1)] {
         if path.is_some() && galleries[i].is_none() {
@@ -186,7 +188,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         }
     }
     let pair = [(texts[0].as_str(), &real), (texts[1].as_str(), &fake)];
-    let kernel = sources::kernel(arguments.kernel.as_ref(), &pair, "gaussian:sigma=median")?;
+    let kernel = common_kernel(arguments.kernel.as_ref(), &pair, "gaussian:sigma=median")?;
     let (x, y) = (weighted(&real), weighted(&fake));
     let (of_real, of_fake) = left_out(&kernel, x, y, Precision::F64)?;
     let fakes = Side::new("fake", &fake, of_fake, arguments.by);

@@ -2,15 +2,16 @@
 
 use crate::arguments::{self, Global};
 use crate::ending::Ending;
-use crate::gallery::{Gallery, Look};
 use crate::output::{self, fields};
-use crate::sources::{Sample, SourceFlags, Sources};
+use crate::progress::Watcher;
+use crate::sources::SourceFlags;
 use clap::Args;
 use kme::discrepancy::{self, median_distance};
 use kme::io::{NewFolder, write_atomically};
 use kme::kernel::Form;
 use kme::reduce::{Herding, Method, Quantiles, Reduced, Support, Target, Thinning, Weighting};
 use kme::{Embedding, Error, Kernel, KernelSpec, Points, Result};
+use kme_deep::sample::{Gallery, Look, Reader, Sample, Sources};
 use kme_image::Grid;
 use serde_json::{Value, json};
 use std::io::Write;
@@ -147,7 +148,9 @@ impl Kind {
 pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let begin = Instant::now();
     let kinds = check_usage(arguments)?;
-    let mut sources = Sources::open(std::iter::once(&arguments.source), &arguments.flags, global)?;
+    let (settings, context, watcher) =
+        (arguments.flags.settings(global.seed()), global.context()?, Watcher::new(global));
+    let mut sources = Sources::open(&[&arguments.source], Reader::new(&settings, &context, &watcher))?;
     if sources.is_combination(0) {
         let allowed = "a sample; a combination is an embedding with weights of any sign, of which there is no part";
         return Err(Error::value("source", &arguments.source, allowed));
@@ -157,7 +160,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         let allowed = "a source of pictures for a sheet or a folder of pictures; points are written as .npy or .csv";
         return Err(Error::value("output (-o)", arguments.output[at].display(), allowed));
     }
-    let is_random = sources.all[0].is_random();
+    let is_random = sources.all()[0].is_random();
     let sample = sources.read(0, None)?;
     let total = sample.points.len();
     if !(1..=total).contains(&arguments.n) {

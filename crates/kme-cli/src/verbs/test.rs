@@ -6,16 +6,16 @@ mod two_samples;
 mod waiting;
 
 use crate::arguments::{self, Global};
-use crate::copies::Repeated;
 use crate::output::{self, fields, with_error};
-use crate::points;
-use crate::sources::{self, Sample, SourceFlags, Sources};
+use crate::progress::Watcher;
+use crate::sources::{self, SourceFlags};
 use clap::{Args, ValueEnum};
 use kme::discrepancy::{Estimator, median_distance};
 use kme::evaluate::Measured;
 use kme::inference::{self, Null, Outcome, Permutations};
 use kme::sums::Precision;
 use kme::{Error, Kernel, KernelSpec, NoStandardError, Points, Result};
+use kme_deep::sample::{Reader, Repeated, Sample, Sources, common_kernel, groups_of, naming_small};
 use manual::MANUAL;
 use report::{report, short};
 use serde_json::{Map, Value, json};
@@ -137,7 +137,9 @@ struct Finding {
 pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let begin = Instant::now();
     let named = std::iter::once(&arguments.a).chain(&arguments.b).chain(&arguments.c);
-    let texts = points::expanded(named, &arguments.flags)?;
+    let (settings, context, watcher) =
+        (arguments.flags.settings(global.seed()), global.context()?, Watcher::new(global));
+    let texts = groups_of(named.cloned().collect(), &settings)?;
     let question = match (texts.len(), arguments.memorisation) {
         (2, false) => Question::TwoSamples,
         (3, false) => Question::ThreeSamples,
@@ -153,7 +155,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     };
     check_flags(arguments, question)?;
     let texts: Vec<&String> = texts.iter().collect();
-    let mut sources = Sources::open(texts.iter().copied(), &arguments.flags, global)?;
+    let mut sources = Sources::open(&texts, Reader::new(&settings, &context, &watcher))?;
     let samples = (0..texts.len()).map(|i| sources.read(i, None)).collect::<Result<Vec<Sample>>>()?;
     check_samples(&texts, &samples)?;
     for (text, sample) in texts.iter().zip(&samples) {
@@ -170,7 +172,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     }
     .map_err(|fault| {
         let sizes = texts.iter().zip(&samples).map(|(text, sample)| (text.as_str(), sample.points.len()));
-        output::naming_small(fault, sizes)
+        naming_small(fault, sizes)
     });
     drop(waiting);
     let finding = finding?;
@@ -258,7 +260,7 @@ impl Test<'_> {
     /// The one kernel: that of the flag, or of the embeddings, or else the one of this text.
     fn kernel(&self, otherwise: &str) -> Result<Kernel> {
         let named: Vec<(&str, &Sample)> = self.texts.iter().map(|t| t.as_str()).zip(self.samples).collect();
-        sources::kernel(self.arguments.kernels.first(), &named, otherwise)
+        common_kernel(self.arguments.kernels.first(), &named, otherwise)
     }
 
     fn three_samples(&self) -> Result<Finding> {

@@ -35,6 +35,7 @@ mod task;
 mod tensorboard;
 mod views;
 
+pub use crate::sample::Context;
 pub use config::Config;
 pub use presets::Preset;
 pub use resume::Changes;
@@ -43,8 +44,6 @@ pub use task::Numbers;
 use folder::{Checkpoint, Folder};
 use kme::io::Wanted;
 use kme::{Error, Result};
-use kme_image::Places;
-use kme_net::{Models, Place};
 use parallel::{Seat, Team, TeamResult, check_shares};
 use ready::{Begun, Ready, ready};
 use run::Run;
@@ -52,17 +51,6 @@ use schedule::Schedule;
 use sources::Sources;
 use std::ops::ControlFlow;
 use std::path::Path;
-
-/// Where things are looked for.
-#[derive(Clone, Debug)]
-pub struct Context {
-    /// The device that networks are computed on.
-    pub place: Place,
-    /// The folder of known networks.
-    pub models: Models,
-    /// The folder of known data sets.
-    pub data: Places,
-}
 
 /// Something that happened in a run; returning [`ControlFlow::Break`] from the observer stops it after a checkpoint.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use kme::{Error, Result};
+use std::fmt;
 
 /// A device and the precision of the tensors made on it.
 ///
@@ -11,17 +12,26 @@ use kme::{Error, Result};
 pub struct Place {
     device: Device,
     dtype: DType,
+    /// As [`Place::parse`] reads it.
+    text: String,
+}
+
+impl fmt::Display for Place {
+    /// As [`Place::parse`] reads it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
 }
 
 impl Place {
     /// The processor, in single precision.
     pub fn cpu() -> Self {
-        Self { device: Device::flex(), dtype: DType::F32 }
+        Self { device: Device::flex(), dtype: DType::F32, text: "cpu".into() }
     }
 
     /// The processor, in double precision.
     pub fn cpu_f64() -> Self {
-        Self { device: Device::flex(), dtype: DType::F64 }
+        Self { device: Device::flex(), dtype: DType::F64, text: "cpu".into() }
     }
 
     /// The place that `text` names: `cpu`, `gpu`, `gpu:1`.
@@ -34,7 +44,7 @@ impl Place {
         let unknown = || Error::parameter("device", text, "cpu, gpu, gpu:0, gpu:1, ...");
         match text.split_once(':') {
             None if text == "cpu" => Ok(Self::cpu()),
-            None if text == "gpu" => Self::gpu(0),
+            None if text == "gpu" => Self::gpu(0).map(|place| Self { text: text.into(), ..place }),
             Some(("gpu", index)) => Self::gpu(index.parse().map_err(|_| unknown())?),
             _ => Err(unknown()),
         }
@@ -52,7 +62,8 @@ impl Place {
         #[cfg(not(feature = "cuda"))]
         cards.retain(|card| *card != Device::vulkan(burn::tensor::DeviceKind::Cpu));
         if index < cards.len() {
-            return Ok(Self { device: cards.swap_remove(index), dtype: DType::F32 });
+            let text = format!("gpu:{index}");
+            return Ok(Self { device: cards.swap_remove(index), dtype: DType::F32, text });
         }
         let allowed = match cards.len() {
             0 => format!("cpu, since no graphics card with a {driver} driver was found"),

@@ -1,29 +1,22 @@
 //! `kme eval`
 
 mod compare;
-mod means;
-mod metrics;
 mod notes;
 mod report;
-mod samples;
-
-use metrics::Score;
-
-pub(crate) use metrics::Metric;
 
 use crate::arguments::{self, Global};
-use crate::claim::Claim;
 use crate::output::{self, Format};
-use crate::points;
-use crate::sources::{self, SourceFlags, Sources};
+use crate::progress::Watcher;
+use crate::sources::{self, SourceFlags};
 use clap::Args;
 use kme::discrepancy::Estimator;
 use kme::evaluate::{Protocol, prdc};
 use kme::sums::Precision;
 use kme::{Error, KernelSpec, Result};
-use kme_image::Tool;
-use metrics::Asked;
+use kme_deep::judge::{Claim, Metric, Request};
+use kme_deep::sample::Reader;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Instant;
 
 /// Judge samples: how far is each CANDIDATE from the REFERENCE?
@@ -155,129 +148,43 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let Some(reference) = &arguments.reference else {
         return compare::run(arguments, global).map(|()| true);
     };
-    let mut metrics: Vec<Metric> = Vec::new();
-    let mut add = |asked: &[Metric]| {
-        for metric in asked {
-            if !metrics.contains(metric) {
-                metrics.push(*metric);
-            }
-        }
-    };
-    arguments.metrics.iter().for_each(|asked| add(&asked.0));
-    let is_named = |metric: &Metric| arguments.metrics.iter().any(|asked| asked.0.contains(metric));
-    if let Some(claim) = arguments.claims.iter().find(|c| !arguments.metrics.is_empty() && !is_named(&c.metric)) {
-        return Err(Error::value("--assert", claim, format!("a claim on a metric of --metrics: add {}", claim.metric)));
-    }
-    let texts = points::expanded(std::iter::once(reference).chain(&arguments.candidates), &arguments.flags)?;
-    let asked: Vec<Metric> = arguments.metrics.iter().flat_map(|asked| asked.0.clone()).collect();
-    let subjects = Subjects::of(texts, &asked)?;
-    let tool = arguments.tool();
-    if let (Some(tool), Some(asked)) = (tool, arguments.flags.resize)
-        && asked != tool
-    {
-        let protocol = arguments.protocol;
-        output::remark(
-            global,
-            format!("--resize {asked} is not what {protocol} does: the numbers are not that tool's"),
-        );
-    }
-    let mut sources = Sources::open_with(subjects.all(), &arguments.flags, tool, global)?;
-    let has_means = sources.all.iter().any(|source| source.mean().is_some());
-    let has_statistics = sources.all.iter().any(|source| source.statistics().is_some());
-    if arguments.metrics.is_empty() {
-        add(&[match (arguments.kernel.is_some() || has_means, has_statistics) {
-            (true, _) => Metric::Mmd,
-            (_, true) => Metric::Fid,
-            _ if arguments.protocol == Protocol::PytorchFid => Metric::Fid,
-            _ => Metric::Kid,
-        }]);
-        arguments.claims.iter().for_each(|claim| add(&[claim.metric]));
-    }
-    arguments.check(&metrics)?;
-    let mut scores = match has_means {
-        true => means::scores(&mut sources, arguments, &metrics)?,
-        false => samples::scores(&mut sources, &subjects, arguments, &metrics, global)?,
-    };
-    if let Some(by) = arguments.sort {
-        sort(&mut scores, by);
-    }
-    report::print(&scores, &subjects, &metrics, arguments, global, begin.elapsed().as_secs_f64())
-}
-
-/// What is compared with what.
-struct Subjects {
-    /// None for the inception score alone.
-    reference: Option<String>,
-    candidates: Vec<String>,
-}
-
-impl Subjects {
-    fn of(mut texts: Vec<String>, metrics: &[Metric]) -> Result<Self> {
-        if texts.len() > 1 {
-            let reference = texts.remove(0);
-            return Ok(Self { reference: Some(reference), candidates: texts });
-        }
-        match metrics {
-            [Metric::InceptionScore] => Ok(Self { reference: None, candidates: texts }),
-            _ => {
-                let allowed = "a REFERENCE and at least one CANDIDATE: name what it is to be compared with first; only \
-                               --metrics is takes a candidate alone";
-                Err(Error::value("sources", texts.join(" "), allowed))
-            }
-        }
-    }
-
-    fn all(&self) -> impl Iterator<Item = &String> {
-        self.reference.iter().chain(&self.candidates)
-    }
-}
-
-/// Brings the scores of the best candidate by `metric` to the front.
-fn sort(scores: &mut [Score], metric: Metric) {
-    let sign = if metric.is_better_large() { -1.0 } else { 1.0 };
-    let own: Vec<(usize, f64)> =
-        scores.iter().filter(|s| s.metric == metric).map(|s| (s.candidate, sign * s.value)).collect();
-    let value =
-        |score: &Score| own.iter().find(|(candidate, _)| *candidate == score.candidate).map_or(0.0, |(_, v)| *v);
-    scores.sort_by(|a, b| value(a).total_cmp(&value(b)));
+    let texts: Vec<String> = std::iter::once(reference).chain(&arguments.candidates).cloned().collect();
+    let (settings, context, watcher) =
+        (arguments.flags.settings(global.seed()), global.context()?, Watcher::new(global));
+    let report = arguments.request(global).run(&texts, Reader::new(&settings, &context, &watcher))?;
+    report::print(&report, arguments, global, begin.elapsed().as_secs_f64())
 }
 
 impl Arguments {
-    /// How the tool whose protocol is asked for treats pictures.
-    fn tool(&self) -> Option<kme_image::Protocol> {
-        Some(match self.protocol {
-            Protocol::TorchFidelity => Tool::TorchFidelity.into(),
-            Protocol::CleanFid => Tool::CleanFid.into(),
-            Protocol::PytorchFid => Tool::PytorchFid.into(),
-            Protocol::Full | Protocol::Paper => return None,
-        })
+    fn request(&self, global: &Global) -> Request {
+        Request {
+            metrics: self.metrics.iter().flat_map(|asked| asked.0.clone()).collect(),
+            protocol: self.protocol,
+            subsets: self.subsets,
+            subset_size: self.subset_size,
+            splits: self.splits,
+            neighbours: self.neighbours,
+            kernel: self.kernel.clone(),
+            estimator: self.estimator,
+            precision: self.precision,
+            seed: global.asked_seed(),
+            claims: self.claims.clone(),
+            sort: self.sort,
+        }
     }
+}
 
-    /// Whether every flag is used.
-    fn check(&self, metrics: &[Metric]) -> Result<()> {
-        if let Some(metric) = self.sort.filter(|metric| !metrics.contains(metric)) {
-            return Err(Error::value("--sort", metric, format!("a metric that is computed: add --metrics {metric}")));
-        }
-        if self.kernel.is_some() && !metrics.contains(&Metric::Mmd) {
-            let allowed = "used by mmd only; kid has a kernel of its own: add --metrics kid,mmd";
-            return Err(Error::value("--kernel", "given", allowed));
-        }
-        let by_subsets = self.protocol != Protocol::Full && metrics.contains(&Metric::Kid);
-        for (name, value) in [("--subsets", self.subsets), ("--subset-size", self.subset_size)] {
-            if let (Some(value), false) = (value, by_subsets) {
-                let allowed = "used by kid in the protocols torch-fidelity, clean-fid and paper only";
-                return Err(Error::value(name, value, allowed));
-            }
-        }
-        match self.estimator {
-            Some(estimator) if by_subsets && estimator != Estimator::Unbiased => {
-                let allowed = format!("unbiased, since --protocol {} takes it", self.protocol);
-                Err(Error::value("--estimator", estimator, allowed))
-            }
-            Some(estimator) if !metrics.iter().any(|m| matches!(m, Metric::Kid | Metric::Mmd)) => {
-                Err(Error::value("--estimator", estimator, "used by kid and mmd only"))
-            }
-            _ => Ok(()),
+/// An item of `--metrics`: a metric, or `prdc` for four.
+#[derive(Clone, Debug)]
+struct Asked(Vec<Metric>);
+
+impl FromStr for Asked {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text.trim().to_ascii_lowercase().as_str() {
+            "prdc" => Ok(Self(Metric::PRDC.to_vec())),
+            _ => Ok(Self(vec![text.parse()?])),
         }
     }
 }

@@ -1,19 +1,14 @@
 //! What stands below the table: how each metric was computed, what its numbers are not, and why an error is missing.
 
-use super::metrics::{Metric, Score};
-use super::{Arguments, Subjects};
+use super::Arguments;
 use crate::arguments::Global;
 use crate::output;
 use kme::NoStandardError;
+use kme_deep::judge::{Metric, Report, Score};
 
 /// The lines below the table.
-pub(super) fn notes(
-    scores: &[Score],
-    subjects: &Subjects,
-    metrics: &[Metric],
-    arguments: &Arguments,
-    global: &Global,
-) -> String {
+pub(super) fn notes(report: &Report, arguments: &Arguments, global: &Global) -> String {
+    let Report { candidates, metrics, scores, .. } = report;
     let mut text = String::new();
     if scores.iter().any(|score| score.error.is_ok()) {
         text.push_str("± is a standard error\n");
@@ -25,7 +20,7 @@ pub(super) fn notes(
         let Some(first) = of_metric.first() else { continue };
         let mut line = about(first, arguments);
         let told = |of: fn(&Score) -> Option<f64>| -> Option<String> {
-            let each = |s: &&Score| Some(format!("{} ({})", rough(of(s)?), subjects.candidates[s.candidate - 1]));
+            let each = |s: &&Score| Some(format!("{} ({})", rough(of(s)?), candidates[s.candidate - 1]));
             let told: Vec<String> = of_metric.iter().filter_map(each).collect();
             (!told.is_empty()).then(|| told.join(", "))
         };
@@ -49,8 +44,8 @@ pub(super) fn notes(
     for (names, line) in lines {
         text.push_str(&format!("{}: {line}\n", names.join(", ")));
     }
-    text.push_str(&missing(scores, subjects, metrics));
-    let reference = subjects.reference.as_deref().unwrap_or("none");
+    text.push_str(&missing(report));
+    let reference = report.reference.as_deref().unwrap_or("none");
     let n = scores.iter().find_map(|s| s.n).map_or_else(String::new, |n| format!(" ({n} points)"));
     let of = |member: &str| scores.first().and_then(|s| s.features[member].as_str());
     let features = output::features(of("name").unwrap_or("unknown"), of("protocol").unwrap_or_default());
@@ -69,7 +64,8 @@ pub(super) fn notes(
 }
 
 /// A line for each reason why errors are missing, with the metrics, and the candidates unless it is all of them.
-fn missing(scores: &[Score], subjects: &Subjects, metrics: &[Metric]) -> String {
+fn missing(report: &Report) -> String {
+    let Report { candidates, metrics, scores, .. } = report;
     let mut reasons: Vec<NoStandardError> = Vec::new();
     for reason in scores.iter().filter_map(|score| score.error.err()) {
         if !reasons.contains(&reason) {
@@ -88,7 +84,7 @@ fn missing(scores: &[Score], subjects: &Subjects, metrics: &[Metric]) -> String 
             }
             let names = match lacking.len() == of_metric().count() {
                 true => Vec::new(),
-                false => lacking.iter().map(|score| subjects.candidates[score.candidate - 1].as_str()).collect(),
+                false => lacking.iter().map(|score| candidates[score.candidate - 1].as_str()).collect(),
             };
             match groups.last_mut() {
                 Some((metrics, last)) if *last == names => metrics.push(metric.quantity()),

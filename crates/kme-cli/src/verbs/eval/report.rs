@@ -1,30 +1,24 @@
 //! Printing scores: a row for each candidate, a column for each metric.
 
-use super::metrics::{Metric, Score};
+use super::Arguments;
 use super::notes::notes;
-use super::{Arguments, Subjects};
 use crate::arguments::Global;
 use crate::output::{self, Table, fields, with_error};
 use kme::{NoStandardError, Result};
+use kme_deep::judge::{Report, Score, Verdict};
 use serde_json::{Value, json};
 
 /// Prints the scores. False when a claim does not hold.
-pub(super) fn print(
-    scores: &[Score],
-    subjects: &Subjects,
-    metrics: &[Metric],
-    arguments: &Arguments,
-    global: &Global,
-    seconds: f64,
-) -> Result<bool> {
+pub(super) fn print(report: &Report, arguments: &Arguments, global: &Global, seconds: f64) -> Result<bool> {
+    let scores = &report.scores;
     let mut all_hold = true;
     let mut results = Vec::new();
     for score in scores {
-        let name = &subjects.candidates[score.candidate - 1];
+        let name = &report.candidates[score.candidate - 1];
         let mut object = score.json(name);
         let mut verdicts = Vec::new();
         for claim in arguments.claims.iter().filter(|claim| claim.metric == score.metric) {
-            let (holds, why) = claim.check(score.value, score.error, score.bounds);
+            let Verdict { holds, why } = claim.verdict(score);
             all_hold &= holds;
             if !holds {
                 output::tell(format!("kme: {claim} does not hold at 95 % for {name}: {why}"));
@@ -42,20 +36,19 @@ pub(super) fn print(
             object.insert("seconds".into(), seconds.into());
             object
         }
-        _ => fields(json!({ "reference": subjects.reference, "results": results, "seconds": seconds })),
+        _ => fields(json!({ "reference": report.reference, "results": results, "seconds": seconds })),
     };
-    let rows = rows(scores, subjects, metrics);
-    let notes = notes(scores, subjects, metrics, arguments, global);
+    let rows = rows(report);
+    let notes = notes(report, arguments, global);
     let text = format!("{}{notes}", output::aligned(&rows));
     let notes = notes.lines().map(|line| format!("{}  \n", line.trim_start())).collect();
-    let table = Table { text, csv: csv(scores, subjects, global), markdown: rows, notes, json };
+    let table = Table { text, csv: csv(report, global), markdown: rows, notes, json };
     table.deliver(arguments.format, arguments.output.as_deref(), global)?;
     remarks(scores, global);
     let mut identical: Vec<usize> = scores.iter().filter(|s| s.is_of_itself()).map(|score| score.candidate).collect();
     identical.dedup();
     for candidate in identical {
-        let (name, reference) =
-            (&subjects.candidates[candidate - 1], subjects.reference.as_deref().unwrap_or_default());
+        let (name, reference) = (&report.candidates[candidate - 1], report.reference.as_deref().unwrap_or_default());
         output::remark(
             global,
             format!(
@@ -106,13 +99,13 @@ fn remarks(scores: &[Score], global: &Global) {
 const ZERO_RADII: f64 = 0.01;
 
 /// A row for each candidate, a column for each metric.
-fn rows(scores: &[Score], subjects: &Subjects, metrics: &[Metric]) -> Vec<Vec<String>> {
+fn rows(report: &Report) -> Vec<Vec<String>> {
     let mut rows = vec![vec!["candidate".to_string()]];
-    rows[0].extend(metrics.iter().map(|metric| metric.quantity().to_string()));
+    rows[0].extend(report.metrics.iter().map(|metric| metric.quantity().to_string()));
     rows[0].push("points".into());
     // In the order of the scores, which may be sorted.
-    for own in scores.chunk_by(|a, b| a.candidate == b.candidate) {
-        let mut row = vec![subjects.candidates[own[0].candidate - 1].clone()];
+    for own in report.scores.chunk_by(|a, b| a.candidate == b.candidate) {
+        let mut row = vec![report.candidates[own[0].candidate - 1].clone()];
         row.extend(own.iter().map(|score| with_error(score.value, score.error.ok())));
         let m = own.iter().find_map(|score| score.m);
         row.push(m.map_or_else(|| "statistics".into(), |m| m.to_string()));
@@ -122,7 +115,7 @@ fn rows(scores: &[Score], subjects: &Subjects, metrics: &[Metric]) -> Vec<Vec<St
 }
 
 /// A row for each number, with all that it depends on, in full precision.
-fn csv(scores: &[Score], subjects: &Subjects, global: &Global) -> Vec<Vec<String>> {
+fn csv(report: &Report, global: &Global) -> Vec<Vec<String>> {
     let header = [
         "reference",
         "candidate",
@@ -147,11 +140,11 @@ fn csv(scores: &[Score], subjects: &Subjects, global: &Global) -> Vec<Vec<String
     let mut rows = vec![header.map(String::from).to_vec()];
     let number = |x: Option<f64>| x.map_or_else(String::new, output::exact);
     let count = |n: Option<u64>| n.map_or_else(String::new, |n| n.to_string());
-    for score in scores {
+    for score in &report.scores {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
         rows.push(vec![
-            subjects.reference.clone().unwrap_or_default(),
-            subjects.candidates[score.candidate - 1].clone(),
+            report.reference.clone().unwrap_or_default(),
+            report.candidates[score.candidate - 1].clone(),
             score.metric.quantity().into(),
             output::exact(score.value),
             number(score.error.ok()),

@@ -1,9 +1,9 @@
 //! What is said when a match cannot become what is hoped for.
 
 use crate::arguments::Global;
-use crate::likes::Input;
 use crate::output;
 use kme::{Kernel, Points, Result};
+use kme_deep::sample::Input;
 use kme_deep::steer::{Distance, Domain, Sight, Span, bandwidth};
 use kme_image::Images;
 use serde_json::{Value, json};

@@ -1,14 +1,14 @@
 //! What a user wants more of: pictures, folders, embeddings, each with a weight, as one embedding.
 
-use crate::arguments::Global;
-use crate::sources::{is_embedding, read_embedding};
+use super::Context;
+use super::expression::{is_embedding, read_embedding};
 use kme::discrepancy::total_weight;
-use kme::{Embedding, Error, Kernel, KernelSpec, Points, Result};
+use kme::{Embedding, Error, Field, Kernel, KernelSpec, Points, Result};
 use kme_image::{Form, Images, Source, evenly};
 use kme_net::FeatureMap;
 
 /// The inputs of a match.
-pub(crate) struct Likes {
+pub struct Likes {
     /// What is shown of them: at most a sheet's worth of pictures, none for embeddings.
     pub shown: Option<Images>,
     /// Each of them.
@@ -23,7 +23,7 @@ pub(crate) struct Likes {
 
 /// One input.
 #[derive(Clone)]
-pub(crate) struct Input {
+pub struct Input {
     /// As it was named, without its weight.
     pub name: String,
     /// How many points it has.
@@ -44,13 +44,7 @@ impl Likes {
     ///
     /// # Errors
     /// When an input cannot be read, an embedding has another feature map, or the weights do not have a positive sum.
-    pub(crate) fn read(
-        texts: &[String],
-        map: &FeatureMap,
-        shape: [usize; 3],
-        form: &Form,
-        global: &Global,
-    ) -> Result<Self> {
+    pub fn read(texts: &[String], map: &FeatureMap, shape: [usize; 3], form: &Form, context: &Context) -> Result<Self> {
         let mut parts: Vec<(f64, Points, Vec<f64>)> = Vec::new();
         let (mut shown, mut kernel, mut inputs) = (Vec::new(), None::<Kernel>, Vec::new());
         for text in texts {
@@ -59,13 +53,13 @@ impl Likes {
                 let embedding = read_embedding(name)?;
                 map.identity(shape).check_same(embedding.features())?;
                 if let Some(other) = kernel.replace(embedding.kernel().clone()).filter(|k| k != embedding.kernel()) {
-                    let remedy = "embed all inputs with one kernel, or name one with --kernel";
-                    return Err(Error::mismatch("kernel", other, embedding.kernel(), remedy));
+                    let remedy = "embed all inputs with one kernel, or name one with `kernel`";
+                    return Err(Error::mismatch(Field::Kernel, other, embedding.kernel(), remedy));
                 }
                 inputs.push(Input { name: name.into(), points: embedding.len(), pictures: None });
                 parts.push((weight, embedding.points().clone(), embedding.weights().to_vec()));
             } else {
-                let images = Source::parse(name, &global.places())?.load(form)?.images()?;
+                let images = Source::parse(name, &context.data)?.load(form)?.images()?;
                 let points = map.features(&images)?;
                 let n = images.len();
                 shown.push(images.select(&(0..n.min(SHOWN)).collect::<Vec<_>>())?);
@@ -86,7 +80,7 @@ impl Likes {
     ///
     /// # Errors
     /// When the kernel's text needs what is not there.
-    pub(crate) fn embedding(
+    pub fn embedding(
         self,
         asked: Option<&KernelSpec>,
         default: impl FnOnce(&Points) -> Result<Kernel>,
@@ -123,7 +117,7 @@ fn total<'a>(parts: impl Iterator<Item = (f64, &'a [f64])>) -> Result<f64> {
         let given = (total * 1e12).round() / 1e12 + 0.0;
         let allowed =
             "a positive number: \"less like this\" needs something beside it to be more like, of greater weight";
-        Error::value("sum of the inputs' weights", given, allowed)
+        Error::parameter("sum of the inputs' weights", given, allowed)
     })
 }
 
@@ -135,7 +129,7 @@ fn weighted(text: &str) -> Result<(f64, &str)> {
     let Some((weight, name)) = text.split_once('*') else { return Ok((1.0, text)) };
     match weight.trim().parse::<f64>() {
         Ok(weight) if weight.is_finite() => Ok((weight, name.trim())),
-        Ok(weight) => Err(Error::value(format!("weight of {name}"), weight, "a finite number")),
+        Ok(weight) => Err(Error::parameter(format!("weight of {name}"), weight, "a finite number")),
         // No number: a name with a star in it.
         Err(_) => Ok((1.0, text)),
     }

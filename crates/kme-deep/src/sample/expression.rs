@@ -1,12 +1,12 @@
 //! Names that are embeddings: files, and sums of files.
 
-use crate::output;
+use super::weighted::naming;
 use kme::embedding::{AnyEmbedding, Expression};
 use kme::{Embedding, Result};
 use std::path::Path;
 
 /// Whether `text` is meant as a `.kme` file or an expression of such files.
-pub(crate) fn is_embedding(text: &str) -> bool {
+pub fn is_embedding(text: &str) -> bool {
     let path = Path::new(text);
     if path.exists() {
         return path.is_file() && path.extension().is_some_and(|e| e == "kme");
@@ -30,7 +30,7 @@ pub(super) fn read_any(text: &str) -> Result<AnyEmbedding> {
 }
 
 /// The embedding that a text names: a file, or an expression of files.
-pub(crate) fn read_embedding(text: &str) -> Result<Embedding> {
+pub fn read_embedding(text: &str) -> Result<Embedding> {
     read_combination(&Expression::parse(text)?)
 }
 
@@ -41,9 +41,9 @@ fn read_combination(expression: &Expression) -> Result<Embedding> {
         let embedding = Embedding::read(path)?;
         match &first {
             None => first = Some((path.to_path_buf(), embedding.clone())),
-            Some((name, first)) => first
-                .check_same_space(&embedding)
-                .map_err(|fault| output::naming(fault, name.display(), path.display()))?,
+            Some((name, first)) => {
+                first.check_same_space(&embedding).map_err(|fault| naming(fault, name.display(), path.display()))?
+            }
         }
         Ok(embedding)
     })

@@ -1,11 +1,9 @@
 //! Sources that are points: files, standard input, and one group of a file's rows.
 
-use crate::arguments::Global;
-use crate::output;
-use crate::sources::SourceFlags;
+use super::{Reader, Settings};
 use kme::evaluate::Statistics;
 use kme::points::{Loaded, Reading, Refused, Remedy, groups};
-use kme::{Error, Points, Result};
+use kme::{Action, Error, Field, Observer, Points, Result};
 use kme_net::weights::{Arrays, read_arrays};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -24,15 +22,16 @@ const MOST_GROUPS: usize = 50;
 
 /// What there is to say of a table besides its points.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Notes {
+pub struct Table {
     /// Names of the columns.
     pub columns: Option<Vec<String>>,
+    /// What was left out or found out.
     pub remarks: Vec<String>,
 }
 
 /// What a name that is one of points stands for.
-pub(crate) enum Found {
-    Points(Points, Notes),
+pub(super) enum Found {
+    Points(Points, Table),
     Statistics(Statistics),
 }
 
@@ -84,7 +83,7 @@ impl Named {
 }
 
 /// Whether `text` is the name of points.
-pub(crate) fn is_named(text: &str) -> bool {
+pub fn is_points(text: &str) -> bool {
     Named::parse(text).is_some()
 }
 
@@ -107,41 +106,42 @@ fn is_pipe(_: &Path) -> bool {
 /// Reads what `text` names.
 ///
 /// # Errors
-/// When it cannot be read as points or statistics; the message says which flag would help.
-pub(crate) fn read(text: &str, flags: &SourceFlags) -> Result<Found> {
+/// When it cannot be read as points or statistics; the message says which setting would help.
+pub(super) fn read(text: &str, reader: &Reader) -> Result<Found> {
+    let settings = reader.settings;
     let Some(named) = Named::parse(text) else {
-        return Err(Error::file(text, format!("is not a file of points; {FORMATS}")));
+        return Err(Error::format(text, format!("this is not a file of points; {FORMATS}")));
     };
     match named.is_stream {
-        true => read_stream(&named, flags),
-        false => read_file(&named, flags),
+        true => read_stream(&named, settings),
+        false => read_file(&named, settings),
     }
 }
 
 /// Says what was remarked of the file that `text` names, unless it was `told`: several samples may come from one file.
-pub(crate) fn tell(text: &str, notes: &Notes, told: &mut Vec<String>, global: &Global) {
+pub(super) fn tell(text: &str, table: &Table, told: &mut Vec<String>, observer: &dyn Observer) {
     let file = Named::parse(text).map_or_else(|| text.into(), |named| named.file.display().to_string());
-    for remark in &notes.remarks {
+    for remark in &table.remarks {
         let line = format!("{file}: {remark}");
         if !told.contains(&line) {
-            output::remark(global, &line);
+            observer.remark(&line);
             told.push(line);
         }
     }
 }
 
-fn read_file(named: &Named, flags: &SourceFlags) -> Result<Found> {
+fn read_file(named: &Named, settings: &Settings) -> Result<Found> {
     let Named { file, array, group, .. } = named;
     let extension = file.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).unwrap_or_default();
     if ["pt", "pth"].contains(&extension.as_str()) {
         return match read_arrays(file, array.as_deref())? {
             Arrays::Statistics(statistics) => Ok(Found::Statistics(statistics)),
             Arrays::Points(points) => {
-                if let Some(columns) = &flags.columns {
-                    let allowed = "a setting for text, .npy, .npz and .safetensors; of a .pt file all columns are read";
-                    return Err(Error::value("--columns", columns, allowed));
+                if !settings.columns.is_empty() {
+                    let reason = format!("{} is a torch file, of which all columns are read", file.display());
+                    return Err(Error::not_applicable("columns", reason));
                 }
-                Ok(Found::Points(points, Notes::default()))
+                Ok(Found::Points(points, Table::default()))
             }
         };
     }
@@ -153,39 +153,32 @@ fn read_file(named: &Named, flags: &SourceFlags) -> Result<Found> {
         None => file.clone(),
     };
     let is_text = TEXT.contains(&extension.as_str());
-    let reading = Reading {
-        header: flags.header.filter(|_| is_text).map(|header| header == Header::Yes),
-        columns: flags.columns().to_vec(),
-        rows: group.clone(),
-    };
-    let Loaded { points, columns, remarks } = Points::read_with(&path, &reading).map_err(with_flags)?;
-    Ok(Found::Points(points, Notes { columns, remarks }))
+    let reading =
+        Reading { header: settings.header.filter(|_| is_text), columns: settings.columns.clone(), rows: group.clone() };
+    let Loaded { points, columns, remarks } = Points::read_with(&path, &reading).map_err(with_remedy)?;
+    Ok(Found::Points(points, Table { columns, remarks }))
 }
 
-/// Adds to a fault the flags that would help.
-fn with_flags(refused: Refused) -> Error {
+/// Adds to a fault the setting that would help.
+fn with_remedy(refused: Refused) -> Error {
     let help = match refused.remedy {
         None => return refused.error,
-        Some(Remedy::Header) => "give --header yes or --header no",
-        Some(Remedy::Columns) => "give --columns, such as --columns 2- or a,b; --columns all takes every one",
+        Some(Remedy::Header) => "give `header` yes or `header` no",
+        Some(Remedy::Columns) => "give `columns`, such as `columns` 2- or a,b; `columns` all takes every one",
         Some(Remedy::Group) => {
-            "give --columns, such as --columns a,b; --group COLUMN splits the rows by a column of labels"
+            "give `columns`, such as `columns` a,b; `group` COLUMN splits the rows by a column of labels"
         }
     };
     refused.error.advising(help)
 }
 
 /// Reads standard input or a pipe, whose first bytes tell the kind.
-fn read_stream(named: &Named, flags: &SourceFlags) -> Result<Found> {
+fn read_stream(named: &Named, settings: &Settings) -> Result<Found> {
     let name = &named.file;
     let copy = copied(name)?;
     let copied = Named { file: copy.path().into(), array: None, group: named.group.clone(), is_stream: false };
-    read_file(&copied, flags).map_err(|mut fault| {
-        if let Error::Io { path, .. }
-        | Error::Format { path, .. }
-        | Error::Path { path, .. }
-        | Error::File { path, .. } = &mut fault
-        {
+    read_file(&copied, settings).map_err(|mut fault| {
+        if let Error::Io { path, .. } | Error::Format { path, .. } | Error::Path { path, .. } = &mut fault {
             *path = shown(name);
         }
         fault
@@ -200,7 +193,7 @@ fn shown(name: &Path) -> PathBuf {
 fn copied(name: &Path) -> Result<tempfile::NamedTempFile> {
     // It can be read once, and be asked for again: its groups are sources of their own.
     static READ: Mutex<BTreeMap<PathBuf, Arc<Vec<u8>>>> = Mutex::new(BTreeMap::new());
-    let fault = |e: std::io::Error| Error::file(shown(name), format!("cannot be read: {e}"));
+    let fault = |e: std::io::Error| Error::io(shown(name), Action::Read, e);
     let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
     let bytes = match read.get(name) {
         Some(bytes) => bytes.clone(),
@@ -216,12 +209,12 @@ fn copied(name: &Path) -> Result<tempfile::NamedTempFile> {
     };
     let bytes = &bytes[..];
     let extension = match bytes {
-        [] => return Err(Error::file(shown(name), "is empty: points as text (CSV) or as .npy are expected")),
+        [] => return Err(Error::format(shown(name), "it is empty; give points as text (CSV) or as .npy")),
         [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => ".npy",
         [b'P', b'K', 3, 4, ..] if !bytes.windows(8).any(|w| w == b"data.pkl") => ".npz",
         [b'P', b'K', 3, 4, ..] | [0x80, 2..=5, ..] => ".pt",
         [_, _, _, _, _, 0, 0, 0, b'{', ..] => ".safetensors",
-        [0x1f, 0x8b, ..] => return Err(Error::file(shown(name), "is compressed: pass it through gzip -dc first")),
+        [0x1f, 0x8b, ..] => return Err(Error::format(shown(name), "it is compressed; pass it through gzip -dc first")),
         _ => ".txt",
     };
     let mut file = tempfile::Builder::new().prefix("kme-").suffix(extension).tempfile().map_err(fault)?;
@@ -229,31 +222,33 @@ fn copied(name: &Path) -> Result<tempfile::NamedTempFile> {
     Ok(file)
 }
 
-/// The sources that are meant: with `--group`, every text file stands for its groups, in the order in which they come first.
+/// The sources that are meant: where a column tells groups apart, every text file stands for its groups, in the order in which
+/// they come first.
 ///
 /// # Errors
-/// When there is `--group` and a source is not text, or its column is not there or has too many values.
-pub(crate) fn expanded<'t>(texts: impl Iterator<Item = &'t String>, flags: &SourceFlags) -> Result<Vec<String>> {
-    let texts: Vec<String> = texts.cloned().collect();
+/// When there is such a column and a source is not text, or the column is not there or has too many values.
+pub fn groups_of(texts: Vec<String>, settings: &Settings) -> Result<Vec<String>> {
     if texts.iter().filter(|text| *text == "-").count() > 1 {
-        return Err(Error::value("source", "-", "named once: standard input can be read once"));
+        return Err(Error::unsupported("read standard input twice", "name - once"));
     }
-    let Some(column) = &flags.group else { return Ok(texts) };
+    let Some(column) = &settings.group else { return Ok(texts) };
     let mut all = Vec::new();
     for text in texts {
         let values = match Named::parse(&text) {
             Some(Named { file, array: None, group: None, is_stream }) => {
                 let copy = if is_stream { Some(copied(&file)?) } else { None };
                 let path = copy.as_ref().map_or(file.as_path(), |copy| copy.path());
-                let reading =
-                    Reading { header: flags.header.map(|header| header == Header::Yes), ..Reading::default() };
-                groups(path, column, &reading, MOST_GROUPS).map_err(with_flags)?
+                let reading = Reading { header: settings.header, ..Reading::default() };
+                groups(path, column, &reading, MOST_GROUPS).map_err(with_remedy)?
             }
-            _ => return Err(Error::value("--group", column, format!("a column of text files; {text} is not one"))),
+            _ => {
+                let reason = format!("{text} is not a text file, of which a column could tell groups apart");
+                return Err(Error::not_applicable("group", reason));
+            }
         };
         if values.len() < 2 {
-            let fault = format!("has the same value in every row of column '{column}': there is nothing to compare");
-            return Err(Error::file(text, fault));
+            let problem = format!("column '{column}' has the same value in every row: there is nothing to compare");
+            return Err(Error::format(text, problem));
         }
         all.extend(values.into_iter().map(|value| format!("{text}:{column}={value}")));
     }
@@ -264,19 +259,16 @@ pub(crate) fn expanded<'t>(texts: impl Iterator<Item = &'t String>, flags: &Sour
 ///
 /// # Errors
 /// [`Error::Mismatch`] when two headers do not hold the same names.
-pub(crate) fn align(
-    tables: &mut [(&str, &mut Points, &mut Notes)],
-    flags: &SourceFlags,
-    global: &Global,
-) -> Result<()> {
+pub(super) fn align(tables: &mut [(&str, &mut Points, &mut Table)], reader: &Reader) -> Result<()> {
+    let columns = &reader.settings.columns;
     // Who chooses by number does not go by names.
     let is_number = |text: &String| text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
-    if !flags.columns().is_empty() && flags.columns().iter().all(is_number) {
+    if !columns.is_empty() && columns.iter().all(is_number) {
         return Ok(());
     }
     let mut first: Option<(String, Vec<String>)> = None;
-    for (text, points, notes) in tables {
-        let Some(own) = notes.columns.clone() else { continue };
+    for (text, points, table) in tables {
+        let Some(own) = table.columns.clone() else { continue };
         let Some((first_text, names)) = &first else {
             first = Some((text.to_string(), own));
             continue;
@@ -291,16 +283,21 @@ pub(crate) fn align(
         match places {
             Some(places) if sorted.len() == own.len() => {
                 **points = points.select_columns(&places)?;
-                notes.columns = Some(names.clone());
+                table.columns = Some(names.clone());
                 let remark =
                     format!("its columns stand in another order than those of {first_text}: brought to that order");
-                output::remark(global, format!("{text}: {remark}"));
-                notes.remarks.push(remark);
+                reader.observer.remark(&format!("{text}: {remark}"));
+                table.remarks.push(remark);
             }
             _ => {
                 let show = |names: &[String], text: &str| format!("{} ({text})", names.join(", "));
-                let remedy = "choose columns that both have with --columns a,b, or go by numbers with --columns 1-";
-                return Err(Error::mismatch("list of columns", show(names, first_text), show(&own, text), remedy));
+                let remedy = "choose columns that both have with `columns` a,b, or go by numbers with `columns` 1-";
+                return Err(Error::mismatch(
+                    Field::Other("list of columns".into()),
+                    show(names, first_text),
+                    show(&own, text),
+                    remedy,
+                ));
             }
         }
     }
@@ -308,47 +305,10 @@ pub(crate) fn align(
 }
 
 /// Adds to the fault of a file that is not pictures what could be read as points.
-pub(crate) fn naming_formats(fault: Error) -> Error {
+pub(super) fn naming_formats(fault: Error) -> Error {
     match fault.file_path().is_some_and(Path::is_file) {
         true => fault.advising(FORMATS),
         false => fault,
-    }
-}
-
-/// Whether the first line of text is a header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Header {
-    Yes,
-    No,
-}
-
-/// The columns of `--columns`: names, numbers and ranges with commas between; a name with a comma stands in double quotes.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Columns(pub Vec<String>);
-
-impl std::fmt::Display for Columns {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0.join(","))
-    }
-}
-
-impl std::str::FromStr for Columns {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let (mut columns, mut is_inside) = (vec![String::new()], false);
-        for c in text.chars() {
-            match c {
-                '"' => is_inside = !is_inside,
-                ',' if !is_inside => columns.push(String::new()),
-                _ => columns.last_mut().expect("there is one").push(c),
-            }
-        }
-        let columns: Vec<String> = columns.into_iter().map(|column| column.trim().to_string()).collect();
-        match !is_inside && columns.iter().all(|column| !column.is_empty()) {
-            true => Ok(Self(columns)),
-            false => Err(Error::value("--columns", text, "names or numbers with commas between, such as a,b or 2-5")),
-        }
     }
 }
 
@@ -361,22 +321,12 @@ mod tests {
         for name in
             ["a.npy", "a.NPZ", "a.npz:x", "a.safetensors:layer", "b.csv", "b.tsv", "b.csv:c=d", "-", "-:c=d", "a.pt:x"]
         {
-            assert!(is_named(name), "{name}");
+            assert!(is_points(name), "{name}");
         }
         for name in ["a.png", "a", "a.idx3-ubyte.gz", "mnist:test", "a.csv:c", "-a"] {
-            assert!(!is_named(name), "{name}");
+            assert!(!is_points(name), "{name}");
         }
         let named = Named::parse("d/a.csv:time, s=1:30=x").unwrap();
         assert_eq!(named.group, Some(("time, s".into(), "1:30=x".into())));
-    }
-
-    #[test]
-    fn columns_have_commas_between() {
-        let columns = |text: &str| text.parse::<Columns>().map(|c| c.0).map_err(|e| e.to_string());
-        assert_eq!(columns("a, b,2-").unwrap(), ["a", "b", "2-"]);
-        assert_eq!(columns("\"h, cm\",w").unwrap(), ["h, cm", "w"]);
-        for text in ["", "a,", "\"a"] {
-            assert!(columns(text).unwrap_err().contains("such as a,b"), "{text}");
-        }
     }
 }

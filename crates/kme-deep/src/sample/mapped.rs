@@ -1,28 +1,32 @@
 //! How pictures become points: the feature map that sources share, what pictures are brought to, and where features are kept.
 
-use super::SourceFlags;
 use super::opened::{Content, Opened};
-use crate::arguments::Global;
+use super::{Cache, Reader, Settings};
 use kme::embedding::FeatureIdentity;
-use kme::{Error, Result};
-use kme_image::{Channels, Decoder, Form, Protocol};
+use kme::{Error, Field, Result};
+use kme_image::{Channels, Decoder, Form};
 use kme_net::{FeatureCache, FeatureMap, SHIPPED};
 use std::path::Path;
 
 /// The feature map that the pictures among the sources go through: the one that is named, or that one of the sources names.
-pub(super) fn named_map(all: &[Opened], flags: &SourceFlags, global: &Global) -> Result<Option<FeatureMap>> {
+pub(super) fn named_map(all: &[Opened], reader: &Reader) -> Result<Option<FeatureMap>> {
+    let (settings, context) = (reader.settings, reader.context);
     let is_picture = |o: &&Opened| matches!(o.content, Content::Pictures(_) | Content::Generator(_));
     let Some(first) = all.iter().find(is_picture) else {
-        if flags.size.is_some() || flags.channels.is_some() || flags.resize.is_some() {
-            let allowed = "sources of pictures; there are none here";
-            return Err(Error::value("--size, --channels and --resize", "given", allowed));
+        let given = [
+            ("size", settings.size.is_some()),
+            ("channels", settings.channels.is_some()),
+            ("resize", settings.resize.is_some()),
+        ];
+        if let Some((parameter, _)) = given.iter().find(|(_, is_given)| *is_given) {
+            return Err(Error::not_applicable(*parameter, "there are no pictures among the sources"));
         }
-        check_name(all, flags.features.as_deref())?;
+        check_name(all, settings.features.as_deref())?;
         return Ok(None);
     };
-    let place = global.context()?.place;
-    if let Some(name) = &flags.features {
-        return FeatureMap::named(name, &global.models(), &place).map(Some);
+    let (models, place) = (&context.models, &context.place);
+    if let Some(name) = &settings.features {
+        return FeatureMap::named(name, models, place).map(Some);
     }
     // An embedding says what it is to be compared with, a generator how it is to be judged.
     let embedded = all.iter().filter_map(Opened::features).find(|f| *f != &FeatureIdentity::identity());
@@ -31,22 +35,22 @@ pub(super) fn named_map(all: &[Opened], flags: &SourceFlags, global: &Global) ->
         _ => None,
     });
     if let (None, Some((generator, text))) = (embedded, card) {
-        let (_, path) = global.models().bytes(text)?;
-        return FeatureMap::of_generator(generator, &path, &global.models(), &place).map(Some);
+        let (_, path) = models.bytes(text)?;
+        return FeatureMap::of_generator(generator, &path, models, place).map(Some);
     }
     let named = embedded.map(|f| f.name.split_once('/').map_or(f.name.as_str(), |(network, _)| network));
-    let needed = |why: String| Error::value("--features", "(nothing)", why);
     let Some(name) = named else {
         let classifiers = SHIPPED.iter().map(|s| s.name).filter(|name| name.contains("classifier"));
         let names = classifiers.collect::<Vec<_>>().join(", ");
-        return Err(needed(format!(
-            "a feature map, since {} holds pictures: pixels, {names}, or the file or run folder of a classifier",
+        let remedy = format!(
+            "{} holds pictures. Name a feature map: pixels, {names}, or the file or run folder of a classifier",
             first.text
-        )));
+        );
+        return Err(Error::missing("features", remedy));
     };
-    FeatureMap::named(name, &global.models(), &place)
-        .map(Some)
-        .map_err(|fault| needed(format!("a classifier's file, since '{name}' is not found by name ({fault})")))
+    FeatureMap::named(name, models, place).map(Some).map_err(|fault| {
+        Error::missing("features", format!("name the file of '{name}', which is not found by its name ({fault})"))
+    })
 }
 
 /// What results say of a known network's weights that are not known.
@@ -66,56 +70,59 @@ fn check_name(all: &[Opened], name: Option<&str>) -> Result<()> {
     for source in all {
         let Some(features) = source.features() else {
             let allowed = format!("identity, since {} holds points, not pictures", source.text);
-            return Err(Error::value("--features", name, allowed));
+            return Err(Error::parameter("features", name, allowed));
         };
         let known = features.name.split_once('/').map_or(features.name.as_str(), |(network, _)| network);
         if known != kme_net::canonical(name) && Path::new(name).file_stem().is_none_or(|stem| stem != known) {
-            let remedy = "leave out --features, or embed the pictures again";
-            return Err(Error::mismatch("feature map", name, format!("'{}' ({})", features.name, source.text), remedy));
+            let remedy = "leave out `features`, or embed the pictures again";
+            let own = format!("'{}' ({})", features.name, source.text);
+            return Err(Error::mismatch(Field::FeatureMap, name, own, remedy));
         }
     }
     Ok(())
 }
 
 /// Where features are kept. Only those of networks are worth it.
-pub(super) fn cache(map: Option<&FeatureMap>, flags: &SourceFlags) -> Result<Option<FeatureCache>> {
-    if flags.no_cache || map.is_none_or(|map| matches!(map, FeatureMap::Pixels)) {
+pub(super) fn cache(map: Option<&FeatureMap>, settings: &Settings) -> Result<Option<FeatureCache>> {
+    if map.is_none_or(|map| matches!(map, FeatureMap::Pixels)) {
         return Ok(None);
     }
-    match &flags.cache_dir {
-        Some(folder) => {
+    match &settings.cache {
+        Cache::None => Ok(None),
+        Cache::Folder(folder) => {
             let cache = FeatureCache::new(folder.clone());
             // What was asked for is checked before hours of work; the default is made when it is needed.
             let help = "give another folder with --cache-dir, or do without by --no-cache";
             cache.prepare().map_err(|fault| fault.advising(help))?;
             Ok(Some(cache))
         }
-        None => Ok(FeatureCache::of_user()),
+        Cache::User => Ok(FeatureCache::of_user()),
     }
 }
 
-/// What pictures are brought to when they are read, by `resize` unless the flags name another way.
-pub(super) fn form(map: Option<&FeatureMap>, flags: &SourceFlags, resize: Option<Protocol>) -> Result<Form> {
+/// What pictures are brought to when they are read, by the protocol of a tool unless the settings name another.
+pub(super) fn form(map: Option<&FeatureMap>, reader: &Reader) -> Result<Form> {
+    let Reader { settings, resize, .. } = *reader;
     let convert = |colour| Decoder::new(Channels::Convert(colour));
-    let max_pixels = flags.max_pixels;
+    let max_pixels = settings.max_pixels;
     match map.map(FeatureMap::form).transpose()?.flatten() {
         Some(form) => {
-            if flags.size.is_some() || flags.channels.is_some() {
+            let given = [("size", settings.size.is_some()), ("channels", settings.channels.is_some())];
+            if let Some((parameter, _)) = given.iter().find(|(_, is_given)| *is_given) {
                 let [c, h, w] = map.and_then(FeatureMap::input).unwrap_or_default();
-                let why = format!("nothing here: this feature map itself brings pictures to {c}x{h}x{w}");
-                return Err(Error::value("--size and --channels", "given", why));
+                let reason = format!("the feature map resizes pictures itself, to {c}x{h}x{w}");
+                return Err(Error::not_applicable(*parameter, reason));
             }
             Ok(Form { decoder: Decoder { max_pixels, ..form.decoder }, ..form })
         }
         None => {
-            let decoder = flags.channels.map_or_else(Decoder::default, convert);
+            let decoder = settings.channels.map_or_else(Decoder::default, convert);
             let decoder =
-                Decoder { reading: flags.resize.or(resize).unwrap_or_default().reading(), max_pixels, ..decoder };
-            let resize = match (flags.size, flags.resize) {
+                Decoder { reading: settings.resize.or(resize).unwrap_or_default().reading(), max_pixels, ..decoder };
+            let resize = match (settings.size, settings.resize) {
                 (Some(size), asked) => Some(asked.or(resize).map_or(size, |protocol| size.with(protocol))),
-                (None, Some(protocol)) => {
-                    let allowed = "given together with --size HEIGHTxWIDTH for --features pixels";
-                    return Err(Error::value("--resize", protocol, allowed));
+                (None, Some(_)) => {
+                    return Err(Error::missing("size", "say what pictures are resized to, or leave out `resize`"));
                 }
                 (None, None) => None,
             };

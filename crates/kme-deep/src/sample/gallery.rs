@@ -9,7 +9,7 @@ use std::collections::HashMap;
 const LONGEST: usize = 256;
 
 /// Pictures that can be seen again by name or number.
-pub(crate) struct Gallery(Origin);
+pub struct Gallery(Origin);
 
 enum Origin {
     /// With what the decoder is to make of files.
@@ -23,7 +23,7 @@ enum Origin {
 
 /// How pictures are wanted.
 #[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Look {
+pub enum Look {
     /// As they are.
     Own,
     /// In the size of the first, at most 256 pixels, for a sheet.
@@ -32,12 +32,12 @@ pub(crate) enum Look {
 
 impl Gallery {
     /// The pictures of a source, read as `decoder` did for the points, in their own channels.
-    pub(crate) fn of_source(source: Source, decoder: Decoder) -> Self {
+    pub fn of_source(source: Source, decoder: Decoder) -> Self {
         Self(Origin::Source(source, Decoder { channels: Channels::Keep, ..decoder }))
     }
 
     /// The `n` pictures that `kme sample` draws with this seed.
-    pub(crate) fn of_generator(generator: Generator, n: usize, seed: u64) -> Self {
+    pub fn of_generator(generator: Generator, n: usize, seed: u64) -> Self {
         Self(Origin::Generator { generator: Box::new(generator), n, seed })
     }
 
@@ -45,7 +45,7 @@ impl Gallery {
     ///
     /// # Errors
     /// When one can no longer be read.
-    pub(crate) fn pictures(&self, places: &[usize], names: Option<&[String]>, look: Look) -> Result<Vec<Images>> {
+    pub fn pictures(&self, places: &[usize], names: Option<&[String]>, look: Look) -> Result<Vec<Images>> {
         match &self.0 {
             Origin::Source(source, decoder) => from_source(source, *decoder, places, names, look),
             Origin::Generator { generator, n, seed } => {
@@ -62,7 +62,7 @@ impl Gallery {
     ///
     /// # Errors
     /// As [`pictures`](Self::pictures).
-    pub(crate) fn sheet(&self, places: &[usize], names: Option<&[String]>) -> Result<Images> {
+    pub fn sheet(&self, places: &[usize], names: Option<&[String]>) -> Result<Images> {
         let mut pictures = self.pictures(places, names, Look::Alike)?;
         if pictures.iter().any(|p| p.channels() != pictures[0].channels()) {
             pictures = pictures.iter().map(|p| p.to_colour(Colour::Rgb)).collect();
@@ -92,7 +92,8 @@ fn from_source(
                     found[at] = Some(i);
                 }
             }
-            let gone = |at: usize| Error::file(source.to_string(), format!("{} is no longer there", names[places[at]]));
+            let gone =
+                |at: usize| Error::format(source.to_string(), format!("{} is no longer there", names[places[at]]));
             found.into_iter().enumerate().map(|(at, i)| i.ok_or_else(|| gone(at))).collect::<Result<_>>()?
         }
     };

@@ -1,16 +1,13 @@
 //! Scores of samples, and of statistics.
 
-use super::metrics::{Metric, Score};
-use super::{Arguments, Subjects};
-use crate::arguments::Global;
-use crate::copies::Repeated;
-use crate::output::{self, fields};
-use crate::sources::{self, Sample, Sources, check_same_dim};
+use super::Request;
+use super::metric::{Metric, Score, fields};
+use crate::sample::{Repeated, Sample, Sources, check_same_dim, common_kernel, naming, naming_small};
 use kme::discrepancy::{self, Estimator};
 use kme::embedding::FeatureIdentity;
 use kme::evaluate::{self, Fitted, Manifold, Measured, Prdc, Protocol, Statistics, Subsets};
 use kme::points::Data;
-use kme::{Error, Kernel, KernelSpec, Points, Result};
+use kme::{Error, Kernel, KernelSpec, Observer, Points, Result};
 use kme_image::hex;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -18,6 +15,9 @@ use std::time::Instant;
 
 /// The kernel of CMMD.
 const CMMD: &str = "gaussian:sigma=10";
+
+/// The kernel of mmd where nothing names another.
+const DEFAULT_KERNEL: &str = "gaussian:sigma=median";
 
 /// By how much the length of what is called a unit vector may differ from 1: half precision is off by less.
 const UNIT: f64 = 0.01;
@@ -61,13 +61,10 @@ impl Side {
     /// The points of a metric that takes neither statistics nor weights.
     fn points(&self, metric: impl std::fmt::Display) -> Result<&Points> {
         match self.sample() {
-            None => {
-                let fault = format!("holds a mean and a covariance (mu, sigma), which fid alone takes, not {metric}");
-                Err(Error::file(&self.text, fault))
-            }
+            None => Err(only_fid(&self.text, metric)),
             Some(sample) if sample.weights.is_some() => {
-                let fault = format!("has weights, which {metric} does not take; kid and mmd do (--metrics kid,mmd)");
-                Err(Error::file(&self.text, fault))
+                let reason = format!("{} has weights; only kid and mmd take them", self.text);
+                Err(Error::unsupported(format!("compute {metric}"), reason))
             }
             Some(sample) => Ok(&sample.points),
         }
@@ -80,43 +77,42 @@ fn logits_of(side: &Side) -> Result<&Points> {
     match side.sample() {
         Some(Sample { logits: Some(logits), .. }) => Ok(logits),
         Some(sample) if sample.kernel.is_none() && sample.features.name == "identity" => Ok(points),
-        _ => Err(Error::value(
-            "is",
-            &side.text,
-            "a score of class logits: give pictures and --features with a network that classifies, such as inception, or a \
-             file of points whose rows are the logits of a picture each",
-        )),
+        _ => {
+            let reason = format!(
+                "{} holds no class logits. Give pictures and `features` of a network that classifies, such as inception, or \
+                 a file of points whose rows are the logits of a picture each",
+                side.text
+            );
+            Err(Error::unsupported("compute the inception score", reason))
+        }
     }
 }
 
 /// Scores of all candidates, candidate by candidate.
 pub(super) fn scores(
     sources: &mut Sources,
-    subjects: &Subjects,
-    arguments: &Arguments,
+    has_reference: bool,
+    request: &Request,
     metrics: &[Metric],
-    global: &Global,
+    observer: &dyn Observer,
 ) -> Result<Vec<Score>> {
     if let Some((metric, source)) =
-        metrics.iter().find(|m| **m != Metric::Fid).zip(sources.all.iter().find(|s| s.statistics().is_some()))
+        metrics.iter().find(|m| **m != Metric::Fid).zip(sources.all().iter().find(|s| s.statistics().is_some()))
     {
-        let fault = format!(
-            "holds a mean and a covariance (mu, sigma), which fid alone takes, not {metric}: use --metrics fid"
-        );
-        return Err(Error::file(&source.text, fault));
+        return Err(only_fid(source.text(), metric));
     }
     if metrics.contains(&Metric::InceptionScore) {
         sources.want_logits()?;
     }
-    let sides = (0..sources.all.len()).map(|i| read(sources, i, global)).collect::<Result<Vec<Side>>>()?;
+    let sides = (0..sources.all().len()).map(|i| read(sources, i, observer)).collect::<Result<Vec<Side>>>()?;
     let first = sides.first().expect("there is a source");
     // Without a reference there is nothing that would ask for it: the first candidate stands in its place.
-    let (reference, candidates) = (first, &sides[usize::from(subjects.reference.is_some())..]);
+    let (reference, candidates) = (first, &sides[usize::from(has_reference)..]);
     for candidate in candidates {
-        check_same_space(reference, candidate, global)?;
+        check_same_space(reference, candidate, observer)?;
     }
-    let mut judge = Judge::new(reference, candidates, arguments, metrics, global)?;
-    judge.has_reference = subjects.reference.is_some();
+    let mut judge = Judge::new(reference, candidates, request, metrics)?;
+    judge.has_reference = has_reference;
     let mut scores = Vec::new();
     for i in 0..candidates.len() {
         scores.extend(judge.scores(i, metrics)?);
@@ -124,13 +120,13 @@ pub(super) fn scores(
     Ok(scores)
 }
 
-fn read(sources: &mut Sources, i: usize, global: &Global) -> Result<Side> {
-    let text = sources.all[i].text.clone();
-    if let Some(statistics) = sources.all[i].statistics() {
+fn read(sources: &mut Sources, i: usize, observer: &dyn Observer) -> Result<Side> {
+    let text = sources.all()[i].text().to_string();
+    if let Some(statistics) = sources.all()[i].statistics() {
         let mut hash = Sha256::new_with_prefix(b"kme statistics 1\0");
         statistics.mean().iter().chain(statistics.covariance()).for_each(|x| hash.update(x.to_le_bytes()));
         let sha256 = hex(&hash.finalize());
-        let features = sources.all[i].features().cloned();
+        let features = sources.all()[i].features().cloned();
         let origin = json!({ "source": text, "statistics": true, "features": features, "sha256": sha256 });
         return Ok(Side { text, content: Content::Statistics(statistics.clone(), features), origin });
     }
@@ -142,7 +138,7 @@ fn read(sources: &mut Sources, i: usize, global: &Global) -> Result<Side> {
         repeated.record(told);
     }
     if let Some(remark) = repeated.remark(&text) {
-        output::remark(global, remark);
+        observer.remark(&remark);
     }
     Ok(Side { text, content: Content::Sample(Box::new(sample)), origin })
 }
@@ -170,7 +166,7 @@ fn digest(sample: &Sample) -> String {
     hex(&hash.finalize())
 }
 
-fn check_same_space(reference: &Side, candidate: &Side, global: &Global) -> Result<()> {
+fn check_same_space(reference: &Side, candidate: &Side, observer: &dyn Observer) -> Result<()> {
     if let (Some(a), Some(b)) = (reference.sample(), candidate.sample()) {
         return a.check_same_space(&reference.text, b, &candidate.text);
     }
@@ -179,7 +175,7 @@ fn check_same_space(reference: &Side, candidate: &Side, global: &Global) -> Resu
     match (reference.features(), candidate.features()) {
         (Some(a), Some(b)) if a == b => {}
         (Some(a), Some(b)) if *a != identity && *b != identity => {
-            return a.check_same(b).map_err(|fault| output::naming(fault, &reference.text, &candidate.text));
+            return a.check_same(b).map_err(|fault| naming(fault, &reference.text, &candidate.text));
         }
         (a, b) => {
             // Points may be features that were written by a tool: where they come from stands nowhere.
@@ -190,13 +186,10 @@ fn check_same_space(reference: &Side, candidate: &Side, global: &Global) -> Resu
                 _ => return Ok(()),
             };
             let name = told.features().map_or("", |features| features.name.as_str());
-            output::remark(
-                global,
-                format!(
-                    "{} is of features {name}; which features {} is of stands nowhere: make sure that they are the same",
-                    told.text, other.text
-                ),
-            );
+            observer.remark(&format!(
+                "{} is of features {name}; which features {} is of stands nowhere: make sure that they are the same",
+                told.text, other.text
+            ));
         }
     }
     Ok(())
@@ -207,46 +200,29 @@ struct Judge<'a> {
     reference: &'a Side,
     has_reference: bool,
     candidates: &'a [Side],
-    arguments: &'a Arguments,
-    /// The seed, when one was asked for.
-    seed: Option<u64>,
+    request: &'a Request,
     kernel: Option<Kernel>,
     fitted: Option<Fitted<'a>>,
     manifold: Option<Manifold<'a>>,
 }
 
 impl<'a> Judge<'a> {
-    fn new(
-        reference: &'a Side,
-        candidates: &'a [Side],
-        arguments: &'a Arguments,
-        metrics: &[Metric],
-        global: &Global,
-    ) -> Result<Self> {
+    fn new(reference: &'a Side, candidates: &'a [Side], request: &'a Request, metrics: &[Metric]) -> Result<Self> {
         let kernel = match metrics.contains(&Metric::Mmd) {
             false => None,
             true => {
                 let sides = std::iter::once(reference).chain(candidates);
                 let named: Vec<_> = sides.filter_map(|side| Some((side.text.as_str(), side.sample()?))).collect();
-                Some(sources::kernel(arguments.kernel.as_ref(), &named, "gaussian:sigma=median")?)
+                Some(common_kernel(request.kernel.as_ref(), &named, DEFAULT_KERNEL)?)
             }
         };
-        let at = |fault| naming(fault, reference, reference);
+        let at = |fault| blamed(fault, reference, reference);
         let fitted = metrics.contains(&Metric::Fid).then(|| fit(reference)).transpose().map_err(at)?;
         let manifold = match metrics.iter().find(|m| Metric::PRDC.contains(m)) {
-            Some(metric) => Some(Manifold::new(reference.points(metric)?, arguments.neighbours)?),
+            Some(metric) => Some(Manifold::new(reference.points(metric)?, request.neighbours)?),
             None => None,
         };
-        Ok(Self {
-            reference,
-            has_reference: true,
-            candidates,
-            arguments,
-            seed: global.asked_seed(),
-            kernel,
-            fitted,
-            manifold,
-        })
+        Ok(Self { reference, has_reference: true, candidates, request, kernel, fitted, manifold })
     }
 
     /// The scores of candidate `i`, in the order of `metrics`.
@@ -264,7 +240,7 @@ impl<'a> Judge<'a> {
                 Metric::InceptionScore => self.inception_score(candidate),
                 Metric::Precision | Metric::Recall | Metric::Density | Metric::Coverage => {
                     if balls.is_none() {
-                        let manifold = Manifold::new(candidate.points(metric)?, self.arguments.neighbours)?;
+                        let manifold = Manifold::new(candidate.points(metric)?, self.request.neighbours)?;
                         let found = self.manifold.as_ref().expect("the reference has one too").prdc(&manifold)?;
                         balls = Some((found, begin.elapsed().as_secs_f64()));
                     }
@@ -272,7 +248,7 @@ impl<'a> Judge<'a> {
                     Ok(self.part(metric, found))
                 }
             }
-            .map_err(|fault| naming(fault, self.reference, candidate))?;
+            .map_err(|fault| blamed(fault, self.reference, candidate))?;
             score.candidate = i + 1;
             score.seconds = match &balls {
                 Some((_, seconds)) if Metric::PRDC.contains(&metric) => *seconds,
@@ -288,7 +264,7 @@ impl<'a> Judge<'a> {
 
     /// A score with what all have.
     fn score(&self, metric: Metric, found: Measured, estimator: impl std::fmt::Display, protocol: Value) -> Score {
-        let mut all = Map::from_iter([("name".to_string(), json!(self.arguments.protocol))]);
+        let mut all = Map::from_iter([("name".to_string(), json!(self.request.protocol))]);
         all.extend(fields(protocol));
         let features = self.candidates.iter().chain([self.reference]).find_map(Side::features);
         Score {
@@ -311,17 +287,17 @@ impl<'a> Judge<'a> {
 
     fn kid(&self, candidate: &Side) -> Result<Score> {
         let kernel = Kernel::kid(self.reference.dim())?;
-        if self.arguments.protocol == Protocol::Full {
+        if self.request.protocol == Protocol::Full {
             return self.mmd(Metric::Kid, candidate, &kernel);
         }
         let usual = Subsets::default();
         let subsets = Subsets {
-            count: self.arguments.subsets.unwrap_or(usual.count),
-            size: self.arguments.subset_size.unwrap_or(usual.size),
+            count: self.request.subsets.unwrap_or(usual.count),
+            size: self.request.subset_size.unwrap_or(usual.size),
         };
         let (x, y) = (self.reference.points(Metric::Kid)?, candidate.points(Metric::Kid)?);
-        let (protocol, precision) = (self.arguments.protocol, self.arguments.precision);
-        let found = evaluate::kid(x, y, protocol, subsets, self.seed, precision)?;
+        let (protocol, precision) = (self.request.protocol, self.request.precision);
+        let found = evaluate::kid(x, y, protocol, subsets, self.request.seed, precision)?;
         let told = json!({
             "sample": "subsets",
             "subsets": found.subsets,
@@ -335,10 +311,10 @@ impl<'a> Judge<'a> {
 
     fn mmd(&self, metric: Metric, candidate: &Side, kernel: &Kernel) -> Result<Score> {
         let (Some(x), Some(y)) = (self.reference.sample(), candidate.sample()) else {
-            return Err(Error::value(metric, &candidate.text, "points"));
+            return Err(only_fid(&candidate.text, metric));
         };
-        let estimator = self.arguments.estimator.unwrap_or_default();
-        let (precision, seed) = (self.arguments.precision, self.seed.unwrap_or(0));
+        let estimator = self.request.estimator.unwrap_or_default();
+        let (precision, seed) = (self.request.precision, self.request.seed.unwrap_or(0));
         let found = discrepancy::mmd2_paired(kernel, weighted(x), weighted(y), estimator, precision, seed)?;
         let told = json!({ "sample": "full", "precision": found.precision });
         let score = self.score(metric, Measured::from(&found), estimator, told);
@@ -355,15 +331,15 @@ impl<'a> Judge<'a> {
             let d = points.dim();
             let norm = |i: usize| (i * d..(i + 1) * d).map(|j| points.data().get(j).powi(2)).sum::<f64>().sqrt();
             if let Some(i) = (0..points.len()).find(|i| (norm(*i) - 1.0).abs() > UNIT) {
-                let value = format!("{:.6} (point {i} of {}, counted from 0)", norm(i), side.text);
+                let given = format!("{:.6} (point {i} of {}, counted from 0)", norm(i), side.text);
                 let allowed = "1: cmmd is of CLIP embeddings of unit length, x / |x|";
-                return Err(Error::value("length of an embedding", value, allowed));
+                return Err(Error::parameter("length of an embedding", given, allowed));
             }
         }
         let kernel: Kernel = CMMD.parse::<KernelSpec>()?.resolve(self.reference.dim(), || Ok(1.0))?;
         let (x, y) = (self.reference.points(Metric::Cmmd)?, candidate.points(Metric::Cmmd)?);
         let whole = |points| discrepancy::Sample { points, weights: None };
-        let precision = self.arguments.precision;
+        let precision = self.request.precision;
         let found = discrepancy::mmd2(&kernel, whole(x), whole(y), Estimator::Biased, precision)?;
         let told = json!({ "sample": "full", "precision": found.precision, "factor": 1000 });
         let thousand = |x: f64| 1000.0 * x;
@@ -387,8 +363,8 @@ impl<'a> Judge<'a> {
 
     fn inception_score(&self, candidate: &Side) -> Result<Score> {
         let logits = logits_of(candidate)?;
-        let (splits, protocol) = (self.arguments.splits, self.arguments.protocol);
-        let found = evaluate::inception_score(logits, splits, protocol, self.seed)?;
+        let (splits, protocol) = (self.request.splits, self.request.protocol);
+        let found = evaluate::inception_score(logits, splits, protocol, self.request.seed)?;
         let told = json!({ "sample": "full", "splits": splits, "classes": found.classes, "seed": found.seed });
         let score = self.score(Metric::InceptionScore, Measured::from(&found), "mean over splits", told);
         Ok(Score { spread: Some(found.spread), m: Some(found.n as u64), ..score })
@@ -411,10 +387,18 @@ impl<'a> Judge<'a> {
     }
 }
 
+/// The fault of a source that is known by its mean and covariance.
+fn only_fid(text: &str, metric: impl std::fmt::Display) -> Error {
+    Error::unsupported(
+        format!("compute {metric} of {text}"),
+        "it holds a mean and a covariance (mu, sigma), not points. Use the metric fid",
+    )
+}
+
 fn fit(side: &Side) -> Result<Fitted<'_>> {
     match &side.content {
         Content::Statistics(statistics, _) => {
-            Fitted::of_statistics(statistics.clone()).map_err(|fault| Error::file(&side.text, fault))
+            Fitted::of_statistics(statistics.clone()).map_err(|fault| fault.within(&side.text))
         }
         Content::Sample(_) => Fitted::of_points(side.points(Metric::Fid)?),
     }
@@ -425,7 +409,7 @@ fn weighted(sample: &Sample) -> discrepancy::Sample<'_> {
 }
 
 /// Says which sample is too small.
-fn naming(fault: Error, reference: &Side, candidate: &Side) -> Error {
+fn blamed(fault: Error, reference: &Side, candidate: &Side) -> Error {
     let sizes = [reference, candidate].map(|side| Some((side.text.as_str(), side.sample()?.points.len())));
-    output::naming_small(fault, sizes.into_iter().flatten())
+    naming_small(fault, sizes.into_iter().flatten())
 }

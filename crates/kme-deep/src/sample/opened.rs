@@ -1,9 +1,8 @@
 //! What kind of source a name is.
 
-use super::SourceFlags;
+use super::Reader;
 use super::expression::{is_embedding, is_like_a_sum, read_any};
-use crate::arguments::Global;
-use crate::points::{self, Found, Notes};
+use super::points::{self, Found, Table};
 use kme::embedding::{AnyEmbedding, FeatureIdentity, MeanEmbedding};
 use kme::evaluate::Statistics;
 use kme::{Embedding, Error, Points, Result};
@@ -12,13 +11,13 @@ use kme_net::{Generator, SHIPPED};
 use std::path::Path;
 
 /// A source whose kind is known.
-pub(crate) struct Opened {
-    pub text: String,
+pub struct Opened {
+    pub(super) text: String,
     pub(super) content: Content,
     /// Whether the content was drawn from a generator of points.
     drawn: bool,
     /// Of a file of points.
-    pub(super) notes: Notes,
+    pub(super) table: Table,
 }
 
 pub(super) enum Content {
@@ -34,13 +33,19 @@ pub(super) enum Content {
 
 impl Opened {
     /// Finds out what `text` names, and reads it unless it is pictures.
-    pub(super) fn open(text: &str, flags: &SourceFlags, global: &Global) -> Result<Self> {
-        let mut notes = Notes::default();
-        let content = Self::content(text, flags, &mut notes, global)?;
-        Ok(Self { text: text.into(), content, drawn: false, notes })
+    pub(super) fn open(text: &str, reader: &Reader) -> Result<Self> {
+        let mut table = Table::default();
+        let content = Self::content(text, reader, &mut table)?;
+        Ok(Self { text: text.into(), content, drawn: false, table })
     }
 
-    fn content(text: &str, flags: &SourceFlags, notes: &mut Notes, global: &Global) -> Result<Content> {
+    /// As it was named.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    fn content(text: &str, reader: &Reader, table: &mut Table) -> Result<Content> {
+        let context = reader.context;
         let path = Path::new(text);
         let set = text.split_once(':').map_or(text, |(name, _)| name);
         let is_set = kme_image::is_known(set);
@@ -51,43 +56,41 @@ impl Opened {
             });
         }
         if !is_set && is_like_a_sum(text) {
-            let fault = "is not a sum of embeddings: write it as 0.7*a.kme + 0.3*b.kme, of .kme files alone, which kme embed \
-                         makes; parentheses and division are not known";
-            return Err(Error::file(text, fault));
+            let problem = "write a sum as 0.7*a.kme + 0.3*b.kme, of .kme files alone, without parentheses or division";
+            return Err(Error::syntax("expression of embeddings", text, problem));
         }
         // A network and an embedding both have this entry in their header; arrays do not.
         let is_network_file = || path.extension().is_some_and(|e| e == "safetensors") && Embedding::is_file(path);
         let is_run = || path.join("model.safetensors").is_file();
         let is_known = || {
-            let own = global.models().folder().map(|folder| folder.join(format!("{text}.safetensors")));
+            let own = context.models.folder().map(|folder| folder.join(format!("{text}.safetensors")));
             !path.exists() && (SHIPPED.iter().any(|s| s.name == text) || own.is_some_and(|file| file.is_file()))
         };
         if !is_set && (is_run() || is_network_file() || is_known()) {
-            let (bytes, path) = global.models().bytes(text)?;
-            let place = global.context()?.place;
-            return Generator::parse(&bytes, &path, &place).map(Box::new).map(Content::Generator);
+            let (bytes, path) = context.models.bytes(text)?;
+            return Generator::parse(&bytes, &path, &context.place).map(Box::new).map(Content::Generator);
         }
         if !is_set && Source::is_array(text)? {
-            return Source::parse(text, &global.places()).map(Content::Pictures);
+            return Source::parse(text, &context.data).map(Content::Pictures);
         }
-        if !is_set && points::is_named(text) {
-            return Ok(match points::read(text, flags)? {
+        if !is_set && points::is_points(text) {
+            return Ok(match points::read(text, reader)? {
                 Found::Statistics(statistics) => {
                     // Of other tools' files nothing is known, and that of a later version may not be understood.
                     let features = statistics.features().and_then(|text| serde_json::from_str(text).ok());
                     Content::Statistics(Box::new(statistics), features)
                 }
                 Found::Points(points, found) => {
-                    *notes = found;
+                    *table = found;
                     Content::Points(points)
                 }
             });
         }
-        Source::parse(text, &global.places()).map(Content::Pictures).map_err(points::naming_formats)
+        Source::parse(text, &context.data).map(Content::Pictures).map_err(points::naming_formats)
     }
 
     /// Whether this is a sum of random features, without points.
-    pub(crate) fn mean(&self) -> Option<&MeanEmbedding> {
+    pub fn mean(&self) -> Option<&MeanEmbedding> {
         match &self.content {
             Content::Mean(mean) => Some(mean),
             _ => None,
@@ -95,7 +98,7 @@ impl Opened {
     }
 
     /// The mean and covariance, if that is all that is known.
-    pub(crate) fn statistics(&self) -> Option<&Statistics> {
+    pub fn statistics(&self) -> Option<&Statistics> {
         match &self.content {
             Content::Statistics(statistics, _) => Some(statistics),
             _ => None,
@@ -103,7 +106,7 @@ impl Opened {
     }
 
     /// Whether random draws decide about the points.
-    pub(crate) fn is_random(&self) -> bool {
+    pub fn is_random(&self) -> bool {
         self.drawn || matches!(self.content, Content::Generator(_))
     }
 
@@ -119,7 +122,7 @@ impl Opened {
     }
 
     /// The feature map of what a file holds, where the file tells it.
-    pub(crate) fn features(&self) -> Option<&FeatureIdentity> {
+    pub fn features(&self) -> Option<&FeatureIdentity> {
         match &self.content {
             Content::Statistics(_, features) => features.as_ref(),
             Content::Embedding(embedding) => Some(embedding.features()),

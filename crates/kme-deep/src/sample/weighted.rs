@@ -1,20 +1,26 @@
 //! A source as points, and what of several must agree.
 
-use crate::output;
-use crate::points::Notes;
+use super::points::Table;
 use kme::discrepancy::median_distance;
 use kme::embedding::FeatureIdentity;
 use kme::{Error, Field, Kernel, KernelSpec, Points, Result};
 use kme_image::Skipped;
 use serde_json::{Value, json};
+use std::fmt::Display;
+
+/// The feature map that takes pictures as they are.
+const PIXELS: &str = "pixels";
 
 /// A source as points.
-pub(crate) struct Sample {
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// Shape (n, d).
     pub points: Points,
     /// Class logits (n, classes), of pictures, when they were asked for and the network has them.
     pub logits: Option<Points>,
     /// Where they are not all equal.
     pub weights: Option<Vec<f64>>,
+    /// The feature map that the points are of.
     pub features: FeatureIdentity,
     /// Of an embedding.
     pub kernel: Option<Kernel>,
@@ -29,7 +35,7 @@ pub(crate) struct Sample {
     /// Of pictures: how they were brought to one size, if they were.
     pub resize: Option<String>,
     /// Of a file of points: columns, and what was left out.
-    pub notes: Notes,
+    pub table: Table,
 }
 
 impl Sample {
@@ -37,26 +43,24 @@ impl Sample {
     ///
     /// # Errors
     /// [`Error::Mismatch`] when feature maps or dimensions differ.
-    pub(crate) fn check_same_space(&self, name: &str, other: &Self, other_name: &str) -> Result<()> {
+    pub fn check_same_space(&self, name: &str, other: &Self, other_name: &str) -> Result<()> {
         let fault = match self.features.check_same(&other.features) {
             Ok(()) => return check_same_dim((self.points.dim(), name), (other.points.dim(), other_name)),
             Err(fault) => fault,
         };
         // A difference in the pixels' shape has a remedy at hand.
         let fault = match fault {
-            Error::Mismatch { field: field @ Field::Preprocessing, left, right, .. }
-                if self.features.name == "pixels" =>
-            {
-                let remedy = "--size HEIGHTxWIDTH and --channels 1 or 3 bring all pictures to one form";
-                Error::mismatch(field, left, right, remedy)
+            Error::Mismatch { field: Field::Preprocessing, left, right, .. } if self.features.name == PIXELS => {
+                let remedy = "bring all pictures to one form with `size` and `channels`";
+                Error::mismatch(Field::Preprocessing, left, right, remedy)
             }
             other => other,
         };
-        Err(output::naming(fault, name, other_name))
+        Err(naming(fault, name, other_name))
     }
 
     /// What a result records of where the sample named `text` comes from.
-    pub(crate) fn provenance(&self, text: &str) -> Value {
+    pub fn provenance(&self, text: &str) -> Value {
         let mut told = json!({
             "source": text,
             "weighted": self.weights.is_some(),
@@ -65,11 +69,11 @@ impl Sample {
             "decoder": self.decoder,
             "resize": self.resize,
         });
-        if let Some(columns) = &self.notes.columns {
+        if let Some(columns) = &self.table.columns {
             told["columns"] = json!(columns);
         }
-        if !self.notes.remarks.is_empty() {
-            told["remarks"] = json!(self.notes.remarks);
+        if !self.table.remarks.is_empty() {
+            told["remarks"] = json!(self.table.remarks);
         }
         told
     }
@@ -80,7 +84,7 @@ impl Sample {
 ///
 /// # Errors
 /// When embeddings have different kernels and none was asked for, or a median cannot be taken.
-pub(crate) fn kernel(asked: Option<&KernelSpec>, samples: &[(&str, &Sample)], otherwise: &str) -> Result<Kernel> {
+pub fn common_kernel(asked: Option<&KernelSpec>, samples: &[(&str, &Sample)], otherwise: &str) -> Result<Kernel> {
     let mut own = samples.iter().filter_map(|(name, sample)| Some((sample.kernel.as_ref()?, name)));
     let spec = match (asked, own.next()) {
         (Some(spec), _) => spec.clone(),
@@ -88,8 +92,8 @@ pub(crate) fn kernel(asked: Option<&KernelSpec>, samples: &[(&str, &Sample)], ot
         (None, Some((first, name))) => match own.find(|(kernel, _)| *kernel != first) {
             None => return Ok(first.clone()),
             Some((other, other_name)) => {
-                let (left, right) = (format!("{first} ({name})"), format!("{other} ({other_name})"));
-                return Err(Error::mismatch("kernel", left, right, "name the one to use with --kernel"));
+                let fault = Error::mismatch(Field::Kernel, first, other, "name the one to use with `kernel`");
+                return Err(naming(fault, name, other_name));
             }
         },
     };
@@ -101,12 +105,30 @@ pub(crate) fn kernel(asked: Option<&KernelSpec>, samples: &[(&str, &Sample)], ot
 ///
 /// # Errors
 /// [`Error::Mismatch`] when they have not.
-pub(crate) fn check_same_dim((d, name): (usize, &str), (other, other_name): (usize, &str)) -> Result<()> {
+pub fn check_same_dim((d, name): (usize, &str), (other, other_name): (usize, &str)) -> Result<()> {
     match d == other {
         true => Ok(()),
         false => {
-            let (left, right) = (format!("{d} ({name})"), format!("{other} ({other_name})"));
-            Err(Error::mismatch("dimension d of the points", left, right, "compare points of one space"))
+            Err(naming(Error::mismatch(Field::Dimension, d, other, "compare points of one space"), name, other_name))
         }
+    }
+}
+
+/// A difference with the names of the two things that differ.
+pub fn naming(fault: Error, left_name: impl Display, right_name: impl Display) -> Error {
+    match fault {
+        Error::Mismatch { field, left, right, remedy } => {
+            Error::mismatch(field, format!("{left} ({left_name})"), format!("{right} ({right_name})"), remedy)
+        }
+        other => other,
+    }
+}
+
+/// A fault of too few points with the name of the sample that has so few, of all by name and size.
+pub fn naming_small<'a>(fault: Error, samples: impl IntoIterator<Item = (&'a str, usize)>) -> Error {
+    let Error::TooFew { given, .. } = &fault else { return fault };
+    match samples.into_iter().find(|(_, size)| size == given) {
+        Some((name, _)) => fault.within(name),
+        None => fault,
     }
 }

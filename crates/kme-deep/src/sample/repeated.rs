@@ -1,6 +1,5 @@
 //! What is said of samples in which points repeat: all scores and tests take points as independent.
 
-use crate::output::counted;
 use kme::Points;
 use serde_json::{Map, Value, json};
 
@@ -9,30 +8,30 @@ const MANY: f64 = 0.1;
 
 /// How many points of a sample are equal to an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Repeated {
+pub struct Repeated {
     n: usize,
     count: usize,
 }
 
 impl Repeated {
-    pub(crate) fn of(points: &Points) -> Self {
+    pub fn of(points: &Points) -> Self {
         Self { n: points.len(), count: points.repeated() }
     }
 
     /// Whether all points are one.
-    pub(crate) fn coincide(self) -> bool {
+    pub fn coincide(self) -> bool {
         self.n > 1 && self.count == self.n - 1
     }
 
     /// Adds the number to what a result records of a sample, where there are any.
-    pub(crate) fn record(self, told: &mut Map<String, Value>) {
+    pub fn record(self, told: &mut Map<String, Value>) {
         if self.count > 0 {
             told.insert("repeated".into(), json!(self.count));
         }
     }
 
     /// What is to be said of the sample `name`.
-    pub(crate) fn remark(self, name: &str) -> Option<String> {
+    pub fn remark(self, name: &str) -> Option<String> {
         let Self { n, count } = self;
         if self.coincide() {
             return Some(format!(
@@ -42,9 +41,9 @@ impl Repeated {
         }
         (count as f64 >= MANY * n as f64).then(|| {
             format!(
-                "{} of {name} ({n} in all) {} equal to an earlier one. Counts and categories are like that. Of copies, \
+                "{count} {} of {name} ({n} in all) {} equal to an earlier one. Counts and categories are like that. Of copies, \
                  standard errors and p-values are too small: they take points as independent.",
-                counted(count, "point"),
+                if count == 1 { "point" } else { "points" },
                 if count == 1 { "is" } else { "are" },
             )
         })

@@ -1,6 +1,6 @@
-//! The claims of `--assert`.
+//! Claims on scores: what should hold at 95 %.
 
-use crate::verbs::eval::Metric;
+use super::{Metric, Score};
 use kme::standard_error::StandardError;
 use kme::{Error, Result};
 use std::fmt;
@@ -8,21 +8,37 @@ use std::str::FromStr;
 
 /// `METRIC<BOUND` or `METRIC>BOUND`.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Claim {
+pub struct Claim {
+    /// What it is about.
     pub metric: Metric,
     below: bool,
     bound: f64,
 }
 
-/// The 95 % quantile of the standard normal law.
+/// The 95 % quantile of the standard normal distribution.
 const QUANTILE: f64 = 1.644_853_626_951_472_7;
 
+/// Whether a claim holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    /// Whether it holds at 95 %.
+    pub holds: bool,
+    /// The comparison in words.
+    pub why: String,
+}
+
 impl Claim {
+    /// Whether the claim holds of a score of its metric.
+    pub fn verdict(&self, score: &Score) -> Verdict {
+        let (holds, why) = self.check(score.value, score.error, score.bounds);
+        Verdict { holds, why }
+    }
+
     /// Whether the claim is established at 95 % by a value with its standard error, and the comparison in words.
     ///
     /// The test of the claim's opposite is rejected at level 5 %: by the bounds of the value where it has some, otherwise with
     /// the value taken as normal around the truth. Without a standard error the value alone is compared.
-    pub(crate) fn check(&self, value: f64, error: StandardError, bounds: Option<[f64; 2]>) -> (bool, String) {
+    fn check(&self, value: f64, error: StandardError, bounds: Option<[f64; 2]>) -> (bool, String) {
         let margin = QUANTILE * error.unwrap_or(0.0);
         let [lower, upper] = bounds.unwrap_or([value - margin, value + margin]);
         let (end, sign, side) = if self.below { (upper, '+', "upper") } else { (lower, '-', "lower") };
@@ -46,13 +62,7 @@ impl FromStr for Claim {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let fault = || {
-            Error::value(
-                "claim",
-                text,
-                "METRIC<NUMBER or METRIC>NUMBER, such as kid<0.01 (metrics: those of --metrics)",
-            )
-        };
+        let fault = || Error::syntax("claim", text, "write METRIC<NUMBER or METRIC>NUMBER, such as kid<0.01");
         let (place, below) = match (text.find('<'), text.find('>')) {
             (Some(i), None) => (i, true),
             (None, Some(i)) => (i, false),

@@ -1,10 +1,9 @@
 //! Pictures become features: batch by batch, or out of the folder of features where they are there already.
 
-use crate::arguments::Global;
-use crate::points::Notes;
-use crate::sources::Sample;
-use crate::{output, progress};
+use super::points::Table;
+use super::{Reader, Sample};
 use kme::embedding::FeatureIdentity;
+use kme::observe::{self, Progress};
 use kme::points::Data;
 use kme::{Points, Result};
 use kme_image::{Channels, Form, Images, Passed, Reading, Skipped, Source};
@@ -23,7 +22,7 @@ const HELD: usize = 64 << 20;
 const SHOWN: usize = 10;
 
 /// Pictures of this form that are decoded at one time.
-pub(crate) fn batch_size(form: &Form) -> usize {
+pub(super) fn batch_size(form: &Form) -> usize {
     let bytes = form.resize.map_or(0, |resize| resize.height() * resize.width() * 3 * size_of::<f32>());
     match HELD / bytes.max(1) {
         held @ 0..8 => held.max(1),
@@ -32,16 +31,15 @@ pub(crate) fn batch_size(form: &Form) -> usize {
 }
 
 /// How the pictures of one source become points.
-pub(crate) struct Extraction<'a> {
+pub(super) struct Extraction<'a> {
     /// The source, for messages.
     pub text: &'a str,
     pub map: &'a FeatureMap,
     pub form: &'a Form,
     pub cache: Option<&'a FeatureCache>,
-    pub skip_bad: bool,
     /// Whether the class logits of a network that has them are wanted too.
     pub logits: bool,
-    pub global: &'a Global,
+    pub reader: Reader<'a>,
 }
 
 /// What the pictures of a source became.
@@ -54,11 +52,11 @@ struct Extracted {
 
 impl Extraction<'_> {
     /// The features of the pictures of a source; of all its pictures only those in `range`, if it is given.
-    pub(crate) fn pictures(&self, source: &Source, range: Option<Range<usize>>) -> Result<Sample> {
+    pub(super) fn pictures(&self, source: &Source, range: Option<Range<usize>>) -> Result<Sample> {
         let mut batches = source.batches(self.form, batch_size(self.form))?;
         let range = range.unwrap_or(0..batches.total());
         batches = batches.within(range.clone())?;
-        if self.skip_bad {
+        if self.reader.settings.skip_bad {
             batches = batches.skipping_bad();
         }
         self.tell_passed(batches.passed());
@@ -66,7 +64,7 @@ impl Extraction<'_> {
         let content = self.cache.map(|_| batches.content()).transpose()?;
         let extracted = self.kept(content.as_deref(), || {
             let total = batches.left();
-            let mut rows = Rows::new(self, total);
+            let mut rows = Rows::new(self, total)?;
             while let Some(batch) = batches.next() {
                 rows.add(&batch?.images, total - batches.left())?;
             }
@@ -74,14 +72,11 @@ impl Extraction<'_> {
         })?;
         if batches.cut_off() > 0 {
             let (n, total) = (batches.cut_off(), batches.total());
-            output::remark(
-                self.global,
-                format!(
-                    "{}: {n} of {total} pictures are grey with 16 bits. The tools cut their numbers off at 255, so most of each \
-                     picture is white. Convert them to 8 bits, or read them another way: --resize uint8+pillow-bicubic",
-                    self.text
-                ),
-            );
+            self.remark(&format!(
+                "{}: {n} of {total} pictures are grey with 16 bits. The tools cut their numbers off at 255, so most of each \
+                 picture is white. Convert them to 8 bits, or read them another way: `resize` uint8+pillow-bicubic",
+                self.text
+            ));
         }
         let skipped = &extracted.entry.skipped;
         self.tell_skipped(skipped);
@@ -93,17 +88,17 @@ impl Extraction<'_> {
         Ok(Sample { decoder, ..self.sample(extracted, Some(names)) })
     }
 
-    /// The features of pictures that a generator draws; of all `n` only those in `range`, if it is given.
-    pub(crate) fn generated(&self, generator: &Generator, n: usize, range: Option<Range<usize>>) -> Result<Sample> {
+    /// The features of pictures that a generator draws; of all only those in `range`, if it is given.
+    pub(super) fn generated(&self, generator: &Generator, range: Option<Range<usize>>) -> Result<Sample> {
+        let (n, seed) = (self.reader.settings.samples, self.reader.settings.seed);
         let range = range.unwrap_or(0..n);
-        let seed = self.global.seed();
         let origin = format!("generator {} seed {seed}, {range:?} of {n}", generator.sha256);
         let extracted = self.kept(self.cache.map(|_| &origin[..]), || {
             let width = generator.width();
             // As `kme sample` draws them.
             let inputs = generator.draw(n, seed);
             let inputs = &inputs[range.start * width..range.end * width];
-            let mut rows = Rows::new(self, range.len());
+            let mut rows = Rows::new(self, range.len())?;
             for chunk in inputs.chunks(BATCH * width) {
                 let images = draw(generator, chunk)?;
                 let numbers: Vec<usize> = (0..images.len()).collect();
@@ -137,15 +132,14 @@ impl Extraction<'_> {
         let identity = self.map.identity([0; 3]);
         // Logits are kept beside the features, as those of another map.
         let of_logits = FeatureIdentity { name: format!("{} logits", identity.name), ..identity.clone() };
-        let key = |identity| Key::new(origin, &format!("{:?}", self.form), identity, &self.global.device);
+        let key =
+            |identity| Key::new(origin, &format!("{:?}", self.form), identity, &self.reader.context.place.to_string());
         let (features, logits) = (key(&identity), key(&of_logits));
         if let Some(entry) = self.found(cache, &features) {
             let logits = if self.logits { self.found(cache, &logits).map(|entry| entry.points) } else { None };
             if logits.is_some() == self.logits {
-                output::detail(
-                    self.global,
-                    format!("{}: features as computed before, from {}", self.text, cache.path(&features).display()),
-                );
+                let from = cache.path(&features);
+                self.detail(&format!("{}: features as computed before, from {}", self.text, from.display()));
                 return Ok(Extracted { entry, logits, shape: [0; 3] });
             }
         }
@@ -162,9 +156,9 @@ impl Extraction<'_> {
     fn found(&self, cache: &FeatureCache, key: &Key) -> Option<Entry> {
         match cache.read(key) {
             // Bad pictures are an error unless they are to be left out.
-            Ok(found) => found.filter(|entry| self.skip_bad || entry.skipped.is_empty()),
+            Ok(found) => found.filter(|entry| self.reader.settings.skip_bad || entry.skipped.is_empty()),
             Err(fault) => {
-                output::remark(self.global, format!("{fault}; the features are computed anew"));
+                self.remark(&format!("{fault}; the features are computed anew"));
                 None
             }
         }
@@ -176,11 +170,9 @@ impl Extraction<'_> {
             return;
         }
         match cache.write(key, identity, entry) {
-            Ok(()) => {
-                output::detail(self.global, format!("{}: features kept in {}", self.text, cache.path(key).display()))
-            }
+            Ok(()) => self.detail(&format!("{}: features kept in {}", self.text, cache.path(key).display())),
             // The result does not depend on it.
-            Err(fault) => output::remark(self.global, format!("the features are not kept for the next time: {fault}")),
+            Err(fault) => self.remark(&format!("the features are not kept for the next time: {fault}")),
         }
     }
 
@@ -200,10 +192,18 @@ impl Extraction<'_> {
             fingerprint: entry.fingerprint,
             skipped: entry.skipped,
             names,
-            notes: Notes::default(),
+            table: Table::default(),
             decoder: None,
             resize: self.form.resize.map(|resize| resize.protocol().to_string()),
         }
+    }
+
+    fn remark(&self, text: &str) {
+        self.reader.observer.remark(text);
+    }
+
+    fn detail(&self, text: &str) {
+        self.reader.observer.detail(text);
     }
 
     /// Says what of a source is not read.
@@ -213,24 +213,21 @@ impl Extraction<'_> {
                 1 => "an archive lies beside the pictures and is not read".into(),
                 n => format!("{n} archives lie beside the pictures and are not read"),
             };
-            output::remark(self.global, format!("{}: {what}", self.text));
+            self.remark(&format!("{}: {what}", self.text));
         }
         if passed.files > 0 {
-            output::detail(
-                self.global,
-                format!("{}: passed over {} files that are no pictures", self.text, passed.files),
-            );
+            self.detail(&format!("{}: passed over {} files that are not pictures", self.text, passed.files));
         }
     }
 
     /// Names the first pictures that were left out.
     fn tell_skipped(&self, skipped: &[Skipped]) {
         for bad in skipped.iter().take(SHOWN) {
-            output::remark(self.global, format!("left out {}/{}: {}", self.text, bad.name, bad.fault));
+            self.remark(&format!("left out {}/{}: {}", self.text, bad.name, bad.fault));
         }
         if skipped.len() > SHOWN {
             let (more, all) = (skipped.len() - SHOWN, skipped.len());
-            output::remark(self.global, format!("and {more} more of {}: {all} left out in all", self.text));
+            self.remark(&format!("and {more} more of {}: {all} left out in all", self.text));
         }
     }
 }
@@ -256,13 +253,17 @@ struct Rows<'a> {
     n: usize,
     total: usize,
     shape: [usize; 3],
-    bar: indicatif::ProgressBar,
 }
 
 impl<'a> Rows<'a> {
-    fn new(extraction: &'a Extraction<'a>, total: usize) -> Self {
-        let bar = progress::bar(extraction.global, total as u64, "pictures");
-        Self { extraction, features: Vec::new(), logits: Vec::new(), n: 0, total, shape: [0; 3], bar }
+    fn new(extraction: &'a Extraction<'a>, total: usize) -> Result<Self> {
+        let rows = Self { extraction, features: Vec::new(), logits: Vec::new(), n: 0, total, shape: [0; 3] };
+        rows.tell(0)?;
+        Ok(rows)
+    }
+
+    fn tell(&self, done: usize) -> Result<()> {
+        observe::check(self.extraction.reader.observer, Progress::new("pictures", done, self.total))
     }
 
     /// Takes the features of the next pictures, which have the common form, after which `done` pictures are done.
@@ -277,12 +278,11 @@ impl<'a> Rows<'a> {
             append(&mut self.logits, logits, self.total);
         }
         (self.n, self.shape) = (self.n + n, [c, h, w]);
-        self.bar.set_position(done as u64);
-        Ok(())
+        self.tell(done)
     }
 
     fn finish(self, fingerprint: Option<String>, skipped: Vec<Skipped>) -> Result<Extracted> {
-        self.bar.finish_and_clear();
+        self.tell(self.total)?;
         let points = |rows: Vec<f32>| Points::new(self.n, rows.len().checked_div(self.n).unwrap_or(0), Data::F32(rows));
         let logits = if self.logits.is_empty() { None } else { Some(points(self.logits)?) };
         let entry = Entry { points: points(self.features)?, fingerprint, skipped };

@@ -8,15 +8,25 @@ use std::str::FromStr;
 
 /// One number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Metric {
+#[non_exhaustive]
+pub enum Metric {
+    /// The kernel inception distance: MMD² with the kernel (⟨x,y⟩/d + 1)³.
     Kid,
+    /// The Fréchet inception distance.
     Fid,
+    /// The inception score.
     InceptionScore,
+    /// MMD² with a kernel of choice.
     Mmd,
+    /// 1000 times the biased MMD² of vectors of unit length with a Gaussian kernel of width 10.
     Cmmd,
+    /// Candidates that lie in balls around the reference.
     Precision,
+    /// Points of the reference that lie in balls around candidates.
     Recall,
+    /// Balls around the reference that hold a candidate, per neighbour.
     Density,
+    /// Balls around the reference that hold a candidate at all.
     Coverage,
 }
 
@@ -35,25 +45,25 @@ impl Metric {
     ];
 
     /// The four that balls around points give.
-    pub(crate) const PRDC: [Self; 4] = [Self::Precision, Self::Recall, Self::Density, Self::Coverage];
+    pub const PRDC: [Self; 4] = [Self::Precision, Self::Recall, Self::Density, Self::Coverage];
 
     /// The field's name of the quantity.
-    pub(crate) fn quantity(self) -> &'static str {
+    pub fn quantity(self) -> &'static str {
         Self::ALL.iter().find(|(metric, ..)| *metric == self).expect("every metric is listed").2
     }
 
     /// Whether its value changes with the numbers of points even where the distributions do not.
-    pub(crate) fn depends_on_sizes(self) -> bool {
+    pub fn depends_on_sizes(self) -> bool {
         !matches!(self, Self::Kid | Self::Mmd)
     }
 
     /// Whether more is better: of the others less is.
-    pub(crate) fn is_better_large(self) -> bool {
+    pub fn is_better_large(self) -> bool {
         self == Self::InceptionScore || Self::PRDC.contains(&self)
     }
 
     /// The metric of a quantity.
-    pub(crate) fn of_quantity(name: &str) -> Option<Self> {
+    pub fn of_quantity(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|(.., quantity)| *quantity == name).map(|(metric, ..)| *metric)
     }
 }
@@ -71,34 +81,19 @@ impl FromStr for Metric {
         let typed = text.trim().to_ascii_lowercase();
         match Self::ALL.iter().find(|(_, name, quantity)| [*name, *quantity].contains(&typed.as_str())) {
             Some((metric, ..)) => Ok(*metric),
-            None => {
-                let allowed = "one of kid, fid, is, mmd, cmmd, prdc, precision, recall, density, coverage";
-                Err(Error::value("metric", text, allowed))
-            }
+            None => Err(Error::unknown("metric", text, Self::ALL.map(|(_, name, _)| name))),
         }
     }
 }
 
-/// An item of `--metrics`: a metric, or `prdc` for four.
+/// One number that was asked for, with all that it depends on.
 #[derive(Clone, Debug)]
-pub(super) struct Asked(pub Vec<Metric>);
-
-impl FromStr for Asked {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text.trim().to_ascii_lowercase().as_str() {
-            "prdc" => Ok(Self(Metric::PRDC.to_vec())),
-            _ => Ok(Self(vec![text.parse()?])),
-        }
-    }
-}
-
-/// One number that was asked for.
-pub(super) struct Score {
+pub struct Score {
+    /// Which number it is.
     pub metric: Metric,
     /// Its place among the sources, from 1.
     pub candidate: usize,
+    /// The number.
     pub value: f64,
     /// Its standard error, or why there is none.
     pub error: StandardError,
@@ -110,31 +105,35 @@ pub(super) struct Score {
     pub bias: Option<f64>,
     /// How it was computed, in words.
     pub estimator: String,
+    /// The kernel, where there is one.
     pub kernel: Option<String>,
     /// Number of points of the reference.
     pub n: Option<u64>,
     /// Number of points of the candidate.
     pub m: Option<u64>,
+    /// Where both sides come from and how the number was computed, as it stands in the JSON.
     pub protocol: Map<String, Value>,
+    /// The feature map, as it stands in the JSON.
     pub features: Value,
+    /// Seconds that it took.
     pub seconds: f64,
 }
 
 impl Score {
     /// Whether the candidate is the reference, point by point.
-    pub(super) fn is_of_itself(&self) -> bool {
+    pub fn is_of_itself(&self) -> bool {
         let of = |side: &str| self.protocol.get(side).map(|origin| &origin["sha256"]);
         of("candidate").is_some_and(|hash| !hash.is_null()) && of("candidate") == of("reference")
     }
 
     /// How pictures were read (`decoder`) or brought to their size (`resize`): those of the candidate, else of the reference.
-    pub(super) fn reading(&self, what: &str) -> Option<&str> {
+    pub fn reading(&self, what: &str) -> Option<&str> {
         ["candidate", "reference"].iter().find_map(|side| self.protocol.get(*side)?[what].as_str())
     }
 
     /// All fields but those of the whole run.
-    pub(super) fn json(&self, candidate: &str) -> Map<String, Value> {
-        let mut object = crate::output::fields(json!({
+    pub fn json(&self, candidate: &str) -> Map<String, Value> {
+        let mut object = fields(json!({
             "metric": self.metric.quantity(),
             "candidate": candidate,
             "value": self.value,
@@ -159,5 +158,13 @@ impl Score {
             object.insert("bounds".into(), json!(bounds));
         }
         object
+    }
+}
+
+/// The fields of a JSON object, from `json!({ ... })`.
+pub(super) fn fields(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(fields) => fields,
+        other => Map::from_iter([("value".to_string(), other)]),
     }
 }
