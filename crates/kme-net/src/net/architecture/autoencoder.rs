@@ -37,7 +37,7 @@ fn split(units: &[usize]) -> Result<(&usize, &[usize])> {
     let (code, hidden) = units
         .split_last()
         .ok_or_else(|| Error::missing("units", "give those of the hidden layers of the autoencoder and of its code"))?;
-    positive("units of the code", *code)?;
+    positive("units", *code)?;
     Ok((code, hidden))
 }
 

@@ -50,26 +50,26 @@ fn five() -> usize {
 /// The sides before each of the stages and after the last.
 fn sides(size: usize, stages: usize, kernel: usize) -> Result<Vec<usize>> {
     if !(1..=6).contains(&stages) {
-        return Err(Error::parameter("stages of net kind `dcgan`", stages, "from 1 to 6"));
+        return Err(Error::parameter("stages", stages, "from 1 to 6"));
     }
     let sides = match kernel {
         5 => halves_up(size, stages),
         4 => halves_down(size, stages),
-        _ => return Err(Error::parameter("kernel of net kind `dcgan`", kernel, "4 or 5")),
+        _ => return Err(Error::parameter("kernel", kernel, "4 or 5")),
     };
     if sides[stages] > 0 {
         return Ok(sides);
     }
     let allowed = format!("at least {} pixels for {stages} stages of kernel 4; take fewer stages", 1 << stages);
-    Err(Error::parameter("side of pictures for net kind `dcgan`", size, allowed))
+    Err(Error::parameter("side of pictures", size, allowed))
 }
 
 impl DcganGenerator {
     /// Dense to 2^(stages−1)·width maps, batch norm, ReLU; transposed convolutions with batch norm and ReLU between,
     /// sigmoid.
     pub(super) fn layers(&self, inputs: usize, output: Shape) -> Result<Vec<Layer>> {
-        positive("width of net kind `dcgan`", self.width)?;
-        let size = square("dcgan", output, 16)?;
+        positive("width", self.width)?;
+        let size = square(output, 16)?;
         let sides = sides(size, self.stages, self.kernel)?;
         let smallest = sides[self.stages];
         let maps: Vec<usize> = (0..self.stages).rev().map(|stage| self.width << stage).chain([output[0]]).collect();
@@ -89,8 +89,8 @@ impl DcganGenerator {
 
 impl DcganCritic {
     pub(super) fn layers(&self, input: Shape, top: usize) -> Result<Vec<Layer>> {
-        positive("width of net kind `dcgan`", self.width)?;
-        let size = square("dcgan", input, 16)?;
+        positive("width", self.width)?;
+        let size = square(input, 16)?;
         let sides = sides(size, self.stages, self.kernel)?;
         let smallest = sides[self.stages];
         let mut layers: Vec<Layer> = Vec::new();

@@ -32,13 +32,13 @@ pub struct GfmnResnet {
 }
 
 /// First side and number of doublings: the size is first·2^doublings, first from 4 to 7.
-fn doublings(net: &str, output: Shape) -> Result<(usize, usize)> {
-    let size = square(net, output, 8)?;
+fn doublings(output: Shape) -> Result<(usize, usize)> {
+    let size = square(output, 8)?;
     let found = (1..=8).map(|count| (size >> count, count)).find(|(first, _)| (4..8).contains(first));
     match found {
         Some((first, count)) if first << count == size => Ok((first, count)),
         _ => Err(Error::parameter(
-            format!("side of pictures for net kind `{net}`"),
+            "side of pictures",
             size,
             "4, 5, 6 or 7 times a power of two (28, 32, 48, 64, 128, 160, ...). Crop or resize the pictures",
         )),
@@ -58,8 +58,8 @@ fn enlarging(inputs: usize, outputs: usize, kernel: usize, stride: usize) -> Lay
 
 impl GfmnDcgan {
     pub(super) fn layers(&self, inputs: usize, output: Shape) -> Result<Vec<Layer>> {
-        positive("width of net kind `gfmn-dcgan`", self.width)?;
-        let (first, count) = doublings("gfmn-dcgan", output)?;
+        positive("width", self.width)?;
+        let (first, count) = doublings(output)?;
         // The last doubling gives the picture; those before it halve the maps.
         let maps = |doubled: usize| self.width << (count - 1 - doubled).min(3);
         let mut layers = vec![enlarging(inputs, maps(0), first, 1)];
@@ -80,8 +80,8 @@ impl GfmnDcgan {
 
 impl GfmnResnet {
     pub(super) fn layers(&self, inputs: usize, output: Shape) -> Result<Vec<Layer>> {
-        positive("width of net kind `gfmn-resnet`", self.width)?;
-        let (first, count) = doublings("gfmn-resnet", output)?;
+        positive("width", self.width)?;
+        let (first, count) = doublings(output)?;
         let maps = |block: usize| self.width << (count - block);
         let mut layers = vec![enlarging(inputs, maps(0), first, 1)];
         layers.extend((0..count).map(|block| up_block(maps(block), maps(block + 1), true)));

@@ -54,7 +54,7 @@ pub(super) fn dense(inputs: usize, hidden: &[usize], outputs: usize, between: &L
     let mut layers = Vec::new();
     let mut inputs = inputs;
     for &units in hidden {
-        positive("hidden units of net kind `mlp`", units)?;
+        positive("hidden", units)?;
         layers.push(Linear { inputs, outputs: units, bias: true }.into());
         layers.push(between.clone());
         inputs = units;
@@ -94,6 +94,6 @@ fn numbers([c, h, w]: Shape) -> Result<usize> {
     let count = c.checked_mul(h).and_then(|count| count.checked_mul(w));
     count.filter(|count| (1..=MOST).contains(count)).ok_or_else(|| {
         let allowed = format!("of 1 to {MOST} numbers");
-        Error::parameter("shape of pictures for net kind `mlp`", format!("{c}x{h}x{w}"), allowed)
+        Error::parameter("shape of pictures", format!("{c}x{h}x{w}"), allowed)
     })
 }

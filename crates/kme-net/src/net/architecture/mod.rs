@@ -77,16 +77,17 @@ impl GeneratorNet {
     /// # Errors
     /// [`Error::Parameter`] when a size is 0 or too large, or the architecture cannot give pictures of this size.
     pub fn layers(&self, inputs: usize, output: Shape) -> Result<Vec<Layer>> {
-        positive("inputs of the generator", inputs)?;
-        positive("channels of the generator", output[0])?;
-        match self {
-            Self::Dcgan(net) => net.layers(inputs, output),
-            Self::Sngan(net) => net.layers(inputs, output),
-            Self::Resnet(net) => net.layers(inputs, output),
-            Self::Mlp(net) => net.layers(inputs, output),
-            Self::GfmnDcgan(net) => net.layers(inputs, output),
-            Self::GfmnResnet(net) => net.layers(inputs, output),
-        }
+        positive("inputs", inputs)?;
+        positive("channels", output[0])?;
+        let (kind, layers) = match self {
+            Self::Dcgan(net) => ("dcgan", net.layers(inputs, output)),
+            Self::Sngan(net) => ("sngan", net.layers(inputs, output)),
+            Self::Resnet(net) => ("resnet", net.layers(inputs, output)),
+            Self::Mlp(net) => ("mlp", net.layers(inputs, output)),
+            Self::GfmnDcgan(net) => ("gfmn-dcgan", net.layers(inputs, output)),
+            Self::GfmnResnet(net) => ("gfmn-resnet", net.layers(inputs, output)),
+        };
+        layers.map_err(|fault| fault.within(format!("generator of kind `{kind}`")))
     }
 
     /// How its weights start.
@@ -107,14 +108,15 @@ impl CriticNet {
     /// # Errors
     /// [`Error::Parameter`] when a size is 0 or too large, or the architecture cannot take pictures of this size.
     pub fn layers(&self, input: Shape, top: usize) -> Result<Vec<Layer>> {
-        positive("top of the critic", top)?;
-        positive("channels of the critic", input[0])?;
-        match self {
-            Self::Dcgan(net) => net.layers(input, top),
-            Self::Sngan(net) => net.layers(input, top),
-            Self::Resnet(net) => net.layers(input, top),
-            Self::Mlp(net) => net.layers(input, top),
-        }
+        positive("top", top)?;
+        positive("channels", input[0])?;
+        let (kind, layers) = match self {
+            Self::Dcgan(net) => ("dcgan", net.layers(input, top)),
+            Self::Sngan(net) => ("sngan", net.layers(input, top)),
+            Self::Resnet(net) => ("resnet", net.layers(input, top)),
+            Self::Mlp(net) => ("mlp", net.layers(input, top)),
+        };
+        layers.map_err(|fault| fault.within(format!("critic of kind `{kind}`")))
     }
 
     /// Whether a picture's features depend on the others of its batch.
@@ -144,10 +146,10 @@ fn positive(name: &'static str, value: usize) -> Result<()> {
 }
 
 /// The side of square pictures.
-fn square(net: &str, [_, h, w]: Shape, least: usize) -> Result<usize> {
+fn square([_, h, w]: Shape, least: usize) -> Result<usize> {
     if h == w && (least..=1024).contains(&h) {
         return Ok(h);
     }
-    let allowed = format!("square, with sides of {least} to 1024 pixels; points and rectangles have net kind `mlp`");
-    Err(Error::parameter(format!("size of pictures for net kind `{net}`"), format!("{h}x{w}"), allowed))
+    let allowed = format!("square, with sides of {least} to 1024 pixels; points and rectangles need the kind `mlp`");
+    Err(Error::parameter("size of pictures", format!("{h}x{w}"), allowed))
 }

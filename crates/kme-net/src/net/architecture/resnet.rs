@@ -56,21 +56,21 @@ fn slope() -> f64 {
 }
 
 fn refused(blocks: usize, allowed: String) -> Error {
-    Error::parameter("blocks of net kind `resnet`", blocks, allowed)
+    Error::parameter("blocks", blocks, allowed)
 }
 
 impl ResnetGenerator {
     pub(super) fn layers(&self, inputs: usize, output: Shape) -> Result<Vec<Layer>> {
-        positive("width of net kind `resnet`", self.width)?;
-        let size = square("resnet", output, 8)?;
+        positive("width", self.width)?;
+        let size = square(output, 8)?;
         let fits = |blocks: usize| size.is_multiple_of(2 << blocks);
         let most = (1..=MOST_UP).rev().find(|&blocks| fits(blocks)).ok_or_else(|| {
-            let allowed = "a multiple of 4, better of 32. Crop or resize the pictures, or take net kind `dcgan`";
-            Error::parameter("side of pictures for net kind `resnet`", size, allowed)
+            let allowed = "a multiple of 4, better of 32. Crop or resize the pictures, or take the kind `dcgan`";
+            Error::parameter("side of pictures", size, allowed)
         })?;
         let blocks = self.blocks.unwrap_or(most);
         if !(1..=most).contains(&blocks) {
-            return Err(refused(blocks, format!("1 to {most} for pictures of {size} pixels")));
+            return Err(refused(blocks, format!("from 1 to {most} for pictures of {size} pixels")));
         }
         let (smallest, maps) = (size / (2 << blocks), |block: usize| self.width << (blocks - block));
         let mut layers: Vec<Layer> = vec![
@@ -87,14 +87,14 @@ impl ResnetGenerator {
 
 impl ResnetCritic {
     pub(super) fn layers(&self, input: Shape, top: usize) -> Result<Vec<Layer>> {
-        positive("width of net kind `resnet`", self.width)?;
+        positive("width", self.width)?;
         super::mlp::check_leak(self.leak)?;
-        let size = square("resnet", input, 4)?;
+        let size = square(input, 4)?;
         let sides = halves_up(size, MOST_DOWN);
         let most = (1..=MOST_DOWN).rev().find(|&blocks| sides[blocks] >= 2).unwrap_or(1);
         let blocks = self.blocks.unwrap_or(most);
         if !(1..=most).contains(&blocks) {
-            return Err(refused(blocks, format!("1 to {most} for pictures of {size} pixels")));
+            return Err(refused(blocks, format!("from 1 to {most} for pictures of {size} pixels")));
         }
         let mut layers: Vec<Layer> = Vec::new();
         let mut inputs = input[0];

@@ -32,8 +32,8 @@ pub struct SnganCritic {
 
 impl SnganGenerator {
     pub(super) fn layers(&self, inputs: usize, output: Shape) -> Result<Vec<Layer>> {
-        positive("width of net kind `sngan`", self.width)?;
-        let sides = halves_up(square("sngan", output, 16)?, STAGES);
+        positive("width", self.width)?;
+        let sides = halves_up(square(output, 16)?, STAGES);
         let (smallest, maps) = (sides[STAGES], |stage: usize| (8 * self.width) >> stage);
         let mut layers: Vec<Layer> = vec![
             Linear { inputs, outputs: maps(0) * smallest * smallest, bias: true }.into(),
@@ -53,8 +53,8 @@ impl SnganGenerator {
 
 impl SnganCritic {
     pub(super) fn layers(&self, input: Shape, top: usize) -> Result<Vec<Layer>> {
-        positive("width of net kind `sngan`", self.width)?;
-        let smallest = halves_down(square("sngan", input, 8)?, STAGES)[STAGES];
+        positive("width", self.width)?;
+        let smallest = halves_down(square(input, 8)?, STAGES)[STAGES];
         let leaky = || Layer::from(LeakyRelu { slope: 0.2 });
         let mut layers = vec![conv3(input[0], self.width), leaky()];
         let mut maps = self.width;

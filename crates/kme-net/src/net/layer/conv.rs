@@ -84,12 +84,8 @@ impl Differentiable for Conv {
         check_geometry("conv", kernel, stride, padding)?;
         let divides = |channels: usize| self.groups > 0 && channels.is_multiple_of(self.groups);
         if !divides(self.inputs) || !divides(self.outputs) {
-            let channels = format!("{} to {} channels in {} groups", self.inputs, self.outputs, self.groups);
-            return Err(kme::Error::parameter(
-                "layer conv",
-                channels,
-                "of groups that divide the channels of both sides",
-            ));
+            let sides = format!("convolve {} to {} channels in {} groups", self.inputs, self.outputs, self.groups);
+            return Err(kme::Error::unsupported(sides, "the groups must divide the channels of both sides"));
         }
         let fits = (0..2).all(|a| [h, w][a] + 2 * padding[a] >= kernel[a]);
         if c != self.inputs || !fits {

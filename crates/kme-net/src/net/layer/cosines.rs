@@ -62,7 +62,7 @@ impl Differentiable for Cosines {
         }
         if self.outputs == 0 || (self.waves == Waves::Paired && self.outputs % 2 == 1) {
             let allowed = "at least 1, and even for paired waves";
-            return Err(Error::parameter("outputs of layer cosines", self.outputs, allowed));
+            return Err(Error::parameter("number of outputs of layer cosines", self.outputs, allowed));
         }
         if !(1e-12..=1e12).contains(&self.sigma) {
             return Err(Error::parameter("sigma of layer cosines", self.sigma, "from 1e-12 to 1e12"));
