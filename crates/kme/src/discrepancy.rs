@@ -142,7 +142,9 @@ pub struct Estimate {
     /// By how much `value` is too large on average, itself estimated without bias: that of the biased estimator of points
     /// without weights, from 2 of each on.
     pub bias: Option<f64>,
+    /// How it was estimated.
     pub estimator: Estimator,
+    /// The kernel, with its numbers.
     pub kernel: Kernel,
     /// Number of points x.
     pub n: usize,

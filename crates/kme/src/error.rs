@@ -22,41 +22,149 @@ pub type Text = Cow<'static, str>;
 #[non_exhaustive]
 pub enum Error {
     /// A parameter has a value outside of what is `allowed`, which completes "must be ...".
-    Parameter { parameter: Text, given: String, allowed: Text },
+    Parameter {
+        /// Its name, as the library spells it.
+        parameter: Text,
+        /// What was given.
+        given: String,
+        /// Completes "must be ...".
+        allowed: Text,
+    },
     /// A parameter that is needed was not given; `remedy` is a sentence in the imperative.
-    Missing { parameter: Text, remedy: Text },
+    Missing {
+        /// Its name, as the library spells it.
+        parameter: Text,
+        /// What to do.
+        remedy: Text,
+    },
     /// A parameter was given that has no effect here; `reason` is a sentence.
-    NotApplicable { parameter: Text, reason: Text },
+    NotApplicable {
+        /// Its name, as the library spells it.
+        parameter: Text,
+        /// Why.
+        reason: Text,
+    },
     /// Nothing of the sort `what` ("kernel", "protocol") has this name. `known` are the names that there are.
-    UnknownName { what: Text, name: String, known: Vec<String> },
+    UnknownName {
+        /// What is meant.
+        what: Text,
+        /// The name that was given.
+        name: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
     /// A text that names a `what` does not follow its grammar.
-    Syntax { what: Text, text: String, problem: Text },
+    Syntax {
+        /// What is meant.
+        what: Text,
+        /// The text that was given.
+        text: String,
+        /// What is wrong with it.
+        problem: Text,
+    },
     /// What is done needs more of `what` ("points", "pictures"); `purpose` is who needs them ("the unbiased estimator").
-    TooFew { what: Text, given: usize, least: usize, purpose: Text },
+    TooFew {
+        /// What is meant.
+        what: Text,
+        /// What was given.
+        given: usize,
+        /// How many are needed.
+        least: usize,
+        /// Who needs them.
+        purpose: Text,
+    },
     /// What is done would need more of something than there can be: memory, pixels, numbers of a type.
-    TooMany { what: Text, given: String, most: String, remedy: Text },
+    TooMany {
+        /// What is meant.
+        what: Text,
+        /// What was given.
+        given: String,
+        /// How much there can be.
+        most: String,
+        /// What to do.
+        remedy: Text,
+    },
     /// A number that was given or computed is infinite or NaN, or too large for what follows.
-    NotFinite { what: Text, given: f64, remedy: Text },
+    NotFinite {
+        /// What is meant.
+        what: Text,
+        /// What was given.
+        given: f64,
+        /// What to do.
+        remedy: Text,
+    },
     /// Two things that must agree do not.
-    Mismatch { field: Field, left: String, right: String, remedy: Text },
+    Mismatch {
+        /// In what they differ.
+        field: Field,
+        /// One of them.
+        left: String,
+        /// The other.
+        right: String,
+        /// What to do.
+        remedy: Text,
+    },
     /// What was asked for cannot be done with what was given; `operation` completes "cannot ...".
-    Unsupported { operation: Text, reason: Text },
+    Unsupported {
+        /// Completes "cannot ...".
+        operation: Text,
+        /// Why.
+        reason: Text,
+    },
     /// The system refused to do something with a file.
-    Io { path: PathBuf, action: Action, remedy: Option<Text>, source: io::Error },
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was tried.
+        action: Action,
+        /// What to do.
+        remedy: Option<Text>,
+        /// The error below this one.
+        source: io::Error,
+    },
     /// A file does not hold what it should.
-    Format { path: PathBuf, problem: Text, source: Option<Box<dyn StdError + Send + Sync>> },
+    Format {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: Text,
+        /// The error below this one.
+        source: Option<Box<dyn StdError + Send + Sync>>,
+    },
     /// A path cannot be used for what is meant; `problem` says why, and what to do.
-    Path { path: PathBuf, problem: Text },
+    Path {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: Text,
+    },
     /// An error of something that belongs to `of`: an entry of an archive, a key of a configuration.
-    Within { of: String, source: Box<Error> },
+    Within {
+        /// What it belongs to.
+        of: String,
+        /// The error below this one.
+        source: Box<Error>,
+    },
     /// Whoever observed the work asked for it to stop.
     Cancelled,
     /// Of parts of the workspace that have no kinds yet.
     #[doc(hidden)]
-    File { path: PathBuf, fault: String },
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong.
+        fault: String,
+    },
     /// Of parts of the workspace that have no kinds yet.
     #[doc(hidden)]
-    Value { name: String, value: String, allowed: String },
+    Value {
+        /// The name that was given.
+        name: String,
+        /// What was given.
+        value: String,
+        /// Completes "must be ...".
+        allowed: String,
+    },
 }
 
 /// In what two things differ that must agree.

@@ -27,6 +27,7 @@ use crate::standard_error::{self, NoStandardError, StandardError};
 /// A number with its standard error, as far as that is known.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct Measured {
+    /// The number.
     pub value: f64,
     /// Estimated standard deviation of `value` over new samples of the same sizes.
     pub standard_error: Option<f64>,

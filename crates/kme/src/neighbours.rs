@@ -156,6 +156,7 @@ pub struct Balls {
 /// How many there are, and which if there is one only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Count {
+    /// How many points lie within the ball.
     pub count: usize,
     sum: usize,
 }

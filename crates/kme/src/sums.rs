@@ -68,7 +68,9 @@ pub(crate) use simd::Real;
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     #[default]
+    /// Double precision.
     F64,
+    /// Single precision; sums are in double.
     F32,
 }
 

@@ -40,7 +40,7 @@ fn mean(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
     (mean, (values.map(|v| (v - mean).powi(2)).sum::<f64>() / (count - 1.0) / count).sqrt())
 }
 
-pub fn run(path: &Path) -> Result<()> {
+pub(crate) fn run(path: &Path) -> Result<()> {
     let draws = draws()?;
     let ((u, u_error), (gap, gap_error)) = (mean(draws.iter().map(|d| d.0)), mean(draws.iter().map(|d| d.1 - d.0)));
     let negative = draws.iter().filter(|d| d.0 < 0.0).count() as f64 / REPEATS as f64;

@@ -6,7 +6,7 @@ use statrs::function::erf::erf;
 
 /// What the critic maximises.
 #[derive(Clone, Copy, Debug)]
-pub enum Game {
+pub(crate) enum Game {
     /// MMD² = 2(1 − e^(−ψ²θ²/2)).
     Plain,
     /// MMD² − λ·∫ (|f'| − 1)² over the segment from 0 to θ, f(x) = k(0,x) − k(θ,x) the witness as it is.
@@ -15,7 +15,7 @@ pub enum Game {
     Scaled { a: f64, b: f64 },
 }
 
-pub const CODE: Game = Game::Scaled { a: 1.0, b: 10.0 };
+pub(crate) const CODE: Game = Game::Scaled { a: 1.0, b: 10.0 };
 /// Only its supremum was ever printed.
 #[cfg(test)]
 const SLIDES: Game = Game::Scaled { a: 2.0, b: 1.0 };
@@ -42,7 +42,7 @@ fn squares(s: f64) -> (f64, f64) {
 }
 
 /// The gradient penalty and its derivative in ψ, for θ, ψ > 0.
-pub fn penalty(theta: f64, psi: f64) -> (f64, f64) {
+pub(crate) fn penalty(theta: f64, psi: f64) -> (f64, f64) {
     let s = psi * theta;
     let (q, slope) = squares(s);
     // ∫|f'| is f(0) − f(θ) = MMD².
@@ -52,7 +52,7 @@ pub fn penalty(theta: f64, psi: f64) -> (f64, f64) {
 
 impl Game {
     /// What the critic maximises.
-    pub fn critic(self, theta: f64, psi: f64) -> f64 {
+    pub(crate) fn critic(self, theta: f64, psi: f64) -> f64 {
         match self {
             Self::Plain => mmd2(theta, psi),
             Self::Penalty { lambda } => mmd2(theta, psi) - lambda * penalty(theta, psi).0,
@@ -61,7 +61,7 @@ impl Game {
     }
 
     /// The derivative of the generator's loss in θ, and that of the critic's objective in ψ.
-    pub fn gradients(self, theta: f64, psi: f64) -> (f64, f64) {
+    pub(crate) fn gradients(self, theta: f64, psi: f64) -> (f64, f64) {
         let (along_theta, along_psi) = slopes(theta, psi);
         match self {
             Self::Plain => (along_theta, along_psi),
@@ -75,7 +75,7 @@ impl Game {
 
     /// (θ, ψ) after every step of the generator, from ψ = 1: five steps of the critic for one of the generator, both of
     /// 0.01 times the gradient, which is clipped to ±1.
-    pub fn play(self, theta: f64, steps: usize) -> Vec<(f64, f64)> {
+    pub(crate) fn play(self, theta: f64, steps: usize) -> Vec<(f64, f64)> {
         let (mut theta, mut psi) = (theta, 1.0);
         let mut path = vec![(theta, psi)];
         for _ in 0..steps {
@@ -89,7 +89,7 @@ impl Game {
     }
 
     /// The largest value of the critic's objective and where it is, for ψ from 0.001 to 1000.
-    pub fn supremum(self, theta: f64) -> (f64, f64) {
+    pub(crate) fn supremum(self, theta: f64) -> (f64, f64) {
         let value = |log: f64| self.critic(theta, log.exp());
         let ends = (0.001_f64.ln(), 1000.0_f64.ln());
         let step = (ends.1 - ends.0) / 2000.0;

@@ -95,7 +95,7 @@ fn suprema() -> Panel {
     }
 }
 
-pub fn run(path: &Path) -> Result<()> {
+pub(crate) fn run(path: &Path) -> Result<()> {
     println!("DiracGAN");
     let panels = [
         plane("MMD²", Game::Plain),

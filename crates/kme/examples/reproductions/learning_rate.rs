@@ -123,7 +123,7 @@ fn panels(title: &str, all: &[Evaluation]) -> [Panel; 4] {
     ]
 }
 
-pub fn run(path: &Path) -> Result<()> {
+pub(crate) fn run(path: &Path) -> Result<()> {
     let (flat, plateau) = (then_flat()?, towards_a_plateau()?);
     println!("Learning-rate rule, {N} points: decays at {:?} (without noise: 32, 42, 52)", decays(&flat));
     println!("  where the plateau falls with the learning rate: {:?}", decays(&plateau));

@@ -68,7 +68,7 @@ fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-pub fn run(path: &Path) -> Result<()> {
+pub(crate) fn run(path: &Path) -> Result<()> {
     let all = all();
     let text: Vec<String> = LISTED.iter().map(|(k, r)| format!("{k}: {:.4} ({r})", mean(&all[k - 1]))).collect();
     println!(

@@ -71,7 +71,7 @@ fn errors(waves: Waves) -> Result<Vec<(f64, f64)>> {
     SIZES.iter().map(|&s| Ok((s as f64, error(waves, s)?))).collect()
 }
 
-pub fn run(path: &Path) -> Result<()> {
+pub(crate) fn run(path: &Path) -> Result<()> {
     println!("Random features: root mean square error of exp(−r²) (expected 0.0556 at s = 300, slope −1/2)");
     let mut layers = Vec::new();
     for (waves, name, colour) in

@@ -29,7 +29,7 @@ fn range_of(grid: &Grid) -> (f64, f64) {
     grid.values.iter().fold((f64::MAX, f64::MIN), |(a, b), &v| (a.min(v), b.max(v)))
 }
 
-pub fn run(path: &Path) -> Result<()> {
+pub(crate) fn run(path: &Path) -> Result<()> {
     println!("Witness of 25 Gaussians against the same with noise of deviation 1");
     let mut rng = rng::stream(3, "reproductions: witness", 1);
     let some = gaussians::sample(200, 0.0, &mut rng)?.into_data().into_f64();

@@ -51,7 +51,7 @@ fn rectified(n: usize, mean: f64, mixing: Option<(&[f64], f64)>, seed: u64, whic
     Points::new(n, D, Data::F64(numbers))
 }
 
-pub fn run(path: &Path) -> Result<()> {
+pub(crate) fn run(path: &Path) -> Result<()> {
     println!("Which metric: candidates P1 = ReLU N(0,I), P2 = ReLU N(1,0.8S+0.2I), reference ReLU N(1,I), d = {D}");
     let (c, truth) = (mixing(), reference()?);
     let mut curves = Vec::new();

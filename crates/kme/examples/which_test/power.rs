@@ -76,7 +76,7 @@ fn rate(test: &Test, n: usize, ratio: f64) -> Result<f64> {
     Ok(verdicts?.iter().filter(|v| **v).count() as f64 / REPEATS as f64)
 }
 
-pub fn run(path: &Path) -> Result<()> {
+pub(crate) fn run(path: &Path) -> Result<()> {
     println!("Which test: rejections in {REPEATS} repeats at level {LEVEL}, blobs with variance ratio 6");
     let mut panels = Vec::new();
     for (title, ratio) in [("P = Q: false alarms", 1.0), ("Q stretched along diagonals: power", 6.0)] {

@@ -18,7 +18,7 @@ fn normal(n: usize, mean: f64, seed: u64, which: &str) -> Result<Points> {
     Points::new(n, D, Data::F64((0..n * D).map(|_| mean + rng.sample::<f64, _>(StandardNormal)).collect()))
 }
 
-pub fn run(path: &Path) -> Result<()> {
+pub(crate) fn run(path: &Path) -> Result<()> {
     println!("Which n: N(0,I) against N(0.05,I), d = {D}; {REPEATS} repeats");
     let names = ["KID scatters by", "standard error, all points", "deviation of 100 subsets of 1000"];
     let mut curves: Vec<Curve> = names.map(|name| Curve { name: name.into(), points: Vec::new() }).into();

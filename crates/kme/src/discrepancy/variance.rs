@@ -47,7 +47,7 @@ pub(crate) struct VarianceAt {
 impl VarianceAt {
     /// √max(value, least); none when overflow made either no number, when neither is above rounding, or when neither is
     /// positive, as may happen by chance for few points.
-    pub fn standard_error(&self) -> StandardError {
+    pub(crate) fn standard_error(&self) -> StandardError {
         let largest = if self.value > self.least { self.value } else { self.least };
         match (self.value + self.least).is_finite() {
             false => Err(NoStandardError::Overflow),
@@ -60,7 +60,7 @@ impl VarianceAt {
 
 impl Variance {
     /// The parts, from the marginal sums of K_xx, K_yy and K_xy (all minus the same origin); needs 4 points of each.
-    pub fn estimate(xx: &WithinMarginals, yy: &WithinMarginals, xy: &CrossMarginals) -> Result<Self, NoStandardError> {
+    pub(crate) fn estimate(xx: &WithinMarginals, yy: &WithinMarginals, xy: &CrossMarginals) -> Result<Self, NoStandardError> {
         if xx.rows.len().min(yy.rows.len()) < 4 {
             return Err(NoStandardError::FewPoints);
         }
@@ -92,12 +92,12 @@ impl Variance {
     }
 
     /// The same for kernel values each of which has this rounding error, whatever was subtracted from it.
-    pub fn of_rounded(self, of_one_value: f64) -> Self {
+    pub(crate) fn of_rounded(self, of_one_value: f64) -> Self {
         Self { of_one_value, ..self }
     }
 
     /// The mean of several estimates of the same parts, of those that there are; where there are none, why.
-    pub fn mean(estimates: &[Result<Self, NoStandardError>]) -> Result<Self, NoStandardError> {
+    pub(crate) fn mean(estimates: &[Result<Self, NoStandardError>]) -> Result<Self, NoStandardError> {
         let found: Vec<Self> = estimates.iter().filter_map(|estimate| estimate.ok()).collect();
         if let ([], Some(Err(reason))) = (found.as_slice(), estimates.first()) {
             return Err(*reason);
@@ -115,12 +115,12 @@ impl Variance {
     }
 
     /// The variance of the unbiased estimator for samples of n and m points.
-    pub fn at(&self, n: f64, m: f64) -> VarianceAt {
+    pub(crate) fn at(&self, n: f64, m: f64) -> VarianceAt {
         self.sum(n, m, n * m)
     }
 
     /// The variance of the U-statistic in n pairs (xᵢ,yᵢ), x and y independent.
-    pub fn of_u_statistic(&self, n: f64) -> VarianceAt {
+    pub(crate) fn of_u_statistic(&self, n: f64) -> VarianceAt {
         self.sum(n, n, n * (n - 1.0))
     }
 
@@ -151,7 +151,7 @@ impl Variance {
     /// *Above*: where P = Q the estimate is a sum of centred χ², whose 95 % quantile is 2.01 deviations or less.
     ///
     /// t is the quantile of Student's law with Welch's degrees of freedom of the two parts that have a witness.
-    pub fn bounds(&self, value: f64, at: VarianceAt, n: f64, m: f64) -> Option<[f64; 2]> {
+    pub(crate) fn bounds(&self, value: f64, at: VarianceAt, n: f64, m: f64) -> Option<[f64; 2]> {
         /// The 95 % quantile of (χ²₁ − 1)/√2.
         const DEGENERATE: f64 = 2.01;
         let total = at.standard_error().ok()?.powi(2);

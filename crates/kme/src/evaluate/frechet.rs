@@ -40,6 +40,7 @@ pub struct Fid {
     pub n: Option<usize>,
     /// Number of points of the candidate; none for statistics that do not tell it.
     pub m: Option<usize>,
+    /// The dimension of the features.
     pub dim: usize,
 }
 

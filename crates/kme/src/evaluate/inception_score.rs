@@ -20,11 +20,13 @@ pub struct InceptionScore {
     pub standard_error_missing: Option<NoStandardError>,
     /// The standard deviation over the splits, divided by their number as NumPy's `std`: what is printed as ±.
     pub spread: f64,
+    /// How many parts the images were split into.
     pub splits: usize,
     /// The seed of the order of the images; none when they stay as they are.
     pub seed: Option<u64>,
     /// Number of images.
     pub n: usize,
+    /// Logits of an image.
     pub classes: usize,
 }
 

@@ -12,7 +12,9 @@ use crate::{Error, Field, Result, rng};
 /// How many subsets are drawn, and of how many points of each sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Subsets {
+    /// How many subsets are drawn.
     pub count: usize,
+    /// Points of each subset.
     pub size: usize,
 }
 
@@ -26,7 +28,9 @@ impl Default for Subsets {
 /// The places of the points of one subset in both samples, equally many of each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Draw {
+    /// Places of the reference's points.
     pub reference: Vec<usize>,
+    /// Places of the candidate's points.
     pub candidate: Vec<usize>,
 }
 
@@ -43,6 +47,7 @@ pub struct Kid {
     /// The standard deviation over the subsets, divided by their number as NumPy's `std`: what papers and tools print
     /// as ±. It tells how an estimate from one subset scatters, not how well `value` is known.
     pub spread: Option<f64>,
+    /// Whose way of drawing was followed.
     pub protocol: Protocol,
     /// The subsets that were drawn.
     pub subsets: Option<Subsets>,

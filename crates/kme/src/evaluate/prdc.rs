@@ -9,9 +9,13 @@ use crate::{Error, Field, Result};
 /// How much of the candidate looks real, and how much of the reference it reaches.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Prdc {
+    /// Part of the candidates in balls around the reference.
     pub precision: Measured,
+    /// Part of the reference in balls around candidates.
     pub recall: Measured,
+    /// Balls around the reference that hold a candidate, in units of k.
     pub density: Measured,
+    /// Part of the balls around the reference that hold a candidate.
     pub coverage: Measured,
     /// Neighbours that make a radius.
     pub k: usize,

@@ -20,6 +20,7 @@ pub struct Aggregated {
 /// What one kernel contributes.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Component {
+    /// The kernel of this component.
     pub kernel: Kernel,
     /// Unbiased MMD².
     pub mmd2: f64,

@@ -183,18 +183,18 @@ pub(super) struct Moments {
 
 impl Moments {
     /// Var (μ_Y − μ_X)(Y)
-    pub fn of_own_witness(&self) -> f64 {
+    pub(super) fn of_own_witness(&self) -> f64 {
         let mean2 = self.own_product + self.cross_product - 2.0 * self.mixed_product;
         self.own_chain + self.at_own - 2.0 * self.bridge - mean2
     }
 
     /// E k̃(Y,Y')², k̃ the doubly centred kernel.
-    pub fn own_degenerate(&self) -> f64 {
+    pub(super) fn own_degenerate(&self) -> f64 {
         self.own_square - 2.0 * self.own_chain + self.own_product
     }
 
     /// E k̃(X,Y)²
-    pub fn cross_degenerate(&self) -> f64 {
+    pub(super) fn cross_degenerate(&self) -> f64 {
         self.cross_square - self.at_own - self.at_reference + self.cross_product
     }
 }

@@ -56,13 +56,27 @@ impl ProgressRule {
 #[serde(tag = "verdict", rename_all = "kebab-case")]
 pub enum Verdict {
     /// Nothing was compared: the queue now has this many entries.
-    Filling { have: usize },
+    Filling {
+        /// Samples in the queue.
+        have: usize,
+    },
     /// The new sample is nearer to the reference than the oldest in the queue.
-    Better { p_value: f64 },
+    Better {
+        /// Of the hypothesis that it is not better.
+        p_value: f64,
+    },
     /// It may not be, for this many times in a row.
-    NotBetter { p_value: f64, failures: usize },
+    NotBetter {
+        /// Of the hypothesis that it is not better.
+        p_value: f64,
+        /// Checks in a row that found no improvement.
+        failures: usize,
+    },
     /// It may not be, once too often: lower the learning rate.
-    Decay { p_value: f64 },
+    Decay {
+        /// Of the hypothesis that it is not better.
+        p_value: f64,
+    },
 }
 
 /// Watches the samples of a model in training and tells when the learning rate is to fall.

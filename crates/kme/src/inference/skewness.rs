@@ -21,7 +21,7 @@ pub(super) struct Skewness {
 
 impl Skewness {
     /// Estimates it from the points and their sums; σ is the standard error of D.
-    pub fn estimate(
+    pub(super) fn estimate(
         about: About,
         [x, y, z]: [&Points; 3],
         [of_y, of_z]: [&Marginals; 2],
@@ -48,7 +48,7 @@ impl Skewness {
     }
 
     /// The same of D over another standard error, `ratio` times as large.
-    pub fn over(&self, ratio: f64) -> Self {
+    pub(super) fn over(&self, ratio: f64) -> Self {
         let factor = ratio.powi(-3);
         Self { values: factor * self.values, pairs: factor * self.pairs }
     }
@@ -63,12 +63,12 @@ impl Skewness {
     /// # Reference
     /// Helmers, "On the Edgeworth expansion and the bootstrap approximation for a Studentized U-statistic", Annals of
     /// Statistics 19, 1991; Hall, "On the removal of skewness by transformation", JRSS B 54, 1992, for the cubic.
-    pub fn cdf(&self, t: f64, freedom: f64) -> f64 {
+    pub(super) fn cdf(&self, t: f64, freedom: f64) -> f64 {
         Self { values: self.values.max(0.0), ..*self }.expansion(t, freedom)
     }
 
     /// P(T ≤ t), and at least Student's: nothing that would make p smaller is believed.
-    pub fn cautious_cdf(&self, t: f64, freedom: f64) -> f64 {
+    pub(super) fn cautious_cdf(&self, t: f64, freedom: f64) -> f64 {
         self.expansion(t, freedom).max(student_cdf(t, freedom))
     }
 

@@ -14,18 +14,40 @@ pub enum Form {
     /// ⟨x,y⟩
     Linear,
     /// (γ⟨x,y⟩ + coef)^degree; degree 3, γ = 1/d, coef 1 is the kernel of the kernel inception distance.
-    Polynomial { degree: u32, gamma: f64, coef: f64 },
+    Polynomial {
+        /// The exponent, from 1 on.
+        degree: u32,
+        /// The factor of the inner product.
+        gamma: f64,
+        /// What is added to it, at least 0.
+        coef: f64,
+    },
     /// exp(−r²/(2σ²))
-    Gaussian { sigma: f64 },
+    Gaussian {
+        /// The width σ.
+        sigma: f64,
+    },
     /// (1 + r²/(2α))^(−α); Bińkowski et al., ICLR 2018.
-    RationalQuadratic { alpha: f64 },
+    RationalQuadratic {
+        /// The exponent α.
+        alpha: f64,
+    },
     /// exp(−r/scale), with the Euclidean norm.
-    Laplacian { scale: f64 },
+    Laplacian {
+        /// The length by which distances are divided.
+        scale: f64,
+    },
     /// (c² + r²)^(−1/2); Jitkrittum et al., "Kernel mean matching for content addressability of GANs", ICML 2019.
-    InverseMultiquadric { c: f64 },
+    InverseMultiquadric {
+        /// The length c.
+        c: f64,
+    },
     /// −(√(a² + r²) − a); with a = 0 it is −r, the kernel of the energy distance. Turinici, "Radon–Sobolev
     /// variational auto-encoders", 2021.
-    Energy { a: f64 },
+    Energy {
+        /// Below this distance the kernel is smooth; 0: nowhere.
+        a: f64,
+    },
     /// ‖x‖ + ‖y‖ − ‖x − y‖, induced by the distance with the origin 0; Sejdinovic et al., Annals of Statistics 2013
     /// (twice their kernel).
     Distance,

@@ -21,7 +21,12 @@ pub enum Role {
     /// One array is the sample.
     Points(usize),
     /// Mean (d,) and covariance (d, d), as tools for the Fréchet distance write them.
-    Statistics { mean: usize, covariance: usize },
+    Statistics {
+        /// Which array is the mean.
+        mean: usize,
+        /// Which array is the covariance.
+        covariance: usize,
+    },
 }
 
 /// What a mean and a covariance are called, without regard to case: pytorch-fid, clean-fid and torch-fidelity write mu and

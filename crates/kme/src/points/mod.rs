@@ -30,7 +30,9 @@ use crate::{Error, Field, Result};
 /// The numbers of a sample, row after row.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Data {
+    /// In single precision.
     F32(Vec<f32>),
+    /// In double precision.
     F64(Vec<f64>),
 }
 

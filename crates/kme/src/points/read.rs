@@ -26,6 +26,7 @@ pub struct Reading {
 /// Points with what is to be known of how they were read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {
+    /// The points, one a row.
     pub points: Points,
     /// The names of the columns, of a text file with a header.
     pub columns: Option<Vec<String>>,
@@ -47,7 +48,9 @@ pub enum Remedy {
 /// A fault, with the setting of [`Reading`] that could be the remedy.
 #[derive(Debug)]
 pub struct Refused {
+    /// What is wrong.
     pub error: Error,
+    /// What would help, where something does.
     pub remedy: Option<Remedy>,
 }
 

@@ -65,8 +65,11 @@ pub struct Reduced {
 #[serde(rename_all = "lowercase")]
 pub enum Method {
     #[default]
+    /// Kernel herding.
     Herding,
+    /// Kernel thinning.
     Thinning,
+    /// Support points, which move.
     Support,
 }
 

@@ -38,7 +38,7 @@ impl Labels {
     ///
     /// # Errors
     /// When they would not fit into memory that can be addressed.
-    pub fn permuted(total: usize, n: usize, permutations: usize, seed: u64, purpose: &str) -> Result<Self> {
+    pub(crate) fn permuted(total: usize, n: usize, permutations: usize, seed: u64, purpose: &str) -> Result<Self> {
         let count = permutations + 1;
         let words = count.div_ceil(64);
         if words.checked_mul(total).is_none_or(|w| w > isize::MAX as usize / 8) {
@@ -63,17 +63,17 @@ impl Labels {
     }
 
     /// How many labellings there are.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.count
     }
 
     /// Whether labelling `b` puts point `i` into the first group.
-    pub fn is_first(&self, b: usize, i: usize) -> bool {
+    pub(crate) fn is_first(&self, b: usize, i: usize) -> bool {
         self.words[i * self.count.div_ceil(64) + b / 64] >> (b % 64) & 1 == 1
     }
 
     /// Adds up, for every labelling, the values of the points in the first group.
-    pub fn sums(&self, values: &[f64]) -> Vec<f64> {
+    pub(crate) fn sums(&self, values: &[f64]) -> Vec<f64> {
         let sum = |b: usize| values.iter().enumerate().filter(|(i, _)| self.is_first(b, *i)).map(|(_, v)| v).sum();
         (0..self.count).into_par_iter().map(sum).collect()
     }
