@@ -308,8 +308,8 @@ fn what_sample_refuses_is_named() {
         ("g.safetensors -o x.npy", "a name that ends in .png, or a folder"),
         ("g.safetensors -o g.safetensors", "a name that ends in .png, or a folder"),
         ("g.safetensors -o notes", "is a file"),
-        ("g.safetensors -o nowhere/x.png", "does not exist"),
-        ("p.safetensors -o nowhere/x.npy", "does not exist"),
+        ("g.safetensors -o nowhere/x.png", "create its folder"),
+        ("p.safetensors -o nowhere/x.npy", "create its folder"),
     ] {
         let ran = place.kme(&format!("sample {words}"));
         assert!(ran.code == Some(2) && ran.err.contains(expected), "{words}: {:?} {}", ran.code, ran.err);
