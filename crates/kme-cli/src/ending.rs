@@ -37,7 +37,7 @@ impl Ending {
     ///
     /// # Errors
     /// When it is none of them, with what is `allowed` in words.
-    pub(crate) fn of(path: &Path, among: &[Self], allowed: &str) -> Result<Self> {
+    pub(crate) fn of(path: &Path, among: &[Self], allowed: &'static str) -> Result<Self> {
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
         let named =
             || Self::ALL.iter().find(|(_, name)| name.eq_ignore_ascii_case(extension)).map(|(ending, _)| *ending);
@@ -45,9 +45,7 @@ impl Ending {
             true => Some(Self::Folder),
             false => named(),
         };
-        found
-            .filter(|ending| among.contains(ending))
-            .ok_or_else(|| Error::value("output (-o)", path.display(), allowed))
+        found.filter(|ending| among.contains(ending)).ok_or_else(|| Error::parameter("output", path.display(), allowed))
     }
 }
 

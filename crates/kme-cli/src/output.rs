@@ -3,7 +3,7 @@
 use crate::arguments::Global;
 use crate::ending::Ending;
 use kme::io::Wanted;
-use kme::{Error, Result};
+use kme::{Action, Error, Result};
 use serde_json::{Map, Value};
 use std::fmt::Display;
 use std::io::{ErrorKind, Write};
@@ -34,7 +34,7 @@ pub(crate) fn json_text(global: &Global, mut json: Map<String, Value>) -> String
 pub(crate) fn print_text(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush()) {
-        Err(fault) if fault.kind() != ErrorKind::BrokenPipe => Err(Error::file("standard output", fault)),
+        Err(fault) if fault.kind() != ErrorKind::BrokenPipe => Err(Error::io("standard output", Action::Write, fault)),
         _ => Ok(()),
     }
 }
@@ -87,7 +87,7 @@ pub(crate) fn check_new_folder(path: &Path, what: &str) -> Result<()> {
     check_named(path)?;
     if !is_folder_name(path) {
         let allowed = format!("{what}, or a folder; for a new folder of this name put / behind it");
-        return Err(Error::value("output (-o)", path.display(), allowed));
+        return Err(Error::parameter("output", path.display(), allowed));
     }
     kme::io::check(path, Wanted::Folder)
 }
@@ -105,7 +105,7 @@ fn check_named(path: &Path) -> Result<()> {
     match path.as_os_str().as_encoded_bytes() {
         b"-" | b"" => {
             let allowed = "a name: results are not written to standard output; ./- is the file of that name";
-            Err(Error::value("output (-o)", path.display(), allowed))
+            Err(Error::parameter("output", path.display(), allowed))
         }
         _ => Ok(()),
     }
@@ -118,7 +118,7 @@ fn check_named(path: &Path) -> Result<()> {
 pub(crate) fn check_ending(path: &Path, ending: &str) -> Result<()> {
     match has_ending(path, ending) {
         true => Ok(()),
-        false => Err(Error::value("output (-o)", path.display(), format!("a name that ends in .{ending}"))),
+        false => Err(Error::parameter("output", path.display(), format!("a name that ends in .{ending}"))),
     }
 }
 
@@ -227,9 +227,11 @@ impl Table {
 /// When two forms are asked for.
 pub(crate) fn printed(format: Option<Format>, global: &Global) -> Result<Format> {
     match (format, global.json) {
-        (Some(format), true) if format != Format::Json => {
-            Err(Error::value("--format", format!("{format:?}").to_lowercase(), "json, or without --json"))
-        }
+        (Some(format), true) if format != Format::Json => Err(Error::parameter(
+            "format",
+            format!("{format:?}").to_lowercase(),
+            "json with `json`; leave out one of the two",
+        )),
         (_, true) => Ok(Format::Json),
         (format, false) => Ok(format.unwrap_or(Format::Text)),
     }

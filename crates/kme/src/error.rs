@@ -147,24 +147,6 @@ pub enum Error {
     },
     /// Whoever observed the work asked for it to stop.
     Cancelled,
-    /// Of parts of the workspace that have no kinds yet.
-    #[doc(hidden)]
-    File {
-        /// The file or folder.
-        path: PathBuf,
-        /// What is wrong.
-        fault: String,
-    },
-    /// Of parts of the workspace that have no kinds yet.
-    #[doc(hidden)]
-    Value {
-        /// The name that was given.
-        name: String,
-        /// What was given.
-        value: String,
-        /// Completes "must be ...".
-        allowed: String,
-    },
 }
 
 /// In what two things differ that must agree.
@@ -341,9 +323,7 @@ impl Error {
     /// The path of the file that the error is about, if it is about one.
     pub fn file_path(&self) -> Option<&Path> {
         match self {
-            Self::Io { path, .. } | Self::Format { path, .. } | Self::Path { path, .. } | Self::File { path, .. } => {
-                Some(path)
-            }
+            Self::Io { path, .. } | Self::Format { path, .. } | Self::Path { path, .. } => Some(path),
             Self::Within { source, .. } => source.file_path(),
             _ => None,
         }
@@ -356,7 +336,6 @@ impl Error {
             Self::Io { remedy: Some(remedy), source, .. } => format!("{}; {remedy}", reason(source)),
             Self::Format { problem, source: Some(source), .. } => format!("{problem} ({source})"),
             Self::Format { problem, .. } | Self::Path { problem, .. } => problem.to_string(),
-            Self::File { fault, .. } => fault.clone(),
             other => other.to_string(),
         }
     }
@@ -371,7 +350,6 @@ impl Error {
                 *text = format!("{text}; {advice}").into();
             }
             Self::Io { remedy, .. } => *remedy = Some(advice.to_string().into()),
-            Self::File { fault, .. } => *fault = format!("{fault}; {advice}"),
             Self::Within { source, .. } => {
                 let inner = std::mem::replace(&mut **source, Self::Cancelled);
                 **source = inner.advising(advice);
@@ -379,18 +357,6 @@ impl Error {
             _ => {}
         }
         self
-    }
-
-    /// A fault in the file at `path`, of parts that have no kinds yet.
-    #[doc(hidden)]
-    pub fn file(path: impl Into<PathBuf>, fault: impl ToString) -> Self {
-        Self::File { path: path.into(), fault: fault.to_string() }
-    }
-
-    /// A value that is not allowed, of parts that have no kinds yet.
-    #[doc(hidden)]
-    pub fn value(name: impl ToString, value: impl ToString, allowed: impl ToString) -> Self {
-        Self::Value { name: name.to_string(), value: readable(value.to_string()), allowed: allowed.to_string() }
     }
 }
 
@@ -430,12 +396,11 @@ impl fmt::Display for Error {
             Self::Mismatch { field, left, right, remedy } => format!("{field} differs: {left} and {right}; {remedy}"),
             Self::Unsupported { operation, reason } => format!("cannot {operation}: {reason}"),
             Self::Io { path, action, .. } => format!("cannot {action} {}: {}", path.display(), self.problem()),
-            Self::Format { path, .. } | Self::Path { path, .. } | Self::File { path, .. } => {
+            Self::Format { path, .. } | Self::Path { path, .. } => {
                 format!("{}: {}", path.display(), self.problem())
             }
             Self::Within { of, source } => format!("{of}: {source}"),
             Self::Cancelled => "stopped, as asked".into(),
-            Self::Value { name, value, allowed } => format!("{name} = {value} is not allowed: {allowed}"),
         };
         harmless(&text, f)
     }

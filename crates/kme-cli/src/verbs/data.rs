@@ -85,9 +85,11 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
             output::print(global, &info.to_string(), fields(json!(info)))?;
         }
         Action::Cache { clear, cache_dir } => {
-            let cache = cache_dir.clone().map(FeatureCache::new).or_else(FeatureCache::of_user).ok_or_else(|| {
-                Error::value("--cache-dir", "(nothing)", "a folder, since the environment names no home")
-            })?;
+            let cache = cache_dir
+                .clone()
+                .map(FeatureCache::new)
+                .or_else(FeatureCache::of_user)
+                .ok_or_else(|| Error::missing("cache_dir", "name a folder, since the environment names no home"))?;
             let (count, bytes) = if *clear { cache.clear()? } else { cache.size()? };
             let done = if *clear { "removed" } else { "kept" };
             let text = format!("{}: {count} files of features, {bytes} bytes, {done}", cache.folder().display());

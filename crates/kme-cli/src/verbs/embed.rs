@@ -88,8 +88,8 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         (arguments.flags.settings(global.seed()), global.context()?, Watcher::new(global));
     let mut sources = Sources::open(&arguments.sources, Reader::new(&settings, &context, &watcher))?;
     if let Some(i) = (0..sources.all().len()).find(|&i| sources.is_combination(i)) {
-        let allowed = "samples; a combination is an embedding already: use it as it is";
-        return Err(Error::value("source", &sources.all()[i].text(), allowed));
+        let operation = format!("embed '{}'", sources.all()[i].text());
+        return Err(Error::unsupported(operation, "it is an embedding already. Use it as it is"));
     }
     let sample = pooled(&mut sources, arguments)?;
     let form = Form::of(&arguments.output)?;
@@ -103,7 +103,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         None => AnyEmbedding::Points(Embedding::of_sample(points, sample.weights, kernel, sample.features, seed)?),
         Some(count) => {
             if sample.weights.is_some() {
-                return Err(Error::value("weights", "given", "none with --random-features; leave it out"));
+                return Err(Error::not_applicable("weights", "a mean of random features is of points without weights"));
             }
             let random = RandomFeatures::new(points.dim(), count, sigma(&kernel)?, Waves::default(), global.seed())?;
             AnyEmbedding::Mean(MeanEmbedding::of_sample(&points, &random, sample.features, seed)?)
@@ -176,8 +176,8 @@ pub(super) fn write_statistics(points: &Points, features: &FeatureIdentity, path
 /// Writes what other programs read.
 fn write_plain(sample: &Sample, form: Form, arguments: &Arguments, global: &Global, begin: Instant) -> Result<()> {
     if sample.weights.is_some() {
-        let allowed = "a .kme file, since the points have weights: neither statistics nor rows of points hold them";
-        return Err(Error::value("output (-o)", arguments.output.display(), allowed));
+        let allowed = "a .kme file, since the points have weights, which no other file holds";
+        return Err(Error::parameter("output", arguments.output.display(), allowed));
     }
     form.write(&sample.points, &sample.features, &arguments.output)?;
     let (n, d) = (sample.points.len(), sample.points.dim());
@@ -217,22 +217,22 @@ fn check_usage(arguments: &Arguments) -> Result<()> {
     let form = Form::of(&arguments.output)?;
     if form != Form::Embedding {
         let given = [
-            ("--kernel", arguments.kernel.is_some()),
-            ("--weights", arguments.weights.is_some()),
-            ("--random-features", arguments.random_features.is_some()),
+            ("kernel", arguments.kernel.is_some()),
+            ("weights", arguments.weights.is_some()),
+            ("random_features", arguments.random_features.is_some()),
         ];
         if let Some((flag, _)) = given.iter().find(|(_, is_given)| *is_given) {
-            return Err(Error::value(*flag, "given", "used for .kme files only"));
+            return Err(Error::not_applicable(*flag, "only a .kme file holds it. Name the output so"));
         }
         if form == Form::Statistics && arguments.shard != Shard::WHOLE {
-            let allowed = "a .kme file for a part: kme merge pools the parts, also into statistics (-o OUT.npz)";
-            return Err(Error::value("--shard", arguments.shard, allowed));
+            let allowed = "the whole for statistics. Write the parts as .kme files; kme merge pools them into statistics (-o OUT.npz)";
+            return Err(Error::parameter("shard", arguments.shard, allowed));
         }
     }
     let kernel = arguments.kernel();
     if arguments.shard != Shard::WHOLE && kernel.needs_median() {
-        let allowed = "a kernel with numbers when there is --shard, since every part has another median: write it out";
-        return Err(Error::value("--kernel", &kernel, allowed));
+        let allowed = "a kernel with numbers when there is --shard, since every part has another median";
+        return Err(Error::parameter("kernel", &kernel, allowed));
     }
     if arguments.random_features.is_some() {
         // The median, if it is asked for, is some length.
@@ -245,7 +245,7 @@ fn check_usage(arguments: &Arguments) -> Result<()> {
 fn sigma(kernel: &Kernel) -> Result<f64> {
     match kernel.terms() {
         &[(1.0, kernel::Form::Gaussian { sigma })] => Ok(sigma),
-        _ => Err(Error::value("--kernel", kernel, "one Gaussian, such as gaussian:sigma=2, with --random-features")),
+        _ => Err(Error::parameter("kernel", kernel, "one Gaussian, such as gaussian:sigma=2, with --random-features")),
     }
 }
 
@@ -272,7 +272,7 @@ fn pooled(sources: &mut Sources, arguments: &Arguments) -> Result<Sample> {
         }
         parts.push((sources.all()[i].text().to_string(), sources.read(i, range)?));
     }
-    let (first, others) = parts.split_first().ok_or_else(|| Error::value("sources", "none", "at least one"))?;
+    let (first, others) = parts.split_first().ok_or_else(|| Error::too_few("sources", 0, 1, "an embedding"))?;
     for other in others {
         first.1.features.check_same(&other.1.features).map_err(|fault| naming(fault, &first.0, &other.0))?;
         if first.1.points.dim() != other.1.points.dim() {
@@ -284,11 +284,11 @@ fn pooled(sources: &mut Sources, arguments: &Arguments) -> Result<Sample> {
     let given = match &arguments.weights {
         Some(path) => {
             if let Some((text, _)) = parts.iter().find(|(_, sample)| sample.weights.is_some()) {
-                return Err(Error::value("--weights", path.display(), format!("none, since {text} has its own")));
+                return Err(Error::not_applicable("weights", format!("{text} has weights of its own")));
             }
             if let Some((text, _)) = parts.iter().find(|(_, sample)| !sample.skipped.is_empty()) {
-                let allowed = format!("none, since pictures of {text} were left out: remove these pictures first");
-                return Err(Error::value("--weights", path.display(), allowed));
+                let reason = format!("pictures of {text} were left out. Remove these pictures first");
+                return Err(Error::not_applicable("weights", reason));
             }
             Some(read_weights(path, total)?[wanted].to_vec())
         }
@@ -317,7 +317,7 @@ fn stored(points: Points, precision: Option<&str>) -> Result<Points> {
     if let (Some("f32"), Data::F64(rows)) = (precision, points.data())
         && let Some(large) = rows.iter().find(|x| too_large(x))
     {
-        return Err(Error::value("--precision", "f32", format!("f64, since a point holds {large:e}")));
+        return Err(Error::parameter("precision", "f32", format!("f64, since a point holds {large:e}")));
     }
     let data = match (precision, points.into_data()) {
         (Some("f32"), Data::F64(rows)) => Data::F32(rows.into_iter().map(|x| x as f32).collect()),

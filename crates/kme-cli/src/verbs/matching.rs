@@ -125,8 +125,8 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let generator = Generator::parse(&bytes, &path, &context.place)?;
     let shape = generator.net.output();
     if generator.points {
-        let allowed = "a generator of pictures: a match is one of pictures";
-        return Err(Error::value("GENERATOR", format!("{} (makes points)", arguments.generator), allowed));
+        let operation = format!("match with {}", arguments.generator);
+        return Err(Error::unsupported(operation, "it makes points. Give a generator of pictures"));
     }
     let class = arguments.class.as_deref().map(|name| generator.class(name)).transpose()?;
     let map = match &arguments.features {

@@ -39,7 +39,10 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     for path in &arguments.parts {
         let part = AnyEmbedding::read(path)?;
         if part.kind() == Kind::Combination {
-            return Err(Error::file(path, "is a combination, no sample, and cannot be pooled; use algebra (a + b)"));
+            return Err(Error::format(
+                path,
+                "a combination cannot be pooled; write a sum such as 'a.kme + b.kme' instead",
+            ));
         }
         parts.push(part);
     }
@@ -54,14 +57,14 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     match &merged {
         AnyEmbedding::Points(embedding) if is_statistics => {
             if embedding.masses().is_some() {
-                let allowed = "a .kme file, since the points have weights: statistics hold none";
-                return Err(Error::value("output (-o)", arguments.output.display(), allowed));
+                let allowed = "a .kme file, since the points have weights, which statistics do not hold";
+                return Err(Error::parameter("output", arguments.output.display(), allowed));
             }
             write_statistics(embedding.points(), embedding.features(), &arguments.output)?;
         }
         AnyEmbedding::Mean(_) if is_statistics => {
             let allowed = "a .kme file, since these embeddings hold the mean of random features, not points";
-            return Err(Error::value("output (-o)", arguments.output.display(), allowed));
+            return Err(Error::parameter("output", arguments.output.display(), allowed));
         }
         _ => merged.write(&arguments.output)?,
     }

@@ -22,8 +22,8 @@ use kme::{Error, Result};
 pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     let global = &arguments.global;
     if let Some(threads) = global.threads {
-        let allowed = "1 to 1024, and no more than the system can start";
-        let refused = || Error::value("--threads", threads, allowed);
+        let allowed = "from 1 to 1024, and no more than the system can start";
+        let refused = || Error::parameter("threads", threads, allowed);
         if !(1..=1024).contains(&threads) {
             return Err(refused());
         }

@@ -341,8 +341,8 @@ fn verify(models: &Models, name: Option<&str>, global: &Global) -> Result<bool> 
         (_, None) => Ok(true),
         (1, Some(fault)) => Err(fault),
         (count, Some(_)) => {
-            let fault = format!("{count} of {} have a fault, which is named above: fetch them again", objects.len());
-            Err(Error::file("models", fault))
+            let problem = format!("{count} of {} are damaged, as named above. Fetch them again", objects.len());
+            Err(Error::format("models", problem))
         }
     }
 }

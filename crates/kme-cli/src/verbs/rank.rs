@@ -102,7 +102,7 @@ impl FromStr for Order {
         match text {
             "witness" => Ok(Self::Witness),
             "density" => Ok(Self::Density),
-            _ => Err(Error::value("order", text, "witness or density")),
+            _ => Err(Error::unknown("order", text, ["witness", "density"])),
         }
     }
 }
@@ -171,10 +171,10 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         (arguments.flags.settings(global.seed()), global.context()?, Watcher::new(global));
     let mut sources = Sources::open(&texts, Reader::new(&settings, &context, &watcher))?;
     let galleries = [sources.gallery(0), sources.gallery(1)];
-    for (flag, path, i) in [("--missed", &arguments.missed, 0), ("--fakes", &arguments.fakes, 1)] {
+    for (flag, path, i) in [("missed", &arguments.missed, 0), ("fakes", &arguments.fakes, 1)] {
         if path.is_some() && galleries[i].is_none() {
-            let allowed = format!("for pictures only; {} holds points: name the folder they come from", texts[i]);
-            return Err(Error::value(flag, "given", allowed));
+            let reason = format!("{} holds points. Name the folder of pictures that they come from", texts[i]);
+            return Err(Error::not_applicable(flag, reason));
         }
     }
     let (real, fake) = (sources.read(0, None)?, sources.read(1, None)?);
@@ -184,7 +184,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
             output::remark(global, remark);
         }
         if sample.points.len() < 2 {
-            return Err(Error::value(format!("number of points of {text}"), 1, "at least 2, as each is left out once"));
+            return Err(Error::too_few("points", 1, 2, "leaving each out once").within(text));
         }
     }
     let pair = [(texts[0].as_str(), &real), (texts[1].as_str(), &fake)];
@@ -219,7 +219,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
 /// What can be said before anything is read.
 fn check_usage(arguments: &Arguments) -> Result<()> {
     if !(1..=1000).contains(&arguments.top) {
-        return Err(Error::value("--top", arguments.top, "1 to 1000"));
+        return Err(Error::parameter("top", arguments.top, "from 1 to 1000"));
     }
     for path in [&arguments.fakes, &arguments.missed].into_iter().flatten() {
         output::check_ending(path, "png")?;
@@ -228,7 +228,7 @@ fn check_usage(arguments: &Arguments) -> Result<()> {
     if let Some(path) = &arguments.output {
         if !["csv", "tsv", "json"].iter().any(|ending| output::has_ending(path, ending)) {
             let allowed = "a name that ends in .csv, .tsv or .json; sheets are written by --fakes and --missed";
-            return Err(Error::value("output (-o)", path.display(), allowed));
+            return Err(Error::parameter("output", path.display(), allowed));
         }
         output::check_place(path)?;
     }

@@ -105,7 +105,7 @@ fn compression(text: &str) -> Result<Compression> {
         "none" => Ok(Compression(None)),
         _ => match text.parse() {
             Ok(g) if g <= 20 => Ok(Compression(Some(g))),
-            _ => Err(Error::value("oversampling", text, "0 to 20, or none")),
+            _ => Err(Error::parameter("compress", text, "from 0 to 20, or none")),
         },
     }
 }
@@ -152,20 +152,20 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         (arguments.flags.settings(global.seed()), global.context()?, Watcher::new(global));
     let mut sources = Sources::open(&[&arguments.source], Reader::new(&settings, &context, &watcher))?;
     if sources.is_combination(0) {
-        let allowed = "a sample; a combination is an embedding with weights of any sign, of which there is no part";
-        return Err(Error::value("source", &arguments.source, allowed));
+        let reason = "its weights may be negative. Give a single sample";
+        return Err(Error::unsupported(format!("reduce the expression '{}'", arguments.source), reason));
     }
     let gallery = sources.gallery(0);
     if let Some(at) = kinds.iter().position(|kind| kind.shows_pictures()).filter(|_| gallery.is_none()) {
-        let allowed = "a source of pictures for a sheet or a folder of pictures; points are written as .npy or .csv";
-        return Err(Error::value("output (-o)", arguments.output[at].display(), allowed));
+        let allowed = "a name that ends in .npy, .csv, .json or .kme: the source holds points, not pictures";
+        return Err(Error::parameter("output", arguments.output[at].display(), allowed));
     }
     let is_random = sources.all()[0].is_random();
     let sample = sources.read(0, None)?;
     let total = sample.points.len();
     if !(1..=total).contains(&arguments.n) {
-        let allowed = format!("1 to {total}, the number of points of {}", arguments.source);
-        return Err(Error::value("number to keep (-n)", arguments.n, allowed));
+        let allowed = format!("from 1 to {total}, the number of points of {}", arguments.source);
+        return Err(Error::parameter("n", arguments.n, allowed));
     }
     let kernel = kernel(arguments, &sample)?;
     let whole = discrepancy::Sample { points: &sample.points, weights: sample.weights.as_deref() };
@@ -185,19 +185,20 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
 /// What can be said before anything is read.
 fn check_usage(arguments: &Arguments) -> Result<Vec<Kind>> {
     if arguments.n == 0 {
-        return Err(Error::value("number to keep (-n)", 0, "at least 1"));
+        return Err(Error::parameter("n", 0, "at least 1"));
     }
-    let only = |flag: &str, is_given: bool, methods: &[Method]| match is_given && !methods.contains(&arguments.by) {
-        true => {
-            let methods = methods.iter().map(|m| format!("--by {m}")).collect::<Vec<_>>().join(" and ");
-            Err(Error::value(flag, "given", format!("with {methods} only")))
-        }
-        false => Ok(()),
-    };
-    only("--exchanges", arguments.exchanges.is_some(), &[Method::Herding, Method::Thinning])?;
-    only("--compress", arguments.compress.is_some(), &[Method::Thinning])?;
-    only("--steps", arguments.steps.is_some(), &[Method::Support])?;
-    only("--snap", arguments.snap, &[Method::Support])?;
+    let only =
+        |flag: &'static str, is_given: bool, methods: &[Method]| match is_given && !methods.contains(&arguments.by) {
+            true => {
+                let methods = methods.iter().map(|m| format!("--by {m}")).collect::<Vec<_>>().join(" and ");
+                Err(Error::not_applicable(flag, format!("it goes with {methods}")))
+            }
+            false => Ok(()),
+        };
+    only("exchanges", arguments.exchanges.is_some(), &[Method::Herding, Method::Thinning])?;
+    only("compress", arguments.compress.is_some(), &[Method::Thinning])?;
+    only("steps", arguments.steps.is_some(), &[Method::Support])?;
+    only("snap", arguments.snap, &[Method::Support])?;
     let kinds = arguments.output.iter().map(|path| Kind::of(path)).collect::<Result<Vec<_>>>()?;
     for (kind, path) in kinds.iter().zip(&arguments.output) {
         match kind {
@@ -205,8 +206,8 @@ fn check_usage(arguments: &Arguments) -> Result<Vec<Kind>> {
             _ => output::check_place(path)?,
         }
         if kind.needs_places() && arguments.by == Method::Support && !arguments.snap {
-            let allowed = "an output for points that were moved, .kme, .npy, .csv or .json; or add --snap";
-            return Err(Error::value("output (-o)", path.display(), allowed));
+            let allowed = "a name that ends in .kme, .npy, .csv or .json, since the points were moved; or add --snap";
+            return Err(Error::parameter("output", path.display(), allowed));
         }
     }
     Ok(kinds)

@@ -88,7 +88,7 @@ pub(crate) struct Arguments {
 }
 
 fn pair(text: &str) -> Result<[usize; 2]> {
-    let fault = || Error::value("--coordinates", text, "two numbers from 0 on, such as 0,1");
+    let fault = || Error::syntax("coordinates", text, "write two numbers from 0 on, such as 0,1");
     let (first, second) = text.split_once(',').ok_or_else(fault)?;
     let number = |text: &str| text.trim().parse().map_err(|_| fault());
     Ok([number(first)?, number(second)?])
@@ -112,8 +112,7 @@ impl Plan {
     fn new(arguments: &Arguments, generator: &Generator, seed: u64) -> Result<Self> {
         let by_class = arguments.class.as_deref() == Some("all") && generator.class("all").is_err();
         if by_class && !generator.is_conditional() {
-            let allowed = "left out: this generator was trained without classes";
-            return Err(Error::value("--class", "all", allowed));
+            return Err(Error::not_applicable("class", "this generator was trained without classes"));
         }
         let class = match arguments.class.as_deref().filter(|_| !by_class) {
             Some(name) => Some(generator.class(name)?),
@@ -141,8 +140,7 @@ impl Plan {
         };
         if n == 0 || n.checked_mul(of_each).is_none_or(|all| all > MOST) {
             let given = if of_each == 1 || n == 0 { n.to_string() } else { format!("{n} times {of_each}") };
-            let what = if generator.points { "number of points (-n)" } else { "number of pictures (-n)" };
-            return Err(Error::value(what, given, format!("1 to {MOST}")));
+            return Err(Error::parameter("n", given, format!("from 1 to {MOST}")));
         }
         let latent = generator.latent;
         // A class for each row or picture, where there are classes.
@@ -156,7 +154,7 @@ impl Plan {
         }
         if arguments.is_walk() {
             let class = match (by_class, class, generator.is_conditional()) {
-                (true, ..) => return Err(Error::value("--class", "all", "one class for a .gif")),
+                (true, ..) => return Err(Error::parameter("class", "all", "one class for a .gif")),
                 (_, None, true) => labels(1)[0],
                 (_, class, _) => class.unwrap_or_default(),
             };
@@ -165,11 +163,7 @@ impl Plan {
         if arguments.manifold {
             if class.is_none() && generator.is_conditional() {
                 let given = arguments.class.as_deref().unwrap_or("(nothing)");
-                return Err(Error::value(
-                    "--class",
-                    given,
-                    "one class for --manifold, whose grid has no room for more",
-                ));
+                return Err(Error::parameter("class", given, "one class for --manifold, whose grid shows no more"));
             }
             let latents = latent.manifold(n, arguments.coordinates)?;
             return Ok(Self { latents, classes: labels(n * n), columns: Some(n), by_class });
@@ -177,8 +171,8 @@ impl Plan {
         if arguments.interpolate {
             let steps = arguments.steps;
             if of_classes && n != classes {
-                let allowed = format!("{classes}, a row for each class, or left out");
-                return Err(Error::value("-n with --interpolate --class all", n, allowed));
+                let allowed = format!("{classes} with --interpolate --class all, a row for each class, or left out");
+                return Err(Error::parameter("n", n, allowed));
             }
             let row_classes = if by_class { (0..classes).collect() } else { labels(n) };
             let ends = draw(if by_class { 2 } else { 2 * n });
@@ -208,7 +202,7 @@ impl Plan {
         generator: &Generator,
     ) -> Result<Self> {
         if by_class {
-            return Err(Error::value("--class", "all", "one class, or left out, with --latents"));
+            return Err(Error::parameter("class", "all", "one class, or left out, with --latents"));
         }
         let (latents, classes) =
             generator.unstored(&Points::read(path)?, class).map_err(|fault| fault.within(path.display()))?;
@@ -217,7 +211,7 @@ impl Plan {
         if arguments.is_walk() {
             if let Some(other) = classes.iter().find(|class| *class != &classes[0]) {
                 let given = format!("{} and {}", generator.classes[classes[0]], generator.classes[*other]);
-                return Err(Error::value("classes of a walk", given, "one class: name it with --class"));
+                return Err(Error::parameter("class", given, "one class for all latents of an interpolation"));
             }
             return Self::walk(&latents, classes.first().copied().unwrap_or_default(), arguments, generator);
         }
@@ -225,7 +219,7 @@ impl Plan {
             return Ok(Self { latents, classes, columns: None, by_class });
         }
         if n < 2 {
-            return Err(Error::value("number of latents", n, "at least 2 for --interpolate"));
+            return Err(Error::too_few("latents", n, 2, "an interpolation"));
         }
         let steps = arguments.steps;
         let mut ways = Vec::new();
@@ -242,7 +236,7 @@ impl Plan {
         let dim = generator.latent.dim;
         let all: Vec<&[f32]> = latents.chunks(dim).collect();
         if all.len() < 2 {
-            return Err(Error::value("latents of a walk (-n)", all.len(), "at least 2"));
+            return Err(Error::too_few("latents", all.len(), 2, "an interpolation"));
         }
         let mut ways = Vec::new();
         for (i, from) in all.iter().enumerate() {
@@ -319,7 +313,7 @@ fn check_points_output(out: &Path) -> Result<()> {
         return output::check_place(out);
     }
     let allowed = "a name that ends in .npy, .csv, .tsv or .png: this generator makes points, not pictures";
-    Err(Error::value("output (-o)", out.display(), allowed))
+    Err(Error::parameter("output", out.display(), allowed))
 }
 
 fn check_pictures_output(arguments: &Arguments) -> Result<()> {
@@ -329,10 +323,10 @@ fn check_pictures_output(arguments: &Arguments) -> Result<()> {
     }
     if output::has_ending(out, "gif") && !output::is_folder_name(out) {
         let allowed = "a name that ends in .png; one that ends in .gif with --interpolate only";
-        return Err(Error::value("output (-o)", out.display(), allowed));
+        return Err(Error::parameter("output", out.display(), allowed));
     }
     let allowed = match arguments.interpolate {
-        true => "a name that ends in .png (a sheet) or .gif (the walk)",
+        true => "a name that ends in .png (a sheet) or .gif (the interpolation)",
         false => "a name that ends in .png",
     };
     output::check_new_folder(out, allowed)

@@ -145,12 +145,12 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         (3, false) => Question::ThreeSamples,
         (3, true) => Question::Memorisation,
         (2, true) => {
-            let allowed = "three sources: SAMPLES TRAINING HELD_OUT; without held-out points nearness has no yardstick";
-            return Err(Error::value("--memorisation", "two sources", allowed));
+            let reason = "name three sources, SAMPLES TRAINING HELD_OUT: only held-out points show how near is near";
+            return Err(Error::unsupported("test for memorisation with two sources", reason));
         }
         (found, _) => {
-            let allowed = format!("two or three samples, not {found}: name them, as in FILE.csv:COLUMN=VALUE");
-            return Err(Error::value("--group", arguments.flags.group.as_deref().unwrap_or_default(), allowed));
+            let reason = "a test takes two or three. Name them, as in FILE.csv:COLUMN=VALUE";
+            return Err(Error::unsupported(format!("test {found} samples"), reason));
         }
     };
     check_flags(arguments, question)?;
@@ -182,36 +182,37 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
 /// Whether every flag that was given has a meaning for this question.
 fn check_flags(arguments: &Arguments, question: Question) -> Result<()> {
     inference::check_level(arguments.alpha)?;
-    let only = |flag: &str, allowed: &str| Err(Error::value(flag, "given", format!("used with {allowed}")));
+    let only =
+        |parameter: &'static str, with: &str| Err(Error::not_applicable(parameter, format!("it goes with {with}")));
     if let Some(claim) = arguments.claim {
         let (rejected, kept) = question.claims();
         if claim != rejected && claim != kept {
             let allowed = format!("{} or {} for these sources", name(rejected), name(kept));
-            return Err(Error::value("--assert", name(claim), allowed));
+            return Err(Error::parameter("assert", name(claim), allowed));
         }
     }
     if question == Question::Memorisation && !arguments.kernels.is_empty() {
-        return only("--kernel", "two or three samples; the memorisation test compares distances");
+        return only("kernel", "two or three samples; the memorisation test compares distances");
     }
     if question == Question::ThreeSamples && arguments.kernels.len() > 1 {
-        return Err(Error::value("--kernel", "given more than once", "one kernel for three samples; + adds kernels"));
+        return Err(Error::parameter("kernel", "given more than once", "one kernel for three samples; + adds kernels"));
     }
     if question != Question::TwoSamples && arguments.method.is_some() {
-        return only("--method", "two samples");
+        return only("method", "two samples");
     }
     let method = arguments.method;
     if arguments.kernels.len() > 1 && method.is_some_and(|m| m != Method::Aggregated) {
         let allowed = "one kernel, unless for --method aggregated; + adds kernels";
-        return Err(Error::value("--kernel", "given more than once", allowed));
+        return Err(Error::parameter("kernel", "given more than once", allowed));
     }
     if arguments.estimator.is_some_and(|e| !matches!(e, Estimator::Biased | Estimator::Unbiased)) {
-        return Err(Error::value("--estimator", arguments.estimator.unwrap_or_default(), "biased or unbiased"));
+        return Err(Error::parameter("estimator", arguments.estimator.unwrap_or_default(), "biased or unbiased"));
     }
     if arguments.estimator.is_some() && method != Some(Method::Permutation) {
-        return only("--estimator", "--method permutation");
+        return only("estimator", "--method permutation");
     }
     if arguments.block_size.is_some() && method != Some(Method::Block) {
-        return only("--block-size", "--method block");
+        return only("block_size", "--method block");
     }
     Ok(())
 }
@@ -224,9 +225,9 @@ fn name(value: impl ValueEnum) -> String {
 fn check_samples(texts: &[&String], samples: &[Sample]) -> Result<()> {
     for (text, sample) in texts.iter().zip(samples) {
         if sample.weights.is_some() {
-            let allowed = "points without weights: a test counts independent points, and weights are no counts; kme eval \
-                           gives the distance of weighted samples";
-            return Err(Error::value("weights", text, allowed));
+            let reason = "it has weights, and a test needs independent points without. kme eval gives the distance of weighted \
+                          samples";
+            return Err(Error::unsupported(format!("test {text}"), reason));
         }
         samples[0].check_same_space(texts[0], sample, text)?;
     }

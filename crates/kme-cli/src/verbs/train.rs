@@ -133,8 +133,8 @@ fn trained(arguments: &Arguments, global: &Global) -> Result<bool> {
     }
     let follows = arguments.resume || arguments.rank.is_some_and(|rank| rank.own > 0);
     if let (true, Some(seed)) = (follows, global.asked_seed()) {
-        let allowed = "left out with --resume and for workers of rank 1 on: the seed is that of the run";
-        return Err(Error::value("--seed", seed, allowed));
+        let reason = format!("the run has a seed of its own, which {seed} does not replace");
+        return Err(Error::not_applicable("seed", reason));
     }
     if let (Some(rank), Some(address)) = (arguments.rank, &arguments.meet)
         && rank.own > 0
@@ -142,10 +142,10 @@ fn trained(arguments: &Arguments, global: &Global) -> Result<bool> {
         return help(arguments, global, rank, address);
     }
     let Some(path) = &arguments.output else {
-        return Err(Error::value("-o", "(nothing)", "the folder of the run"));
+        return Err(Error::missing("output", "name the folder of the run"));
     };
     if !(1..=MOST).contains(&arguments.workers) {
-        return Err(Error::value("--workers", arguments.workers, format!("1 to {MOST}")));
+        return Err(Error::parameter("workers", arguments.workers, format!("from 1 to {MOST}")));
     }
     let context = global.context()?;
     // What can be told at once is told before others are waited for.
@@ -256,7 +256,11 @@ impl FromStr for Rank {
         let numbers = text.split_once('/').and_then(|(i, n)| Some((i.trim().parse().ok()?, n.trim().parse().ok()?)));
         match numbers {
             Some((own, workers)) if own < workers && workers <= MOST => Ok(Self { own, workers }),
-            _ => Err(Error::value("--rank", text, format!("i/n with whole numbers 0 ≤ i < n ≤ {MOST}, such as 0/2"))),
+            _ => Err(Error::syntax(
+                "rank",
+                text,
+                format!("write i/n with whole numbers 0 ≤ i < n ≤ {MOST}, such as 0/2"),
+            )),
         }
     }
 }
@@ -305,9 +309,8 @@ fn check_begun_as(preset: &str, config: &Config, path: &Path) -> Result<()> {
         return Ok(());
     }
     let run = path.display();
-    let allowed =
-        format!("{begun}, as which the run {run} was begun; leave it out, or name a new folder without --resume");
-    Err(Error::value("preset to --resume", preset, allowed))
+    let reason = format!("it was begun from {begun}. Leave {preset} out, or choose a new folder without --resume");
+    Err(Error::unsupported(format!("resume {run} from {preset}"), reason))
 }
 
 impl Arguments {
@@ -320,10 +323,10 @@ impl Arguments {
         match (config, &self.from) {
             (Some(config), _) => Ok(config.display().to_string()),
             (None, Some(from)) => {
-                let allowed = "a preset or a configuration beside it, since it is no run folder";
-                Err(Error::value("--from", from, allowed))
+                let allowed = "a run folder, or given beside a preset or a configuration";
+                Err(Error::parameter("from", from, allowed))
             }
-            (None, None) => Err(Error::value("PRESET|CONFIG.toml", "(nothing)", "a preset or a file, or --resume")),
+            (None, None) => Err(Error::missing("PRESET|CONFIG.toml", "name a preset or a file, or give --resume")),
         }
     }
 
@@ -339,7 +342,8 @@ impl Arguments {
             let is_source = ["data.source", "data.held_out"].contains(&key.as_str());
             let is_set = kme_image::list().iter().any(|(name, _)| name == value);
             if is_source && !is_set && Path::new(value.as_str()).exists() {
-                let whole = std::path::absolute(value.as_str()).map_err(|e| Error::file(value.as_str(), e))?;
+                let whole =
+                    std::path::absolute(value.as_str()).map_err(|e| Error::io(value.as_str(), kme::Action::Read, e))?;
                 // As TOML text, so that no name is taken for a number.
                 *value = toml::Value::from(whole.display().to_string()).to_string();
             }
@@ -397,7 +401,7 @@ impl Arguments {
             "gpu" => Ok(format!("gpu:{i}")),
             other if other == "cpu" || self.workers == 1 => Ok(other.into()),
             other => {
-                Err(Error::value("--device", other, "cpu or gpu with several --workers: they take cards from 0 on"))
+                Err(Error::parameter("device", other, "cpu or gpu with several --workers: they take cards from 0 on"))
             }
         };
         let places = (0..self.workers).map(|i| Place::parse(&device(i)?)).collect::<Result<Vec<_>>>()?;
@@ -423,8 +427,9 @@ fn help(arguments: &Arguments, global: &Global, rank: Rank, address: &str) -> Re
         || *resume
         || *tensorboard
     {
-        let allowed = "only --meet and options of every verb beside it: everything else is said to worker 0";
-        return Err(Error::value("--rank", format!("{}/{}", rank.own, rank.workers), allowed));
+        let given = format!("{}/{}", rank.own, rank.workers);
+        let allowed = "given with --meet and options of every verb alone; tell worker 0 everything else";
+        return Err(Error::parameter("rank", given, allowed));
     }
     let context = global.context()?;
     output::remark(global, format!("looking for worker 0 at {address}"));
@@ -437,8 +442,8 @@ fn help(arguments: &Arguments, global: &Global, rank: Rank, address: &str) -> Re
 }
 
 fn setting(text: &str) -> Result<(String, String)> {
-    let allowed = "KEY=VALUE, such as optimiser.learning_rate=1e-4";
-    let (key, value) = text.split_once('=').ok_or_else(|| Error::value("--set", text, allowed))?;
+    let problem = "write KEY=VALUE, such as optimiser.learning_rate=1e-4";
+    let (key, value) = text.split_once('=').ok_or_else(|| Error::syntax("setting", text, problem))?;
     Ok((key.trim().into(), value.into()))
 }
 

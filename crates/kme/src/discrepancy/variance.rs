@@ -60,7 +60,11 @@ impl VarianceAt {
 
 impl Variance {
     /// The parts, from the marginal sums of K_xx, K_yy and K_xy (all minus the same origin); needs 4 points of each.
-    pub(crate) fn estimate(xx: &WithinMarginals, yy: &WithinMarginals, xy: &CrossMarginals) -> Result<Self, NoStandardError> {
+    pub(crate) fn estimate(
+        xx: &WithinMarginals,
+        yy: &WithinMarginals,
+        xy: &CrossMarginals,
+    ) -> Result<Self, NoStandardError> {
         if xx.rows.len().min(yy.rows.len()) < 4 {
             return Err(NoStandardError::FewPoints);
         }
