@@ -148,7 +148,7 @@ fn data_may_move_and_a_run_may_go_on_from_anywhere() {
     refused(
         &place,
         "train -o cut --resume --steps 6",
-        &["data.source: pics: ", "; say where they are now with --data"],
+        &["data.source: cannot read pics: ", "; say where they are now with --data"],
     );
     refused(&place, "train -o cut --resume --steps 6 --data others", &["12 changed: 000.png"]);
     // A name whose accents stand apart, as some systems write them, and quotes.
