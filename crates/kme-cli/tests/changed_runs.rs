@@ -245,7 +245,7 @@ fn a_run_begins_with_trained_networks() {
         &["from = second: ", "must have the same form"],
     );
     refused(&place, &format!("{TINY} --from nothing --data others -o fourth"), &["from: ", "nothing"]);
-    refused(&place, "train --from second/model.safetensors -o fourth", &["a preset or a configuration beside it"]);
+    refused(&place, "train --from second/model.safetensors -o fourth", &["beside a preset or a configuration"]);
     assert!(!place.path("fourth").exists());
 }
 

@@ -427,7 +427,7 @@ fn statistics_are_a_source_for_fid_alone() {
     place.normal("five.npy", 90, 5, 0.4, 2);
     for (command, parts) in [
         ("eval x.npz y.npy --metrics kid", vec!["x.npz", "mean and a covariance", "fid"]),
-        ("eval x.npz y.npy --metrics fid,prdc", vec!["x.npz", "not precision"]),
+        ("eval x.npz y.npy --metrics fid,prdc", vec!["x.npz", "cannot compute precision"]),
         ("eval x.npz five.npy", vec!["dimension", "6 (x.npz)", "5 (five.npy)"]),
         ("eval skew.npz y.npy", vec!["skew.npz", "symmetric"]),
         ("eval nan.npz y.npy", vec!["nan.npz", "NaN"]),
@@ -510,7 +510,7 @@ fn results_are_compared_when_they_can_be() {
         ("prdc.json five.json", vec!["neighbours", "3", "5"]),
         ("y.json prdc.json", vec!["metric differs", "kid, fid (y.json)", "precision"]),
         ("y.json missing.json", vec!["missing.json", "no such file"]),
-        ("y.json text.json", vec!["text.json", "no JSON"]),
+        ("y.json text.json", vec!["text.json", "not a JSON file"]),
         ("y.json odd.json", vec!["odd.json", "no results"]),
     ] {
         let ran = place.kme(&format!("eval --compare {files}"));

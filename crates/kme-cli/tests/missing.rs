@@ -184,7 +184,7 @@ fn weights_that_cancel_out_have_the_sum_0() {
     assert_eq!(place.kme("embed y.npy -o b.kme --kernel energy").code, Some(0));
     let ran = place.run(&["eval", "a.kme", "a.kme - b.kme", "--metrics", "mmd"]);
     assert_eq!(ran.code, Some(2), "{}", ran.err);
-    assert!(ran.err.contains("'a.kme - b.kme': sum of the weights is 0, but must be greater than 0"), "{}", ran.err);
+    assert!(ran.err.contains("a.kme - b.kme: sum of the weights is 0, but must be greater than 0"), "{}", ran.err);
 }
 
 #[test]

@@ -287,7 +287,7 @@ fn arrays_are_learned_from_as_folders_are() {
     // One of points is none of pictures, and what is not there is neither.
     write(&place, "points.npy", &npy("<f4", &[4, 2], &[0; 32]));
     for (source, part) in [
-        ("points.npy", "pictures; for points, leave out data.size and data.channels"),
+        ("points.npy", "pictures. For points, leave out data.size and data.channels"),
         ("missing.npz", "no such file"),
         ("packed.npz", "holds several arrays"),
         ("packed.npz:nope", "unknown array 'nope'"),
@@ -420,7 +420,7 @@ fn what_looks_like_a_picture_is_never_left_out_in_silence() {
     let json = place.kme("embed a -o a.kme --features pixels --json").json();
     assert_eq!(json["n"], 9);
     let ran = place.kme("embed a -o a.kme --features pixels --verbose");
-    assert!(ran.err.contains("passed over 3 files that are no pictures"), "{}", ran.err);
+    assert!(ran.err.contains("passed over 3 files that are not pictures"), "{}", ran.err);
 
     let bad: [(&str, &[u8], &str); 6] = [
         ("p.avif", b"\0\0\0\x1cftypavif\0\0\0\0", "an AVIF file"),

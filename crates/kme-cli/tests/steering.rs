@@ -437,7 +437,7 @@ fn outputs_that_cannot_be_are_told_before_the_work() {
     }
     for (words, expected) in [
         ("sample fashion -n 900000 -o walk.gif", "with --interpolate"),
-        ("sample fashion -n 90000 --interpolate -o walk.mp4", ".gif (the walk)"),
+        ("sample fashion -n 90000 --interpolate -o walk.mp4", ".gif (the interpolation)"),
         ("embed a --features pixels -o -", "ends in .kme"),
         ("embed a --features pixels -o no/x.kme", "create its folder"),
         ("reduce a -n 2 --features pixels -o -", "a name"),

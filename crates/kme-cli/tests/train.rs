@@ -126,7 +126,7 @@ fn a_run_is_resumed_as_what_it_was_begun_as() {
         let ran = place.kme(words);
         assert!(ran.code == Some(2) && ran.err.contains(expected), "{words}: {:?} {}", ran.code, ran.err);
     };
-    fault("train fashion-wgan -o run --resume", "fashion-mmd-gan, as which the run run was begun");
+    fault("train fashion-wgan -o run --resume", "it was begun from fashion-mmd-gan");
     fault("train fashion-wgan -o nowhere --resume", "is not a run folder");
     fault("train run -o new", "is a run folder: name its config.toml to begin a new run like it, or resume it");
     fault("train a -o new", "is a folder: name a preset");

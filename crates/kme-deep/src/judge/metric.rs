@@ -81,7 +81,7 @@ impl FromStr for Metric {
         let typed = text.trim().to_ascii_lowercase();
         match Self::ALL.iter().find(|(_, name, quantity)| [*name, *quantity].contains(&typed.as_str())) {
             Some((metric, ..)) => Ok(*metric),
-            None => Err(Error::unknown("metric", text, Self::ALL.map(|(_, name, _)| name))),
+            None => Err(Error::unknown("metric", text, Self::ALL.map(|(_, name, _)| name).into_iter().chain(["prdc"]))),
         }
     }
 }

@@ -40,7 +40,8 @@ impl Place {
     /// [`Error::Parameter`] when the text is none of these, or names a graphics card and this program was built without the cargo feature
     /// `vulkan` or `cuda`; when the environment variable `KME_CONV_ISA` names vector instructions that this processor lacks.
     pub fn parse(text: &str) -> Result<Self> {
-        kme_conv::Isa::requested().map_err(|(value, allowed)| Error::parameter(kme_conv::VARIABLE, value, allowed))?;
+        kme_conv::Isa::requested()
+            .map_err(|(value, allowed)| Error::parameter(kme_conv::VARIABLE, value, format!("one of {allowed}")))?;
         let unknown = || Error::parameter("device", text, "cpu, gpu, gpu:0, gpu:1, ...");
         match text.split_once(':') {
             None if text == "cpu" => Ok(Self::cpu()),
