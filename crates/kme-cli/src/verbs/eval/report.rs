@@ -52,7 +52,7 @@ pub(super) fn print(report: &Report, arguments: &Arguments, global: &Global, sec
         output::remark(
             global,
             format!(
-                "{name} and {reference} are the same, point by point. A score of a set against itself is no score of a \
+                "{name} and {reference} are the same, point by point. The score of a set against itself does not judge a \
                  generator: unbiased estimates are below 0 then, and standard errors have no meaning."
             ),
         );
@@ -63,8 +63,8 @@ pub(super) fn print(report: &Report, arguments: &Arguments, global: &Global, sec
     if scores.iter().filter(is_unbiased).any(|score| score.value < 0.0 && scatters(&score)) {
         output::remark(
             global,
-            "A negative value is no fault: an unbiased estimate scatters around the true MMD^2, and so falls below 0 \
-             about half of the time where that is 0.",
+            "Negative values are expected: the estimator is unbiased, so when two distributions are equal about half of all \
+             estimates fall below 0.",
         );
     }
     Ok(all_hold)

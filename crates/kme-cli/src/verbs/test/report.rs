@@ -68,7 +68,7 @@ pub(super) fn report(
         let claim = claim.map(name).unwrap_or_default();
         output::tell(format!("kme: --assert {claim} does not hold: {verdict} (p = {})", short(p_value)));
     } else if !rejects {
-        output::remark(global, "Not found is not shown to be absent: fewer points find less.");
+        output::remark(global, "That does not prove that there is nothing to find: larger samples might show it.");
     }
     Ok(holds)
 }
