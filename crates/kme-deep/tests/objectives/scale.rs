@@ -73,7 +73,7 @@ fn what_has_no_scale() {
         let case: Case = mmd(kernel, Estimator::Unbiased, Body::Points).scaled(10.0, 1.0, false);
         let setup = Setup::new(&case);
         let message = setup.objective.critic(&setup.critic, None, &setup.pictures(&setup.generator)).err().unwrap();
-        assert!(message.to_string().contains("differentiable on its diagonal"), "{message}");
+        assert!(matches!(message, kme::Error::Unsupported { .. }), "{message}");
     }
     let case = cases().into_iter().find(|c| c.name.starts_with("cramer")).unwrap();
     let mut setup = Setup::new(&case);

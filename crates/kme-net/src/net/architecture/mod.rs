@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// # Example
 /// ```
-/// use kme_net::net::GeneratorNet;
+/// use kme_net::GeneratorNet;
 /// let net: GeneratorNet = serde_json::from_str(r#"{"kind": "dcgan", "width": 64}"#).unwrap();
 /// let layers = net.layers(100, [3, 32, 32])?;
 /// # Ok::<(), kme::Error>(())
@@ -53,7 +53,7 @@ pub enum GeneratorNet {
 ///
 /// # Example
 /// ```
-/// use kme_net::net::CriticNet;
+/// use kme_net::CriticNet;
 /// let net: CriticNet = serde_json::from_str(r#"{"kind": "mlp", "hidden": [64, 64, 64, 64]}"#).unwrap();
 /// let layers = net.layers([2, 1, 1], 16)?;
 /// # Ok::<(), kme::Error>(())
