@@ -54,7 +54,7 @@ pub(super) fn scores(sources: &mut Sources, request: &Request, metrics: &[Metric
             Estimator::Unbiased => reference.mmd2_unbiased(mean),
             _ => reference.mmd2(mean),
         }
-        .map_err(|fault| naming(fault, sources.all()[0].text(), &sources.all()[i].text()))?;
+        .map_err(|fault| naming(fault, sources.all()[0].text(), sources.all()[i].text()))?;
         scores.push(Score {
             metric: Metric::Mmd,
             candidate: i,

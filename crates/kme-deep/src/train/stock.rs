@@ -334,7 +334,7 @@ pub(super) fn points(text: &str, seed: u64, purpose: Purpose) -> Result<Sample> 
         };
         let (rows, labels) = toy.draw(&mut rng::stream(seed, stream, 0));
         let fingerprint = fingerprint(&format!("{}, {stream}, seed {seed}", toy.text()), 2, &rows);
-        return Ok((Points::new(toy.len(), 2, Numbers::F32(rows))?, labels, toy.class_names(), fingerprint));
+        return Ok((Points::new(toy.count(), 2, Numbers::F32(rows))?, labels, toy.class_names(), fingerprint));
     }
     if !is_points(text)? {
         let toys: Vec<_> = toys().iter().map(|(name, _)| *name).collect();

@@ -70,7 +70,7 @@ impl Toy {
     }
 
     /// Number of points.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.n
     }
 
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn the_roll_has_its_radius() {
         let (toy, points, labels) = drawn("swiss-roll");
-        assert_eq!((toy.len(), labels, toy.class_names()), (25_000, None, None));
+        assert_eq!((toy.count(), labels, toy.class_names()), (25_000, None, None));
         // With noise of sd 1/30: the radius t/7.5 is the angle, but for whole turns, divided by 7.5.
         let (mut off, mut radii) = (0.0, 0.0);
         for [x, y] in &points {
