@@ -1,6 +1,5 @@
 //! Pictures become features: batch by batch, or out of the folder of features where they are there already.
 
-use super::points::Table;
 use super::{Reader, Sample};
 use kme::embedding::FeatureIdentity;
 use kme::observe::{self, Progress};
@@ -184,17 +183,12 @@ impl Extraction<'_> {
             features.protocol.push_str(", files read as Pillow reads them");
         }
         Sample {
-            points: entry.points,
             logits,
-            weights: None,
-            features,
-            kernel: None,
             fingerprint: entry.fingerprint,
             skipped: entry.skipped,
             names,
-            table: Table::default(),
-            decoder: None,
             resize: self.form.resize.map(|resize| resize.protocol().to_string()),
+            ..Sample::new(entry.points, features)
         }
     }
 

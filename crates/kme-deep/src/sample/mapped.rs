@@ -92,7 +92,7 @@ pub(super) fn cache(map: Option<&FeatureMap>, settings: &Settings) -> Result<Opt
         Cache::Folder(folder) => {
             let cache = FeatureCache::new(folder.clone());
             // What was asked for is checked before hours of work; the default is made when it is needed.
-            let help = "give another folder with --cache-dir, or do without by --no-cache";
+            let help = "give another folder with `cache_dir`, or do without by `no_cache`";
             cache.prepare().map_err(|fault| fault.advising(help))?;
             Ok(Some(cache))
         }

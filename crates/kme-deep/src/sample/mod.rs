@@ -132,19 +132,7 @@ impl<'a> Sources<'a> {
 
     fn sample(&self, text: &str, content: Content, range: Option<Range<usize>>) -> Result<Sample> {
         match content {
-            Content::Points(points) => Ok(Sample {
-                points: part(points, range)?,
-                weights: None,
-                features: FeatureIdentity::identity(),
-                kernel: None,
-                fingerprint: None,
-                skipped: Vec::new(),
-                names: None,
-                decoder: None,
-                resize: None,
-                table: Table::default(),
-                logits: None,
-            }),
+            Content::Points(points) => Ok(Sample::new(part(points, range)?, FeatureIdentity::identity())),
             Content::Embedding(embedding) => {
                 // Masses rather than weights, so that pooling samples pools them as they were.
                 let weights = match embedding.kind() {
@@ -156,16 +144,8 @@ impl<'a> Sources<'a> {
                 };
                 Ok(Sample {
                     weights: weights.map(|w| range.clone().map_or(w.to_vec(), |range| w[range].to_vec())),
-                    points: part(embedding.points().clone(), range)?,
-                    features: embedding.features().clone(),
                     kernel: Some(embedding.kernel().clone()),
-                    fingerprint: None,
-                    skipped: Vec::new(),
-                    names: None,
-                    decoder: None,
-                    resize: None,
-                    table: Table::default(),
-                    logits: None,
+                    ..Sample::new(part(embedding.points().clone(), range)?, embedding.features().clone())
                 })
             }
             Content::Mean(embedding) => Err(no_points(text, &embedding)),

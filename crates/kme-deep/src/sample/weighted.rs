@@ -39,6 +39,25 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// Points of this feature map, and nothing more: of equal weight, from nowhere that is known.
+    ///
+    /// Shapes: points (n, d).
+    pub fn new(points: Points, features: FeatureIdentity) -> Self {
+        Self {
+            points,
+            features,
+            logits: None,
+            weights: None,
+            kernel: None,
+            fingerprint: None,
+            skipped: Vec::new(),
+            names: None,
+            decoder: None,
+            resize: None,
+            table: Table::default(),
+        }
+    }
+
     /// Whether the sample called `name` can be compared with `other`.
     ///
     /// # Errors
