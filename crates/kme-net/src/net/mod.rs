@@ -19,8 +19,9 @@ pub use taps::Taps;
 
 use burn::tensor::{Gradients, Tensor};
 use kme::{Error, Field, Result};
-use layer::{Run, Saved, Shape};
+use layer::{Params, Ranges, Run, Saved, Shape};
 use param::Spec;
+use std::sync::Arc;
 
 /// A network: layers one after another, and their parameters.
 ///
@@ -29,6 +30,8 @@ use param::Spec;
 pub struct Net {
     layers: Vec<Layer>,
     params: Vec<Param>,
+    /// Which of them belong to which layer.
+    ranges: Arc<Ranges>,
     input: Shape,
     output: Shape,
     place: Place,
@@ -87,7 +90,8 @@ impl Net {
                 Ok(Param { name: spec.name, shape: spec.shape, role: spec.role, value })
             })
             .collect::<Result<_>>()?;
-        Ok(Self { layers, params, input, output, place: place.clone() })
+        let ranges = Arc::new(Ranges::of(&layers));
+        Ok(Self { layers, params, ranges, input, output, place: place.clone() })
     }
 
     /// The layers, from input to output.
@@ -115,12 +119,13 @@ impl Net {
         let layers = self.layers[..count].to_vec();
         let output = layer::output_shape_all(&layers, self.input)?;
         let (own, extras) = self.params.split_at(self.own());
-        let mut params = own[..layer::specs_all(&layers, "").len()].to_vec();
+        let ranges = Arc::new(Ranges::of(&layers));
+        let mut params = own[..ranges.count()].to_vec();
         // What belongs to the spectral parametrisation of a weight that stays, stays.
         let stays = |p: &&Param| p.name.rsplit_once('.').is_some_and(|(name, _)| params.iter().any(|q| q.name == name));
         let extras: Vec<Param> = extras.iter().filter(stays).cloned().collect();
         params.extend(extras);
-        Ok(Self { layers, params, input: self.input, output, place: self.place.clone() })
+        Ok(Self { layers, params, ranges, input: self.input, output, place: self.place.clone() })
     }
 
     /// A copy in which each parameter has the value, of the same length, that `value` gives for it.
@@ -220,10 +225,15 @@ impl Net {
         Err(Error::mismatch(field, shape([c, h, w]), format!("{} for this network", shape(self.input)), remedy))
     }
 
+    /// The parameters of each layer.
+    fn by_layer(&self) -> Params<'_> {
+        Params::new(&self.params, &self.ranges)
+    }
+
     fn run(&self, x: Tensor<4>, mode: Mode, keep: bool, activations: bool) -> Result<(Tensor<4>, Vec<Saved>, Run)> {
         self.check_input(x.dims())?;
         let mut run = Run { mode, keep, updates: Vec::new(), activations: activations.then(Vec::new) };
-        let (output, saved) = layer::forward_all(&self.layers, &self.params, x, &mut run);
+        let (output, saved) = layer::forward_all(&self.layers, self.by_layer(), x, &mut run);
         Ok((output, saved, run))
     }
 
@@ -232,7 +242,7 @@ impl Net {
     /// Shapes: cotangent (n, c', h', w') like the output → (n, c, h, w) like the input. The result is an ordinary
     /// tensor expression in the parameters: differentiating it once gives exact second derivatives.
     pub fn pullback(&self, pass: &Pass, cotangent: Tensor<4>) -> Tensor<4> {
-        layer::pullback_all(&self.layers, &self.params[..self.own()], &pass.saved, pass.mode, cotangent)
+        layer::pullback_all(&self.layers, self.by_layer(), &pass.saved, pass.mode, cotangent)
     }
 
     /// Takes over the running statistics of batch normalisation that a training pass moved.

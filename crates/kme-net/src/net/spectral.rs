@@ -11,8 +11,8 @@
 //! 2018 (s = 1); Arbel, Sutherland, Bińkowski, Gretton, "On gradient regularizers for MMD GANs", NeurIPS 2018, §3 (s
 //! learned).
 
+use super::Net;
 use super::param::{Init, Kind, Param, Role, Spec};
-use super::{Net, layer};
 use burn::tensor::Tensor;
 use kme::{Error, Result};
 
@@ -124,7 +124,7 @@ impl Net {
 
     /// How many parameters the layers have; those behind them belong to the spectral parametrisation.
     pub(super) fn own(&self) -> usize {
-        layer::specs_all(&self.layers, "").len()
+        self.ranges.count()
     }
 }
 

@@ -44,7 +44,7 @@ impl Net {
         }
         let mut run = Run { mode, keep, updates: Vec::new(), activations: None };
         let (mut found, mut saved) = (vec![None; depths.len()], Vec::new());
-        let mut params = self.params.as_slice();
+        let mut params = self.by_layer().parts();
         for depth in 0..=deepest {
             for (slot, _) in found.iter_mut().zip(depths).filter(|&(_, &d)| d == depth) {
                 *slot = Some(x.clone());
@@ -52,10 +52,9 @@ impl Net {
             if depth == deepest {
                 break;
             }
-            let layer = &self.layers[depth];
-            let (own, rest) = params.split_at(layer.specs("").len());
-            let (y, kept) = layer.forward(own, x, &mut run);
-            (x, params) = (y, rest);
+            let own = params.next().expect("each layer has its parameters");
+            let (y, kept) = self.layers[depth].forward(own, x, &mut run);
+            x = y;
             saved.push(kept);
         }
         Ok(Taps { activations: found.into_iter().flatten().collect(), depths: depths.to_vec(), saved, mode })
@@ -74,14 +73,11 @@ impl Net {
             let sum = waiting[depth].take();
             waiting[depth] = Some(sum.map_or(cotangent.clone(), |sum| sum + cotangent));
         }
-        let used: usize = self.layers[..taps.saved.len()].iter().map(|layer| layer.specs("").len()).sum();
-        let mut params = &self.params[..used];
         let mut g = waiting.pop().flatten().expect("the deepest tap has a cotangent");
-        for ((layer, saved), above) in self.layers.iter().zip(&taps.saved).zip(waiting).rev() {
-            let (rest, own) = params.split_at(params.len() - layer.specs("").len());
+        let layers = self.layers.iter().zip(self.by_layer().parts());
+        for (((layer, own), saved), above) in layers.zip(&taps.saved).zip(waiting).rev() {
             g = layer.pullback(own, saved, taps.mode, g);
             g = above.map_or(g.clone(), |above| g + above);
-            params = rest;
         }
         g
     }

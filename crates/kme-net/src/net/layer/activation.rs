@@ -1,7 +1,7 @@
 //! Elementwise nonlinearities.
 
-use super::{Differentiable, Mode, Run, Saved, Shape};
-use crate::net::param::{Param, Spec};
+use super::{Differentiable, Mode, Params, Run, Saved, Shape};
+use crate::net::param::Spec;
 use burn::tensor::{Tensor, activation};
 use kme::Result;
 use kme_conv::{Bounds, clamp, within};
@@ -59,13 +59,13 @@ impl Differentiable for Clamp {
         Err(kme::Error::parameter("range of layer clamp", bounds, "a lower bound below an upper one"))
     }
 
-    fn forward(&self, _: &[Param], input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
+    fn forward(&self, _: Params, input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
         let y = clamp(input, self.bounds());
         let saved = run.kept(|| Saved::Output(y.clone()));
         (y, saved)
     }
 
-    fn pullback(&self, _: &[Param], saved: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
+    fn pullback(&self, _: Params, saved: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
         let Saved::Output(y) = saved else { unreachable!("clamp saves its output") };
         // The output lies between the bounds exactly where the input does.
         within(y.clone(), cotangent, self.bounds())
@@ -84,11 +84,11 @@ macro_rules! elementwise {
                 Ok(input)
             }
 
-            fn forward(&self, _: &[Param], input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
+            fn forward(&self, _: Params, input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
                 $forward(self, input, run)
             }
 
-            fn pullback(&self, _: &[Param], saved: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
+            fn pullback(&self, _: Params, saved: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
                 match saved {
                     Saved::Input(kept) | Saved::Output(kept) => $pullback(self, kept.clone(), cotangent),
                     _ => unreachable!("an elementwise layer saves its input or its output"),

@@ -1,7 +1,7 @@
 //! Batch normalisation over (n, h, w), per channel.
 
-use super::{Differentiable, Mode, Run, Saved, Shape, misfit};
-use crate::net::param::{Param, Role, Spec};
+use super::{Differentiable, Mode, Params, Run, Saved, Shape, misfit};
+use crate::net::param::{Role, Spec};
 use burn::tensor::{Tensor, module};
 use kme::Result;
 use serde::{Deserialize, Serialize};
@@ -52,7 +52,7 @@ impl Differentiable for BatchNorm {
         }
     }
 
-    fn forward(&self, params: &[Param], input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
+    fn forward(&self, params: Params, input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
         let [gain, bias, mean, variance] = [0, 1, 2, 3].map(|i| params[i].value.clone());
         let saved = run.kept(|| Saved::Input(input.clone()));
         if run.mode == Mode::Evaluate {
@@ -69,7 +69,7 @@ impl Differentiable for BatchNorm {
         (batch.output, saved)
     }
 
-    fn pullback(&self, params: &[Param], saved: &Saved, mode: Mode, cotangent: Tensor<4>) -> Tensor<4> {
+    fn pullback(&self, params: Params, saved: &Saved, mode: Mode, cotangent: Tensor<4>) -> Tensor<4> {
         let Saved::Input(x) = saved else { unreachable!("batch norm saves its input") };
         let gain = self.per_channel(params[0].value.clone());
         if mode == Mode::Evaluate {

@@ -1,9 +1,10 @@
 //! Parallel branches whose channels are joined.
 
 use super::{
-    Differentiable, Layer, Mode, Run, Saved, Shape, forward_all, misfit, output_shape_all, pullback_all, specs_all,
+    Differentiable, Layer, Mode, Params, Run, Saved, Shape, forward_all, misfit, output_shape_all, pullback_all,
+    specs_all,
 };
-use crate::net::param::{Param, Spec};
+use crate::net::param::Spec;
 use burn::tensor::Tensor;
 use kme::Result;
 use serde::{Deserialize, Serialize};
@@ -18,21 +19,14 @@ pub struct Concat {
     pub branches: Vec<Vec<Layer>>,
 }
 
-impl Concat {
-    /// Each branch with its parameters.
-    fn parts<'a>(&'a self, mut params: &'a [Param]) -> impl Iterator<Item = (&'a [Layer], &'a [Param])> {
-        self.branches.iter().map(move |branch| {
-            let (own, rest) = params.split_at(specs_all(branch, "").len());
-            params = rest;
-            (branch.as_slice(), own)
-        })
-    }
-}
-
 impl Differentiable for Concat {
     fn specs(&self, name: &str) -> Vec<Spec> {
         let of = |(i, branch): (usize, &Vec<Layer>)| specs_all(branch, &format!("{name}branch{i}."));
         self.branches.iter().enumerate().flat_map(of).collect()
+    }
+
+    fn lists(&self) -> Vec<&[Layer]> {
+        self.branches.iter().map(Vec::as_slice).collect()
     }
 
     fn output_shape(&self, input: Shape) -> Result<Shape> {
@@ -46,9 +40,9 @@ impl Differentiable for Concat {
         }
     }
 
-    fn forward(&self, params: &[Param], input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
+    fn forward(&self, params: Params, input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
         let (mut outputs, mut saved) = (Vec::new(), Vec::new());
-        for (branch, own) in self.parts(params) {
+        for (branch, own) in self.branches.iter().zip(params.parts()) {
             let (output, layers) = forward_all(branch, own, input.clone(), run);
             saved.push((output.dims()[1], layers));
             outputs.push(output);
@@ -56,10 +50,10 @@ impl Differentiable for Concat {
         (Tensor::cat(outputs, 1), Saved::Branches(saved))
     }
 
-    fn pullback(&self, params: &[Param], saved: &Saved, mode: Mode, cotangent: Tensor<4>) -> Tensor<4> {
+    fn pullback(&self, params: Params, saved: &Saved, mode: Mode, cotangent: Tensor<4>) -> Tensor<4> {
         let Saved::Branches(saved) = saved else { unreachable!("concat saves its branches") };
         let mut first = 0;
-        let parts = self.parts(params).zip(saved).map(|((branch, own), (channels, saved))| {
+        let parts = self.branches.iter().zip(params.parts()).zip(saved).map(|((branch, own), (channels, saved))| {
             let part = cotangent.clone().narrow(1, first, *channels);
             first += channels;
             pullback_all(branch, own, saved, mode, part)

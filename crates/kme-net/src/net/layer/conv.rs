@@ -1,7 +1,7 @@
 //! Convolution (cross-correlation, as the field calls it).
 
-use super::{Differentiable, Mode, Run, Saved, Shape, Sides, check_geometry, misfit};
-use crate::net::param::{Kind, Param, Role, Spec};
+use super::{Differentiable, Mode, Params, Run, Saved, Shape, Sides, check_geometry, misfit};
+use crate::net::param::{Kind, Role, Spec};
 use burn::tensor::Tensor;
 use kme::Result;
 use kme_conv::{grouped_conv_transpose2d, grouped_conv2d};
@@ -97,13 +97,13 @@ impl Differentiable for Conv {
         Ok([self.outputs, out(0, h), out(1, w)])
     }
 
-    fn forward(&self, params: &[Param], input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
+    fn forward(&self, params: Params, input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
         let saved = run.kept(|| Saved::Shape(input.dims()));
         let bias = self.bias.then(|| params[1].value.clone());
         (grouped_conv2d(input, params[0].shaped(), bias, self.stride.0, self.padding.0, self.groups), saved)
     }
 
-    fn pullback(&self, params: &[Param], saved: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
+    fn pullback(&self, params: Params, saved: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
         let &Saved::Shape([_, _, h, w]) = saved else { unreachable!("conv saves its input's shape") };
         let (Sides(kernel), Sides(stride), Sides(padding)) = (self.kernel, self.stride, self.padding);
         // Rows that no filter position reached: the transposed convolution must still produce them, as zeros.

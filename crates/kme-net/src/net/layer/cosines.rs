@@ -1,7 +1,7 @@
 //! Random Fourier features as a layer: a Gaussian kernel becomes the inner product of what it gives.
 
-use super::{Concat, Differentiable, Layer, Mode, Run, Saved, Shape, misfit};
-use crate::net::param::{Draw, Param, Role, Spec};
+use super::{Concat, Differentiable, Layer, Mode, Params, Run, Saved, Shape, misfit};
+use crate::net::param::{Draw, Role, Spec};
 use burn::tensor::Tensor;
 use kme::features::Waves;
 use kme::kernel::{Form, Kernel};
@@ -73,7 +73,7 @@ impl Differentiable for Cosines {
         Ok([self.outputs, 1, 1])
     }
 
-    fn forward(&self, params: &[Param], input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
+    fn forward(&self, params: Params, input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
         let n = input.dims()[0];
         let x: Tensor<2> = input.reshape([n, self.inputs]);
         let mut angles = x.matmul(params[0].shaped::<2>().transpose());
@@ -88,7 +88,7 @@ impl Differentiable for Cosines {
         ((waves * self.amplitude()).reshape([n, self.outputs, 1, 1]), saved)
     }
 
-    fn pullback(&self, params: &[Param], saved: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
+    fn pullback(&self, params: Params, saved: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
         let Saved::Angles(angles) = saved else { unreachable!("cosines save their angles") };
         let n = cotangent.dims()[0];
         let g: Tensor<2> = cotangent.reshape([n, self.outputs]);

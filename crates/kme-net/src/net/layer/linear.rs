@@ -1,7 +1,7 @@
 //! y = W x + b on vectors.
 
-use super::{Differentiable, Mode, Run, Saved, Shape, misfit};
-use crate::net::param::{Kind, Param, Role, Spec};
+use super::{Differentiable, Mode, Params, Run, Saved, Shape, misfit};
+use crate::net::param::{Kind, Role, Spec};
 use burn::tensor::Tensor;
 use kme::Result;
 use serde::{Deserialize, Serialize};
@@ -34,7 +34,7 @@ impl Differentiable for Linear {
         }
     }
 
-    fn forward(&self, params: &[Param], input: Tensor<4>, _: &mut Run) -> (Tensor<4>, Saved) {
+    fn forward(&self, params: Params, input: Tensor<4>, _: &mut Run) -> (Tensor<4>, Saved) {
         let n = input.dims()[0];
         let x: Tensor<2> = input.reshape([n, self.inputs]);
         let mut y = x.matmul(params[0].shaped::<2>().transpose());
@@ -44,7 +44,7 @@ impl Differentiable for Linear {
         (y.reshape([n, self.outputs, 1, 1]), Saved::Nothing)
     }
 
-    fn pullback(&self, params: &[Param], _: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
+    fn pullback(&self, params: Params, _: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
         let n = cotangent.dims()[0];
         let g: Tensor<2> = cotangent.reshape([n, self.outputs]);
         g.matmul(params[0].shaped::<2>()).reshape([n, self.inputs, 1, 1])

@@ -15,6 +15,7 @@ mod cosines;
 mod linear;
 mod normalise;
 mod pool;
+mod ranges;
 mod reflection_pad;
 mod reshape;
 mod residual;
@@ -32,6 +33,7 @@ pub use linear::Linear;
 pub use normalise::Normalise;
 pub(crate) use pool::spatial_mean;
 pub use pool::{AveragePool, GlobalAveragePool, GlobalSumPool, MaxPool};
+pub(crate) use ranges::{Params, Ranges};
 pub use reflection_pad::ReflectionPad;
 pub use reshape::Reshape;
 pub use residual::Residual;
@@ -97,12 +99,16 @@ pub(crate) enum Saved {
 pub(crate) trait Differentiable {
     /// The parameters that it needs, in order, named from `name`.
     fn specs(&self, name: &str) -> Vec<Spec>;
+    /// The lists of layers inside it; its parameters are theirs, in order.
+    fn lists(&self) -> Vec<&[Layer]> {
+        Vec::new()
+    }
     /// The output's shape for this input's, or why it cannot be.
     fn output_shape(&self, input: Shape) -> Result<Shape>;
     /// The output, and what the pullback will need.
-    fn forward(&self, params: &[Param], input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved);
+    fn forward(&self, params: Params, input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved);
     /// Jᵀ · cotangent at the saved input. Differentiable in parameters, in what was saved, and in the cotangent.
-    fn pullback(&self, params: &[Param], saved: &Saved, mode: Mode, cotangent: Tensor<4>) -> Tensor<4>;
+    fn pullback(&self, params: Params, saved: &Saved, mode: Mode, cotangent: Tensor<4>) -> Tensor<4>;
 }
 
 macro_rules! layers {
@@ -178,7 +184,7 @@ impl Layer {
         self.inner().output_shape(input)
     }
 
-    pub(crate) fn forward(&self, params: &[Param], input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
+    pub(crate) fn forward(&self, params: Params, input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
         let (output, saved) = self.inner().forward(params, input, run);
         if let (Layer::Linear(_) | Layer::Conv(_) | Layer::TransposedConv(_), Some(seen)) = (self, &mut run.activations)
         {
@@ -187,23 +193,22 @@ impl Layer {
         (output, saved)
     }
 
-    pub(crate) fn pullback(&self, params: &[Param], saved: &Saved, mode: Mode, cotangent: Tensor<4>) -> Tensor<4> {
+    pub(crate) fn pullback(&self, params: Params, saved: &Saved, mode: Mode, cotangent: Tensor<4>) -> Tensor<4> {
         self.inner().pullback(params, saved, mode, cotangent)
     }
 }
 
-/// Runs layers one after another; `params` holds exactly their parameters, in order.
+/// Runs layers one after another; each part of `params` is of one of them.
 pub(crate) fn forward_all(
     layers: &[Layer],
-    mut params: &[Param],
+    params: Params,
     mut x: Tensor<4>,
     run: &mut Run,
 ) -> (Tensor<4>, Vec<Saved>) {
     let mut saved = Vec::with_capacity(layers.len());
-    for layer in layers {
-        let (own, rest) = params.split_at(layer.specs("").len());
+    for (layer, own) in layers.iter().zip(params.parts()) {
         let (y, s) = layer.forward(own, x, run);
-        (params, x) = (rest, y);
+        x = y;
         saved.push(s);
     }
     (x, saved)
@@ -212,15 +217,13 @@ pub(crate) fn forward_all(
 /// Pulls a cotangent of the last layer's output back to the first layer's input.
 pub(crate) fn pullback_all(
     layers: &[Layer],
-    mut params: &[Param],
+    params: Params,
     saved: &[Saved],
     mode: Mode,
     mut cotangent: Tensor<4>,
 ) -> Tensor<4> {
-    for (layer, saved) in layers.iter().zip(saved).rev() {
-        let (rest, own) = params.split_at(params.len() - layer.specs("").len());
+    for ((layer, own), saved) in layers.iter().zip(params.parts()).zip(saved).rev() {
         cotangent = layer.pullback(own, saved, mode, cotangent);
-        params = rest;
     }
     cotangent
 }

@@ -1,7 +1,7 @@
 //! Pixels as a network was trained on them.
 
-use super::{Differentiable, Mode, Run, Saved, Shape, misfit};
-use crate::net::param::{Param, Spec};
+use super::{Differentiable, Mode, Params, Run, Saved, Shape, misfit};
+use crate::net::param::Spec;
 use burn::tensor::Tensor;
 use kme::Result;
 use serde::{Deserialize, Serialize};
@@ -67,13 +67,13 @@ impl Differentiable for Normalise {
         }
     }
 
-    fn forward(&self, _: &[Param], input: Tensor<4>, _: &mut Run) -> (Tensor<4>, Saved) {
+    fn forward(&self, _: Params, input: Tensor<4>, _: &mut Run) -> (Tensor<4>, Saved) {
         let x = Self::ordered(input, &self.from);
         let (scale, shift) = (Self::channels(&x, &self.scale), Self::channels(&x, &self.shift));
         (x * scale + shift, Saved::Nothing)
     }
 
-    fn pullback(&self, _: &[Param], _: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
+    fn pullback(&self, _: Params, _: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
         let mut back = vec![0; self.from.len()];
         for (i, &from) in self.from.iter().enumerate() {
             back[from] = i;

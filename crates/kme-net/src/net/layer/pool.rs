@@ -1,7 +1,7 @@
 //! Pooling: the largest number or the mean of windows, or the mean or sum of whole maps.
 
-use super::{Differentiable, Mode, Run, Saved, Shape, Sides, check_geometry, misfit};
-use crate::net::param::{Param, Spec};
+use super::{Differentiable, Mode, Params, Run, Saved, Shape, Sides, check_geometry, misfit};
+use crate::net::param::Spec;
 use burn::tensor::Tensor;
 use kme::Result;
 use kme_conv::pool::{Window, average, average_back, max_pool, put};
@@ -131,12 +131,12 @@ impl Differentiable for MaxPool {
         pooled("max-pool", self.window(), input)
     }
 
-    fn forward(&self, _: &[Param], input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
+    fn forward(&self, _: Params, input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
         let saved = run.kept(|| Saved::Input(input.clone()));
         (max_pool(input, self.window()), saved)
     }
 
-    fn pullback(&self, _: &[Param], saved: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
+    fn pullback(&self, _: Params, saved: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
         let Saved::Input(x) = saved else { unreachable!("max pooling saves its input") };
         put(x.clone(), cotangent, self.window())
     }
@@ -156,12 +156,12 @@ impl Differentiable for AveragePool {
         pooled("average-pool", self.window(), input)
     }
 
-    fn forward(&self, _: &[Param], input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
+    fn forward(&self, _: Params, input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
         let saved = run.kept(|| Saved::Shape(input.dims()));
         (average(input, self.window()), saved)
     }
 
-    fn pullback(&self, _: &[Param], saved: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
+    fn pullback(&self, _: Params, saved: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
         let &Saved::Shape([_, _, h, w]) = saved else { unreachable!("average pooling saves its input's shape") };
         average_back(cotangent, [h, w], self.window())
     }
@@ -176,12 +176,12 @@ impl Differentiable for GlobalAveragePool {
         Ok([c, 1, 1])
     }
 
-    fn forward(&self, _: &[Param], input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
+    fn forward(&self, _: Params, input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
         let saved = run.kept(|| Saved::Shape(input.dims()));
         (spatial_mean(input), saved)
     }
 
-    fn pullback(&self, _: &[Param], saved: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
+    fn pullback(&self, _: Params, saved: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
         let &Saved::Shape(shape) = saved else { unreachable!("average pooling saves its input's shape") };
         cotangent.expand(shape) * (1.0 / (shape[2] * shape[3]) as f64)
     }
@@ -196,13 +196,13 @@ impl Differentiable for GlobalSumPool {
         Ok([c, 1, 1])
     }
 
-    fn forward(&self, _: &[Param], input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
+    fn forward(&self, _: Params, input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
         let shape = input.dims();
         let saved = run.kept(|| Saved::Shape(shape));
         (spatial_mean(input) * (shape[2] * shape[3]) as f64, saved)
     }
 
-    fn pullback(&self, _: &[Param], saved: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
+    fn pullback(&self, _: Params, saved: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
         let &Saved::Shape(shape) = saved else { unreachable!("sum pooling saves its input's shape") };
         cotangent.expand(shape)
     }

@@ -1,7 +1,7 @@
 //! Padding by reflection.
 
-use super::{Differentiable, Mode, Run, Saved, Shape, misfit};
-use crate::net::param::{Param, Spec};
+use super::{Differentiable, Mode, Params, Run, Saved, Shape, misfit};
+use crate::net::param::Spec;
 use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData};
 use kme::Result;
 use serde::{Deserialize, Serialize};
@@ -40,14 +40,14 @@ impl Differentiable for ReflectionPad {
         }
     }
 
-    fn forward(&self, _: &[Param], input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
+    fn forward(&self, _: Params, input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
         let saved = run.kept(|| Saved::Shape(input.dims()));
         let [_, _, h, w] = input.dims();
         let device = input.device();
         (input.select(2, self.mirrored(h, &device)).select(3, self.mirrored(w, &device)), saved)
     }
 
-    fn pullback(&self, _: &[Param], saved: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
+    fn pullback(&self, _: Params, saved: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
         let &Saved::Shape([n, c, h, w]) = saved else { unreachable!("padding saves its input's shape") };
         let device = cotangent.device();
         let rows = h + 2 * self.padding;

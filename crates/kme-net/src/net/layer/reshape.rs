@@ -1,7 +1,7 @@
 //! The same numbers in another shape.
 
-use super::{Differentiable, Mode, Run, Saved, Shape, misfit};
-use crate::net::param::{Param, Spec};
+use super::{Differentiable, Mode, Params, Run, Saved, Shape, misfit};
+use crate::net::param::Spec;
 use burn::tensor::Tensor;
 use kme::Result;
 use serde::{Deserialize, Serialize};
@@ -28,14 +28,14 @@ impl Differentiable for Reshape {
         }
     }
 
-    fn forward(&self, _: &[Param], input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
+    fn forward(&self, _: Params, input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
         let saved = run.kept(|| Saved::Shape(input.dims()));
         let [n, ..] = input.dims();
         let [c, h, w] = self.to;
         (input.reshape([n, c, h, w]), saved)
     }
 
-    fn pullback(&self, _: &[Param], saved: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
+    fn pullback(&self, _: Params, saved: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
         let &Saved::Shape(shape) = saved else { unreachable!("reshape saves its input's shape") };
         cotangent.reshape(shape)
     }

@@ -1,9 +1,10 @@
 //! The sum of a branch and a shortcut.
 
 use super::{
-    Differentiable, Layer, Mode, Run, Saved, Shape, forward_all, misfit, output_shape_all, pullback_all, specs_all,
+    Differentiable, Layer, Mode, Params, Run, Saved, Shape, forward_all, misfit, output_shape_all, pullback_all,
+    specs_all,
 };
-use crate::net::param::{Param, Spec};
+use crate::net::param::Spec;
 use burn::tensor::Tensor;
 use kme::Result;
 use serde::{Deserialize, Serialize};
@@ -18,10 +19,10 @@ pub struct Residual {
     pub shortcut: Vec<Layer>,
 }
 
-impl Residual {
-    fn split<'a>(&self, params: &'a [Param]) -> (&'a [Param], &'a [Param]) {
-        params.split_at(specs_all(&self.branch, "").len())
-    }
+/// The parameters of the branch, and those of the shortcut.
+fn both(params: Params) -> [Params; 2] {
+    let mut parts = params.parts();
+    [(); 2].map(|()| parts.next().expect("a residual layer has two lists"))
 }
 
 impl Differentiable for Residual {
@@ -29,6 +30,10 @@ impl Differentiable for Residual {
         let mut specs = specs_all(&self.branch, &format!("{name}branch."));
         specs.extend(specs_all(&self.shortcut, &format!("{name}shortcut.")));
         specs
+    }
+
+    fn lists(&self) -> Vec<&[Layer]> {
+        vec![&self.branch, &self.shortcut]
     }
 
     fn output_shape(&self, input: Shape) -> Result<Shape> {
@@ -40,16 +45,16 @@ impl Differentiable for Residual {
         }
     }
 
-    fn forward(&self, params: &[Param], input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
-        let (branch, shortcut) = self.split(params);
+    fn forward(&self, params: Params, input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {
+        let [branch, shortcut] = both(params);
         let (a, saved_a) = forward_all(&self.branch, branch, input.clone(), run);
         let (b, saved_b) = forward_all(&self.shortcut, shortcut, input, run);
         (a + b, Saved::Nested(saved_a, saved_b))
     }
 
-    fn pullback(&self, params: &[Param], saved: &Saved, mode: Mode, cotangent: Tensor<4>) -> Tensor<4> {
+    fn pullback(&self, params: Params, saved: &Saved, mode: Mode, cotangent: Tensor<4>) -> Tensor<4> {
         let Saved::Nested(saved_a, saved_b) = saved else { unreachable!("residual saves both paths") };
-        let (branch, shortcut) = self.split(params);
+        let [branch, shortcut] = both(params);
         let a = pullback_all(&self.branch, branch, saved_a, mode, cotangent.clone());
         a + pullback_all(&self.shortcut, shortcut, saved_b, mode, cotangent)
     }

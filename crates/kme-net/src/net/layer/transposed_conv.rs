@@ -1,7 +1,7 @@
 //! Transposed convolution: the adjoint of [`Conv`](super::Conv), used to enlarge.
 
-use super::{Differentiable, Mode, Run, Saved, Shape, check_geometry, misfit};
-use crate::net::param::{Kind, Param, Role, Spec};
+use super::{Differentiable, Mode, Params, Run, Saved, Shape, check_geometry, misfit};
+use crate::net::param::{Kind, Role, Spec};
 use burn::tensor::Tensor;
 use kme::Result;
 use kme_conv::{conv_transpose2d, conv2d};
@@ -57,13 +57,13 @@ impl Differentiable for TransposedConv {
         }
     }
 
-    fn forward(&self, params: &[Param], input: Tensor<4>, _: &mut Run) -> (Tensor<4>, Saved) {
+    fn forward(&self, params: Params, input: Tensor<4>, _: &mut Run) -> (Tensor<4>, Saved) {
         let bias = self.bias.then(|| params[1].value.clone());
         let (stride, padding) = ([self.stride; 2], [self.padding; 2]);
         (conv_transpose2d(input, params[0].shaped(), bias, stride, padding, [self.output_padding; 2]), Saved::Nothing)
     }
 
-    fn pullback(&self, params: &[Param], _: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
+    fn pullback(&self, params: Params, _: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
         conv2d(cotangent, params[0].shaped(), None, [self.stride; 2], [self.padding; 2])
     }
 }

@@ -1,7 +1,7 @@
 //! Enlarging by repetition.
 
-use super::{Differentiable, Mode, Run, Saved, Shape, misfit};
-use crate::net::param::{Param, Spec};
+use super::{Differentiable, Mode, Params, Run, Saved, Shape, misfit};
+use crate::net::param::Spec;
 use burn::tensor::Tensor;
 use kme::Result;
 use kme_conv::pool::{Window, average, average_back};
@@ -42,13 +42,13 @@ impl Differentiable for Upsample {
 
     // The sum over windows is factor² times their mean, and repetition is its adjoint; for powers of two both are
     // exact.
-    fn forward(&self, _: &[Param], input: Tensor<4>, _: &mut Run) -> (Tensor<4>, Saved) {
+    fn forward(&self, _: Params, input: Tensor<4>, _: &mut Run) -> (Tensor<4>, Saved) {
         let [_, _, h, w] = input.dims();
         let sides = [h * self.factor, w * self.factor];
         (average_back(input, sides, self.window()) * self.area(), Saved::Nothing)
     }
 
-    fn pullback(&self, _: &[Param], _: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
+    fn pullback(&self, _: Params, _: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
         average(cotangent, self.window()) * self.area()
     }
 }

@@ -1,7 +1,7 @@
 //! Padding with zeros, of the image and of the channels.
 
-use super::{Differentiable, Mode, Run, Saved, Shape};
-use crate::net::param::{Param, Spec};
+use super::{Differentiable, Mode, Params, Run, Saved, Shape};
+use crate::net::param::Spec;
 use burn::tensor::Tensor;
 use kme::Result;
 use serde::{Deserialize, Serialize};
@@ -45,12 +45,12 @@ impl Differentiable for ZeroPad {
         Ok([sum([c, self.channels, 0]), sum([h, r0, r1]), sum([w, c0, c1])])
     }
 
-    fn forward(&self, _: &[Param], input: Tensor<4>, _: &mut Run) -> (Tensor<4>, Saved) {
+    fn forward(&self, _: Params, input: Tensor<4>, _: &mut Run) -> (Tensor<4>, Saved) {
         let x = Self::along(input, 1, [0, self.channels]);
         (Self::along(Self::along(x, 2, self.rows), 3, self.columns), Saved::Nothing)
     }
 
-    fn pullback(&self, _: &[Param], _: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
+    fn pullback(&self, _: Params, _: &Saved, _: Mode, cotangent: Tensor<4>) -> Tensor<4> {
         let [_, c, h, w] = cotangent.dims();
         let (rows, columns) = (self.rows, self.columns);
         cotangent.narrow(1, 0, c - self.channels).narrow(2, rows[0], h - rows[0] - rows[1]).narrow(
