@@ -5,17 +5,13 @@ use crate::output::{self, fields};
 use crate::progress::Watcher;
 use crate::sources::SourceFlags;
 use clap::Args;
-use kme::discrepancy::{self, LeftOut, left_out};
 use kme::io::write_atomically;
-use kme::sums::Precision;
 use kme::{Error, KernelSpec, Result};
-use kme_deep::sample::{Gallery, Reader, Repeated, Sample, Sources, common_kernel};
-use kme_image::{Grid, Part, sheet};
+use kme_deep::judge::{Order, Ranked, RankedSample, Ranking};
+use kme_deep::sample::{Reader, Sources};
 use serde_json::{Value, json};
-use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::Instant;
 
 /// Say which pictures make the difference: the worst fakes and the most missed reals
@@ -79,90 +75,6 @@ How to read the numbers:
   The default sigma, the median distance, sees whole kinds of pictures that are too many or too few;
   0.3*median sees single broken ones better, and needs some thousands of points.";
 
-/// What the ranking goes by.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Order {
-    Witness,
-    Density,
-}
-
-impl fmt::Display for Order {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Witness => "witness",
-            Self::Density => "density",
-        })
-    }
-}
-
-impl FromStr for Order {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "witness" => Ok(Self::Witness),
-            "density" => Ok(Self::Density),
-            _ => Err(Error::unknown("order", text, ["witness", "density"])),
-        }
-    }
-}
-
-/// One of the two samples, ranked.
-struct Side<'a> {
-    /// fake or real
-    role: &'static str,
-    sample: &'a Sample,
-    values: LeftOut,
-    /// f = μ_candidate − μ_reference.
-    witness: Vec<f64>,
-    /// Places of the points, worst first.
-    order: Vec<usize>,
-}
-
-impl<'a> Side<'a> {
-    fn new(role: &'static str, sample: &'a Sample, values: LeftOut, by: Order) -> Self {
-        let own_minus_other = values.witness();
-        let bad = match by {
-            Order::Witness => own_minus_other.clone(),
-            Order::Density => values.other.iter().map(|other| -other).collect(),
-        };
-        let mut order: Vec<usize> = (0..bad.len()).collect();
-        // Of equal ones the first comes first.
-        order.sort_by(|&i, &j| bad[j].total_cmp(&bad[i]));
-        let sign = if role == "fake" { 1.0 } else { -1.0 };
-        let witness = own_minus_other.iter().map(|f| sign * f).collect();
-        Self { role, sample, values, witness, order }
-    }
-
-    /// The picture's name, or the place of the point counted from 0.
-    fn name(&self, i: usize) -> String {
-        self.sample.names.as_ref().map_or_else(|| i.to_string(), |names| names[i].clone())
-    }
-
-    fn json(&self, rank: usize) -> Value {
-        let i = self.order[rank];
-        json!({
-            "rank": rank + 1,
-            "name": self.name(i),
-            "index": i,
-            "witness": self.witness[i],
-            "own": self.values.own[i],
-            "other": self.values.other[i],
-        })
-    }
-
-    /// Sheet of the first and the last of the order.
-    fn write_sheet(&self, gallery: &Gallery, top: usize, titles: [&str; 2], path: &Path) -> Result<()> {
-        let n = self.order.len();
-        let names = self.sample.names.as_deref();
-        let first = gallery.sheet(&self.order[..top.min(n)], names)?;
-        let last: Vec<usize> = self.order[n.saturating_sub(top)..].iter().rev().copied().collect();
-        let last = gallery.sheet(&last, names)?;
-        let parts = [Part { label: titles[0], images: &first }, Part { label: titles[1], images: &last }];
-        sheet(&parts, &Grid::default())?.write_png(0, path)
-    }
-}
-
 pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let begin = Instant::now();
     check_usage(arguments)?;
@@ -170,50 +82,52 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let (settings, context, watcher) =
         (arguments.flags.settings(global.seed()), global.context()?, Watcher::new(global));
     let mut sources = Sources::open(&texts, Reader::new(&settings, &context, &watcher))?;
-    let galleries = [sources.gallery(0), sources.gallery(1)];
     for (flag, path, i) in [("missed", &arguments.missed, 0), ("fakes", &arguments.fakes, 1)] {
-        if path.is_some() && galleries[i].is_none() {
+        if path.is_some() && sources.gallery(i).is_none() {
             let reason = format!("{} holds points. Name the folder of pictures that they come from", texts[i]);
             return Err(Error::not_applicable(flag, reason));
         }
     }
-    let (real, fake) = (sources.read(0, None)?, sources.read(1, None)?);
-    real.check_same_space(texts[0], &fake, texts[1])?;
-    for (sample, text) in [(&real, texts[0]), (&fake, texts[1])] {
-        if let Some(remark) = Repeated::of(&sample.points).remark(text) {
-            output::remark(global, remark);
+    let ranked = Ranking { by: arguments.by, kernel: arguments.kernel.clone() }.run(&mut sources)?;
+    let Ranked { kernel, fakes, reals } = &ranked;
+    let of_fakes = ["worst fakes", "fakes at the other end"];
+    let of_reals = ["most missed reals", "reals at the other end"];
+    for (path, side, titles) in [(&arguments.fakes, fakes, of_fakes), (&arguments.missed, reals, of_reals)] {
+        if let Some(path) = path {
+            side.sheet(arguments.top, titles)?.write_png(0, path)?;
         }
-        if sample.points.len() < 2 {
-            return Err(Error::too_few("points", 1, 2, "leaving each out once").within(text));
-        }
-    }
-    let pair = [(texts[0].as_str(), &real), (texts[1].as_str(), &fake)];
-    let kernel = common_kernel(arguments.kernel.as_ref(), &pair, "gaussian:sigma=median")?;
-    let (x, y) = (weighted(&real), weighted(&fake));
-    let (of_real, of_fake) = left_out(&kernel, x, y, Precision::F64)?;
-    let fakes = Side::new("fake", &fake, of_fake, arguments.by);
-    let reals = Side::new("real", &real, of_real, arguments.by);
-
-    if let (Some(path), [_, Some(gallery)]) = (&arguments.fakes, &galleries) {
-        fakes.write_sheet(gallery, arguments.top, ["worst fakes", "fakes at the other end"], path)?;
-    }
-    if let (Some(path), [Some(gallery), _]) = (&arguments.missed, &galleries) {
-        reals.write_sheet(gallery, arguments.top, ["most missed reals", "reals at the other end"], path)?;
     }
     let head = json!({
         "reference": arguments.reference,
         "candidate": arguments.candidate,
         "order": arguments.by.to_string(),
         "kernel": kernel.to_string(),
-        "features": real.features,
-        "n": real.points.len(),
-        "m": fake.points.len(),
+        "features": reals.sample.features,
+        "n": reals.sample.points.len(),
+        "m": fakes.sample.points.len(),
     });
+    let sides = [("fake", fakes), ("real", reals)];
     if let Some(path) = &arguments.output {
-        write_all(path, [&fakes, &reals], &head)?;
+        write_all(path, sides, &head)?;
     }
-    report(arguments, global, [&fakes, &reals], head, begin)?;
+    report(arguments, global, sides, head, begin)?;
     Ok(true)
+}
+
+/// The role of a sample, and the sample.
+type Side<'a> = (&'static str, &'a RankedSample);
+
+/// A line of the ranking.
+fn line(side: &RankedSample, rank: usize) -> Value {
+    let i = side.order[rank];
+    json!({
+        "rank": rank + 1,
+        "name": side.name(i),
+        "index": i,
+        "witness": side.witness[i],
+        "own": side.values.own[i],
+        "other": side.values.other[i],
+    })
 }
 
 /// What can be said before anything is read.
@@ -236,27 +150,27 @@ fn check_usage(arguments: &Arguments) -> Result<()> {
 }
 
 /// The whole table.
-fn write_all(path: &Path, sides: [&Side; 2], head: &Value) -> Result<()> {
+fn write_all(path: &Path, sides: [Side; 2], head: &Value) -> Result<()> {
     if output::has_ending(path, "json") {
         let mut object = fields(head.clone());
-        for side in sides {
-            let ranked: Vec<Value> = (0..side.order.len()).map(|rank| side.json(rank)).collect();
-            object.insert(format!("{}s", side.role), ranked.into());
+        for (role, side) in sides {
+            let ranked: Vec<Value> = (0..side.order.len()).map(|rank| line(side, rank)).collect();
+            object.insert(format!("{role}s"), ranked.into());
         }
         return write_atomically(path, |out| writeln!(out, "{}", Value::Object(object)));
     }
     let separator = if output::has_ending(path, "csv") { ',' } else { '\t' };
     write_atomically(path, |out| {
-        let line = |out: &mut dyn Write, cells: [String; 7]| -> io::Result<()> {
+        let row = |out: &mut dyn Write, cells: [String; 7]| -> io::Result<()> {
             writeln!(out, "{}", cells.map(|cell| quoted(&cell, separator)).join(&separator.to_string()))
         };
-        line(out, ["sample", "rank", "name", "index", "witness", "own", "other"].map(String::from))?;
-        for side in sides {
+        row(out, ["sample", "rank", "name", "index", "witness", "own", "other"].map(String::from))?;
+        for (role, side) in sides {
             for (rank, &i) in side.order.iter().enumerate() {
                 let numbers = [side.witness[i], side.values.own[i], side.values.other[i]].map(|x| x.to_string());
                 let [witness, own, other] = numbers;
                 let rank = (rank + 1).to_string();
-                line(out, [side.role.into(), rank, side.name(i), i.to_string(), witness, own, other])?;
+                row(out, [role.into(), rank, side.name(i), i.to_string(), witness, own, other])?;
             }
         }
         Ok(())
@@ -271,10 +185,10 @@ fn quoted(cell: &str, separator: char) -> String {
     }
 }
 
-fn report(arguments: &Arguments, global: &Global, sides: [&Side; 2], head: Value, begin: Instant) -> Result<()> {
+fn report(arguments: &Arguments, global: &Global, sides: [Side; 2], head: Value, begin: Instant) -> Result<()> {
     let mut object = fields(head);
     let mut text = String::new();
-    for (side, title) in sides.into_iter().zip(["worst fakes", "most missed reals"]) {
+    for ((role, side), title) in sides.into_iter().zip(["worst fakes", "most missed reals"]) {
         let top = arguments.top.min(side.order.len());
         let mut rows = vec![["rank", title, "witness", "own", "other"].map(String::from).to_vec()];
         for (rank, &i) in side.order[..top].iter().enumerate() {
@@ -284,11 +198,11 @@ fn report(arguments: &Arguments, global: &Global, sides: [&Side; 2], head: Value
         }
         text.push_str(&output::aligned(&rows));
         text.push('\n');
-        let listed: Vec<Value> = (0..top).map(|rank| side.json(rank)).collect();
+        let listed: Vec<Value> = (0..top).map(|rank| line(side, rank)).collect();
         object.insert(title.replace(' ', "_"), listed.into());
-        object.insert(format!("mean_witness_of_{}s", side.role), mean(&side.witness).into());
+        object.insert(format!("mean_witness_of_{role}s"), side.mean_witness().into());
     }
-    let (fakes, reals) = (mean(&sides[0].witness), mean(&sides[1].witness));
+    let [fakes, reals] = sides.map(|(_, side)| side.mean_witness());
     text.push_str(&format!(
         "mean of the witness: fakes {}, reals {}, ranked by {}\n",
         output::with_error(fakes, None),
@@ -303,12 +217,4 @@ fn report(arguments: &Arguments, global: &Global, sides: [&Side; 2], head: Value
     }
     object.insert("seconds".into(), begin.elapsed().as_secs_f64().into());
     output::print(global, &text, object)
-}
-
-fn weighted(sample: &Sample) -> discrepancy::Sample<'_> {
-    discrepancy::Sample { points: &sample.points, weights: sample.weights.as_deref() }
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
 }

@@ -7,11 +7,13 @@ mod claim;
 mod compare;
 mod means;
 mod metric;
+mod rank;
 mod samples;
 
 pub use claim::{Claim, Verdict};
 pub use compare::{Comparison, Side, compare};
 pub use metric::{Metric, Score};
+pub use rank::{Order, Ranked, RankedSample, Ranking};
 
 use crate::sample::{Reader, Sources, groups_of};
 use kme::discrepancy::Estimator;

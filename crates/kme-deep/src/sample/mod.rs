@@ -26,7 +26,7 @@ pub use weighted::{Sample, check_same_dim, common_kernel, naming, naming_small};
 use extract::{Extraction, batch_size};
 use kme::discrepancy::total_weight;
 use kme::embedding::{FeatureIdentity, Kind, MeanEmbedding};
-use kme::{Error, Points, Result};
+use kme::{Error, Observer, Points, Result};
 use kme_image::Form;
 use kme_net::{FeatureCache, FeatureMap};
 use mapped::{cache, form, named_map, unknown_weights};
@@ -93,6 +93,11 @@ impl<'a> Sources<'a> {
     /// What the names were found to be, in their order.
     pub fn all(&self) -> &[Opened] {
         &self.all
+    }
+
+    /// Who watches.
+    pub(crate) fn observer(&self) -> &'a dyn Observer {
+        self.reader.observer
     }
 
     /// Number of points of source `i`, before it is read: pictures that will be left out count as well.
