@@ -1,0 +1,28 @@
+//! Draw pictures from a generator.
+//!
+//! ```text
+//! $ kme sample fashion -n 8 -o sheet.png
+//! sheet.png: 8 pictures (seed 0)
+//!
+//! $ cargo run --release --example 01_sample
+//! 8 pictures of 28x28
+//! ```
+
+use kme_deep::sample::Context;
+use kme_image::{Grid, Part, sheet};
+use kme_net::Generator;
+
+fn main() -> kme::Result<()> {
+    println!("{}", example()?);
+    Ok(())
+}
+
+pub(crate) fn example() -> kme::Result<String> {
+    let context = Context::cpu();
+    let (bytes, path) = context.models.bytes("fashion")?;
+    let images = Generator::parse(&bytes, &path, &context.place)?.sample(8, 0)?;
+    let part = Part { label: "samples", images: &images };
+    sheet(&[part], &Grid::default())?.write_png(0, "sheet.png".as_ref())?;
+    let [n, _, h, w] = images.shape();
+    Ok(format!("{n} pictures of {h}x{w}"))
+}
