@@ -13,15 +13,22 @@ use std::sync::OnceLock;
 
 /// Make, steer and judge pictures by kernel mean embeddings.
 ///
-/// A distribution is a point, its kernel mean embedding. The distance between two distributions is the distance between
-/// their points. Whatever you can move, you can move towards a point.
+/// A kernel mean embedding turns a distribution into a point, and the distance of two distributions into the distance of
+/// two points. Whatever you can move, you can move towards a point: a generator's weights, its latents, a choice of samples.
 #[derive(Parser)]
 #[command(
     name = "kme",
     version,
-    max_term_width = 110,
-    after_help = "Exit codes: 0 done, 1 an --assert did not hold, 2 wrong usage or bad \
-    input, 3 internal fault, 130 interrupted.\nData goes to standard output, progress and messages to standard error."
+    max_term_width = 100,
+    before_help = "\
+Examples:
+  kme match fashion boot.png bag.png -o out.png        make pictures like these
+  kme eval real/ fake/ --features inception            how far is fake/ from real/?
+  kme train fashion-mmd-gan -o runs/mine               train a generator
+  kme eval -h                                          a short help; --help says everything",
+    after_help = "\
+Exit codes: 0 success, 1 an --assert did not hold, 2 wrong usage or bad input, 3 internal error, 130 interrupted.
+Results go to standard output; progress, remarks and errors go to standard error."
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -32,30 +39,30 @@ pub(crate) struct Arguments {
 
 /// Flags that every verb has.
 #[derive(Args)]
-#[command(next_help_heading = "Options of every verb")]
+#[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// Where to compute: cpu, gpu, gpu:1
+    /// Compute on this device: cpu, gpu, gpu:1, ...
     #[arg(long, global = true, default_value = "cpu", value_name = "DEVICE")]
     pub device: String,
-    /// Seed of all randomness [default: 0, or that of a training configuration]
+    /// Seed all random numbers with N [default: 0; of a training run, the one in its configuration]
     #[arg(long, global = true, value_name = "N", value_parser = whole::<u64>)]
     seed: Option<u64>,
-    /// Threads to use; results on the processor do not depend on it [default: one per core]
+    /// Use N threads; results on the CPU do not depend on N [default: one per core]
     #[arg(long, global = true, value_name = "N", value_parser = count::<usize>)]
     pub threads: Option<usize>,
     /// Print one JSON object instead of text
     #[arg(long, global = true)]
     pub json: bool,
-    /// Print no progress and no remarks
+    /// Hide progress and remarks
     #[arg(long, short, global = true)]
     pub quiet: bool,
-    /// Print more about what is done
+    /// Print more details
     #[arg(long, short, global = true)]
     pub verbose: bool,
-    /// Folder with data sets, see `kme data info NAME`
+    /// Look for data sets in this folder (see `kme data info NAME`)
     #[arg(long, global = true, value_name = "FOLDER")]
     pub data_dir: Option<PathBuf>,
-    /// Folder with networks, NAME.safetensors each, see `kme models list`
+    /// Look for networks in this folder, as NAME.safetensors (see `kme models list`)
     #[arg(long, global = true, value_name = "FOLDER")]
     pub models_dir: Option<PathBuf>,
 }
@@ -76,7 +83,7 @@ pub(crate) enum Verb {
 }
 
 /// The command with its flags: what follows one of them is its value, also a number below 0, so that the flag itself says
-/// what it takes. Paragraphs of help are broken where the terminal ends.
+/// what it takes. Examples stand before the flags, and paragraphs of help are broken where the terminal ends.
 pub(crate) fn command() -> Command {
     adjusted(Arguments::command())
 }
@@ -166,14 +173,17 @@ fn known_alike(mut fault: clap::Error) -> clap::Error {
     fault
 }
 
+/// As clap's own, with the examples behind what they are examples of.
+const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
+
 fn adjusted(command: Command) -> Command {
     let is_option = |flag: &Arg| !flag.is_positional() && flag.get_action().takes_values();
     let command = command.mut_args(|flag| if is_option(&flag) { flag.allow_negative_numbers(true) } else { flag });
-    let command = match command.get_after_help().map(|text| unbroken(&text.to_string())) {
-        Some(text) => command.after_help(text),
+    let command = match command.get_after_long_help().map(|text| unbroken(&text.to_string())) {
+        Some(text) => command.after_long_help(text),
         None => command,
     };
-    command.mut_subcommands(adjusted)
+    command.help_template(TEMPLATE).mut_subcommands(adjusted)
 }
 
 /// Text with every paragraph on one line; indented lines, and what follows a colon, stay as they are.

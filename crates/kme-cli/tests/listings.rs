@@ -139,15 +139,20 @@ fn data_sets_are_listed_and_described() {
 #[test]
 fn every_verb_has_a_manual_with_examples() {
     let place = Place::new();
-    for verb in ["embed", "merge", "eval", "train", "sample", "match", "models", "data"] {
+    for verb in ["embed", "merge", "eval", "test", "rank", "reduce", "train", "sample", "match", "models", "data"] {
         let ran = place.kme(&format!("{verb} --help"));
         assert_eq!(ran.code, Some(0));
-        assert!(ran.out.contains("Examples:") && ran.out.contains(&format!("  kme {verb}")), "{}", ran.out);
-        assert!(ran.out.lines().all(|line| line.chars().count() <= 110), "{verb}");
+        let places = ["Examples:\n  kme ", "Usage: kme "].map(|part| ran.out.find(part));
+        assert!(matches!(places, [Some(examples), Some(usage)] if examples < usage), "{}", ran.out);
+        assert!(ran.out.contains(&format!("  kme {verb}")), "{}", ran.out);
+        assert!(ran.out.lines().all(|line| line.chars().count() <= 100), "{verb}");
+        // The short help leaves notes out.
+        let short = place.kme(&format!("{verb} -h")).out;
+        assert!(short.contains("Examples:") && !short.contains("JSON:") && short.len() <= ran.out.len(), "{short}");
     }
     // An option of the verb is not listed among those of its sources.
     let eval = place.kme("eval --help").out;
-    assert!(eval.find("--assert <CLAIM>").unwrap() < eval.find("Options of sources:").unwrap());
+    assert!(eval.find("--assert <CLAIM>").unwrap() < eval.find("Source options:").unwrap());
     assert!(place.kme("--version").out.starts_with("kme "));
 }
 

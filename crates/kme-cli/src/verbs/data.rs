@@ -12,13 +12,13 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Describe pictures, and list the data sets that are known by name
+/// Describe pictures, and list the data sets that kme knows
 ///
-/// A data set is looked for in --data-dir alone if that is given, else in the folder that the environment variable KME_DATA
-/// names, in the user's data folder, and in /usr/share/datasets. Nothing is ever downloaded: `info` says where a data set is
-/// to be had and where to put it.
+/// kme looks for a data set in --data-dir; without it, in $KME_DATA, your data folder and /usr/share/datasets. It never
+/// downloads anything: `info` says where to get a data set and where to put it.
 #[derive(Args)]
-#[command(after_help = "Examples:
+#[command(before_help = "\
+Examples:
   kme data list
   kme data info my-pictures/ -o sheet.png
   kme data info fashion-mnist
@@ -31,34 +31,32 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum Action {
-    /// List the data sets that are known by name, and the toys that training draws from the seed
+    /// List the data sets and the toy distributions that kme knows
     List,
-    /// Tell how many pictures there are, of which sizes, modes and classes, and which of them cannot be read; of a data set
-    /// of the list, what it is, where it is to be had, and which of its files are here and unchanged
+    /// Count pictures by size, mode and class, and find those that cannot be read; or say where to get a data set
     Info {
-        /// A folder, an archive or a file of pictures, or a name of the list
+        /// A folder, archive or file of pictures, or the name of a data set
         #[arg(value_name = "SOURCE|NAME")]
         name: String,
-        /// Write a sheet of some of the pictures, evenly from all
+        /// Draw a sheet of pictures, spread evenly over all
         #[arg(short, long, value_name = "SHEET.png")]
         output: Option<PathBuf>,
-        /// Refuse pictures of more pixels than this; each takes 12 bytes, or more, while it is read
+        /// Refuse pictures with more than N pixels; reading takes 12 bytes or more for each pixel
         #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_PIXELS)]
         max_pixels: u64,
-        /// Changes nothing here: pictures that cannot be read are always counted and named, and the others described
+        /// Has no effect here: pictures that cannot be read are always skipped and listed
         #[arg(long)]
         skip_bad: bool,
     },
-    /// Tell how many features of pictures are kept for the next time, and where
+    /// Show or clear the feature cache
     ///
-    /// What a network makes of pictures is kept in files, each under a name that stands for the pictures' contents, the
-    /// resize protocol, the network's weights and the version of this program. The files that were used longest ago are
-    /// removed when all together exceed 4 GiB.
+    /// kme keeps the features that a network computes. Entries depend on the contents of the pictures, the resize protocol,
+    /// the weights and the version of kme, so they are never out of date. Above 4 GiB, the least recently used go first.
     Cache {
-        /// Remove all of them
+        /// Remove all entries
         #[arg(long)]
         clear: bool,
-        /// The folder [default: the user's cache folder]
+        /// Use the cache in this folder [default: your cache folder]
         #[arg(long, value_name = "FOLDER")]
         cache_dir: Option<PathBuf>,
     },

@@ -18,39 +18,31 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Embed a sample: write its points, weights, kernel and feature map as one .kme file; or its statistics, or its features
+/// Write the kernel mean embedding of a sample as a .kme file, or its FID statistics or features
 ///
-/// The kernel mean embedding of a sample is the function mu = sum_i w_i k(phi(x_i), .) of kernel k and feature map phi. Its
-/// file is the reference of `kme eval`, the target of `kme match`, and a term of expressions such as
-/// '0.7*a.kme + 0.3*b.kme'. Several sources are pooled into one sample.
-///
-/// The file depends on which points there are and not on their order, and `kme merge` of the shards of a sample gives the
-/// bytes of the whole. So --shard spreads one embedding over many machines.
-///
-/// Other programs read -o OUT.npz, with the mean mu and the covariance sigma of the points in double precision under the
-/// names that pytorch-fid and clean-fid use: a reference for fid that takes 33 MB for Inception however many pictures there
-/// were. And they read -o OUT.npy, the points themselves (of pictures the features), in the order of the sources.
+/// An embedding is a reference for `kme eval` and `kme test`, a target for `kme match`, and a term of expressions such as
+/// '0.7*a.kme + 0.3*b.kme'. Several sources are pooled into one sample. The file does not depend on the order of points.
 #[derive(Args)]
-#[command(after_help = format!("{EXAMPLES}\n\n{}\n\n{}", crate::sources::KERNELS, crate::sources::HELP))]
+#[command(before_help = EXAMPLES, after_long_help = format!("{NOTES}\n\n{}", crate::sources::notes()))]
 pub(crate) struct Arguments {
-    /// What to embed
+    /// The samples to embed
     #[arg(value_name = "SOURCE", required = true)]
     sources: Vec<String>,
-    /// The embedding (.kme); mean and covariance (.npz); or the points, one a row (.npy, .csv, .tsv)
+    /// Write the embedding (.kme), mean and covariance (.npz), or the points, one per row (.npy, .csv, .tsv)
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
     #[arg(long, value_name = "KERNEL", help = KERNEL_HELP)]
     kernel: Option<KernelSpec>,
-    /// File with one weight >= 0 for each point of all sources together; any file of points
+    /// Read one weight >= 0 per point from this file, for all sources together
     #[arg(long, value_name = "FILE", conflicts_with = "random_features")]
     weights: Option<PathBuf>,
-    /// Embed part I of N only
+    /// Embed only part I of N; `kme merge` puts the parts together
     #[arg(long, value_name = "I/N", default_value_t = Shard::WHOLE, hide_default_value = true)]
     shard: Shard,
-    /// Keep the mean of N random features of a Gaussian kernel instead of the points
+    /// Store the mean of N random features of a Gaussian kernel instead of the points
     #[arg(long, value_name = "N", value_parser = arguments::count::<usize>)]
     random_features: Option<usize>,
-    /// Precision in which points are stored: f32 or f64 [default: as they come, features f32]
+    /// Store points as f32 or f64 [default: as they are; features as f32]
     #[arg(long, value_name = "PRECISION", value_parser = ["f32", "f64"])]
     precision: Option<String>,
     // Last, since its heading holds for what follows.
@@ -61,24 +53,25 @@ pub(crate) struct Arguments {
 const DEFAULT_KERNEL: &str = "poly:degree=3,gamma=1/d,coef=1";
 
 const KERNEL_HELP: &str = "\
-Kernel, such as gaussian:sigma=2, gaussian:sigma=median, rq:alpha=0.2,1,5+linear, imq:c=10, energy [default: \
-poly:degree=3,gamma=1/d,coef=1]";
+Use this kernel, such as gaussian:sigma=median or energy [default: poly:degree=3,gamma=1/d,coef=1]";
 
 const EXAMPLES: &str = "\
 Examples:
   kme embed fashion-mnist:test -o test.kme --features fashion-classifier
-  kme embed x.npy -o x.kme --kernel gaussian:sigma=median
   kme embed photos/ more.zip -o photos.kme --features pixels --size 32x32
-  kme embed fashion-mnist -o part-3.kme --features fashion-classifier --shard 3/16
   kme embed x.npy -o x.kme --kernel gaussian:sigma=2 --random-features 2000
   kme embed photos/ -o statistics.npz --features inception
   kme embed photos/ -o features.npy --features inception
+  kme embed fashion-mnist -o part-3.kme --features fashion-classifier --shard 3/16";
 
+const NOTES: &str = "\
 Shards:
-  The parts of a sample are runs of neighbours in the order of the sources, whose sizes differ by at
-  most one; part I of N is the I-th.
-  A kernel whose length is the median distance cannot be used with --shard, since every part has
-  another median: write the number.";
+--shard spreads one embedding over many machines: part I of N is the I-th run of neighbours in the order of the sources, and
+sizes of parts differ by at most one. Write the length of the kernel as a number, because every part has another median.
+
+Statistics:
+-o OUT.npz writes the mean mu and the covariance sigma, under the names that pytorch-fid and clean-fid read. For Inception
+the file has 33 MB, however many pictures there were.";
 
 pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let begin = Instant::now();

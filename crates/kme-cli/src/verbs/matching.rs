@@ -19,79 +19,78 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Instant;
 
-/// Show pictures, get more like them: move a generator's latents towards the embedding of the pictures
+/// Make pictures like those you show: move latents of a generator towards their embedding
 ///
-/// Minimises the MMD between the inputs' embedding and that of the N pictures, in a feature space, by Adam on the latents
-/// (Jitkrittum et al., ICML 2019). Each LIKE is [WEIGHT*]IMAGE, [WEIGHT*]FOLDER, or an embedding file or expression
-/// such as '0.7*a.kme + 0.3*b.kme'. Weights are divided by their sum; a negative weight means "less like this" (write
-/// -- before the inputs then, since such a text begins like a flag).
+/// Minimises the MMD between your pictures and N generated ones, in a feature space, by Adam on the latents (Jitkrittum et al.,
+/// ICML 2019). Writes a sheet with your pictures above and the generated ones below. Ctrl-C stops after the current step and
+/// writes the pictures so far.
 ///
-/// The sheet shows the inputs above and the outputs below. Ctrl-C stops after the step under way, and writes what was reached.
+/// Weights are divided by their sum. A negative weight means "less like this"; write -- before the pictures then.
 #[derive(Args)]
-#[command(after_help = "Examples:
+#[command(
+    before_help = "\
+Examples:
   kme match fashion boot.png bag.png -o out.png
   kme match fashion 0.8*boot.png 0.2*bag.png -n 8 -o out.png --seed 3
   kme match fashion -o out.png -- '1*boot.png' '-0.2*bag.png'
   kme match runs/mine liked/ -n 16 -o out.png --kernel gaussian:sigma=median
-
   kme match runs/digits liked/ -o out.png --class 7
   kme match fashion boot.png -n 12 -o out.png -o singles/ --latents z.npy
-  kme sample fashion --latents z.npy -o again.png
+  kme sample fashion --latents z.npy -o again.png",
+    after_long_help = "\
+Mixing or choosing:
+The length of the kernel decides whether outputs mix the inputs or each resembles one of them. For two inputs at feature
+distance D, (c^2 + r^2)^(-1/2) is largest in the middle only if c >= D/sqrt(2); with a smaller c each output snaps to one input.
+The default c is the larger of D/sqrt(2) and the median distance between inputs and samples of the generator. A remark says when
+the length does not fit.
 
-A conditional generator (one with classes) makes pictures of the class that --class names. Without it
-every one of the --best-of draws has a class at random; a picture keeps the class of its best draw,
-and only the latent is moved.
+Inputs:
+Inputs are cropped and resized like the training pictures of the generator; the middle replaces random crops. A remark says when
+your pictures are much farther from the generator's pictures than these are from each other, such as a photograph for a
+generator of garments. Such a generator cannot make them, and you get the nearest that it can make.
 
-Inputs go the way of the pictures that the generator has learned from: cut by the crop on its card, whose
-random part becomes the middle, and brought to its size. Then inputs and outputs alike are brought to what
-the feature map's network wants.
-
-A remark tells when inputs lie much farther from the generator's pictures than these from each other, as a
-photograph does from garments on black: the generator cannot make such pictures, and the outputs are the
-nearest that it can. Another tells when the kernel's length does not fit.
-
-The kernel's bandwidth decides between mixing and choosing. For two inputs at feature distance D the default kernel
-(c^2 + r^2)^(-1/2) is greatest in the middle only if c >= D/sqrt(2); with a smaller c each output snaps to one input. The
-default c is the larger of D/sqrt(2) and the median distance between inputs and samples of the generator.")]
+Classes:
+Without --class, a generator with classes gives each of the --best-of draws a class at random. A picture keeps the class of its
+best draw, and only its latent moves."
+)]
 pub(crate) struct Arguments {
-    /// A run folder, a weights file, or the name of a shipped model
+    /// A run folder, a weights file, or the name of a model (see `kme models list`)
     #[arg(value_name = "GENERATOR")]
     generator: String,
-    /// What to make more of
+    /// Pictures to make more of: [WEIGHT*]IMAGE, [WEIGHT*]FOLDER, a .kme file, or an expression of .kme files
     #[arg(value_name = "LIKE", required = true)]
     likes: Vec<String>,
-    /// Number of pictures to make
+    /// Make N pictures
     #[arg(short, default_value_t = 4, value_name = "N", value_parser = arguments::count::<usize>)]
     n: usize,
-    /// The sheet (.png), or a new folder for the pictures one by one; may be repeated
+    /// Write a sheet (.png), or single pictures to a new folder; repeatable
     #[arg(short, long, value_name = "OUT", required = true)]
     output: Vec<PathBuf>,
-    /// Write the latents, a row for each picture, and behind it the number of its class where there are classes; `kme
-    /// sample --latents` makes the pictures again
+    /// Write the latents, one per row, for `kme sample --latents`; with classes, each followed by its class number
     #[arg(long, value_name = "OUT.npy")]
     latents: Option<PathBuf>,
-    /// What is cut out of the inputs: none, as-trained, or steps as of data.crop, such as short:80,centre:64
+    /// Crop inputs this way: none, as-trained, or steps such as short:80,centre:64
     #[arg(long, value_name = "CROP", default_value = "as-trained")]
     crop: Cut,
-    /// Feature map in which pictures are compared [default: the one on the generator's card]
+    /// Compare in the features of this map [default: the one on the generator's card]
     #[arg(long, value_name = "FEATURES")]
     features: Option<String>,
-    /// Kernel, such as imq:c=10 or gaussian:sigma=median [default: imq with the c explained below]
+    /// Use this kernel, such as imq:c=10 or gaussian:sigma=median [default: imq, with c from the data]
     #[arg(long, value_name = "KERNEL")]
     kernel: Option<KernelSpec>,
-    /// Steps of Adam
+    /// Take N steps of Adam
     #[arg(long, default_value_t = 200, value_name = "N", value_parser = arguments::count::<usize>)]
     steps: usize,
-    /// Learning rate of Adam, in units of the latents
+    /// Set the learning rate of Adam, in units of the latents
     #[arg(long, default_value_t = 0.05, value_name = "X", value_parser = arguments::number)]
     learning_rate: f64,
-    /// Each start is the best of this many draws
+    /// Start from the best of N random latents
     #[arg(long, default_value_t = 64, value_name = "N", value_parser = arguments::count::<usize>)]
     best_of: usize,
-    /// Keep latents in [-X, X]
+    /// Keep latents within [-X, X]
     #[arg(long, value_name = "X", value_parser = arguments::number)]
     clamp: Option<f64>,
-    /// Make pictures of this class, of a conditional generator [default: for each the class of its best draw]
+    /// Make pictures of this class, by name or by number from 0 [default: the class of the best draw]
     #[arg(long, value_name = "NAME|NUMBER")]
     class: Option<String>,
 }

@@ -11,22 +11,22 @@ use kme_deep::sample::naming;
 use serde_json::json;
 use std::path::PathBuf;
 
-/// Pool embeddings of samples into the embedding of the pooled sample
+/// Merge embeddings of parts of a sample into the embedding of the whole
 ///
-/// Merging the embeddings of the parts of a sample, in any order, gives the bytes of the embedding of the whole. All must
-/// have the same kernel, feature map and form. Weighted mixtures are no merge: write '0.7*a.kme + 0.3*b.kme' wherever an
-/// embedding is expected.
+/// The parts may come in any order: the result has the same bytes as the embedding of the whole sample. All parts must have
+/// the same kernel, feature map and form. For a weighted mixture write '0.7*a.kme + 0.3*b.kme' wherever an embedding is
+/// expected.
 #[derive(Args)]
-#[command(after_help = "Examples:
-  kme merge part-*.kme -o all.kme
+#[command(before_help = "\
+Examples:
   for i in 1 2 3 4; do kme embed x.npy -o part-$i.kme --shard $i/4; done
   kme merge part-?.kme -o x.kme
-  kme merge part-?.kme -o statistics.npz    mean and covariance of all points, as pytorch-fid writes them")]
+  kme merge part-?.kme -o statistics.npz    mean and covariance, as pytorch-fid has them")]
 pub(crate) struct Arguments {
-    /// Embeddings of samples
+    /// The embeddings to merge
     #[arg(value_name = "A.kme", required = true)]
     parts: Vec<PathBuf>,
-    /// The merged embedding (.kme), or the mean and covariance of all its points (.npz)
+    /// Write the merged embedding (.kme), or the mean and covariance of its points (.npz)
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
 }

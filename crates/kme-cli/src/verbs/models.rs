@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 use std::io::Read;
 use std::path::Path;
 
-/// List, describe and check networks: generators, classifiers, and known networks as feature maps
+/// List, describe and check networks: generators, classifiers, feature maps
 ///
-/// Some come with the program. Others are looked for by name in the models folder (--models-dir) as NAME.safetensors; every
-/// verb also takes a run folder or the path of a file that `kme train` wrote. Known networks (inception, vgg19, ...) are
-/// files of weights that you get yourself: `info` says where, and under which names they are found. Nothing is ever
-/// downloaded.
+/// Some networks ship with kme. kme looks for others in the models folder, as NAME.safetensors; every verb also takes a run
+/// folder or a file. For networks that the field knows (inception, vgg19, ...) you bring the weights: `info` says where to get
+/// them and where to put them. kme never downloads anything.
 #[derive(Args)]
-#[command(after_help = "Examples:
+#[command(before_help = "\
+Examples:
   kme models list
   kme models info fashion-classifier
   kme models info inception
@@ -30,17 +30,17 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum Action {
-    /// List the networks that are known by name
+    /// List the networks that you can name
     List,
-    /// Tell what a network is, how it was made, and where it is
+    /// Say what a network is, how it was made, and where it is
     Info {
-        /// A name of the list, a run folder, or a file
+        /// A name from the list, a run folder, or a file
         #[arg(value_name = "NAME")]
         name: String,
     },
-    /// Check that networks are whole and, of shipped ones, unchanged
+    /// Check that networks are complete and, if shipped, unchanged
     Verify {
-        /// A name of the list, a run folder, or a file [default: all of the list]
+        /// A name from the list, a run folder, or a file [default: all in the list]
         #[arg(value_name = "NAME")]
         name: Option<String>,
     },

@@ -14,37 +14,36 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Say which pictures make the difference: the worst fakes and the most missed reals
+/// List the pictures that drive the difference: the worst fakes and the most missed reals
 ///
-/// Each point of both samples gets the value of the witness f = mu_candidate - mu_reference there: how much denser the
-/// candidate is than the reference around it. Its own term is left out, so that no point counts for its own density. The
-/// worst fakes are the candidates with the largest f: the reference has few like them, the candidate many. The most missed
-/// are the reference's points with the lowest f: the candidate has few like them.
+/// Every point gets the value of the witness f = mu_candidate - mu_reference: how much denser the candidate is there than
+/// the reference. The worst fakes have the largest f (the reference has few like them), the most missed reals the smallest
+/// (the candidate has few like them).
 #[derive(Args)]
-#[command(after_help = format!("{EXAMPLES}\n\n{}\n\n{}", crate::sources::KERNELS, crate::sources::HELP))]
+#[command(before_help = EXAMPLES, after_long_help = format!("{NOTES}\n\n{}", crate::sources::notes()))]
 pub(crate) struct Arguments {
-    /// What is right
+    /// The real sample
     #[arg(value_name = "REFERENCE")]
     reference: String,
-    /// What is judged
+    /// The sample to judge
     #[arg(value_name = "CANDIDATE")]
     candidate: String,
-    /// witness, or density: that of the other sample alone, lowest first
+    /// Rank by witness, or by density: how little of the other sample lies around a point
     #[arg(long, value_name = "ORDER", default_value_t = Order::Witness)]
     by: Order,
-    /// How many to list and to show of each
+    /// List and show N of each
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = arguments::count::<usize>)]
     top: usize,
-    /// Sheet of the worst fakes (.png), worst first, and below them those at the other end
+    /// Draw the worst fakes, worst first; the other end of the ranking is below
     #[arg(long, value_name = "OUT.png")]
     fakes: Option<PathBuf>,
-    /// Sheet of the most missed reals (.png), most missed first, and below them those at the other end
+    /// Draw the most missed reals, most missed first; the other end of the ranking is below
     #[arg(long, value_name = "OUT.png")]
     missed: Option<PathBuf>,
-    /// All points of both samples with values and ranks (.csv, .tsv or .json)
+    /// Write all points with values and ranks (.csv, .tsv or .json)
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
-    /// Kernel [default: that of an embedding among the two, else gaussian:sigma=median]
+    /// Use this kernel [default: the one of an embedding among the two, else gaussian:sigma=median]
     #[arg(long, value_name = "KERNEL")]
     kernel: Option<KernelSpec>,
     // Last, since its heading holds for what follows.
@@ -54,26 +53,23 @@ pub(crate) struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  kme rank fashion-mnist:test samples/ --features fashion-classifier --fakes worst.png --missed missed.png
-  kme rank test.kme runs/mine --samples 5000 --fakes worst.png -o all.csv
-  kme rank real.npy fake.npy --kernel gaussian:sigma=0.5*median --json
+  kme rank fashion-mnist:test samples/ --features fashion-classifier --fakes worst.png
+  kme rank test.kme runs/mine --samples 5000 --missed missed.png -o all.csv
+  kme rank real.npy fake.npy --kernel gaussian:sigma=0.5*median --json";
 
-How to read the numbers:
-  own and other are the mean of the kernel between a point and the other points of its own sample,
-  and between it and the points of the other sample. The witness is candidate minus reference: for a
-  fake own - other, for a real other - own. 0 means that both samples are equally dense there. For a
-  Gaussian kernel all lie between -1 and 1. The mean of f over the fakes minus its mean over the reals
-  is the unbiased MMD^2: the values say how much each point adds to it, and they scatter by about
-  1/sqrt(n) of the kernel's values even where the two distributions are the same, so of many points
-  some are the worst by chance. Compare with the ranking of two halves of the reference.
+const NOTES: &str = "\
+Reading the numbers:
+own is the mean kernel value between a point and the other points of its own sample; other is the mean over the other
+sample. A fake has the witness own - other, a real other - own. 0 means that both samples are equally dense there. The mean
+over the fakes minus the mean over the reals is the unbiased MMD^2.
 
-  A picture like no other at all, real or fake, has little density of either kind and so a witness
-  near 0, if the kernel is local. --by density finds those when the length is small, such as
-  gaussian:sigma=0.15*median: it ranks fakes by how little the reference has around them, and reals by
-  how little the candidate has. With a wide kernel it finds the outskirts of the other sample instead.
+Values scatter by about 1/sqrt(n) of the kernel's values even if the distributions are equal, so some points are always the
+worst. To see how much is chance, rank two halves of the reference.
 
-  The default sigma, the median distance, sees whole kinds of pictures that are too many or too few;
-  0.3*median sees single broken ones better, and needs some thousands of points.";
+Choosing the length:
+The default, gaussian:sigma=median, sees whole kinds of pictures that are too many or too few. 0.3*median sees single broken
+pictures better, but needs some thousands of points. A picture like no other has little density of either kind, so its
+witness is near 0: find it with --by density and a short length such as gaussian:sigma=0.15*median.";
 
 pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let begin = Instant::now();

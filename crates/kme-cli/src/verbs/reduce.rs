@@ -18,42 +18,41 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Choose few that stand for many: n points or pictures whose embedding is near that of all
+/// Select n representative points or pictures (a coreset)
 ///
-/// What is minimised is the MMD between the n and the whole sample, so averages over the n of any function that the kernel
-/// knows are near those over the sample. The MMD^2 that is printed is the biased one, in double precision, beside that of
-/// random subsets of the same size.
+/// Minimises the MMD between the n points and the whole sample, so that averages over the n are close to averages over all.
+/// Prints the biased MMD^2, beside that of random subsets of the same size.
 #[derive(Args)]
-#[command(after_help = format!("{EXAMPLES}\n\n{}\n\n{}", crate::sources::KERNELS, crate::sources::HELP))]
+#[command(before_help = EXAMPLES, after_long_help = format!("{NOTES}\n\n{}", crate::sources::notes()))]
 pub(crate) struct Arguments {
-    /// What to choose from
+    /// The sample to choose from
     #[arg(value_name = "SOURCE")]
     source: String,
-    /// How many to keep
+    /// Keep N points
     #[arg(short, value_name = "N", required = true, value_parser = arguments::count::<usize>)]
     n: usize,
-    /// herding, thinning or support
+    /// Select by this method: herding, thinning, or support (see Methods)
     #[arg(long, value_name = "METHOD", default_value_t = Method::Herding)]
     by: Method,
-    /// Where to write what was kept; may be repeated: see Outputs below
+    /// Write the result here; the ending decides what (see Outputs); repeatable
     #[arg(short, long, value_name = "OUT")]
     output: Vec<PathBuf>,
-    /// Kernel [default: that of an embedding, else gaussian:sigma=median; energy for support]
+    /// Use this kernel [default: the one of an embedding, else gaussian:sigma=median; for support energy]
     #[arg(long, value_name = "KERNEL")]
     kernel: Option<KernelSpec>,
-    /// Weights of what is kept: equal, or optimal (the weights >= 0 whose MMD is least)
+    /// Give the kept points equal weights, or the optimal ones (>= 0, with the least MMD)
     #[arg(long, value_name = "WEIGHTS", default_value_t = Weighting::Equal)]
     weights: Weighting,
-    /// Times that all points are offered for exchange in the end [default: 0 for herding, 2 for thinning]
+    /// Try to exchange every point N times in the end [default: 0 for herding, 2 for thinning]
     #[arg(long, value_name = "N", value_parser = arguments::whole::<usize>)]
     exchanges: Option<usize>,
-    /// Oversampling of the compression before thinning, 0 to 20, or none to halve the whole sample [default: 4]
+    /// Compress before thinning with oversampling G, from 0 to 20; none thins the whole sample [default: 4]
     #[arg(long, value_name = "G", value_parser = compression)]
     compress: Option<Compression>,
-    /// Steps of support points [default: 100]
+    /// Move support points N times [default: 100]
     #[arg(long, value_name = "N", value_parser = arguments::count::<usize>)]
     steps: Option<usize>,
-    /// Replace support points by the nearest of the sample, all different
+    /// Replace each support point by the nearest point of the sample, all different
     #[arg(long)]
     snap: bool,
     // Last, since its heading holds for what follows.
@@ -64,37 +63,37 @@ pub(crate) struct Arguments {
 const EXAMPLES: &str = "\
 Examples:
   kme reduce photos/ -n 64 --features pixels --size 32x32 -o sheet.png -o chosen.txt
-  kme reduce fashion-mnist -n 100 --features fashion-classifier -o few.kme --weights optimal
+  kme reduce fashion-mnist -n 100 --features fashion-classifier -o few.kme
   kme reduce chain.npy -n 141 --by thinning -o thinned.npy
-  kme reduce x.csv -n 20 --by support -o support.csv
+  kme reduce x.csv -n 20 --by support -o support.csv";
 
+const NOTES: &str = "\
 Methods:
-  herding   adds points one after another, always the one that brings the embedding nearest, so the
-            first k of n are the choice of k. The fastest. Any kernel. --exchanges 1 gives that order up,
-            costs little, and in low dimensions comes several times nearer.
-  thinning  kernel thinning: halves the sample again and again so that both halves stay alike, then
-            exchanges points. Its MMD provably falls faster with n than that of random subsets. Any
-            kernel, no weights.
-  support   moves N free points until the energy distance is least; they need not be points of the
-            sample, unless --snap. Kernel energy or energy:a=1e-6 only. The order has no meaning.
+  herding   adds one point after another, always the best one, so the first k of n
+            are the choice of k; the fastest; --exchanges 1 costs little and comes
+            several times closer in low dimensions, but gives up this order
+  thinning  kernel thinning: halves the sample again and again; its MMD provably
+            falls faster with n than that of random subsets; no weights
+  support   moves N free points to the least energy distance; they need not be points
+            of the sample (see --snap); only with energy or energy:a=...
 
-The default kernel gaussian:sigma=median sees differences of about the size of the sample itself. A
-smaller length, such as gaussian:sigma=0.3*median, asks for finer detail and needs more points. energy
-has no length to choose. A kernel that is not characteristic, such as linear, keeps only some moments.
+Kernel:
+gaussian:sigma=median sees differences of about the size of the whole sample. A shorter length, such as
+gaussian:sigma=0.3*median, asks for finer detail and needs more points. energy has no length to choose. A kernel that is not
+characteristic, such as linear, keeps only some moments.
 
 Outputs:
-  OUT.kme               the points and weights as an embedding
-  OUT.npy, .csv, .tsv   the points (of pictures: their features)
-  OUT.txt               a line for each: its name, or its place counted from 0
-  OUT.json              the same with weights, and what was achieved
-  OUT.png               the pictures on one sheet
-  OUT (no extension)    the pictures as PNG files in this folder, which must be new or empty
-  In the order in which they were found, which for thinning is that of the sample; an embedding is in
-  its own order.
+  OUT.kme              the points and weights as an embedding
+  OUT.npy, .csv, .tsv  the points (for pictures: their features)
+  OUT.txt              one line per point: its name, or its index from 0
+  OUT.json             the same with weights, and the MMD^2
+  OUT.png              a sheet of the pictures
+  OUT                  a new or empty folder for the pictures as PNG files
+Points are in the order in which they were chosen; after thinning in that of the sample, in an embedding in its own.
 
 Random subsets:
-  The 5 %, 50 % and 95 % quantiles of the MMD^2 of 100 random subsets of the same size; of fewer, but
-  at least 20, where those would cost more than the rest. A sample with weights is drawn from by weight.";
+The 5 %, 50 % and 95 % quantiles of the MMD^2 of 100 random subsets of the same size; of fewer (at least 20) if 100 would
+take longer than everything else. A sample with weights is drawn by weight.";
 
 /// What `--compress` means.
 #[derive(Clone, Copy)]

@@ -14,63 +14,55 @@ use std::time::Duration;
 
 /// Draw pictures or points from a generator
 ///
-/// GENERATOR is a run folder, a weights file, or the name of a shipped model (`kme models list`). The output of a generator
-/// of pictures is one sheet when it ends in .png, else a new folder with one PNG for each picture. A generator of points writes
-/// them to .npy, .csv or .tsv, a point a row, or draws their first two coordinates when the output ends in .png.
-///
-/// A folder appears with all its pictures or, after Ctrl-C or a fault, not at all.
+/// Writes pictures as one sheet (.png) or as PNG files in a new folder, and points as a file (.npy, .csv, .tsv) or a scatter
+/// plot (.png).
 #[derive(Args)]
-#[command(after_help = "Examples:
+#[command(
+    before_help = "\
+Examples:
   kme sample fashion -n 64 -o sheet.png
   kme sample runs/mine -n 10000 -o samples/ --seed 1
   kme sample runs/digits --class 7 -o sevens.png
-  kme sample runs/digits --class all -n 10 -o digits.png    a row of 10 for each class
-  kme sample fashion --interpolate -n 6 --steps 10 -o ways.png
-  kme sample fashion --interpolate -n 6 --steps 20 -o walk.gif
-  kme sample fashion --latents z.npy -o matched.png         latents that kme match wrote
+  kme sample runs/digits --class all -n 10 -o digits.png    10 of each class
+  kme sample fashion --interpolate -n 6 --steps 10 -o paths.png
+  kme sample fashion --interpolate -n 6 --steps 20 -o loop.gif
+  kme sample fashion --latents z.npy -o matched.png         latents from kme match
   kme sample runs/vae --manifold -n 20 -o plane.png         20 x 20 pictures
-  kme sample runs/toy -n 5000 -o points.npy
+  kme sample runs/toy -n 5000 -o points.npy",
+    after_long_help = "\
+Classes:
+Without --class, a generator trained with labels draws classes at random, all equally likely. --class all draws one class per row and one
+latent per column, so that a column shows the effect of the class alone; in a folder, each class has its own folder.
 
-What -n counts (and its default):
-  pictures or points (64); with --class all those of each class (8); with --interpolate rows (8);
-  with --manifold rows and columns alike (16).
+Interpolation:
+Every row goes from one latent to another in equal steps: along a line for a uniform prior, along an arc (spherical
+interpolation) for a normal one. A row has one class. A .gif goes through N latents and back to the first, with K pictures
+from each to the next.
 
-Classes, of a generator trained with labels: without --class every picture has one at random, all
-equally likely. With --class all every row is a class and every column a latent, so that a column
-shows what the class alone changes; a folder gets a folder inside for each class.
-
---interpolate shows in each row the way from one latent to another in equal steps, both ends
-included. For a uniform prior the way is straight. For a normal prior it is an arc (spherical
-interpolation): normal vectors of many numbers lie near a sphere, and a straight way would leave it.
-A conditional generator keeps one class in a row, a class at random where none is named.
-Written as .gif, it is one walk from latent to latent, N of them, and back to the first, K pictures from each
-to the next, all of one class.
-
---manifold shows the plane of two latent numbers, all others being 0: the first grows from left to
-right, the second from top to bottom, over the quantiles (i - 1/2)/N of the prior, so that every
-picture stands for the same share of the plane. This is the whole latent space where latents have
-two numbers. It draws nothing, so the seed has no part in it.")]
+Manifold:
+Two latent coordinates vary and all others are 0: the first from left to right, the second from top to bottom, over the
+quantiles (i - 1/2)/N of the prior. If latents have two coordinates, this is the whole latent space. The seed has no effect."
+)]
 pub(crate) struct Arguments {
-    /// A run folder, a weights file, or the name of a shipped model
+    /// A run folder, a weights file, or the name of a model (see `kme models list`)
     #[arg(value_name = "GENERATOR")]
     generator: String,
-    /// Number of pictures or points; of other things with the flags below [default: 64, 8 or 16; see below]
+    /// Draw N samples [default: 64]; N per class with --class all [8]; N rows with --interpolate [8]; N x N with --manifold [16]
     #[arg(short, value_name = "N", value_parser = arguments::count::<usize>)]
     n: Option<usize>,
-    /// Sheet (.png) or new folder for single pictures; .gif with --interpolate; of points .npy, .csv, .tsv, or .png
+    /// Write a sheet (.png), or pictures to a new folder; .gif with --interpolate; for points .npy, .csv, .tsv or .png
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
-    /// Latents from this file instead of random ones, a row each; of a conditional generator with the number of the class behind
-    /// them, unless --class names one
+    /// Read latents from this file, one per row, instead of drawing them; with classes, each followed by its class number
     #[arg(long, value_name = "Z.npy", conflicts_with_all = ["n", "manifold"])]
     latents: Option<PathBuf>,
-    /// Class of all pictures, by name or by number from 0 on; all: a row of each
+    /// Draw this class, by name or by number from 0; all: a row of each class
     #[arg(long, value_name = "NAME|NUMBER|all")]
     class: Option<String>,
-    /// Show the ways between pairs of latents, one a row
+    /// Interpolate between pairs of latents, one pair per row
     #[arg(long, conflicts_with = "manifold")]
     interpolate: bool,
-    /// Pictures on each way, for --interpolate; both ends included but in a .gif
+    /// Show K pictures on each path of --interpolate, both ends included (in a .gif without the last)
     #[arg(
         long,
         value_name = "K",
@@ -79,10 +71,10 @@ pub(crate) struct Arguments {
         value_parser = arguments::count::<usize>
     )]
     steps: usize,
-    /// Show the plane of two latent numbers
+    /// Show the plane of two latent coordinates
     #[arg(long)]
     manifold: bool,
-    /// The two latent numbers of --manifold, counted from 0
+    /// Vary these two latent coordinates with --manifold, counted from 0
     #[arg(long, value_name = "I,J", default_value = "0,1", requires = "manifold", value_parser = pair)]
     coordinates: [usize; 2],
 }

@@ -16,65 +16,61 @@ use kme::inference::{self, Null, Outcome, Permutations};
 use kme::sums::Precision;
 use kme::{Error, Kernel, KernelSpec, NoStandardError, Points, Result};
 use kme_deep::sample::{Reader, Repeated, Sample, Sources, common_kernel, groups_of, naming_small};
-use manual::MANUAL;
+use manual::{EXAMPLES, NOTES};
 use report::{report, short};
 use serde_json::{Map, Value, json};
 use std::time::Instant;
 
-/// Test hypotheses: are two samples from one distribution, which of two is nearer, are samples copies?
+/// Test whether samples differ, which of two is closer to a third, or whether samples are copies
 ///
-/// With A and B the hypothesis is that both come from one distribution. A small p-value speaks against it; a large one
-/// does not show that they are the same.
+/// With A and B: do both come from one distribution? A small p-value says no; a large one does not prove that they are the
+/// same.
 ///
-/// With a third sample C the hypothesis is that B is not nearer to A than C is (in the maximum mean discrepancy of
-/// --kernel). A small p-value means that B is nearer.
+/// With A, B and C: is B closer to A than C is (in MMD with --kernel)? A small p-value says yes.
 ///
-/// All tests take the rows of a sample as independent of one another. Values of a time series, several crops or augmented
-/// copies of one picture, or repeated measurements of one person are not: p-values are then far too small. Take one row of
-/// each.
+/// With --memorisation: are the generated samples A copies of the training points B, given held-out points C? A small
+/// p-value says that they are, or that they are closer to B than new samples would be.
 ///
-/// With --memorisation, A are samples of a generator, B the points that it was trained on, and C held-out points of
-/// the same distribution. The hypothesis is that the samples do not depend on which points were trained on. A small
-/// p-value means that the samples are copies of training points, or nearer to them than new samples would be.
-///
-/// The exit code is 0 whatever the test finds, unless --assert says what it should find.
+/// Tests assume that the rows of a sample are independent. Values of a time series, crops of one picture, or repeated
+/// measurements of one person are not, and give p-values that are far too small: take one row of each. The exit code is 0
+/// whatever the test finds, unless you give --assert.
 #[derive(Args)]
-#[command(after_help = format!("{MANUAL}\n\n{}\n\n{}", crate::sources::KERNELS, crate::sources::HELP))]
+#[command(before_help = EXAMPLES, after_long_help = format!("{NOTES}\n\n{}", sources::notes()))]
 pub(crate) struct Arguments {
-    /// First sample; with C the reference; with --memorisation the generator's samples
+    /// The first sample; with C the reference; with --memorisation the generated samples
     #[arg(value_name = "A")]
     a: String,
-    /// Second sample; with C the first candidate; with --memorisation the training points
+    /// The second sample; with C the first candidate; with --memorisation the training points
     #[arg(value_name = "B", required_unless_present = "group")]
     b: Option<String>,
-    /// Second candidate; with --memorisation the held-out points
+    /// The second candidate; with --memorisation the held-out points
     #[arg(value_name = "C")]
     c: Option<String>,
-    /// Test whether A are copies of B, with the help of held-out points C
+    /// Test whether A are copies of the training points B, given held-out points C
     #[arg(long)]
     memorisation: bool,
-    /// How A and B are compared [default: by number of points, see Methods]
+    /// Compare A and B by this method [default: depends on the number of points, see Methods]
     #[arg(long, value_name = "METHOD", value_enum)]
     method: Option<Method>,
-    /// Kernel; may be repeated for --method aggregated [default: see Methods]
+    /// Use this kernel; repeatable with --method aggregated [default: see Methods]
     #[arg(long = "kernel", value_name = "KERNEL")]
     kernels: Vec<KernelSpec>,
-    /// Level: a true hypothesis is rejected with this probability
+    /// Reject a true hypothesis with at most this probability (the level)
     #[arg(long, value_name = "ALPHA", default_value_t = 0.05, value_parser = arguments::number)]
     alpha: f64,
-    /// Random permutations; the smallest p-value is 1/(N + 1), for three samples if N is below 100
+    /// Use N random permutations; the smallest possible p-value is 1/(N + 1)
     #[arg(long, value_name = "N", default_value_t = 999, value_parser = arguments::count::<usize>)]
     permutations: usize,
-    /// biased or unbiased, for --method permutation
+    /// Estimate MMD^2 this way: biased or unbiased; with --method permutation
     #[arg(long, value_name = "ESTIMATOR")]
     estimator: Option<Estimator>,
-    /// Points of the smaller sample in a block, for --method block [default: the root of their number]
+    /// Put N points of the smaller sample into each block; with --method block [default: see Methods]
     #[arg(long, value_name = "N", value_parser = arguments::count::<usize>)]
     block_size: Option<usize>,
-    /// Arithmetic of kernels and distances: f64, or f32 for speed; sums are f64 in both
+    /// Evaluate kernels and distances in f64, or in f32 for speed; sums are always in f64
     #[arg(long, value_name = "PRECISION", value_parser = sources::precision, default_value = "f64")]
     precision: Precision,
-    /// Fail with exit code 1 unless the test finds this
+    /// Exit with code 1 unless the test finds this (see Findings)
     #[arg(long = "assert", value_name = "FINDING", value_enum)]
     claim: Option<Claim>,
     // Last, since its heading holds for what follows.

@@ -14,84 +14,80 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// Train a generator or a classifier
+/// Train a generator, a classifier or an autoencoder
 ///
-/// The run folder holds config.toml (everything needed to repeat the run), events.jsonl (one object per logged step),
-/// samples/step-NNNNNN.png, checkpoints/ (last and best), model.safetensors, which `kme sample` and `kme match` take, and
-/// best.safetensors, the model as it was when its score on held-out pictures was best; report.html, a page with the curves,
-/// the sample sheets and the settings, renewed with every sheet; and with --tensorboard, event files in tensorboard/.
+/// Writes a run folder: model.safetensors (for `kme sample` and `kme match`), best.safetensors (the model with the best score on
+/// held-out data), report.html (curves and samples), samples/, checkpoints/, events.jsonl (one object per logged step), and
+/// config.toml (everything that repeats the run).
 ///
-/// On the processor, a run that was cut off and continued with --resume ends with the same bits as one that never stopped.
+/// On the CPU, a run that you stop and resume ends with the same bits as one that never stopped.
 #[derive(Args)]
-#[command(after_help = "Examples:
+#[command(
+    before_help = "\
+Examples:
   kme train --list
   kme train fashion-mmd-gan -o runs/fashion
   kme train fashion-mmd-gan -o runs/mine --data ~/pictures --steps 2000
-  kme train my-config.toml -o runs/mine
-  kme train fashion-mmd-gan -o runs/mine --set batch=128 --set data.size=32 --set optimiser.clip=
+  kme train fashion-mmd-gan -o runs/mine --set batch=128 --set data.size=32
   kme train --print fashion-mmd-gan > mine.toml
-  kme train -o runs/fashion --resume
-  kme train -o runs/fashion --resume --steps 20000 --set optimiser.learning_rate=5e-5
+  kme train mine.toml -o runs/mine
+  kme train -o runs/fashion --resume --steps 20000
   kme train --from runs/fashion --data my-pictures/ -o runs/mine
-  kme train fashion-mmd-gan -o runs/fashion --device gpu --workers 4
-  kme train fashion-mmd-gan -o runs/fashion --rank 0/2 --meet 0.0.0.0:7000     on one machine,
-  kme train --rank 1/2 --meet that-machine:7000                                and on the other
+  kme train fashion-mmd-gan -o runs/fashion --workers 2
+  kme train fashion-mmd-gan -o runs/fashion --rank 0/2 --meet 0.0.0.0:7000
+  kme train --rank 1/2 --meet that-machine:7000",
+    after_long_help = "\
+Settings:
+--set KEY=VALUE changes one setting. Write KEY with dots, as in optimiser.beta1. VALUE is TOML; anything else is taken as a
+string, so you can omit quotes. KEY= removes an optional setting. If you change a kind (optimiser.kind=sgd), settings of the old
+kind are dropped.
 
---set changes one setting of the configuration. KEY is written with dots, as in optimiser.beta1;
-VALUE is TOML, and text that is no TOML is a string, so that quotes can be left out. KEY= with
-nothing behind it removes a setting that may be missing. Where a kind is changed (optimiser.kind=sgd),
-settings that only the old kind has are left out.
+Stopping and resuming:
+Ctrl-C stops after the current step and saves a checkpoint; press it again to stop at once. With --resume you may change
+steps, learning rates, schedule and [log], and name data that have moved with --data. --from begins a new run instead.
 
-Ctrl-C ends a run after the step that it is in, and saves a checkpoint from which --resume continues;
-a second Ctrl-C stops at once.
+Progress:
+If standard error is not a terminal, kme prints a line every minute. KME_PROGRESS=SECONDS changes that.
 
-Where a run goes on with --resume, its steps, learning rates, schedule and [log] may be changed, and data that have
-moved are named with --data: they must be the same. --from begins a new run with the networks of another one.
-
-Where standard error is no terminal, a line a minute says how far the run is; KME_PROGRESS=SECONDS changes how often.
-
-Several workers take the step of the whole batch together: features of all samples are gathered
-before the discrepancy is computed, so that the estimator is that of one worker. Each has an even
-share of the batch, which must be a multiple of their number. The one difference is batch
-normalisation, whose statistics are those of a worker's share. A worker that fails tells the others
-why, and one that says nothing for ten minutes while worker 0 waits for it is given up. What workers on
-several machines send each other is not encrypted, and whoever reaches the port can take part: use it
-on a network that you trust.")]
+Workers:
+All workers compute the step of the whole batch together, so the estimator is the same as with one worker. Each takes an equal
+share of the batch. Only batch normalisation differs: its statistics are those of the share. A worker that fails tells the
+others why; worker 0 waits ten minutes for a silent one. Traffic between machines is not encrypted, and anyone who reaches the
+port can take part: use a network that you trust."
+)]
 pub(crate) struct Arguments {
-    /// A preset's name, or a TOML file like a run's config.toml
+    /// The name of a preset (see --list), or a TOML file such as the config.toml of a run
     #[arg(value_name = "PRESET|CONFIG.toml", required_unless_present_any = ["list", "resume", "rank", "from", "print"])]
     preset: Option<String>,
-    /// Folder of the run
+    /// Write the run to this folder
     #[arg(short, long, value_name = "RUN", required_unless_present_any = ["list", "rank", "print"])]
     output: Option<PathBuf>,
-    /// What to learn from, instead of the configuration's. Held-out pictures of a preset, which are of another kind, are left
-    /// out then: a tenth of SOURCE is held out in their place where it has 500 pictures or more, unless --set
-    /// data.held_out=SOURCE names others, or none. With --resume: where the same data are now
+    /// Train on SOURCE instead of the configured data. This replaces the held-out data of a preset by a tenth of SOURCE, if it
+    /// has 500 pictures or more; to choose, use --set data.held_out=SOURCE. With --resume: where the same data are now
     #[arg(long, value_name = "SOURCE")]
     data: Option<String>,
-    /// Steps to train, instead of the configuration's; with --resume, in all
+    /// Train for N steps in total instead of the configured number
     #[arg(long, value_name = "N", value_parser = arguments::count::<u64>)]
     steps: Option<u64>,
-    /// Change a setting of the configuration, such as optimiser.learning_rate=1e-4; may be repeated
+    /// Change a setting, such as optimiser.learning_rate=1e-4; repeatable
     #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
     set: Vec<(String, String)>,
-    /// Begin with the networks of another run, of a checkpoint or of a model; without PRESET, with the run's configuration too
+    /// Start from the networks of a run, checkpoint or model; without PRESET, also from its configuration
     #[arg(long, value_name = "RUN|FILE", conflicts_with = "resume")]
     from: Option<String>,
-    /// Leave pictures out that cannot be read, instead of ending: they are named, counted, and listed in RUN/data.jsonl
+    /// Skip pictures that cannot be read and list them in RUN/data.jsonl, instead of stopping
     #[arg(long)]
     skip_bad: bool,
-    /// Write event files for TensorBoard to RUN/tensorboard/
+    /// Also write event files for TensorBoard, to RUN/tensorboard/
     #[arg(long)]
     tensorboard: bool,
-    /// Continue although files of the data were added, removed or changed; what has changed is named, and noted in RUN/events.jsonl
+    /// Resume even if the data have changed; the changes are listed and noted in RUN/events.jsonl
     #[arg(long, requires = "resume")]
     accept_data: bool,
-    /// Continue the run in RUN from its last checkpoint; a preset or file, where one is named, must be what it was begun as
+    /// Continue the run in RUN from its last checkpoint
     #[arg(long)]
     resume: bool,
-    /// Share every step among N workers of this machine: threads of the processor, or with --device gpu one graphics
-    /// card each
+    /// Share every step among N workers on this machine: threads, or with --device gpu one graphics card each
     #[arg(
         long,
         value_name = "N",
@@ -101,17 +97,17 @@ pub(crate) struct Arguments {
         value_parser = arguments::count::<usize>
     )]
     workers: usize,
-    /// This process is worker i, from 0, of n that share every step; 0 keeps the run, and the others take its
-    /// configuration from there, but data and models from their own machine
+    /// Take part as worker i of n, from 0. Worker 0 keeps the run and sends its configuration to the others, which read data
+    /// and models from their own machines
     #[arg(long, value_name = "i/n", requires = "meet", conflicts_with = "list")]
     rank: Option<Rank>,
-    /// Where the workers meet: worker 0 listens there, the others come to it, in any order within ten minutes
+    /// Meet at this address: worker 0 listens, the others connect within ten minutes, in any order
     #[arg(long, value_name = "HOST:PORT", requires = "rank")]
     meet: Option<String>,
-    /// List the presets, by the papers that they follow
+    /// List the presets by paper
     #[arg(long)]
     list: bool,
-    /// Print a preset as TOML, to be changed and trained with
+    /// Print a preset as TOML, for you to edit
     #[arg(long, value_name = "PRESET")]
     print: Option<String>,
 }

@@ -19,70 +19,60 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Instant;
 
-/// Judge samples: how far is each CANDIDATE from the REFERENCE?
+/// Measure how far each CANDIDATE is from the REFERENCE: KID, FID, IS, MMD and more
 ///
-/// kid is the kernel inception distance: the squared maximum mean discrepancy (MMD^2) with the kernel (<x,y>/d + 1)^3 on all
-/// points of both samples, not on subsets of them, and not multiplied by 100. fid is the Frechet inception distance of the
-/// normal laws fitted to the points. is is the inception score, from the class logits of the network that --features names,
-/// or of candidates that are files of logits. prdc is precision, recall, density and coverage, which can also be named one
-/// by one. mmd is MMD^2 with the kernel of your choice: the square itself, neither its root nor its half. cmmd is 1000 times the
-/// biased MMD^2 of CLIP embeddings, which you give as points, under gaussian:sigma=10. Every value comes with its standard
-/// error.
-///
-/// The default estimator is unbiased: it is right on average, hence negative about half of the time when the two
-/// distributions are the same. Nothing is clipped. FID has a bias that no estimator avoids; its size is told.
+/// Prints a line for each candidate, with the standard error of every value. Negative values are expected: the default
+/// estimator is unbiased, so when two distributions are equal, about half of all estimates fall below 0.
 #[derive(Args)]
-#[command(after_help = format!("{EXAMPLES}\n\n{}\n\n{}", crate::sources::KERNELS, crate::sources::HELP))]
+#[command(before_help = EXAMPLES, after_long_help = format!("{NOTES}\n\n{}", sources::notes()))]
 pub(crate) struct Arguments {
-    /// What to compare with
+    /// The reference sample
     #[arg(value_name = "REFERENCE", required_unless_present = "compare")]
     reference: Option<String>,
-    /// What to judge; for --metrics is, what stands alone
+    /// The samples to judge; with --metrics is, no reference is needed
     #[arg(value_name = "CANDIDATE")]
     candidates: Vec<String>,
-    /// What to compute, with commas: kid, fid, is, mmd, cmmd, prdc, precision, recall, density, coverage [default: kid; mmd when
-    /// --kernel is given; fid with statistics]
+    /// Compute these, separated by commas: kid, fid, is, mmd, cmmd, prdc, precision, recall, density, coverage [default: kid;
+    /// mmd with --kernel; fid for statistics]
     #[arg(long, value_name = "METRICS", value_delimiter = ',')]
     metrics: Vec<Asked>,
-    /// full (all points), or a tool's way, which decides about --resize too: torch-fidelity, clean-fid, pytorch-fid; or paper
-    /// (Binkowski et al.)
+    /// Compute metrics as this tool does: full, torch-fidelity, clean-fid, pytorch-fid, or paper
     #[arg(long, value_name = "PROTOCOL", default_value_t)]
     protocol: Protocol,
-    /// Subsets of kid in the other protocols than full [default: 100]
+    /// Compute kid on N subsets; not with --protocol full [default: 100]
     #[arg(long, value_name = "N", value_parser = arguments::count::<usize>)]
     subsets: Option<usize>,
-    /// Points of a subset [default: 1000]
+    /// Put N points into each subset [default: 1000]
     #[arg(long, value_name = "N", value_parser = arguments::count::<usize>)]
     subset_size: Option<usize>,
-    /// Splits of is
+    /// Split the candidate into N parts for is
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = arguments::count::<usize>)]
     splits: usize,
-    /// Neighbours that make a radius of precision, recall, density and coverage: 3 as in the paper of precision and recall;
-    /// that of density and coverage takes 5
+    /// Use the K-th nearest neighbour as radius for prdc; the paper on density and coverage takes 5
     #[arg(long, value_name = "K", default_value_t = prdc::NEIGHBOURS, value_parser = arguments::count::<usize>)]
     neighbours: usize,
-    /// Kernel of mmd [default: that of an embedding among the sources, else gaussian:sigma=median]
+    /// Use this kernel for mmd [default: the one of an embedding among the sources, else gaussian:sigma=median]
     #[arg(long, value_name = "KERNEL")]
     kernel: Option<KernelSpec>,
-    /// biased, unbiased, u-statistic (equal numbers of points), or linear (disjoint pairs) [default: unbiased]
+    /// Estimate MMD^2 this way: unbiased, biased, u-statistic (equal sizes), or linear (disjoint pairs) [default: unbiased]
     #[arg(long, value_name = "ESTIMATOR")]
     estimator: Option<Estimator>,
-    /// Arithmetic of the kernels: f64, or f32 for speed; sums are f64 in both
+    /// Evaluate kernels in f64, or in f32 for speed; sums are always in f64
     #[arg(long, value_name = "PRECISION", value_parser = sources::precision, default_value = "f64")]
     precision: Precision,
-    /// Fail with exit code 1 unless this holds at 95 %, such as 'kid<0.01' or 'mmd>0'; may be repeated
+    /// Exit with code 1 unless this holds at 95 %, such as 'kid<0.01' or 'mmd>0'; repeatable
     #[arg(long = "assert", value_name = "CLAIM")]
     claims: Vec<Claim>,
-    /// Compare results that were printed with --json instead of computing any
+    /// Compare results that you saved with --json; computes nothing
     #[arg(long, value_name = "RESULT.json", num_args = 1.., conflicts_with_all = ["reference", "metrics", "claims", "sort"])]
     compare: Vec<PathBuf>,
-    /// Order the candidates by this metric, the best first
+    /// Sort candidates by this metric, best first
     #[arg(long, value_name = "METRIC")]
     sort: Option<Metric>,
-    /// How to print: text, csv (a row for each number, all digits), markdown, or json
+    /// Print in this format: text, csv (one number per row, with all digits), markdown, or json [default: text]
     #[arg(long, value_name = "FORMAT", value_enum, ignore_case = true)]
     format: Option<Format>,
-    /// Also write the results to a file: .csv, .md, .json or .txt
+    /// Also write the results to this file (.csv, .md, .json or .txt)
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
     // Last, since its heading holds for what follows.
@@ -92,51 +82,48 @@ pub(crate) struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  kme eval real/ fake/ other.zip --features inception --metrics kid,fid,is,prdc
+  kme eval real/ fake/ --features inception --metrics kid,fid,prdc
   kme eval fashion-mnist:test samples/ --features fashion-classifier
-  kme eval test.kme runs/a runs/b runs/c --metrics kid,fid,prdc
+  kme eval x.npy y.npy --kernel gaussian:sigma=2,5,10 --estimator biased
+  kme eval real/ runs/*/samples --features inception --sort fid -o table.csv
   kme eval x.npy y.npy --metrics kid,fid --protocol torch-fidelity
   kme eval fid-statistics.npz features.npy --metrics fid
-  kme eval x.npy y.npy --kernel gaussian:sigma=2,5,10 --estimator biased --json
-  kme eval x.npy y.npy --metrics mmd --kernel energy
-  kme eval test.kme samples/ --assert 'kid<0.05' --json > monday.json
-  kme eval --compare monday.json tuesday.json
-  kme eval real/ runs/*/samples --metrics kid,fid --features inception --sort fid -o table.csv
   kme eval fake/ --metrics is --features inception
   kme eval measurements.csv --group treatment --metrics mmd --kernel energy
+  kme eval test.kme samples/ --assert 'kid<0.05' --json > monday.json
+  kme eval --compare monday.json tuesday.json";
+
+const NOTES: &str = "\
+Metrics:
+  kid   kernel inception distance: MMD^2 with the kernel (<x,y>/d + 1)^3, on all
+        points, not multiplied by 100
+  fid   Frechet inception distance; it is biased, and the bias is printed
+  is    inception score, from the class logits of a network or of a file
+  mmd   squared maximum mean discrepancy (not its root or half) with --kernel
+  cmmd  1000 times the biased MMD^2 with gaussian:sigma=10, for CLIP embeddings that
+        you give as points
+  prdc  precision, recall, density and coverage; you can also name single ones
 
 Protocols:
-  full            all points of both samples; needs no subsets and scatters least
-  torch-fidelity  kid: 100 subsets of 1000 points drawn as torch-fidelity 0.4 draws them, seed 2020
-                  unless --seed is given; is: the images in its order. With equal features the
-                  numbers are its numbers.
-  clean-fid       kid: as clean-fid 0.1.35 after numpy.random.seed(SEED); small samples shrink the
-                  subsets
-  pytorch-fid     fid alone
-  paper           kid: 100 subsets of 1000 points; is: the images in the order given
-  The three tools also read pictures and bring them to the network's size in ways of their own, which
-  their protocols follow: see --resize, which wins when it is given. From the same features fid,
-  precision and recall are the same in all. What tools print as +- is the standard deviation over
-  subsets or splits, which is told as well; the +- here is a standard error.
+  full            all points of both samples: no subsets, least scatter
+  torch-fidelity  the numbers of torch-fidelity 0.4; seed 2020 unless you give --seed
+  clean-fid       the numbers of clean-fid 0.1.35 after numpy.random.seed(SEED)
+  pytorch-fid     the numbers of pytorch-fid: fid alone
+  paper           kid on 100 subsets of 1000 points (Binkowski et al.)
+The three tools also fix how pictures are read and resized; --resize overrides that. They print the standard deviation over
+subsets or splits after +-; kme prints it too, but its +- is a standard error.
 
 Claims:
-  'kid<0.01' holds at 95 % when the upper bound of the value is below 0.01, 'kid>0.01' when its
-  lower bound is above, for every candidate. The bounds of kid, mmd and cmmd stand in the JSON; they
-  are wider than 1.645 standard errors, since a value that is too small by chance has an error that
-  is too small. A biased value (cmmd, --estimator biased) has the bounds of the unbiased one, and may
-  lie above both. The bounds of the other metrics are 1.645 standard errors away from the value, and
-  so are those of kid by subsets. Where there is no standard error (weights, fewer than 4 points,
-  random features, statistics on both sides) the value alone decides. The bias of fid is not taken
-  off: 'fid<10' is the safe way to ask.
+'kid<0.01' holds at 95 % when the upper bound of every candidate is below 0.01, and 'kid>0.01' when every lower bound is above.
+Bounds of kid, mmd and cmmd are wider than 1.645 standard errors, because a value that is small by chance also has a small
+standard error; the bounds are in the JSON. All other metrics use 1.645 standard errors. Where there is no standard error, the
+value alone decides. The bias of fid is not subtracted, so 'fid<10' errs on the safe side.
 
 JSON:
-  One object with metric, value, standard_error, estimator, kernel, n, m, features, protocol, seed,
-  version and seconds; for several candidates or metrics, an object whose results are such objects.
-  Where standard_error is null, standard_error_missing says why: weights, few-points, coincide (all
-  points of a sample are one), alike, rounding, chance, overflow, statistics, random-features, ...
-  kid, mmd and cmmd have bounds (lower and upper, each at 95 %), fid, cmmd and a biased mmd have a
-  bias, kid by subsets and is have a spread. --compare refuses results whose features,
-  preprocessing, reference or protocol differ.";
+One object with metric, value, standard_error, estimator, kernel, n, m, features, protocol, seed, version and seconds; for
+several candidates or metrics, an object with results. When standard_error is null, standard_error_missing names the reason.
+kid, mmd and cmmd have bounds; fid, cmmd and a biased mmd have a bias; kid on subsets and is have a spread. --compare
+refuses results whose features, preprocessing, reference or protocol differ.";
 
 pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let begin = Instant::now();
