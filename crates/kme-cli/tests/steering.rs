@@ -204,7 +204,7 @@ fn latents_go_out_and_come_back() {
     );
     assert_eq!(place.kme("sample c.safetensors --interpolate -n 3 --steps 4 -o w.gif --json").json()["n"], 12);
     for (words, expected) in [
-        ("g.safetensors --latents c.npy", "c.npy: dimension of the latents differs: 6 and 5"),
+        ("g.safetensors --latents c.npy", "--latents: dimension of the latents differs: 6 and 5"),
         ("c.safetensors --latents g.npy", "each followed by the number of its class"),
         ("g.safetensors --latents g.npy -n 3", "cannot be used with"),
         ("g.safetensors --latents no.npy", "no.npy"),

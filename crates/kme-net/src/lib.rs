@@ -5,6 +5,7 @@
 //! and a card says what it is for. Pictures come from [`kme_image`], statistics from [`kme`].
 
 mod cache;
+mod draw;
 mod feature;
 mod interpolate;
 mod model;
@@ -22,7 +23,8 @@ pub use net::{
 pub mod weights;
 pub use networks::{CARDS, Convention, Known, Network, NetworkCard, Pixels, network_card};
 
-// What a network is for: generators, classifiers, autoencoders, and where they are found.
+// What a network is for: generators, classifiers, autoencoders, where they are found, and what is drawn of them.
+pub use draw::{Arrangement, Draw, Drawn};
 pub use model::{
     Autoencoder, Classifier, Generator, Latent, ModelCard, Prior, Provenance, images_of, labelled, tensor_of,
 };
