@@ -142,8 +142,7 @@ pub(crate) fn matches() -> ArgMatches {
             let words: Vec<String> =
                 std::env::args_os().filter(|word| word.to_str().is_none()).map(|word| format!("{word:?}")).collect();
             let fault = format!(
-                "kme: {} is not UTF-8 text. Results are written under any name (-o), but what is read is named in UTF-8: make a \
-                 link with another name (ln -s), or name the folder that it lies in",
+                "kme: {} is not UTF-8 text. Results may have any name (-o), but inputs need UTF-8 names: make a link with another name (ln -s), or name the folder",
                 words.join(" or ")
             );
             let _ = writeln!(std::io::stderr(), "{fault}");
@@ -162,10 +161,10 @@ fn known_alike(mut fault: clap::Error) -> clap::Error {
     fault.remove(ContextKind::Suggested);
     let tip = match fault.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(given)) if given == "-o" || given == "--output" => {
-            "what this verb prints goes to a file with > FILE, as JSON with --json > FILE"
+            "this verb prints its results: write > FILE, or --json > FILE for JSON"
         }
         Some(ContextValue::String(given)) if given == "--paired" => {
-            "there is no test of pairs: all tests take rows as independent of one another"
+            "kme has no paired test: all tests assume that rows are independent"
         }
         _ => return fault,
     };

@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         }
         // The panic's own message is on stderr already.
         Err(_) => {
-            output::tell("kme: internal fault, please report it with the message above and the command");
+            output::tell("kme: internal error. Please report it, with the message above and your command");
             ExitCode::from(INTERNAL)
         }
     }

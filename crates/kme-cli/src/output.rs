@@ -86,7 +86,7 @@ pub(crate) fn check_place(path: &Path) -> Result<()> {
 pub(crate) fn check_new_folder(path: &Path, what: &str) -> Result<()> {
     check_named(path)?;
     if !is_folder_name(path) {
-        let allowed = format!("{what}, or a folder; for a new folder of this name put / behind it");
+        let allowed = format!("{what}, or a folder; for a new folder of this name add / at the end");
         return Err(Error::parameter("output", path.display(), allowed));
     }
     kme::io::check(path, Wanted::Folder)
@@ -104,7 +104,7 @@ pub(crate) fn is_folder_name(path: &Path) -> bool {
 fn check_named(path: &Path) -> Result<()> {
     match path.as_os_str().as_encoded_bytes() {
         b"-" | b"" => {
-            let allowed = "a name: results are not written to standard output; ./- is the file of that name";
+            let allowed = "a file name: kme does not write these to standard output. For a file called -, write ./-";
             Err(Error::parameter("output", path.display(), allowed))
         }
         _ => Ok(()),

@@ -6,7 +6,7 @@ use common::{Place, Ran};
 use std::io::Write;
 
 const FEATURES: &str = "--features fashion-classifier --verbose";
-const KEPT: &str = "features as computed before";
+const KEPT: &str = "features from the cache";
 
 fn embed(place: &Place, words: &str) -> Ran {
     let ran = place.kme(&format!("embed {words} {FEATURES}"));
@@ -118,7 +118,7 @@ fn damaged_features_are_computed_anew() {
     for damaged in [&changed[..], &whole[..whole.len() - 1], b"", b"words"] {
         std::fs::write(&file, damaged).unwrap();
         let ran = embed(&place, "a -o second.kme");
-        assert!(ran.err.contains("computed anew") && !ran.err.contains(KEPT), "{}", ran.err);
+        assert!(ran.err.contains("computing the features again") && !ran.err.contains(KEPT), "{}", ran.err);
         assert_eq!(bytes(&place, "first.kme"), bytes(&place, "second.kme"));
         assert_eq!(std::fs::read(&file).unwrap(), whole);
     }

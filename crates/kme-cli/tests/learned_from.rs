@@ -81,7 +81,7 @@ fn what_is_learned_from_is_told_and_shown() {
     }
     assert!(names(&place.path("run/samples")).contains(&"real.png".to_string()));
     let page = std::fs::read_to_string(place.path("run/report.html")).unwrap();
-    assert!(page.contains("4 pictures, 16x16 to 20x40") && page.contains("as the networks see it"));
+    assert!(page.contains("4 pictures, 16x16 to 20x40") && page.contains("as the networks see them"));
     // Quietly, only errors are said.
     let ran = place.kme(&format!("train fashion-mmd-gan -o quiet {SMALL} --data data --quiet"));
     assert!(ran.code == Some(0) && ran.err.is_empty(), "{}", ran.err);
@@ -104,7 +104,7 @@ fn a_tenth_is_held_out_by_content_where_nothing_is_named() {
     let told = train("run", "");
     let held: usize = told
         .lines()
-        .find_map(|line| line.strip_suffix("learns from all")?.split_once(" of them are held out")?.0.parse().ok())
+        .find_map(|line| line.strip_suffix("trains on all")?.split_once(" of them are held out")?.0.parse().ok())
         .unwrap_or_else(|| panic!("{told}"));
     // By the definition: the first 64 bits of SHA-256 of the content, below a tenth.
     let mut expected = BTreeSet::new();
@@ -145,7 +145,7 @@ fn a_tenth_is_held_out_by_content_where_nothing_is_named() {
 fn held_out(place: &Place, words: &str, run: &str) -> (Option<usize>, Vec<f64>, String) {
     let ran = place.kme(words);
     assert_eq!(ran.code, Some(0), "{words}: {}", ran.err);
-    let said = |line: &str| line.strip_suffix("learns from all")?.split_once(" of them are held out")?.0.parse().ok();
+    let said = |line: &str| line.strip_suffix("trains on all")?.split_once(" of them are held out")?.0.parse().ok();
     let held = ran.err.lines().find_map(said);
     let events = std::fs::read_to_string(place.path(run).join("events.jsonl")).unwrap();
     let all = events.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());

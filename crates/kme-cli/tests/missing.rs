@@ -165,7 +165,7 @@ fn what_is_typed_wrong_is_answered_without_misleading_advice() {
     for (words, told) in [
         ("test x.npy y.npy -o a.csv", "--json > FILE"),
         ("test x.npy y.npy --output a.csv", "--json > FILE"),
-        ("test x.npy y.npy --paired", "take rows as independent"),
+        ("test x.npy y.npy --paired", "no paired test"),
         ("test x.npy y.npy --kernal energy", "'--kernel'"),
         ("test x.npy y.npy --strata s", "unexpected argument"),
     ] {

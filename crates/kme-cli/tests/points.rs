@@ -38,7 +38,7 @@ fn row_names_and_the_order_of_columns_have_no_part_in_a_test() {
     write("wh.csv", format!("w,h\n{}", lines(&turned, |_| String::new())));
     assert_eq!(p_value(&place, "hw.csv wh.csv"), right);
     assert!(
-        place.kme("test hw.csv wh.csv").err.contains("wh.csv: its columns stand in another order than those of hw.csv")
+        place.kme("test hw.csv wh.csv").err.contains("wh.csv: its columns are in another order than those of hw.csv")
     );
     write("hx.csv", format!("h,x\n{}", lines(&y, |_| String::new())));
     let ran = place.kme("test hw.csv hx.csv");

@@ -54,7 +54,7 @@ fn what_workers_cannot_do_is_said() {
         ("train toy.toml -o run --set steps=0 --rank 0/2 --meet 127.0.0.1:1", ["steps is 0", "1 to"]),
         ("train fashion-classifier -o run --rank 0/2 --meet 127.0.0.1:1", ["--workers is 2", "1 for this objective"]),
         ("train -o run --resume --rank 0/2 --meet 127.0.0.1:1", ["is not a run folder", ""]),
-        ("train toy.toml --rank 1/2 --meet localhost:1", ["1/2", "tell worker 0"]),
+        ("train toy.toml --rank 1/2 --meet localhost:1", ["1/2", "Give everything else to worker 0"]),
         ("train -o run --rank 0/2 --meet localhost:1", ["PRESET", "--resume"]),
         ("train fashion-classifier -o run --workers 2", ["--workers is 2", "1 for this objective"]),
     ] {

@@ -329,7 +329,7 @@ impl Generator {
     pub fn pictures_from(&self, inputs: &[f32]) -> Result<Images> {
         let [c, h, w] = self.net.output();
         if self.points {
-            let reason = format!("it makes points of dimension {c}; write them with `kme sample`");
+            let reason = format!("it makes points of dimension {c}; draw points instead");
             return Err(Error::unsupported("draw pictures from this generator", reason));
         }
         Images::clamped(inputs.len() / self.width(), c, h, w, rows_of(&self.net, inputs)?)

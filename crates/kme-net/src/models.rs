@@ -86,7 +86,13 @@ impl Models {
                 path,
                 "is a folder without model.safetensors; name the folder of a run that has saved a model",
             )),
-            None => Err(Error::unknown("model, run folder or file", name, self.names())),
+            None => {
+                let unknown = Error::unknown("model, run folder or file", name, self.names());
+                Err(match candidates.get(1).filter(|_| path.components().count() == 1) {
+                    Some(place) => unknown.advising(format_args!("Put a model of this name at {}", place.display())),
+                    None => unknown,
+                })
+            }
         }
     }
 

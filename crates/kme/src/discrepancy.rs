@@ -70,11 +70,11 @@ pub fn total_weight(weights: &[f64]) -> Result<f64> {
     if sum.abs() <= f64::EPSILON * size * weights.len().max(16) as f64 {
         let allowed =
             "greater than 0: the weights cancel out, as those of a difference a - b do; compare a and b themselves";
-        return Err(Error::parameter(name, 0, allowed));
+        return Err(Error::value(name, 0, allowed));
     }
     match sum > 0.0 {
         true => Ok(sum),
-        false => Err(Error::parameter(name, sum, "greater than 0: a distribution has positive mass")),
+        false => Err(Error::value(name, sum, "greater than 0: a distribution has positive mass")),
     }
 }
 

@@ -30,6 +30,16 @@ pub enum Error {
         /// Completes "must be ...".
         allowed: Text,
     },
+    /// A number in what was given is outside of what is `allowed`: a pixel, a weight, a size in a file, the parameter of a
+    /// kernel in its text.
+    Value {
+        /// What is meant.
+        what: Text,
+        /// What was given.
+        given: String,
+        /// Completes "must be ...".
+        allowed: Text,
+    },
     /// A parameter that is needed was not given; `remedy` is a sentence in the imperative.
     Missing {
         /// Its name, as the library spells it.
@@ -44,7 +54,7 @@ pub enum Error {
         /// Why.
         reason: Text,
     },
-    /// Nothing of the sort `what` ("kernel", "protocol") has this name. `known` are the names that there are.
+    /// Nothing of the sort `what` ("kernel", "protocol") has this name.
     UnknownName {
         /// What is meant.
         what: Text,
@@ -52,6 +62,8 @@ pub enum Error {
         name: String,
         /// The names that there are.
         known: Vec<String>,
+        /// What to do.
+        remedy: Option<Text>,
     },
     /// A text that names a `what` does not follow its grammar.
     Syntax {
@@ -198,6 +210,11 @@ impl Error {
         Self::Parameter { parameter: parameter.into(), given: readable(given.to_string()), allowed: allowed.into() }
     }
 
+    /// [`Error::Value`]: "`what` is `given`, but must be `allowed`".
+    pub fn value(what: impl Into<Text>, given: impl ToString, allowed: impl Into<Text>) -> Self {
+        Self::Value { what: what.into(), given: readable(given.to_string()), allowed: allowed.into() }
+    }
+
     /// [`Error::Missing`]: "`parameter` is missing: `remedy`".
     pub fn missing(parameter: impl Into<Text>, remedy: impl Into<Text>) -> Self {
         Self::Missing { parameter: parameter.into(), remedy: remedy.into() }
@@ -215,7 +232,7 @@ impl Error {
         known: impl IntoIterator<Item = T>,
     ) -> Self {
         let known = known.into_iter().map(|name| name.to_string()).collect();
-        Self::UnknownName { what: what.into(), name: name.to_string(), known }
+        Self::UnknownName { what: what.into(), name: name.to_string(), known, remedy: None }
     }
 
     /// [`Error::Syntax`]: "cannot read `what` 'text': `problem`".
@@ -282,10 +299,11 @@ impl Error {
         Self::Within { of: of.to_string(), source: Box::new(self) }
     }
 
-    /// The error under all that [`Error::within`] added.
+    /// The error under all that [`Error::within`] added, and under a file that was read but cannot be used because of it.
     pub fn kind(&self) -> &Self {
         match self {
             Self::Within { source, .. } => source.kind(),
+            Self::Format { source: Some(source), .. } => source.downcast_ref::<Self>().map_or(self, Self::kind),
             other => other,
         }
     }
@@ -340,7 +358,7 @@ impl Error {
         }
     }
 
-    /// The same error of a file with one more thing to do about it; other errors stay as they are.
+    /// The same error of a file or an unknown name with one more thing to do about it; other errors stay as they are.
     #[must_use]
     pub fn advising(mut self, advice: impl fmt::Display) -> Self {
         match &mut self {
@@ -349,7 +367,7 @@ impl Error {
             | Self::Io { remedy: Some(text), .. } => {
                 *text = format!("{text}; {advice}").into();
             }
-            Self::Io { remedy, .. } => *remedy = Some(advice.to_string().into()),
+            Self::Io { remedy, .. } | Self::UnknownName { remedy, .. } => *remedy = Some(advice.to_string().into()),
             Self::Within { source, .. } => {
                 let inner = std::mem::replace(&mut **source, Self::Cancelled);
                 **source = inner.advising(advice);
@@ -375,10 +393,19 @@ impl fmt::Display for Error {
     /// One sentence. It says what the sources say too, so that nobody needs to walk the chain to understand it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {
-            Self::Parameter { parameter, given, allowed } => format!("{parameter} is {given}, but must be {allowed}"),
+            Self::Parameter { parameter: what, given, allowed } | Self::Value { what, given, allowed } => {
+                format!("{what} is {given}, but must be {allowed}")
+            }
             Self::Missing { parameter, remedy } => format!("{parameter} is missing: {remedy}"),
             Self::NotApplicable { parameter, reason } => format!("{parameter} has no effect here: {reason}"),
-            Self::UnknownName { what, name, known } => format!("unknown {what} '{name}'{}", suggestion(name, known)),
+            Self::UnknownName { what, name, known, remedy } => {
+                let text = format!("unknown {what} '{name}'{}", suggestion(name, known));
+                match remedy {
+                    Some(remedy) if text.ends_with('?') => format!("{text} {remedy}"),
+                    Some(remedy) => format!("{text}. {remedy}"),
+                    None => text,
+                }
+            }
             Self::Syntax { what, text, problem } => format!("cannot read {what} '{text}': {problem}"),
             Self::TooFew { what, given: 0, least: 1, purpose } => format!("{purpose} needs {what}, but there are none"),
             Self::TooFew { what, given, least, purpose } => {
@@ -545,6 +572,7 @@ mod tests {
         let denied = io::Error::from(io::ErrorKind::PermissionDenied);
         for (error, text) in [
             (Error::parameter("subset_size", 1, "at least 2"), "subset_size is 1, but must be at least 2"),
+            (Error::value("pixel [0, 1]", 1.5, "in [0, 1]"), "pixel [0, 1] is 1.5, but must be in [0, 1]"),
             (Error::missing("features", "name a feature map"), "features is missing: name a feature map"),
             (
                 Error::not_applicable("regulariser", "this objective trains no critic. Remove the table."),
@@ -557,6 +585,14 @@ mod tests {
             (
                 Error::unknown("estimator", "x", ["biased", "linear"]),
                 "unknown estimator 'x'; choose one of biased, linear",
+            ),
+            (
+                Error::unknown("preset", "gan", ["dcgan"]).advising("List the presets"),
+                "unknown preset 'gan'; did you mean 'dcgan'? All are dcgan. List the presets",
+            ),
+            (
+                Error::unknown("preset", "gan", (0..20).map(|i| format!("gan{i}"))).advising("List the presets"),
+                "unknown preset 'gan'; did you mean 'gan0' or 'gan1' or 'gan2'? List the presets",
             ),
             (Error::syntax("shard", "3", "write i/n, such as 3/16"), "cannot read shard '3': write i/n, such as 3/16"),
             (
@@ -584,6 +620,8 @@ mod tests {
         assert!(matches!(error.kind(), Error::Parameter { .. }) && error.parameter_name() == Some("subset_size"));
         let error = error.renamed(|name| (name == "subset_size").then(|| "--subset-size".into()));
         assert_eq!(error.to_string(), "kid: --subset-size is 1, but must be at least 2");
+        let small = Error::unreadable("a.png", "cannot be used", Error::unsupported("crop it", "it is too small"));
+        assert!(matches!(small.kind(), Error::Unsupported { .. }), "{small}");
         let gone = Error::io("a", Action::Read, io::Error::from(io::ErrorKind::NotFound)).within("b");
         let source = gone.source().and_then(StdError::source).and_then(|e| e.downcast_ref::<io::Error>());
         assert_eq!(source.map(io::Error::kind), Some(io::ErrorKind::NotFound));

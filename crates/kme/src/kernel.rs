@@ -101,7 +101,7 @@ impl Kernel {
         }
         for (weight, form) in &terms {
             if !(weight.is_finite() && *weight > 0.0) {
-                return Err(Error::parameter("weight of a kernel", weight, "a finite number greater than 0"));
+                return Err(Error::value("weight of a kernel", weight, "a finite number greater than 0"));
             }
             form.check()?;
         }
@@ -187,7 +187,7 @@ impl Kernel {
         for (_, form) in &self.terms {
             if let Some(length) = form.length().filter(|&length| length > 1e12 || (length > 0.0 && length < 1e-12)) {
                 let allowed = "from 1e-12 to 1e12 in single precision; rescale the points";
-                return Err(Error::parameter(format!("length of kernel {self}"), format!("{length:e}"), allowed));
+                return Err(Error::value(format!("length of kernel {self}"), format!("{length:e}"), allowed));
             }
         }
         Ok(())

@@ -93,7 +93,7 @@ fn points_of_mass_zero_are_no_part_of_a_sample() {
     let whole = part(0..9).unwrap();
     assert_eq!((whole.len(), whole.weights().iter().sum::<f64>()), (3, 1.0));
     // The last part has no mass, so it is no sample; without it the whole is the same.
-    assert!(matches!(part(6..9), Err(Error::Parameter { .. })));
+    assert!(matches!(part(6..9), Err(Error::Value { .. })));
     let merged = Embedding::merge(&[&part(3..6).unwrap(), &part(0..3).unwrap()]).unwrap();
     assert_eq!(bytes(&merged), bytes(&whole));
     let ones = Embedding::of_sample(
@@ -186,7 +186,7 @@ fn what_does_not_fit_is_refused_and_the_field_named() {
     };
     assert!(matches!(sample(vec![1.0; 3]), Err(Error::Mismatch { field: Field::Count(_), .. })));
     for masses in [vec![1.0, 1.0, 1.0, -1.0], vec![f64::NAN; 4], vec![0.0; 4], vec![f64::MAX; 4]] {
-        assert!(matches!(sample(masses), Err(Error::Parameter { .. })));
+        assert!(matches!(sample(masses), Err(Error::Value { .. })));
     }
 }
 

@@ -1,6 +1,6 @@
 //! `kme data`
 
-use crate::arguments::Global;
+use crate::arguments::{Global, in_flags};
 use crate::output::{self, fields};
 use crate::progress;
 use clap::{Args, Subcommand};
@@ -80,7 +80,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         }
         Action::Info { name, .. } => {
             let info = kme_image::info(name, &global.places())?;
-            output::print(global, &info.to_string(), fields(json!(info)))?;
+            output::print(global, &in_flags(&info.to_string()), fields(json!(info)))?;
         }
         Action::Cache { clear, cache_dir } => {
             let cache = cache_dir

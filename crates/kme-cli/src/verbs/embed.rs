@@ -96,7 +96,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         None => AnyEmbedding::Points(Embedding::of_sample(points, sample.weights, kernel, sample.features, seed)?),
         Some(count) => {
             if sample.weights.is_some() {
-                return Err(Error::not_applicable("weights", "a mean of random features is of points without weights"));
+                return Err(Error::not_applicable("weights", "a mean of random features does not take weights"));
             }
             let random = RandomFeatures::new(points.dim(), count, sigma(&kernel)?, Waves::default(), global.seed())?;
             AnyEmbedding::Mean(MeanEmbedding::of_sample(&points, &random, sample.features, seed)?)
@@ -169,7 +169,7 @@ pub(super) fn write_statistics(points: &Points, features: &FeatureIdentity, path
 /// Writes what other programs read.
 fn write_plain(sample: &Sample, form: Form, arguments: &Arguments, global: &Global, begin: Instant) -> Result<()> {
     if sample.weights.is_some() {
-        let allowed = "a .kme file, since the points have weights, which no other file holds";
+        let allowed = "a .kme file: the points have weights, and no other file holds them";
         return Err(Error::parameter("output", arguments.output.display(), allowed));
     }
     form.write(&sample.points, &sample.features, &arguments.output)?;
@@ -215,7 +215,7 @@ fn check_usage(arguments: &Arguments) -> Result<()> {
             ("random_features", arguments.random_features.is_some()),
         ];
         if let Some((flag, _)) = given.iter().find(|(_, is_given)| *is_given) {
-            return Err(Error::not_applicable(*flag, "only a .kme file holds it. Name the output so"));
+            return Err(Error::not_applicable(*flag, "only a .kme file holds it. End the name of the output in .kme"));
         }
         if form == Form::Statistics && arguments.shard != Shard::WHOLE {
             let allowed = "the whole for statistics. Write the parts as .kme files; kme merge pools them into statistics (-o OUT.npz)";

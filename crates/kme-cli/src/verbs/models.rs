@@ -210,7 +210,7 @@ fn foreign_info(name: &str, weights: &Weights, global: &Global) -> Result<bool> 
                 card.name
             )
         }
-        _ => "of no network that is known here".into(),
+        _ => "of a network that kme does not know".into(),
     };
     let mut lines = vec![
         name.to_string(),

@@ -141,7 +141,8 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         (3, false) => Question::ThreeSamples,
         (3, true) => Question::Memorisation,
         (2, true) => {
-            let reason = "name three sources, SAMPLES TRAINING HELD_OUT: only held-out points show how near is near";
+            let reason =
+                "name three sources, SAMPLES TRAINING HELD_OUT: only held-out points show which distances are normal";
             return Err(Error::unsupported("test for memorisation with two sources", reason));
         }
         (found, _) => {
@@ -221,8 +222,7 @@ fn name(value: impl ValueEnum) -> String {
 fn check_samples(texts: &[&String], samples: &[Sample]) -> Result<()> {
     for (text, sample) in texts.iter().zip(samples) {
         if sample.weights.is_some() {
-            let reason = "it has weights, and a test needs independent points without. kme eval gives the distance of weighted \
-                          samples";
+            let reason = "it has weights, and tests need points without weights. Use kme eval for weighted samples";
             return Err(Error::unsupported(format!("test {text}"), reason));
         }
         samples[0].check_same_space(texts[0], sample, text)?;

@@ -113,10 +113,9 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
-    trained(arguments, global).inspect_err(|fault| {
-        if matches!(fault.kind(), Error::UnknownName { what, .. } if what == "preset") {
-            output::remark(global, "`kme train --list` shows the presets");
-        }
+    trained(arguments, global).map_err(|fault| match fault.kind() {
+        Error::UnknownName { what, .. } if what == "preset" => fault.advising("`kme train --list` shows all presets"),
+        _ => fault,
     })
 }
 
@@ -129,7 +128,7 @@ fn trained(arguments: &Arguments, global: &Global) -> Result<bool> {
     }
     let follows = arguments.resume || arguments.rank.is_some_and(|rank| rank.own > 0);
     if let (true, Some(seed)) = (follows, global.asked_seed()) {
-        let reason = format!("the run has a seed of its own, which {seed} does not replace");
+        let reason = format!("the run keeps the seed with which it began, so leave {seed} out");
         return Err(Error::not_applicable("seed", reason));
     }
     if let (Some(rank), Some(address)) = (arguments.rank, &arguments.meet)
@@ -424,7 +423,7 @@ fn help(arguments: &Arguments, global: &Global, rank: Rank, address: &str) -> Re
         || *tensorboard
     {
         let given = format!("{}/{}", rank.own, rank.workers);
-        let allowed = "given with --meet and options of every verb alone; tell worker 0 everything else";
+        let allowed = "given only with --meet and global options. Give everything else to worker 0";
         return Err(Error::parameter("rank", given, allowed));
     }
     let context = global.context()?;

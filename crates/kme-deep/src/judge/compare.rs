@@ -95,7 +95,7 @@ fn read(path: &Path) -> Result<Vec<Side>> {
     let mut bytes = Vec::new();
     reader.take(LARGEST).read_to_end(&mut bytes).map_err(|e| io::read_error(path, e))?;
     let whole: Value = serde_json::from_slice(&bytes)
-        .map_err(|e| Error::unreadable(path, "not a JSON file; give what `kme eval --json` printed", e))?;
+        .map_err(|e| Error::unreadable(path, "not a JSON file; give results that were saved as JSON", e))?;
     let objects = match whole.get("results").and_then(Value::as_array) {
         Some(results) => results.clone(),
         None => vec![whole],
@@ -118,7 +118,7 @@ fn read(path: &Path) -> Result<Vec<Side>> {
         })
     };
     let results = objects.into_iter().map(result).collect::<Option<Vec<_>>>().filter(|results| !results.is_empty());
-    results.ok_or_else(|| Error::format(path, "it holds no results; give what `kme eval --json` printed"))
+    results.ok_or_else(|| Error::format(path, "it holds no results; give results that were saved as JSON"))
 }
 
 /// What two results of a metric must have in common, with its place in their JSON.
@@ -163,8 +163,7 @@ fn check_same(first: &Side, other: &Side) -> Result<()> {
                 Value::String(text) => format!("'{text}'"),
                 other => other.to_string(),
             };
-            let remedy =
-                format!("{metric} of one and the other are not the same quantity: evaluate both in the same way");
+            let remedy = format!("these values of {metric} are different quantities: evaluate both in the same way");
             let fault = Error::mismatch(field.clone(), show(left), show(right), remedy);
             return Err(naming(fault, &first.name, &other.name));
         }

@@ -187,7 +187,7 @@ fn check_same_space(reference: &Side, candidate: &Side, observer: &dyn Observer)
             };
             let name = told.features().map_or("", |features| features.name.as_str());
             observer.remark(&format!(
-                "{} is of features {name}; which features {} is of stands nowhere: make sure that they are the same",
+                "{} has the features {name}, but {} does not say which features it has: make sure that they are the same",
                 told.text, other.text
             ));
         }
@@ -333,7 +333,7 @@ impl<'a> Judge<'a> {
             if let Some(i) = (0..points.len()).find(|i| (norm(*i) - 1.0).abs() > UNIT) {
                 let given = format!("{:.6} (point {i} of {}, counted from 0)", norm(i), side.text);
                 let allowed = "1: cmmd is of CLIP embeddings of unit length, x / |x|";
-                return Err(Error::parameter("length of an embedding", given, allowed));
+                return Err(Error::value("length of an embedding", given, allowed));
             }
         }
         let kernel: Kernel = CMMD.parse::<KernelSpec>()?.resolve(self.reference.dim(), || Ok(1.0))?;

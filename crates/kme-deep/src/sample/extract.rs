@@ -138,7 +138,7 @@ impl Extraction<'_> {
             let logits = if self.logits { self.found(cache, &logits).map(|entry| entry.points) } else { None };
             if logits.is_some() == self.logits {
                 let from = cache.path(&features);
-                self.detail(&format!("{}: features as computed before, from {}", self.text, from.display()));
+                self.detail(&format!("{}: features from the cache, {}", self.text, from.display()));
                 return Ok(Extracted { entry, logits, shape: [0; 3] });
             }
         }
@@ -157,7 +157,7 @@ impl Extraction<'_> {
             // Bad pictures are an error unless they are to be left out.
             Ok(found) => found.filter(|entry| self.reader.settings.skip_bad || entry.skipped.is_empty()),
             Err(fault) => {
-                self.remark(&format!("{fault}; the features are computed anew"));
+                self.remark(&format!("{fault}; computing the features again"));
                 None
             }
         }
@@ -171,7 +171,7 @@ impl Extraction<'_> {
         match cache.write(key, identity, entry) {
             Ok(()) => self.detail(&format!("{}: features kept in {}", self.text, cache.path(key).display())),
             // The result does not depend on it.
-            Err(fault) => self.remark(&format!("the features are not kept for the next time: {fault}")),
+            Err(fault) => self.remark(&format!("cannot keep the features in the cache: {fault}")),
         }
     }
 
@@ -210,7 +210,7 @@ impl Extraction<'_> {
             self.remark(&format!("{}: {what}", self.text));
         }
         if passed.files > 0 {
-            self.detail(&format!("{}: passed over {} files that are not pictures", self.text, passed.files));
+            self.detail(&format!("{}: skipped {} files that are not pictures", self.text, passed.files));
         }
     }
 

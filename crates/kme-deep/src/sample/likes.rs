@@ -115,9 +115,8 @@ fn total<'a>(parts: impl Iterator<Item = (f64, &'a [f64])>) -> Result<f64> {
     total_weight(&all).map(|_| total).map_err(|_| {
         // No negative zero.
         let given = (total * 1e12).round() / 1e12 + 0.0;
-        let allowed =
-            "a positive number: \"less like this\" needs something beside it to be more like, of greater weight";
-        Error::parameter("sum of the inputs' weights", given, allowed)
+        let allowed = "a positive number: beside \"less like this\", give something of greater weight to be more like";
+        Error::value("sum of the inputs' weights", given, allowed)
     })
 }
 
@@ -129,7 +128,7 @@ fn weighted(text: &str) -> Result<(f64, &str)> {
     let Some((weight, name)) = text.split_once('*') else { return Ok((1.0, text)) };
     match weight.trim().parse::<f64>() {
         Ok(weight) if weight.is_finite() => Ok((weight, name.trim())),
-        Ok(weight) => Err(Error::parameter(format!("weight of {name}"), weight, "a finite number")),
+        Ok(weight) => Err(Error::value(format!("weight of {name}"), weight, "a finite number")),
         // No number: a name with a star in it.
         Err(_) => Ok((1.0, text)),
     }

@@ -58,9 +58,8 @@ pub(super) fn unknown_weights(name: &str, map: &FeatureMap) -> Option<String> {
     let card = kme_net::network_card(&name[..name.find(['=', ':']).unwrap_or(name.len())])?;
     let sha256 = map.identity([0; 3]).sha256.filter(|sha256| card.known(sha256).is_none())?;
     Some(format!(
-        "{name}: the SHA-256 of these weights, {sha256}, is not one that is known for {}: other weights give other numbers (kme \
-         models info {} lists those that are known)",
-        card.name, card.name
+        "{name}: the SHA-256 of these weights, {sha256}, is not one that is known for {}: other weights give other numbers",
+        card.name
     ))
 }
 
@@ -92,7 +91,7 @@ pub(super) fn cache(map: Option<&FeatureMap>, settings: &Settings) -> Result<Opt
         Cache::Folder(folder) => {
             let cache = FeatureCache::new(folder.clone());
             // What was asked for is checked before hours of work; the default is made when it is needed.
-            let help = "give another folder with `cache_dir`, or do without by `no_cache`";
+            let help = "give another folder with `cache_dir`, or switch the cache off with `no_cache`";
             cache.prepare().map_err(|fault| fault.advising(help))?;
             Ok(Some(cache))
         }

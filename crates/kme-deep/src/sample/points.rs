@@ -138,7 +138,7 @@ fn read_file(named: &Named, settings: &Settings) -> Result<Found> {
             Arrays::Statistics(statistics) => Ok(Found::Statistics(statistics)),
             Arrays::Points(points) => {
                 if !settings.columns.is_empty() {
-                    let reason = format!("{} is a torch file, of which all columns are read", file.display());
+                    let reason = format!("{} is a torch file, and kme reads all its columns", file.display());
                     return Err(Error::not_applicable("columns", reason));
                 }
                 Ok(Found::Points(points, Table::default()))
@@ -242,7 +242,7 @@ pub fn groups_of(texts: Vec<String>, settings: &Settings) -> Result<Vec<String>>
                 groups(path, column, &reading, MOST_GROUPS).map_err(with_remedy)?
             }
             _ => {
-                let reason = format!("{text} is not a text file, of which a column could tell groups apart");
+                let reason = format!("{text} is not a text file, and only text files have columns of groups");
                 return Err(Error::not_applicable("group", reason));
             }
         };
@@ -284,8 +284,7 @@ pub(super) fn align(tables: &mut [(&str, &mut Points, &mut Table)], reader: &Rea
             Some(places) if sorted.len() == own.len() => {
                 **points = points.select_columns(&places)?;
                 table.columns = Some(names.clone());
-                let remark =
-                    format!("its columns stand in another order than those of {first_text}: brought to that order");
+                let remark = format!("its columns are in another order than those of {first_text}, and are reordered");
                 reader.observer.remark(&format!("{text}: {remark}"));
                 table.remarks.push(remark);
             }

@@ -36,14 +36,12 @@ impl Repeated {
         let Self { n, count } = self;
         if self.coincide() {
             return Some(format!(
-                "All {n} points of {name} are the same point: what is printed says how far that point is from the others, \
-                 and nothing of how its sample scatters."
+                "All {n} points of {name} are the same point: the results say how far this point is from the others, but not how its sample scatters."
             ));
         }
         (count as f64 >= MANY * n as f64).then(|| {
             format!(
-                "{count} {} of {name} ({n} in all) {} equal to an earlier one. Counts and categories are like that. Of copies, \
-                 standard errors and p-values are too small: they take points as independent.",
+                "{count} {} of {name} ({n} in all) {} equal to an earlier one. For counts and categories that is normal. If these are copies, standard errors and p-values are too small, because they assume independent points.",
                 if count == 1 { "point" } else { "points" },
                 if count == 1 { "is" } else { "are" },
             )

@@ -168,7 +168,7 @@ impl Match {
         let total: f64 = target.weights().iter().sum();
         if kernel.definiteness() == Definiteness::Conditional && (total - 1.0).abs() > 1e-6 {
             let allowed = format!("1 for the kernel {kernel}, which compares distributions alone");
-            return Err(Error::parameter("sum of the target's weights", total, allowed));
+            return Err(Error::value("sum of the target's weights", total, allowed));
         }
         let place = generator.net.place();
         let norm2 = target.norm2(Precision::F64)?;

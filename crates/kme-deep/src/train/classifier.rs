@@ -64,7 +64,7 @@ fn check_held_out(config: &Config, data: &Feed, held_out: &Dataset, classes: usi
         ));
     }
     match labels.iter().find(|&&label| label as usize >= classes) {
-        Some(label) => Err(Error::parameter("label in data.held_out", label, format!("0 to {}", classes - 1))),
+        Some(label) => Err(Error::value("label in data.held_out", label, format!("0 to {}", classes - 1))),
         None => Ok(()),
     }
 }

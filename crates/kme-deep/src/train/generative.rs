@@ -572,7 +572,7 @@ impl Task for Trainer {
         for (name, learner) in [("critic", &mut critic.learner)].into_iter().chain(decoder) {
             match restored_net(name, &learner.net, tensors) {
                 Ok(net) => learner.net = net,
-                Err(_) if !has(name) => remarks.push(format!("the {name} begins anew: there is none")),
+                Err(_) if !has(name) => remarks.push(format!("the {name} starts from scratch: there is none yet")),
                 Err(fault) => remarks.push(format!("the {name} begins anew, since it is of another form: {fault}")),
             }
         }

@@ -65,8 +65,7 @@ pub(super) fn of_data(config: &Config, facts: &Facts, apart: usize, begun: Optio
             if survey.rectangles > 0 && config.data.crop.is_none() {
                 let (some, all) = (survey.rectangles, survey.pictures);
                 remarks.push(format!(
-                    "{some} of {all} pictures are not square: the largest square in the middle is learned from, and what is \
-                     beside it is not seen; data.crop = \"pad\" keeps the whole picture"
+                    "{some} of {all} pictures are not square: training sees the largest square in the middle; data.crop = \"pad\" keeps the whole picture"
                 ));
             }
         }
@@ -76,7 +75,7 @@ pub(super) fn of_data(config: &Config, facts: &Facts, apart: usize, begun: Optio
         remarks.push(match apart {
             0 => none_held_out(facts.survey.as_ref().map_or(facts.n, |survey| survey.pictures), begun),
             n => format!(
-                "{n} of them are held out for scores, chosen by their contents; data.held_out = \"none\" learns from all"
+                "{n} of them are held out for scores, chosen by their contents; data.held_out = \"none\" trains on all"
             ),
         });
     }

@@ -212,8 +212,8 @@ fn samples(folder: &Path) -> String {
     if let (Ok(_), Ok(bytes)) = (decoder.read(&real), std::fs::read(&real)) {
         let _ = writeln!(
             html,
-            "<figure class=\"latest\">{}<figcaption>what is learned from, as the networks see it</figcaption></figure>",
-            embedded(&bytes, "what is learned from")
+            "<figure class=\"latest\">{}<figcaption>training data, as the networks see them</figcaption></figure>",
+            embedded(&bytes, "training data")
         );
     }
     let chosen: Vec<&(u64, PathBuf)> = evenly(sheets.len(), EARLIER).into_iter().map(|i| &sheets[i]).collect();
@@ -443,13 +443,13 @@ mod tests {
         // 20 more steps of 50 pictures, 10 a second.
         assert!(page.contains("about 1 min 40 s in steps"), "{page}");
         assert!(page.contains("step 9: data: 1 removed: &lt;a&gt;, steps: 20 → 40"), "{page}");
-        assert!(!page.contains("what is learned from"));
+        assert!(!page.contains("training data"));
         let sheet = Images::clamped(1, 1, 8, 8, vec![0.5; 64]).unwrap();
         sheet.write_png(0, &folder.path().join("samples/step-000020.png")).unwrap();
         sheet.write_png(0, &folder.path().join("samples/real.png")).unwrap();
         write(folder.path()).unwrap();
         let page = std::fs::read_to_string(folder.path().join("report.html")).unwrap();
-        assert!(page.contains("what is learned from, as the networks see it") && page.matches("<img").count() == 2);
+        assert!(page.contains("training data, as the networks see them") && page.matches("<img").count() == 2);
     }
 
     #[test]

@@ -100,8 +100,8 @@ static KNOWN: [Known; 3] = [
         name: "fashion-mnist",
         what: "Fashion-MNIST (Xiao, Rasul, Vollgraf 2017): articles of clothing in ten classes, light on black",
         licence: "MIT (copyright 2017 Zalando SE)",
-        origin: "Debian and Ubuntu: `apt install dataset-fashion-mnist` puts it where it is found without further ado. \
-                 Elsewhere: the four .gz files of https://github.com/zalandoresearch/fashion-mnist (folder data/fashion)",
+        origin: "on Debian and Ubuntu `apt install dataset-fashion-mnist`, which kme finds by itself; \
+                 elsewhere the four .gz files of https://github.com/zalandoresearch/fashion-mnist (folder data/fashion)",
         counts: (60_000, 10_000),
         shape: (1, 28, 28),
         class_names: &["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"],
@@ -122,7 +122,7 @@ static KNOWN: [Known; 3] = [
         what: "MNIST (LeCun, Cortes, Burges 1998): handwritten digits, light on black",
         licence: "none stated by its makers; research use is customary",
         origin: "the four .gz files that were published at http://yann.lecun.com/exdb/mnist/; many mirrors and packages \
-                 carry them, and `kme data info mnist` lists the originals' checksums",
+                 have them",
         counts: (60_000, 10_000),
         shape: (1, 28, 28),
         class_names: &DIGITS,
@@ -389,7 +389,7 @@ impl fmt::Display for Info {
             writeln!(f, "  {head:<9} {} {name}{note}", sha256.unwrap_or("not known here;"))?;
         }
         writeln!(f, "  put it    into {}", inside.join(" or ").trim_end_matches('/'))?;
-        writeln!(f, "            where FOLDER is, in this order (see --data-dir and KME_DATA):")?;
+        writeln!(f, "            where FOLDER is the first of these that has it (see `data_dir` and KME_DATA):")?;
         for folder in &self.looked {
             writeln!(f, "            {}", folder.display())?;
         }

@@ -49,13 +49,13 @@ impl Images {
     /// Pictures from `data` in NCHW order with pixels in [0, 1].
     ///
     /// # Errors
-    /// [`Error::Mismatch`] when a dimension is 0, c is neither 1 nor 3, or the length is not n·c·h·w; [`Error::Parameter`] with
+    /// [`Error::Mismatch`] when a dimension is 0, c is neither 1 nor 3, or the length is not n·c·h·w; [`Error::Value`] with
     /// the place of a value that is not in [0, 1] (see [`Images::clamped`]).
     pub fn new(n: usize, c: usize, h: usize, w: usize, data: Vec<f32>) -> Result<Self> {
         Self::check_shape(n, c, h, w, data.len())?;
         if let Some(i) = data.iter().position(|x| !(0.0..=1.0).contains(x)) {
             let allowed = "in [0, 1]; rescale the pixels to that range";
-            return Err(Error::parameter(Self::place_of(c, h, w, i), data[i], allowed));
+            return Err(Error::value(Self::place_of(c, h, w, i), data[i], allowed));
         }
         Ok(Self { n, c, h, w, data })
     }
@@ -234,7 +234,7 @@ mod tests {
         assert!(Images::new(usize::MAX, 3, 2, 2, vec![]).is_err());
         let fault = Images::new(2, 1, 2, 2, vec![0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.5, 0.0]).unwrap_err().to_string();
         assert!(fault.starts_with("pixel [1, 0, 1, 0] (picture, channel, row, column) is 1.5, but must be in [0, 1]"));
-        assert!(matches!(Images::new(1, 1, 1, 1, vec![f32::NAN]), Err(Error::Parameter { .. })));
+        assert!(matches!(Images::new(1, 1, 1, 1, vec![f32::NAN]), Err(Error::Value { .. })));
         assert!(matches!(Images::clamped(1, 1, 1, 1, vec![f32::NAN]), Err(Error::NotFinite { .. })));
         assert_eq!(Images::clamped(1, 1, 1, 3, vec![-0.5, 0.5, f32::INFINITY]).unwrap().data(), [0.0, 0.5, 1.0]);
     }

@@ -178,9 +178,9 @@ impl FeatureMap {
             return Ok(Self::Network(Box::new(Extractor::of_network(&network, spec.layer(), spec.positions)?)));
         }
         let (bytes, path) = models.bytes(name).map_err(|fault| match fault {
-            Error::UnknownName { name, known, .. } => {
+            Error::UnknownName { name, known, remedy, .. } => {
                 let maps = CARDS.iter().map(|card| card.name.to_string()).chain(["pixels".to_string()]);
-                Error::unknown("feature map", name, maps.chain(known))
+                Error::UnknownName { what: "feature map".into(), name, known: maps.chain(known).collect(), remedy }
             }
             other => other,
         })?;

@@ -28,7 +28,7 @@ impl Generator {
     /// the points are not needed.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] when the points have another dimension; [`Error::Parameter`] when this generator does not have a class.
+    /// [`Error::Mismatch`] when the points have another dimension; [`Error::Value`] when this generator does not have a class.
     pub fn unstored(&self, points: &Points, class: Option<usize>) -> Result<(Vec<f32>, Vec<usize>)> {
         let (n, d, dim) = (points.len(), points.dim(), self.latent.dim);
         let has_classes = self.is_conditional() && d == dim + 1;
@@ -52,7 +52,7 @@ impl Generator {
                         true => Ok(class),
                         false => {
                             let allowed = format!("a whole number from 0 to {}", self.classes.len() - 1);
-                            Err(Error::parameter(format!("class of latent {i}"), number, allowed))
+                            Err(Error::value(format!("class of latent {i}"), number, allowed))
                         }
                     }
                 })

@@ -140,7 +140,10 @@ pub fn parse_tensors<H: DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<(
     };
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(broken)?;
     let description = metadata.metadata().as_ref().and_then(|m| m.get(KEY)).ok_or_else(|| {
-        Error::format(path, "is a safetensors file without kme's description; name a file that `kme train` wrote")
+        Error::format(
+            path,
+            "is a safetensors file without kme's description; name the model.safetensors of a training run",
+        )
     })?;
     let header = serde_json::from_str(description)
         .map_err(|e| Error::unreadable(path, "has another description than is needed here", e))?;

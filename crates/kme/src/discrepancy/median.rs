@@ -31,7 +31,7 @@ pub fn median_distance(samples: &[&Points]) -> Result<f64> {
     }
     let what = "median distance of the points";
     Err(match median.is_finite() {
-        true => Error::parameter(what, median, "greater than 0: most points coincide, so give the length as a number"),
+        true => Error::value(what, median, "greater than 0: most points coincide, so give the length as a number"),
         false => Error::not_finite(what, median, "rescale the points, or give the length as a number"),
     })
 }

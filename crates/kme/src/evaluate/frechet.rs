@@ -90,7 +90,7 @@ impl<'a> Fitted<'a> {
         let (least, largest) = (values[0], values[d - 1]);
         if least < -NEGATIVE * largest.abs() {
             let allowed = "at least 0: a covariance is positive semi-definite";
-            return Err(Error::parameter("least eigenvalue of the covariance", least, allowed));
+            return Err(Error::value("least eigenvalue of the covariance", least, allowed));
         }
         let threshold = d as f64 * f64::EPSILON * largest;
         let kept: Vec<usize> = (0..d).filter(|&k| values[k] > threshold).collect();

@@ -43,7 +43,7 @@ impl Statistics {
         for i in 0..d {
             if covariance[i * d + i] < 0.0 {
                 let what = format!("variance of dimension {i}");
-                return Err(Error::parameter(what, covariance[i * d + i], "at least 0"));
+                return Err(Error::value(what, covariance[i * d + i], "at least 0"));
             }
             for j in 0..i {
                 let (a, b) = (covariance[i * d + j], covariance[j * d + i]);

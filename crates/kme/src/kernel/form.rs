@@ -206,7 +206,7 @@ impl Form {
                 Ok(())
             } else {
                 let allowed = "a number from 1e-12 to 1e12; rescale the points if that is too narrow";
-                Err(Error::parameter(name, value, allowed))
+                Err(Error::value(name, value, allowed))
             }
         };
         let length = |name: &'static str, value: f64| {
@@ -214,7 +214,7 @@ impl Form {
                 Ok(())
             } else {
                 let allowed = "a number from 1e-153 to 1e153; rescale the points if that is too narrow";
-                Err(Error::parameter(name, value, allowed))
+                Err(Error::value(name, value, allowed))
             }
         };
         let not_negative = |name: &'static str, value: f64, greatest: f64| {
@@ -222,7 +222,7 @@ impl Form {
                 Ok(())
             } else {
                 let allowed = format!("a number from 0 to {greatest:e}; rescale the points if that is too narrow");
-                Err(Error::parameter(name, value, allowed))
+                Err(Error::value(name, value, allowed))
             }
         };
         match *self {
@@ -248,7 +248,7 @@ const SHORTEST: f64 = 1e-153;
 
 /// The refusal of a degree.
 pub(super) fn no_degree(degree: impl ToString) -> Error {
-    Error::parameter("degree of kernel poly", degree, format!("a whole number from 1 to {MAX_DEGREE}"))
+    Error::value("degree of kernel poly", degree, format!("a whole number from 1 to {MAX_DEGREE}"))
 }
 
 /// Beyond this degree a polynomial overflows single precision for the most ordinary points.

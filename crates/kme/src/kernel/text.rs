@@ -114,7 +114,7 @@ const SHAPES: [Shape; 9] = [
         form: |v| {
             let form = Form::Gaussian { sigma: (0.5 / v[0]).sqrt() };
             let allowed = "a number from 5e-307 to 5e305; rescale the points if that is too narrow";
-            form.check().map(|()| form).map_err(|_| Error::parameter("gamma of kernel gaussian", Number(v[0]), allowed))
+            form.check().map(|()| form).map_err(|_| Error::value("gamma of kernel gaussian", Number(v[0]), allowed))
         },
     },
     Shape {
@@ -270,7 +270,7 @@ fn parse_term(text: &str, terms: &mut Vec<Term>) -> Result<()> {
         _ => (1.0, text),
     };
     if !(weight.is_finite() && weight > 0.0) {
-        return Err(Error::parameter(format!("weight of kernel {body}"), weight, "a finite number greater than 0"));
+        return Err(Error::value(format!("weight of kernel {body}"), weight, "a finite number greater than 0"));
     }
     let (name, parameters) = match body.split_once(':') {
         Some((name, parameters)) => (name.trim(), Some(parameters)),
@@ -362,7 +362,7 @@ fn parse_value(name: &str, parameter: &Parameter, text: &str) -> Result<Value> {
         Quantity::Number => None,
     }
     .unwrap_or_else(|| number(text).map(Value::Number));
-    parsed.ok_or_else(|| Error::parameter(format!("{} of kernel {name}", parameter.key), text, allowed))
+    parsed.ok_or_else(|| Error::value(format!("{} of kernel {name}", parameter.key), text, allowed))
 }
 
 impl fmt::Display for Kernel {

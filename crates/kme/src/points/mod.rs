@@ -131,7 +131,7 @@ impl Points {
     /// When there are no indices, or one is not below n.
     pub fn select(&self, indices: &[usize]) -> Result<Self> {
         if let Some(&i) = indices.iter().find(|&&i| i >= self.n) {
-            return Err(Error::parameter("index of a point", i, format!("from 0 to {}", self.n - 1)));
+            return Err(Error::value("index of a point", i, format!("from 0 to {}", self.n - 1)));
         }
         if indices.is_empty() {
             return Err(Error::too_few("points", 0, 1, "a selection"));
@@ -150,7 +150,7 @@ impl Points {
     /// When there are no places, or one is not below d.
     pub fn select_columns(&self, columns: &[usize]) -> Result<Self> {
         if let Some(&i) = columns.iter().find(|&&i| i >= self.d) {
-            return Err(Error::parameter("index of a column", i, format!("from 0 to {}", self.d - 1)));
+            return Err(Error::value("index of a column", i, format!("from 0 to {}", self.d - 1)));
         }
         if columns.is_empty() {
             return Err(Error::too_few("columns", 0, 1, "a selection"));
@@ -236,7 +236,7 @@ impl Points {
 /// Whether there can be points of dimension `d`, where none are at hand.
 pub(crate) fn check_dim(d: usize) -> Result<()> {
     match d {
-        0 => Err(Error::parameter("dimension of the points", d, "at least 1")),
+        0 => Err(Error::value("dimension of the points", d, "at least 1")),
         _ => Ok(()),
     }
 }

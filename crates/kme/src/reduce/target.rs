@@ -118,7 +118,7 @@ impl<'a> Target<'a> {
         let sum: f64 = v.iter().sum();
         let is_one = (sum - 1.0).abs() < 1e-9;
         if !is_one {
-            return Err(Error::parameter("sum of the weights", sum, "1"));
+            return Err(Error::value("sum of the weights", sum, "1"));
         }
         let within = sums::within_minus(self.kernel, points, Some(v), Some(self.origin), Precision::F64)?;
         let (chosen, cross) = (within.off_diagonal + within.diagonal, -2.0 * dot(v, mean));

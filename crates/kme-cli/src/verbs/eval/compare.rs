@@ -55,7 +55,7 @@ pub(super) fn run(arguments: &Arguments, global: &Global) -> Result<()> {
     table.deliver(arguments.format, arguments.output.as_deref(), global)?;
     output::remark(
         global,
-        "Results against one reference share its randomness, so that |z| here is rather too small than too large.",
+        "Results against the same reference share its randomness, so |z| tends to be too small rather than too large.",
     );
     Ok(())
 }

@@ -52,8 +52,7 @@ pub(super) fn print(report: &Report, arguments: &Arguments, global: &Global, sec
         output::remark(
             global,
             format!(
-                "{name} and {reference} are the same, point by point. The score of a set against itself does not judge a \
-                 generator: unbiased estimates are below 0 then, and standard errors have no meaning."
+                "{name} and {reference} are the same, point by point. Comparing a sample with itself does not judge a generator: unbiased estimates are then below 0, and standard errors mean nothing."
             ),
         );
     }

@@ -73,13 +73,12 @@ impl<'a> Tiff<'a> {
     pub(super) fn decode(self, reading: Reading) -> Result<DynamicImage> {
         let layout = &self.layout;
         if layout.bits == 32 && reading == Reading::Upright {
-            let fault = "samples of 32 bits, of which nothing says what is white: convert them to 8 or 16 bits";
+            let fault = "32-bit samples, and nothing says what is white: convert them to 8 or 16 bits";
             return Err(format!("a kind of TIFF that is not read: {fault}"));
         }
         if reading == Reading::Pillow && self.is_garbled() {
             return Err(
-                "a kind of TIFF of which Pillow, and so the tools, read other samples than it holds: write it \
-                        again, or read it in another way than the tools'"
+                "a kind of TIFF that Pillow, and so the tools, read wrongly: save it again, or do not read it as the tools do"
                     .into(),
             );
         }

@@ -44,6 +44,6 @@ fn split(units: &[usize]) -> Result<(&usize, &[usize])> {
 fn count(shape: Shape) -> Result<usize> {
     let count = shape.iter().try_fold(1usize, |product, &side| product.checked_mul(side));
     count.filter(|count| (1..=1 << 20).contains(count)).ok_or_else(|| {
-        Error::parameter("shape of pictures for the autoencoder", format!("{shape:?}"), "of 1 to 2^20 numbers")
+        Error::value("shape of pictures for the autoencoder", format!("{shape:?}"), "of 1 to 2^20 numbers")
     })
 }

@@ -61,7 +61,7 @@ fn sides(size: usize, stages: usize, kernel: usize) -> Result<Vec<usize>> {
         return Ok(sides);
     }
     let allowed = format!("at least {} pixels for {stages} stages of kernel 4; take fewer stages", 1 << stages);
-    Err(Error::parameter("side of pictures", size, allowed))
+    Err(Error::value("side of pictures", size, allowed))
 }
 
 impl DcganGenerator {

@@ -37,7 +37,7 @@ fn doublings(output: Shape) -> Result<(usize, usize)> {
     let found = (1..=8).map(|count| (size >> count, count)).find(|(first, _)| (4..8).contains(first));
     match found {
         Some((first, count)) if first << count == size => Ok((first, count)),
-        _ => Err(Error::parameter(
+        _ => Err(Error::value(
             "side of pictures",
             size,
             "4, 5, 6 or 7 times a power of two (28, 32, 48, 64, 128, 160, ...). Crop or resize the pictures",

@@ -94,6 +94,6 @@ fn numbers([c, h, w]: Shape) -> Result<usize> {
     let count = c.checked_mul(h).and_then(|count| count.checked_mul(w));
     count.filter(|count| (1..=MOST).contains(count)).ok_or_else(|| {
         let allowed = format!("of 1 to {MOST} numbers");
-        Error::parameter("shape of pictures", format!("{c}x{h}x{w}"), allowed)
+        Error::value("shape of pictures", format!("{c}x{h}x{w}"), allowed)
     })
 }

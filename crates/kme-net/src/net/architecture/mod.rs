@@ -75,7 +75,7 @@ impl GeneratorNet {
     /// The layers from vectors of `inputs` numbers to `output` (channels, height, width).
     ///
     /// # Errors
-    /// [`Error::Parameter`] when a size is 0 or too large, or the architecture cannot give pictures of this size.
+    /// [`Error::Parameter`] when a size is 0 or too large; [`Error::Value`] when the architecture cannot give pictures of this size.
     pub fn layers(&self, inputs: usize, output: Shape) -> Result<Vec<Layer>> {
         positive("inputs", inputs)?;
         positive("channels", output[0])?;
@@ -106,7 +106,7 @@ impl CriticNet {
     /// The layers from `input` (channels, height, width) to `top` features.
     ///
     /// # Errors
-    /// [`Error::Parameter`] when a size is 0 or too large, or the architecture cannot take pictures of this size.
+    /// [`Error::Parameter`] when a size is 0 or too large; [`Error::Value`] when the architecture cannot take pictures of this size.
     pub fn layers(&self, input: Shape, top: usize) -> Result<Vec<Layer>> {
         positive("top", top)?;
         positive("channels", input[0])?;
@@ -151,5 +151,5 @@ fn square([_, h, w]: Shape, least: usize) -> Result<usize> {
         return Ok(h);
     }
     let allowed = format!("square, with sides of {least} to 1024 pixels; points and rectangles need the kind `mlp`");
-    Err(Error::parameter("size of pictures", format!("{h}x{w}"), allowed))
+    Err(Error::value("size of pictures", format!("{h}x{w}"), allowed))
 }

@@ -66,7 +66,7 @@ impl ResnetGenerator {
         let fits = |blocks: usize| size.is_multiple_of(2 << blocks);
         let most = (1..=MOST_UP).rev().find(|&blocks| fits(blocks)).ok_or_else(|| {
             let allowed = "a multiple of 4, better of 32. Crop or resize the pictures, or take the kind `dcgan`";
-            Error::parameter("side of pictures", size, allowed)
+            Error::value("side of pictures", size, allowed)
         })?;
         let blocks = self.blocks.unwrap_or(most);
         if !(1..=most).contains(&blocks) {

@@ -56,7 +56,7 @@ impl Differentiable for Clamp {
             return Ok(input);
         }
         let bounds = format!("{} to {}", self.least, self.most);
-        Err(kme::Error::parameter("range of layer clamp", bounds, "a lower bound below an upper one"))
+        Err(kme::Error::value("range of layer clamp", bounds, "a lower bound below an upper one"))
     }
 
     fn forward(&self, _: Params, input: Tensor<4>, run: &mut Run) -> (Tensor<4>, Saved) {

@@ -62,13 +62,13 @@ impl Differentiable for Cosines {
         }
         if self.outputs == 0 || (self.waves == Waves::Paired && self.outputs % 2 == 1) {
             let allowed = "at least 1, and even for paired waves";
-            return Err(Error::parameter("number of outputs of layer cosines", self.outputs, allowed));
+            return Err(Error::value("number of outputs of layer cosines", self.outputs, allowed));
         }
         if !(1e-12..=1e12).contains(&self.sigma) {
-            return Err(Error::parameter("sigma of layer cosines", self.sigma, "from 1e-12 to 1e12"));
+            return Err(Error::value("sigma of layer cosines", self.sigma, "from 1e-12 to 1e12"));
         }
         if !(self.weight > 0.0 && self.weight.is_finite()) {
-            return Err(Error::parameter("weight of layer cosines", self.weight, "finite and above 0"));
+            return Err(Error::value("weight of layer cosines", self.weight, "finite and above 0"));
         }
         Ok([self.outputs, 1, 1])
     }

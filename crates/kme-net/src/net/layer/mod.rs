@@ -244,7 +244,7 @@ fn bounded(shape: Shape) -> Result<Shape> {
     let count = shape.iter().try_fold(1usize, |product, &side| product.checked_mul(side));
     match count {
         Some(1..=MOST) => Ok(shape),
-        _ => Err(kme::Error::parameter(
+        _ => Err(kme::Error::value(
             "shape of an activation",
             format!("{shape:?} (channels, height, width)"),
             format!("of 1 to {MOST} numbers"),
@@ -258,7 +258,7 @@ fn check_geometry(layer: &str, kernel: [usize; 2], stride: [usize; 2], padding: 
     if (0..2).all(|a| small(a) && padding[a] < kernel[a]) {
         return Ok(());
     }
-    Err(kme::Error::parameter(
+    Err(kme::Error::value(
         format!("geometry of layer {layer}"),
         format!("kernel {kernel:?}, stride {stride:?}, padding {padding:?}"),
         "a kernel and a stride from 1 to 1024, and a padding below the kernel",

@@ -468,7 +468,7 @@ impl<'a> Machine<'a> {
             [] | [Value::None] => 0,
             [Value::Tuple(view)] => match self.tuples[*view][..] {
                 [_, start, _] => unsigned(start)?,
-                _ => return Err("a view of a storage that is none".into()),
+                _ => return Err("a view of something that is not a storage".into()),
             },
             _ => return Err("a storage of unknown kind".into()),
         };
