@@ -4,16 +4,12 @@
 //! [--gradients FILE]`; `benches/step.py` runs it beside PyTorch. A step is that of `train/generative.rs` without the
 //! reading of pictures, the moving average and the log. Weights, pictures and latents are made up by the same formula there.
 
-#[path = "../../kme-net/tests/made_up/mod.rs"]
-#[allow(dead_code, reason = "only the numbers are needed")]
-mod made_up;
-
 use burn::optim::{Adam, AdamConfig, AdamState, Optimizer};
 use burn::tensor::Tensor;
 use kme_deep::loss::{Divergence, Estimator, Objective, Pictures, Regulariser, Scale, Terms};
 use kme_net::architecture::{DcganCritic, DcganGenerator, SnganCritic, SnganGenerator};
 use kme_net::{CriticNet, GeneratorNet, Init, Mode, Net, Param, Place, place};
-use made_up::uniform;
+use kme_testing::made_up::uniform;
 use std::time::Instant;
 
 /// Channels and sides of the pictures.

@@ -6,7 +6,6 @@ use kme::rng;
 use kme_deep::loss::{Target, mmd2_biased, mmd2_unbiased, witness_gradient};
 use kme_net::{Place, place};
 use rand::RngExt;
-use rand_distr::StandardNormal;
 
 /// What the documentation of the losses promises, in units in the last place: of values, of gradients.
 const BOUNDS: [f64; 2] = [2000.0, 4000.0];
@@ -220,7 +219,7 @@ impl Where {
 
     fn points(&self, count: usize, seed: u64, which: usize) -> Vec<f64> {
         let mut rng = rng::stream(seed, "far", which as u64);
-        let mut x: Vec<f64> = (0..count * self.d).map(|_| rng.sample(StandardNormal)).collect();
+        let mut x = kme_testing::normals(count * self.d, &mut rng);
         for (i, row) in x.chunks_exact_mut(self.d).enumerate() {
             row.iter_mut().for_each(|x| *x += 0.4 * which as f64 + self.offset);
             row[0] += (i % self.clusters) as f64 * self.apart;

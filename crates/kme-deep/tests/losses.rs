@@ -9,8 +9,6 @@ use kme_deep::loss::{
 };
 use kme_net::layer::{Conv, Layer, LeakyRelu, Linear, Reshape};
 use kme_net::{Init, Mode, Net, Place, place};
-use rand::RngExt;
-use rand_distr::StandardNormal;
 
 const KERNELS: [&str; 10] = [
     "linear",
@@ -30,8 +28,7 @@ fn mmd(kernel: &Kernel) -> Divergence {
 }
 
 fn normals(count: usize, purpose: &str) -> Vec<f64> {
-    let mut rng = rng::stream(11, purpose, 0);
-    (0..count).map(|_| rng.sample(StandardNormal)).collect()
+    kme_testing::normals(count, &mut rng::stream(11, purpose, 0))
 }
 
 fn rows(x: &[f64], d: usize) -> Vec<&[f64]> {

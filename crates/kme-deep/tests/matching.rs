@@ -1,8 +1,5 @@
 //! Matching on a generator whose pictures are its latents, so that the answer is known.
 
-#[path = "../../kme-net/tests/made_up/mod.rs"]
-mod made_up;
-
 use kme::kernel::{Form, Pair};
 use kme::points::Data;
 use kme::sums::Precision;
@@ -10,9 +7,20 @@ use kme::{Embedding, Kernel, Points};
 use kme_deep::steer::{Match, Progress, bandwidth};
 use kme_image::{Background, Crop};
 use kme_net::layer::{Linear, Reshape};
-use kme_net::{Extractor, FeatureMap, Generator, Init, Latent, Net, Place, Positions, Prior, Provenance};
-use made_up::{Golden, network};
+use kme_net::weights::Weights;
+use kme_net::{
+    Extractor, FeatureMap, Generator, Init, Latent, Net, Network, Place, Positions, Prior, Provenance, network_card,
+};
+use kme_testing::made_up::Golden;
 use std::ops::ControlFlow;
+use std::path::Path;
+
+/// The known network of this name with made-up weights.
+fn network(name: &str, golden: &Golden) -> Network {
+    let weights = Weights { tensors: golden.weights(), sha256: "0".repeat(64), container: "made up" };
+    let card = network_card(name).expect("a known network");
+    Network::of_weights(card, &weights, Path::new("made-up.pth"), &Place::cpu()).expect("made-up weights")
+}
 
 /// A picture of one row with two pixels ½ + z/8.
 fn generator() -> Generator {
@@ -186,7 +194,7 @@ fn a_match_goes_through_a_networks_own_resize() {
     let golden = Golden::all();
     for (name, layer) in [("squeezenet1_1", "fire9"), ("resnet18", "avgpool")] {
         let golden = &golden[name];
-        let network = network(name, &golden.weights()).unwrap().resized(golden.size).unwrap();
+        let network = network(name, golden).resized(golden.size).unwrap();
         for protocol in ["pillow-bicubic-crop", "clean-fid", "torch-bilinear"] {
             let map = Extractor::of_network(&network, layer, Positions::Mean).unwrap();
             let map = FeatureMap::Network(Box::new(map.with_resize(protocol.parse().unwrap())));

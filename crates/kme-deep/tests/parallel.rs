@@ -10,8 +10,7 @@ use kme_image::Places;
 use kme_net::Models;
 use kme_net::layer::{Conv, Layer, LeakyRelu, Linear, Reshape, Sigmoid, random_features};
 use kme_net::{Init, Mode, Net, Place, place};
-use rand::RngExt;
-use rand_distr::StandardNormal;
+use kme_testing::{apart, largest};
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
@@ -26,8 +25,7 @@ const LATENTS: usize = 4;
 const TOP: usize = 3;
 
 fn normals(count: usize, purpose: &str) -> Vec<f64> {
-    let mut rng = rng::stream(23, purpose, 0);
-    (0..count).map(|_| rng.sample(StandardNormal)).collect()
+    kme_testing::normals(count, &mut rng::stream(23, purpose, 0))
 }
 
 /// Networks and samples of one step.
@@ -129,17 +127,6 @@ impl Game {
 
 fn all_gradients(descent: &Descent) -> Vec<f64> {
     descent.gradients.iter().chain(&descent.decoder).flat_map(|g| place::numbers(g.clone())).collect()
-}
-
-fn largest(numbers: &[f64]) -> f64 {
-    numbers.iter().fold(0.0, |most, x| x.abs().max(most))
-}
-
-/// The largest difference, relative to the largest number.
-fn apart(a: &[f64], b: &[f64]) -> f64 {
-    assert_eq!(a.len(), b.len());
-    let difference: Vec<f64> = a.iter().zip(b).map(|(a, b)| a - b).collect();
-    largest(&difference) / largest(a)
 }
 
 fn mmd(kernel: &str, estimator: Estimator) -> Divergence {

@@ -3,16 +3,22 @@
 //! `cargo bench -p kme-net --bench inception -- [--threads N] [--runs N] [--only TEXT]`; `benches/inception.py` runs it beside
 //! PyTorch. Weights and pictures are made up by the same formula there.
 
-#[path = "../tests/made_up/mod.rs"]
-mod made_up;
-
 use kme_image::{Images, Protocol};
-use kme_net::{Extractor, FeatureMap, Positions, network_card};
-use made_up::{Golden, network, uniform};
+use kme_net::weights::Weights;
+use kme_net::{Extractor, FeatureMap, Network, Place, Positions, network_card};
+use kme_testing::made_up::{Golden, uniform};
+use std::path::Path;
 use std::time::Instant;
 
 /// Pictures of a run.
 const PICTURES: usize = 16;
+
+/// The known network of this name with made-up weights.
+fn network(name: &str, golden: &Golden) -> Network {
+    let weights = Weights { tensors: golden.weights(), sha256: "0".repeat(64), container: "made up" };
+    let card = network_card(name).expect("a known network");
+    Network::of_weights(card, &weights, Path::new("made-up.pth"), &Place::cpu()).expect("made-up weights")
+}
 
 fn main() {
     // As in the program.
@@ -31,7 +37,7 @@ fn main() {
     }
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("a pool of threads");
     for (name, golden) in Golden::all().into_iter().filter(|(name, _)| name.contains(&only)) {
-        let network = network(&name, &golden.weights()).expect("made-up weights");
+        let network = network(&name, &golden);
         let [c, h, w] = network.net.input();
         let layer = network_card(&name).expect("a known network").features;
         let map = Extractor::of_network(&network, layer, Positions::Mean).expect("its feature layer");

@@ -3,8 +3,6 @@
 
 use kme_net::architecture::autoencoder;
 use kme_net::{CriticNet, GeneratorNet, Init, Layer, Mode, Net, Place, place};
-use rand::RngExt;
-use rand_distr::StandardNormal;
 
 fn generator(json: &str) -> GeneratorNet {
     serde_json::from_str(json).unwrap()
@@ -261,7 +259,7 @@ fn the_shipped_presets_start_where_they_did() {
         let param = net.params().iter().find(|p| p.name == name).unwrap();
         let mut rng = kme::rng::stream(7, &format!("init {name}"), 0);
         let mut draw = || loop {
-            let x: f64 = rng.sample(StandardNormal);
+            let x = kme_testing::normal(&mut rng);
             if !truncated || x.abs() <= 2.0 {
                 return deviation * x;
             }

@@ -1,22 +1,21 @@
 //! Known networks against PyTorch's outputs, and what must hold of every one: bits, gradients, names, refusals.
 
-mod made_up;
-
-use kme::Error;
+use kme::{Error, Result};
 use kme_image::{Form, Images, Places, Protocol, Source};
 use kme_net::weights::{self, Weights};
 use kme_net::{Extractor, FeatureMap, Models, Network, NetworkCard, Place, Positions, network_card, place};
-use made_up::{Golden, network, uniform};
+use kme_testing::apart;
+use kme_testing::made_up::{Golden, uniform};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// The largest difference over the largest number that is expected.
-fn apart(found: &[f64], expected: &[f64]) -> f64 {
-    assert_eq!(found.len(), expected.len());
-    let largest = expected.iter().fold(0.0_f64, |most, x| most.max(x.abs()));
-    assert!(largest > 0.0, "nothing to compare with");
-    let difference = found.iter().zip(expected).fold(0.0_f64, |most, (a, b)| most.max((a - b).abs()));
-    difference / largest
+fn made_up(golden: &Golden) -> Weights {
+    Weights { tensors: golden.weights(), sha256: "0".repeat(64), container: "made up" }
+}
+
+/// The network of this name with these weights.
+fn network(name: &str, weights: &Weights) -> Result<Network> {
+    Network::of_weights(network_card(name).unwrap(), weights, Path::new("made-up.pth"), &Place::cpu())
 }
 
 /// The mean of each map.
@@ -32,7 +31,7 @@ fn means(activation: burn::tensor::Tensor<4>) -> Vec<f64> {
 fn architectures_are_those_of_torchvision_and_pytorch_fid() {
     for (name, golden) in Golden::all() {
         let [h, w] = golden.size;
-        let network = network(&name, &golden.weights()).unwrap().resized(golden.size).unwrap();
+        let network = network(&name, &made_up(&golden)).unwrap().resized(golden.size).unwrap();
         let pixels = uniform(&format!("{name} picture"), 3 * h * w).map(|u| u as f32).collect();
         let layers: Vec<&str> = golden.layers.keys().map(String::as_str).collect();
         let found = network.activations(Place::cpu().tensor(pixels, [1, 3, h, w]), &layers).unwrap();
@@ -157,7 +156,7 @@ fn real_weights_give_the_outputs_of_pytorch() {
 #[test]
 fn gradients_reach_the_pixels() {
     let golden = &Golden::all()["squeezenet1_1"];
-    let network = network("squeezenet1_1", &golden.weights()).unwrap().resized([41, 39]).unwrap();
+    let network = network("squeezenet1_1", &made_up(golden)).unwrap().resized([41, 39]).unwrap();
     let pixels: Vec<f32> = uniform("gradient", 3 * 41 * 39).map(|u| u as f32).collect();
     let x = Place::cpu().tensor(pixels, [1, 3, 41, 39]);
     let layers = ["fire2", "pool3", "fire9"];
@@ -204,7 +203,7 @@ fn check_bits(network: &Network, layer: &str, count: usize) {
 #[test]
 fn features_depend_on_the_picture_alone() {
     let golden = &Golden::all()["resnet18"];
-    let network = network("resnet18", &golden.weights()).unwrap().resized([64, 64]).unwrap();
+    let network = network("resnet18", &made_up(golden)).unwrap().resized([64, 64]).unwrap();
     check_bits(&network, "avgpool", 9);
     check_bits(&network, "layer1", 9);
 }
@@ -218,7 +217,7 @@ fn inception_features_depend_on_the_picture_alone() {
 #[test]
 fn layers_and_tensors_that_are_missing_are_named() {
     let golden = &Golden::all()["resnet18"];
-    let mut weights = golden.weights();
+    let mut weights = made_up(golden);
     let fault = network("resnet18", &weights).unwrap().depth("layer9").unwrap_err();
     let Error::UnknownName { name, known, .. } = &fault else { panic!("{fault}") };
     assert!(name == "layer9" && ["layer4.1", "avgpool"].iter().all(|layer| known.iter().any(|name| name == layer)));
@@ -230,7 +229,7 @@ fn layers_and_tensors_that_are_missing_are_named() {
     assert_eq!(fault, "cannot use layer fc of resnet18: the weights in this file go only up to avgpool");
 
     let faulty = |change: &dyn Fn(&mut Weights)| {
-        let mut weights = golden.weights();
+        let mut weights = made_up(golden);
         change(&mut weights);
         network("resnet18", &weights).unwrap_err().to_string()
     };
@@ -244,7 +243,7 @@ fn layers_and_tensors_that_are_missing_are_named() {
     });
     assert!(fault.contains(name) && fault.contains("[64, 128, 3, 3]") && fault.contains("[128, 64, 3, 3]"), "{fault}");
     // Names that a wrapper put before.
-    let mut wrapped = golden.weights();
+    let mut wrapped = made_up(golden);
     wrapped.tensors = wrapped.tensors.into_iter().map(|(name, tensor)| (format!("module.{name}"), tensor)).collect();
     network("resnet18", &wrapped).unwrap();
 }
@@ -262,7 +261,7 @@ fn files_that_are_not_known_are_refused_under_a_known_name() {
     assert!(fault.contains("resnet18.safetensors") && fault.contains("f37072fd"), "{fault}");
 
     let path = folder.path().join("resnet18.safetensors");
-    let weights = golden.weights();
+    let weights = made_up(golden);
     let data: Vec<(&String, &Vec<usize>, Vec<u8>)> = weights
         .tensors
         .iter()

@@ -11,12 +11,9 @@ use kme_net::layer::{
     random_features,
 };
 use kme_net::{Init, Mode, Net, Place, dcgan_critic, place};
-use rand::RngExt;
-use rand_distr::StandardNormal;
 
 fn normals(count: usize, purpose: &str) -> Vec<f64> {
-    let mut rng = rng::stream(7, purpose, 0);
-    (0..count).map(|_| rng.sample(StandardNormal)).collect()
+    kme_testing::normals(count, &mut rng::stream(7, purpose, 0))
 }
 
 /// A network with all parameters away from their special starting values.
@@ -64,7 +61,7 @@ fn penalty(net: &Net, x: &Tensor<4>, g: &Tensor<4>, mode: Mode) -> Tensor<1> {
 
 /// Relative error against the larger of the two and a floor.
 fn relative(a: f64, b: f64) -> f64 {
-    (a - b).abs() / a.abs().max(b.abs()).max(1e-3)
+    kme_testing::relative(a, b, 1e-3)
 }
 
 fn check(name: &str, layers: Vec<Layer>, input: [usize; 3], mode: Mode) {

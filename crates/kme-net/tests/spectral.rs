@@ -5,39 +5,18 @@ use burn::tensor::Tensor;
 use kme::rng;
 use kme_net::layer::{Concat, Conv, GlobalSumPool, LeakyRelu, Linear, Residual, TransposedConv};
 use kme_net::{Init, Layer, Mode, Net, Place, place};
-use rand::RngExt;
-use rand_distr::StandardNormal;
+use kme_testing::eigenvalues;
 
 fn normals(count: usize, purpose: &str) -> Vec<f64> {
-    let mut rng = rng::stream(11, purpose, 0);
-    (0..count).map(|_| rng.sample(StandardNormal)).collect()
+    kme_testing::normals(count, &mut rng::stream(11, purpose, 0))
 }
 
-/// The largest singular value of a (rows, columns) matrix: Jacobi rotations of the smaller Gram matrix.
+/// The largest singular value of a (rows, columns) matrix, from the smaller Gram matrix.
 fn largest_singular_value(w: &[f64], rows: usize, columns: usize) -> f64 {
     let at = |i: usize, j: usize| if rows <= columns { w[i * columns + j] } else { w[j * columns + i] };
     let (n, m) = (rows.min(columns), rows.max(columns));
-    let mut a: Vec<Vec<f64>> =
-        (0..n).map(|i| (0..n).map(|j| (0..m).map(|k| at(i, k) * at(j, k)).sum()).collect()).collect();
-    for _ in 0..60 {
-        for p in 0..n {
-            for q in p + 1..n {
-                if a[p][q].abs() < 1e-300 {
-                    continue;
-                }
-                let theta = 0.5 * (2.0 * a[p][q]).atan2(a[q][q] - a[p][p]);
-                let (s, c) = theta.sin_cos();
-                for row in &mut a {
-                    (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
-                }
-                let (x, y) = (a[p].clone(), a[q].clone());
-                for k in 0..n {
-                    (a[p][k], a[q][k]) = (c * x[k] - s * y[k], s * x[k] + c * y[k]);
-                }
-            }
-        }
-    }
-    (0..n).map(|i| a[i][i]).fold(0.0, f64::max).sqrt()
+    let gram = (0..n).map(|i| (0..n).map(|j| (0..m).map(|k| at(i, k) * at(j, k)).sum()).collect()).collect();
+    eigenvalues(gram).into_iter().fold(0.0, f64::max).sqrt()
 }
 
 /// A critic with weights at the top, within a residual sum and within branches.

@@ -5,15 +5,13 @@ use kme::points::Data;
 use kme::rng::{Rng, stream};
 use kme::sums::Precision;
 use kme::{Kernel, Points};
-use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 use statrs::distribution::{Binomial, ContinuousCDF, DiscreteCDF, Normal};
 
 const D: usize = 3;
 
 fn normal(n: usize, d: usize, shift: f64, rng: &mut Rng) -> Points {
-    let mut draw = || -> f64 { StandardNormal.sample(rng) };
-    Points::new(n, d, Data::F64((0..n * d).map(|_| shift + draw()).collect())).unwrap()
+    Points::new(n, d, Data::F64((0..n * d).map(|_| shift + kme_testing::normal(rng)).collect())).unwrap()
 }
 
 /// E k(X,Y) of the Gaussian kernel with σ = 2 for N(a,I) and N(b,I), ‖a−b‖² = `apart`.

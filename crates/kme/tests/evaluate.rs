@@ -6,16 +6,11 @@ use kme::neighbours::{kth_nearest, mutual, nearest};
 use kme::points::Data;
 use kme::sums::Precision;
 use kme::{Error, Field, Points, discrepancy, rng};
-use rand_distr::{Distribution, StandardNormal};
+use kme_testing::{Lcg, normal};
 
 /// Nearly normal numbers, as golden/evaluate.py makes them.
 fn normals(count: usize, seed: u64) -> Vec<f64> {
-    let mut state = seed;
-    let mut next = || {
-        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (state >> 32) as f64
-    };
-    (0..count).map(|_| (0..12).map(|_| next()).sum::<f64>() / 4_294_967_296.0 - 6.0).collect()
+    Lcg(seed).normals(count, 32)
 }
 
 fn features(n: usize, d: usize, shift: f64, seed: u64) -> Points {
@@ -234,7 +229,7 @@ fn errors_of_precision_and_recall_are_near_their_scatter() {
     let repeats = 60;
     let draw = |n: usize, d: usize, shift: f64, index: u64, purpose: &str| {
         let mut stream = rng::stream(5, purpose, index);
-        let numbers = (0..n * d).map(|_| shift + Distribution::<f64>::sample(&StandardNormal, &mut stream)).collect();
+        let numbers = (0..n * d).map(|_| shift + normal(&mut stream)).collect();
         Points::new(n, d, Data::F64(numbers)).unwrap()
     };
     for (d, shift) in [(8, 0.0), (8, 0.5), (4, 1.0), (30, 0.3)] {

@@ -4,22 +4,15 @@ use kme::evaluate::{Fid, Fitted, Statistics, fid};
 use kme::points::Data;
 use kme::sums::Precision;
 use kme::{Points, discrepancy, rng};
-use rand_distr::{Distribution, StandardNormal};
+use kme_testing::mean_and_deviation;
 use statrs::function::gamma::ln_gamma;
 
 fn normals(count: usize, purpose: &str, index: u64) -> Vec<f64> {
-    let mut stream = rng::stream(11, purpose, index);
-    (0..count).map(|_| StandardNormal.sample(&mut stream)).collect()
+    kme_testing::normals(count, &mut rng::stream(11, purpose, index))
 }
 
 fn normal(n: usize, d: usize, purpose: &str, index: u64) -> Points {
     Points::new(n, d, Data::F64(normals(n * d, purpose, index))).unwrap()
-}
-
-fn mean_and_scatter(values: &[f64]) -> (f64, f64) {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    (mean, (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt())
 }
 
 fn of_statistics(mean: &[f64], covariance: &[f64]) -> Fitted<'static> {
@@ -101,7 +94,7 @@ fn the_bias_at_64_dimensions_is_2240_over_n() {
         let found: Vec<Fid> = (0..8)
             .map(|i| fid(&normal(n, 64, "bias x", i + n as u64), &normal(n, 64, "bias y", i + n as u64)).unwrap())
             .collect();
-        let mean = |f: fn(&Fid) -> f64| mean_and_scatter(&found.iter().map(f).collect::<Vec<_>>());
+        let mean = |f: fn(&Fid) -> f64| mean_and_deviation(&found.iter().map(f).collect::<Vec<_>>());
         let (value, scatter) = mean(|f| f.value);
         let (bias, error) = (mean(|f| f.bias.unwrap()).0, mean(|f| f.standard_error.unwrap()).0);
         println!(
@@ -137,7 +130,7 @@ fn one_dimension_is_the_closed_form() {
             let x = Points::new(m, 1, Data::F64(numbers)).unwrap();
             truth.distance(&Fitted::of_points(&x).unwrap()).unwrap().value
         };
-        let (mean, scatter) = mean_and_scatter(&(0..repeats).map(of).collect::<Vec<_>>());
+        let (mean, scatter) = mean_and_deviation(&(0..repeats).map(of).collect::<Vec<_>>());
         let error = scatter / (repeats as f64).sqrt();
         println!("m = {m}, σ = {deviation}: {mean:.6} ± {error:.6}, expected {:.6}", expected(m, deviation));
         assert!((mean - expected(m, deviation)).abs() < 3.0 * error);
@@ -296,7 +289,7 @@ fn the_standard_error_covers() {
         let found: Vec<Fid> = (0..repeats)
             .map(|i| fid(&scaled(n, d, "covers x", i, 0.0, 0.0), &scaled(m, d, "covers y", i, 1.0, 0.3)).unwrap())
             .collect();
-        let (mean, scatter) = mean_and_scatter(&found.iter().map(|f| f.value).collect::<Vec<_>>());
+        let (mean, scatter) = mean_and_deviation(&found.iter().map(|f| f.value).collect::<Vec<_>>());
         let covered = found.iter().filter(|f| (f.value - mean).abs() < 1.96 * f.standard_error.unwrap()).count();
         let error = (found.iter().map(|f| f.standard_error.unwrap().powi(2)).sum::<f64>() / repeats as f64).sqrt();
         let part = covered as f64 / repeats as f64;
@@ -315,7 +308,7 @@ fn kid_has_no_bias() {
                 discrepancy::kid(&x, &y, Precision::F64).unwrap().value
             })
             .collect();
-        let (mean, scatter) = mean_and_scatter(&values);
+        let (mean, scatter) = mean_and_deviation(&values);
         println!("n = {n}: KID {mean:.5}, scatter·n = {:.3}", scatter * n as f64);
         assert!(mean.abs() < 3.0 * scatter / 60_f64.sqrt());
         assert!((0.6..1.3).contains(&(scatter * n as f64)), "{scatter}");

@@ -9,8 +9,9 @@ use kme::points::Data;
 use kme::rng::{Rng, stream};
 use kme::sums::Precision;
 use kme::{Kernel, KernelSpec, Points};
+use kme_testing::normal;
 use rand::RngExt;
-use rand_distr::{Distribution, StandardNormal};
+use rand_distr::Distribution;
 use rayon::prelude::*;
 use statrs::distribution::{Binomial, DiscreteCDF};
 
@@ -23,10 +24,6 @@ const KERNELS: [&str; 5] = [
     "energy",
     "poly:degree=3,gamma=1/d,coef=1",
 ];
-
-fn normal(rng: &mut Rng) -> f64 {
-    StandardNormal.sample(rng)
-}
 
 /// Points of one of four distributions: normal; in clusters of different widths; heavy tails; on a grid, with many
 /// ties.

@@ -7,15 +7,14 @@ use kme::points::Data;
 use kme::rng::stream;
 use kme::sums::Precision;
 use kme::{Kernel, NoStandardError as Reason, Points};
-use rand_distr::{Distribution, StandardNormal};
+use kme_testing::normals;
 
 fn points(n: usize, d: usize, number: impl FnMut(usize) -> f64) -> Points {
     Points::new(n, d, Data::F64((0..n * d).map(number).collect())).unwrap()
 }
 
 fn normal(n: usize, d: usize, index: u64) -> Points {
-    let mut rng = stream(1, "missing errors", index);
-    points(n, d, |_| StandardNormal.sample(&mut rng))
+    Points::new(n, d, Data::F64(normals(n * d, &mut stream(1, "missing errors", index)))).unwrap()
 }
 
 fn same(n: usize, value: f64) -> Points {
@@ -118,7 +117,7 @@ fn an_error_or_a_reason() {
         let (kind, scale) = (below(4), [1e-120, 1e-3, 1.0, 1e8, 1e70][below(5) as usize]);
         let mut draw = |n: usize| {
             points(n, d, |j| {
-                let x: f64 = StandardNormal.sample(&mut rng);
+                let x = kme_testing::normal(&mut rng);
                 let number = match kind {
                     0 => x,
                     1 => x.round(),

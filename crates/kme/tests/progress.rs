@@ -5,13 +5,11 @@ use kme::points::Data;
 use kme::rng::{Rng, stream};
 use kme::sums::Precision;
 use kme::{Error, Kernel, Points};
-use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 
 /// n points of N(shift, scale²·I).
 fn normal(n: usize, d: usize, shift: f64, scale: f64, rng: &mut Rng) -> Points {
-    let mut draw = || -> f64 { StandardNormal.sample(rng) };
-    Points::new(n, d, Data::F64((0..n * d).map(|_| shift + scale * draw()).collect())).unwrap()
+    Points::new(n, d, Data::F64((0..n * d).map(|_| shift + scale * kme_testing::normal(rng)).collect())).unwrap()
 }
 
 fn sums(x: &Points, y: &Points) -> Marginals {

@@ -8,8 +8,8 @@ use kme::points::Data;
 use kme::rng::{Rng, stream};
 use kme::sums::Precision;
 use kme::{Kernel, KernelSpec, Points};
+use kme_testing::normal;
 use rand::RngExt;
-use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 use statrs::distribution::{Binomial, DiscreteCDF};
 
@@ -49,10 +49,6 @@ enum Case {
     Across(f64),
     /// By this times 1/√min(m,l), as mirror images: nearly equal.
     Near(f64),
-}
-
-fn normal(rng: &mut Rng) -> f64 {
-    StandardNormal.sample(rng)
 }
 
 fn draw(law: Law, n: usize, shift: [f64; 2], rng: &mut Rng) -> Points {

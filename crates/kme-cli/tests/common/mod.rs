@@ -6,6 +6,7 @@
 use kme::Points;
 use kme::points::Data;
 use kme_image::Images;
+use kme_testing::Lcg;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -99,7 +100,7 @@ impl Place {
 
     /// Normal points with mean `shift`, as a file; its rows in double precision.
     pub(crate) fn normal(&self, name: &str, n: usize, d: usize, shift: f64, seed: u64) -> Vec<Vec<f64>> {
-        let numbers: Vec<f64> = normals(n * d, seed).into_iter().map(|x| x + shift).collect();
+        let numbers: Vec<f64> = Lcg::of_seed(seed).normals(n * d, 53).into_iter().map(|x| x + shift).collect();
         Points::new(n, d, Data::F64(numbers.clone())).unwrap().write(self.path(name)).unwrap();
         numbers.chunks(d).map(<[f64]>::to_vec).collect()
     }
@@ -107,7 +108,7 @@ impl Place {
     /// A folder of `n` random grey pictures of size 28x28.
     pub(crate) fn pictures(&self, name: &str, n: usize, seed: u64) {
         std::fs::create_dir_all(self.path(name)).unwrap();
-        let data = normals(n * 784, seed).into_iter().map(|x| (0.5 + 0.3 * x) as f32).collect();
+        let data = Lcg::of_seed(seed).normals(n * 784, 53).into_iter().map(|x| (0.5 + 0.3 * x) as f32).collect();
         let images = Images::clamped(n, 1, 28, 28, data).unwrap();
         for i in 0..n {
             images.write_png(i, &self.path(&format!("{name}/{i:03}.png"))).unwrap();
@@ -120,14 +121,4 @@ pub(crate) fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
-}
-
-/// Standard normal numbers by the sum of twelve uniforms.
-fn normals(count: usize, seed: u64) -> Vec<f64> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(1);
-    let mut uniform = || {
-        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (state >> 11) as f64 / (1_u64 << 53) as f64
-    };
-    (0..count).map(|_| (0..12).map(|_| uniform()).sum::<f64>() - 6.0).collect()
 }

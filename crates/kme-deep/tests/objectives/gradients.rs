@@ -1,9 +1,10 @@
 //! The gradients of both sides are the differences of their losses.
 
 use crate::cases::cases;
-use crate::setup::{Setup, apart, number};
+use crate::setup::{Setup, number};
 use burn::tensor::Tensor;
 use kme_net::{Net, Place, place};
+use kme_testing::relative;
 
 /// A network with number `i` of trained parameter `index` moved.
 fn moved(net: &Net, index: usize, i: usize, delta: f64) -> Net {
@@ -36,7 +37,7 @@ pub(crate) fn worst(what: &str, net: &Net, gradients: Vec<Tensor<1>>, loss: impl
         for i in tried {
             let at = |delta| number(loss(&moved(net, index, i, delta)));
             let difference = (at(STEP) - at(-STEP)) / (2.0 * STEP);
-            let error = apart(gradient[i], difference, 1e-3 * largest);
+            let error = relative(gradient[i], difference, 1e-3 * largest);
             assert!(error < 1e-5, "{what}: parameter {index}[{i}]: {} and {difference}", gradient[i]);
             worst = worst.max(error);
         }

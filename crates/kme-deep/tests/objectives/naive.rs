@@ -6,6 +6,7 @@ use crate::cases::Case;
 use crate::setup::Setup;
 use kme_deep::loss::{Divergence, Estimator};
 use kme_net::{Init, Layer, Mode, Net, Place, place};
+use kme_testing::eigenvalues;
 use std::rc::Rc;
 
 pub(crate) type Row = Vec<f64>;
@@ -110,34 +111,6 @@ pub(crate) fn mmd2(k: &dyn Fn(&[f64], &[f64]) -> f64, x: &[Row], y: &[Row], unbi
     };
     let cross = mean(x.iter().map(|p| mean(y.iter().map(|q| k(p, q)))));
     within(x) + within(y) - 2.0 * cross
-}
-
-/// Eigenvalues of a symmetric matrix by Jacobi's rotations.
-pub(crate) fn eigenvalues(mut a: Vec<Row>) -> Row {
-    let d = a.len();
-    for _ in 0..60 {
-        for p in 0..d {
-            for q in p + 1..d {
-                if a[p][q].abs() < 1e-300 {
-                    continue;
-                }
-                let t = {
-                    let theta = (a[q][q] - a[p][p]) / (2.0 * a[p][q]);
-                    theta.signum() / (theta.abs() + (theta * theta + 1.0).sqrt())
-                };
-                let c = 1.0 / (t * t + 1.0).sqrt();
-                let s = t * c;
-                for row in &mut a {
-                    (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
-                }
-                let (above, below) = a.split_at_mut(q);
-                for (x, y) in above[p].iter_mut().zip(&mut below[0]) {
-                    (*x, *y) = (c * *x - s * *y, s * *x + c * *y);
-                }
-            }
-        }
-    }
-    (0..d).map(|i| a[i][i]).collect()
 }
 
 fn mean_covariance(x: &[Row], y: &[Row], q: f64, components: usize) -> f64 {

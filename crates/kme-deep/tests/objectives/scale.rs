@@ -3,10 +3,11 @@
 use crate::cases::{Body, Case, DIFFERENTIABLE, cases, mmd};
 use crate::gradients::worst;
 use crate::naive::Naive;
-use crate::setup::{Setup, apart, number};
+use crate::setup::{Setup, number};
 use burn::tensor::Tensor;
 use kme_deep::loss::{Estimator, Scale};
 use kme_net::{Mode, Net};
+use kme_testing::relative;
 
 fn square(setup: &Setup, critic: &Net) -> Tensor<1> {
     let pictures = setup.pictures(&setup.generator);
@@ -36,8 +37,8 @@ fn the_scale_is_the_kernels_variation() {
         let tracked = setup.critic.tracked();
         let gradients = tracked.gradients(&mut square(&setup, &tracked).backward());
         let error = worst(&case.name, &setup.critic, gradients, |net| square(&setup, net));
-        println!("{:<90} {found:.6} {:.1e}, gradient {error:.1e}", case.name, apart(found, naive, 0.0));
-        assert!(apart(found, naive, 0.0) < 1e-8, "{}: {found} and {naive}", case.name);
+        println!("{:<90} {found:.6} {:.1e}, gradient {error:.1e}", case.name, relative(found, naive, 0.0));
+        assert!(relative(found, naive, 0.0) < 1e-8, "{}: {found} and {naive}", case.name);
     }
     assert!(tried > DIFFERENTIABLE.len());
 }
@@ -61,7 +62,7 @@ fn known_forms_of_the_scale() {
             let setup = Setup::new(&case);
             let expected = 1.0 / (1.0 + 10.0 * factor * Naive::new(&setup).jacobian2());
             let found = number(square(&setup, &setup.critic));
-            assert!(apart(found, expected, 0.0) < 1e-8, "{}: {found} and {expected}", case.name);
+            assert!(relative(found, expected, 0.0) < 1e-8, "{}: {found} and {expected}", case.name);
         }
     }
 }

@@ -6,8 +6,6 @@ use kme::rng;
 use kme_deep::loss::{Objective, Pictures};
 use kme_net::layer::{Conv, Layer, LeakyRelu, Linear, Reshape, Tanh};
 use kme_net::{Init, Mode, Net, Place, place};
-use rand::RngExt;
-use rand_distr::StandardNormal;
 
 /// Numbers of latents.
 const LATENTS: usize = 3;
@@ -17,8 +15,7 @@ const CLASSES: usize = 3;
 pub(crate) const REAL: usize = 5;
 
 pub(crate) fn normals(count: usize, purpose: &str) -> Vec<f64> {
-    let mut rng = rng::stream(23, purpose, 0);
-    (0..count).map(|_| rng.sample(StandardNormal)).collect()
+    kme_testing::normals(count, &mut rng::stream(23, purpose, 0))
 }
 
 /// A case's networks and batches.
@@ -143,9 +140,4 @@ impl Setup {
 
 pub(crate) fn number(tensor: Tensor<1>) -> f64 {
     place::scalar(tensor.inner())
-}
-
-/// |a − b| in units of the larger, or of `floor` where that is larger still.
-pub(crate) fn apart(a: f64, b: f64, floor: f64) -> f64 {
-    (a - b).abs() / a.abs().max(b.abs()).max(floor)
 }

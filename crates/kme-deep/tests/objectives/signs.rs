@@ -1,7 +1,7 @@
 //! Who raises what: the signs of the terms, and what the penalties break or do not.
 
 use crate::cases::{Body, cases, mmd};
-use crate::naive::{Row, eigenvalues, mmd2};
+use crate::naive::{Row, mmd2};
 use crate::setup::{Setup, normals, number};
 use burn::tensor::Tensor;
 use kme::kernel::Kernel;
@@ -11,6 +11,7 @@ use kme_deep::loss::{
 };
 use kme_net::layer::{BatchNorm, LeakyRelu, Linear};
 use kme_net::{Init, Mode, Net, Place, place};
+use kme_testing::eigenvalues;
 
 fn matrix(rows: &[Row]) -> Tensor<2> {
     Place::cpu_f64().tensor_f64(rows.concat(), [rows.len(), rows[0].len()])

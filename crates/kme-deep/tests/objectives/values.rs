@@ -2,7 +2,8 @@
 
 use crate::cases::cases;
 use crate::naive::Naive;
-use crate::setup::{Setup, apart, number};
+use crate::setup::{Setup, number};
+use kme_testing::relative;
 
 #[test]
 fn losses_are_their_definitions() {
@@ -12,7 +13,7 @@ fn losses_are_their_definitions() {
         let naive = Naive::new(&setup).losses(&case, &setup);
         let critic = number(setup.critic_loss(&setup.critic, setup.decoder.as_ref()));
         let found = [critic, number(setup.generator_loss(&setup.generator))];
-        let errors = [0, 1].map(|side| apart(naive[side], found[side], 1e-3));
+        let errors = [0, 1].map(|side| relative(naive[side], found[side], 1e-3));
         println!("{:<90} {:>12.5e} {:>12.5e}   {:.1e} {:.1e}", case.name, found[0], found[1], errors[0], errors[1]);
         // Differences in pixels have fewer digits than sums.
         let r = &case.regulariser;

@@ -333,13 +333,8 @@ mod tests {
     }
 
     fn noise(n: usize, c: usize, h: usize, w: usize) -> Images {
-        let mut state = 1_u64;
-        let data = (0..n * c * h * w)
-            .map(|_| {
-                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-                (state >> 40) as f32 / (1_u64 << 24) as f32
-            })
-            .collect();
+        let mut lcg = kme_testing::Lcg(1);
+        let data = (0..n * c * h * w).map(|_| lcg.uniform(24) as f32).collect();
         Images::new(n, c, h, w, data).unwrap()
     }
 

@@ -93,12 +93,8 @@ mod tests {
     ];
 
     fn noise(count: usize, seed: u64) -> Vec<f32> {
-        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(1);
-        let mut next = || {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (state >> 40) as f32 / (1_u64 << 24) as f32
-        };
-        (0..count).map(|_| next()).collect()
+        let mut lcg = kme_testing::Lcg::of_seed(seed);
+        (0..count).map(|_| lcg.uniform(24) as f32).collect()
     }
 
     fn resize(protocol: &str, h: usize, w: usize) -> Resize {

@@ -5,11 +5,7 @@ use crate::kernel::Pair;
 use crate::points::Data;
 use crate::rng::{Rng, stream};
 use crate::standard_error::NoStandardError;
-use rand_distr::{Distribution, StandardNormal};
-
-fn normal(rng: &mut Rng) -> f64 {
-    StandardNormal.sample(rng)
-}
+use kme_testing::{mean_and_deviation, normal};
 
 fn gaussian_points(n: usize, d: usize, shift: f64, rng: &mut Rng) -> Points {
     Points::new(n, d, Data::F64((0..n * d).map(|_| shift + normal(rng)).collect())).unwrap()
@@ -50,12 +46,6 @@ fn kernel(text: &str) -> Kernel {
 
 fn value(text: &str, x: &Points, y: &Points, estimator: Estimator) -> f64 {
     mmd2(&kernel(text), x, y, estimator, Precision::F64).unwrap().value
-}
-
-fn mean_and_sd(values: &[f64]) -> (f64, f64) {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    (mean, (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt())
 }
 
 #[test]
@@ -271,7 +261,7 @@ fn variance_ratio(text: &str, n: usize, m: usize, shift: f64, repeats: u64) -> (
         estimates.push(variance(&k, &x, &y).at(n as f64, m as f64).value);
     }
     let negative = values.iter().filter(|v| **v < 0.0).count() as f64 / values.len() as f64;
-    (mean_and_sd(&estimates).0 / mean_and_sd(&values).1.powi(2), negative)
+    (mean_and_deviation(&estimates).0 / mean_and_deviation(&values).1.powi(2), negative)
 }
 
 #[test]
@@ -326,7 +316,7 @@ fn unbiased_is_unbiased_and_biased_is_not() {
     // E k = (1 + 2/σ²)^(−d/2) for x − x' ~ N(0, 2I); V − U = 2(1 − E k)/m on average.
     let expected = 2.0 * (1.0 - 3.0_f64.powf(-(d as f64) / 2.0)) / m as f64;
     for (values, right) in [(&unbiased, 0.0), (&linear, 0.0), (&u, 0.0), (&gap, expected)] {
-        let (mean, sd) = mean_and_sd(values);
+        let (mean, sd) = mean_and_deviation(values);
         assert!((mean - right).abs() < 3.0 * sd / (repeats as f64).sqrt(), "{mean} is not {right}");
     }
     let fraction = negative as f64 / repeats as f64;
@@ -343,7 +333,7 @@ fn linear_estimator_knows_its_error() {
             (e.value, e.standard_error.unwrap().powi(2))
         })
         .unzip();
-    let ratio = mean_and_sd(&errors).0 / mean_and_sd(&values).1.powi(2);
+    let ratio = mean_and_deviation(&errors).0 / mean_and_deviation(&values).1.powi(2);
     assert!((0.9..1.1).contains(&ratio), "{ratio}");
 }
 
@@ -361,7 +351,7 @@ fn the_diagonal_of_every_summand_is_left_out() {
         right.push(found);
         quirk.push(found + (norms(&x) + norms(&y)) / (m * (m - 1)) as f64);
     }
-    let ((mean, sd), (wrong, _)) = (mean_and_sd(&right), mean_and_sd(&quirk));
+    let ((mean, sd), (wrong, _)) = (mean_and_deviation(&right), mean_and_deviation(&quirk));
     assert!(mean.abs() < 3.0 * sd / 20.0, "{mean}");
     assert!((wrong - 2.0 * 16.0 / 63.0).abs() < 3.0 * sd / 20.0, "{wrong}");
 }

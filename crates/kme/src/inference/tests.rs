@@ -9,11 +9,7 @@ use crate::neighbours::nearest;
 use crate::points::{Data, Points};
 use crate::rng::{Rng, stream};
 use crate::sums::Precision;
-use rand_distr::{Distribution, StandardNormal};
-
-fn normal(rng: &mut Rng) -> f64 {
-    StandardNormal.sample(rng)
-}
+use kme_testing::normal;
 
 fn sample(n: usize, d: usize, shift: f64, rng: &mut Rng) -> Points {
     Points::new(n, d, Data::F64((0..n * d).map(|_| shift + normal(rng)).collect())).unwrap()

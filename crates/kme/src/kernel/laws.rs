@@ -1,8 +1,8 @@
 //! The laws that every kernel obeys, and the text of kernels.
 
 use super::*;
+use kme_testing::{eigenvalues, normals};
 use rand::RngExt as _;
-use rand_distr::{Distribution, StandardNormal};
 
 /// Every form, with ordinary and with awkward parameters.
 fn forms() -> Vec<Form> {
@@ -38,48 +38,12 @@ fn kernels() -> Vec<Kernel> {
 
 fn points(n: usize, d: usize, seed: u64) -> Vec<Vec<f64>> {
     let mut rng = crate::rng::stream(seed, "kernel laws", 0);
-    (0..n).map(|_| (0..d).map(|_| StandardNormal.sample(&mut rng)).collect()).collect()
-}
-
-/// Eigenvalues of a symmetric matrix by cyclic Jacobi rotations.
-fn eigenvalues(mut a: Vec<Vec<f64>>) -> Vec<f64> {
-    let n = a.len();
-    for _ in 0..30 {
-        for p in 0..n {
-            for q in p + 1..n {
-                if a[p][q] == 0.0 {
-                    continue;
-                }
-                let theta = (a[q][q] - a[p][p]) / (2.0 * a[p][q]);
-                let t = theta.signum() / (theta.abs() + (theta * theta + 1.0).sqrt());
-                let c = 1.0 / (t * t + 1.0).sqrt();
-                let s = t * c;
-                for row in &mut a {
-                    let (x, y) = (row[p], row[q]);
-                    (row[p], row[q]) = (c * x - s * y, s * x + c * y);
-                }
-                let (upper, lower) = a.split_at_mut(q);
-                for (x, y) in upper[p].iter_mut().zip(&mut lower[0]) {
-                    (*x, *y) = (c * *x - s * *y, s * *x + c * *y);
-                }
-            }
-        }
-    }
-    (0..n).map(|i| a[i][i]).collect()
+    (0..n).map(|_| normals(d, &mut rng)).collect()
 }
 
 fn gradient(kernel: &Kernel, x: &[f64], y: &[f64]) -> Vec<f64> {
     let slope = kernel.slope(&Pair::of(x, y));
     x.iter().zip(y).map(|(x, y)| slope.dot * y + 2.0 * slope.xx * x).collect()
-}
-
-#[test]
-fn jacobi_finds_known_eigenvalues() {
-    let mut found = eigenvalues(vec![vec![2.0, 1.0, 0.0], vec![1.0, 2.0, 1.0], vec![0.0, 1.0, 2.0]]);
-    found.sort_by(f64::total_cmp);
-    for (found, right) in found.iter().zip([2.0 - 2.0_f64.sqrt(), 2.0, 2.0 + 2.0_f64.sqrt()]) {
-        assert!((found - right).abs() < 1e-14);
-    }
 }
 
 #[test]

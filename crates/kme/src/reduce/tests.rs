@@ -4,12 +4,8 @@ use super::*;
 use crate::discrepancy::Sample;
 use crate::kernel::{Kernel, Pair};
 use crate::points::Data;
-use crate::rng::{Rng, stream};
-use rand_distr::{Distribution, StandardNormal};
-
-fn normal(rng: &mut Rng) -> f64 {
-    StandardNormal.sample(rng)
-}
+use crate::rng::stream;
+use kme_testing::normal;
 
 /// Three clusters in the plane, of different sizes and spreads.
 fn mixture(n: usize, seed: u64) -> Points {

@@ -278,15 +278,11 @@ mod tests {
     use super::*;
     use crate::kernel::Pair;
     use crate::points::Data;
-    use rand_distr::{Distribution, StandardNormal};
+    use kme_testing::normal;
 
     fn sample(n: usize, d: usize) -> Points {
         let mut rng = rng::stream(3, "labels", 0);
-        Points::new(n, d, Data::F64((0..n * d).map(|_| 0.4 + rng_normal(&mut rng)).collect())).unwrap()
-    }
-
-    fn rng_normal(rng: &mut rng::Rng) -> f64 {
-        StandardNormal.sample(rng)
+        Points::new(n, d, Data::F64((0..n * d).map(|_| 0.4 + normal(&mut rng)).collect())).unwrap()
     }
 
     const KERNELS: [&str; 5] =

@@ -234,11 +234,10 @@ mod tests {
     use super::*;
     use crate::points::Data;
     use crate::sums::{Precision, rectangle};
-    use rand_distr::{Distribution, StandardNormal};
 
     fn sample(n: usize, d: usize, seed: u64) -> Points {
         let mut rng = crate::rng::stream(seed, "moments", 0);
-        Points::new(n, d, Data::F64((0..n * d).map(|_| StandardNormal.sample(&mut rng)).collect())).unwrap()
+        Points::new(n, d, Data::F64(kme_testing::normals(n * d, &mut rng))).unwrap()
     }
 
     const POLYNOMIALS: [&str; 5] = [

@@ -3,7 +3,7 @@
 use super::*;
 use crate::Field;
 use crate::points::Data;
-use rand_distr::{Distribution, StandardNormal};
+use kme_testing::normal;
 
 const KERNELS: [&str; 16] = [
     "linear",
@@ -27,11 +27,7 @@ const KERNELS: [&str; 16] = [
 fn sample(n: usize, d: usize, seed: u64) -> Points {
     let mut rng = crate::rng::stream(seed, "sums", 0);
     let offset = 0.3 * seed as f64;
-    Points::new(n, d, Data::F64((0..n * d).map(|_| offset + rng_normal(&mut rng)).collect())).unwrap()
-}
-
-fn rng_normal(rng: &mut crate::rng::Rng) -> f64 {
-    StandardNormal.sample(rng)
+    Points::new(n, d, Data::F64((0..n * d).map(|_| offset + normal(&mut rng)).collect())).unwrap()
 }
 
 fn weights_of(n: usize) -> Vec<f64> {

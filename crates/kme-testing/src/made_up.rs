@@ -1,13 +1,9 @@
 //! Networks with made-up weights, as `golden/networks.py` makes them too.
 
-use kme::Result;
-use kme_net::weights::Weights;
-use kme_net::{Network, Place, network_card};
 use std::collections::BTreeMap;
-use std::path::Path;
 
 /// `count` numbers in [0, 1): SplitMix64 from the FNV-1a hash of the name, as `golden/networks.py` has it.
-pub(crate) fn uniform(name: &str, count: usize) -> impl Iterator<Item = f64> {
+pub fn uniform(name: &str, count: usize) -> impl Iterator<Item = f64> {
     let fold = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     let seed = name.bytes().fold(0xcbf2_9ce4_8422_2325, fold);
     (1..=count as u64).map(move |i| {
@@ -18,7 +14,7 @@ pub(crate) fn uniform(name: &str, count: usize) -> impl Iterator<Item = f64> {
     })
 }
 
-fn made_up(name: &str, shape: &[usize]) -> Vec<f32> {
+fn tensor(name: &str, shape: &[usize]) -> Vec<f32> {
     let fan_in: usize = shape.iter().skip(1).product();
     let value = |u: f64| match shape.len() {
         2.. => (2.0 * u - 1.0) * (6.0 / fan_in as f64).sqrt(),
@@ -29,28 +25,25 @@ fn made_up(name: &str, shape: &[usize]) -> Vec<f32> {
     uniform(name, shape.iter().product()).map(|u| value(u) as f32).collect()
 }
 
-/// What golden/networks.json holds of a network.
+/// What `golden/networks.json` holds of a network.
 #[derive(serde::Deserialize)]
-#[allow(dead_code, reason = "the bench reads the tensors alone")]
-pub(crate) struct Golden {
+pub struct Golden {
+    /// The height and width of the picture that it saw.
     pub size: [usize; 2],
+    /// The shapes of its tensors, by name.
     pub tensors: BTreeMap<String, Vec<usize>>,
+    /// The first numbers of some layers' outputs, by the layer's name.
     pub layers: BTreeMap<String, Vec<f64>>,
 }
 
 impl Golden {
-    pub(crate) fn all() -> BTreeMap<String, Self> {
-        serde_json::from_str(include_str!("../golden/networks.json")).unwrap()
+    /// All networks, by name.
+    pub fn all() -> BTreeMap<String, Self> {
+        serde_json::from_str(include_str!("../golden/networks.json")).expect("the file that the script wrote")
     }
 
-    pub(crate) fn weights(&self) -> Weights {
-        let tensor = |(name, shape): (&String, &Vec<usize>)| (name.clone(), (shape.clone(), made_up(name, shape)));
-        let tensors = self.tensors.iter().map(tensor).collect();
-        Weights { tensors, sha256: "0".repeat(64), container: "made up" }
+    /// Its weights: shape and numbers of each tensor, by name.
+    pub fn weights(&self) -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
+        self.tensors.iter().map(|(name, shape)| (name.clone(), (shape.clone(), tensor(name, shape)))).collect()
     }
-}
-
-/// The network of this name with these weights.
-pub(crate) fn network(name: &str, weights: &Weights) -> Result<Network> {
-    Network::of_weights(network_card(name).unwrap(), weights, Path::new("made-up.pth"), &Place::cpu())
 }

@@ -1,7 +1,7 @@
 """Activations of networks with made-up weights, by the definitions of torchvision and pytorch-fid, in double precision.
 
 Made on 2026-11-24 with Python 3.11.7, torch 2.13.0, torchvision 0.28.0, pytorch-fid 0.3.0, NumPy 2.4.6; writes
-networks.json beside itself. Weights and pictures come from `made_up` and `uniform`, which tests/made_up/mod.rs repeats;
+networks.json beside itself. Weights and pictures come from `made_up` and `uniform`, which src/made_up.rs repeats;
 nothing is downloaded. The file changes only when the definition of a network does.
 """
 
