@@ -6,10 +6,11 @@
 
 use burn::optim::{Adam, AdamConfig, AdamState, Optimizer};
 use burn::tensor::Tensor;
-use kme_deep::loss::{Divergence, Estimator, Objective, Pictures, Regulariser, Scale, Terms};
+use kme_deep::loss::{Divergence, Estimator, Mmd, Objective, Pictures, Regulariser, Scale, Terms, Wasserstein};
 use kme_net::architecture::{DcganCritic, DcganGenerator, SnganCritic, SnganGenerator};
 use kme_net::{CriticNet, GeneratorNet, Init, Mode, Net, Param, Place, place};
 use kme_testing::made_up::uniform;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Channels and sides of the pictures.
@@ -34,17 +35,13 @@ struct Case {
 fn cases() -> Vec<Case> {
     let dcgan = |width| CriticNet::Dcgan(DcganCritic { width, stages: 4, kernel: 5, batch_norm: false });
     let sngan = |width| CriticNet::Sngan(SnganCritic { width });
-    let mmd = |kernel: &str| Divergence::Mmd {
-        kernel: kernel.parse().expect("a kernel"),
-        estimator: Estimator::Unbiased,
-        lift: None,
-    };
+    let mmd = |kernel: &str| Arc::new(Mmd::new(kernel.parse().expect("a kernel"), Estimator::Unbiased));
     let penalised = |gradient_penalty, activation_penalty| Regulariser {
         gradient_penalty,
         activation_penalty,
         ..Regulariser::default()
     };
-    let case = |name, critic, top, divergence, regulariser: Regulariser| Case {
+    let case = |name, critic, top, divergence: Arc<dyn Divergence>, regulariser: Regulariser| Case {
         name,
         generator: match &critic {
             CriticNet::Sngan(_) => GeneratorNet::Sngan(SnganGenerator { width: 64 }),
@@ -66,7 +63,7 @@ fn cases() -> Vec<Case> {
         sn_smmd("sn-smmd dcgan-64", dcgan(64)),
         sn_smmd("sn-smmd sngan-16", sngan(16)),
         sn_smmd("sn-smmd sngan-64", sngan(64)),
-        case("wgan-gp dcgan-64", dcgan(64), 1, Divergence::Wasserstein, penalised(10.0, 0.0)),
+        case("wgan-gp dcgan-64", dcgan(64), 1, Arc::new(Wasserstein {}), penalised(10.0, 0.0)),
     ]
 }
 

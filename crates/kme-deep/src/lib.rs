@@ -3,6 +3,7 @@
 pub mod evaluate;
 pub mod judge;
 pub mod loss;
+mod range;
 pub mod sample;
 pub mod steer;
 pub mod train;

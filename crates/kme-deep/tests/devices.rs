@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use kme::kernel::Kernel;
-use kme_deep::loss::{Divergence, Estimator, Features, activation_penalty, gradient_penalty, mmd2_unbiased};
+use kme_deep::loss::{Estimator, Features, Mmd, activation_penalty, gradient_penalty, mmd2_unbiased};
 use kme_net::{Init, Mode, Net, Place, dcgan_critic, dcgan_generator, place};
 
 const BATCH: usize = 20;
@@ -33,7 +33,7 @@ fn step(place: &Place) -> Vec<(String, Vec<f64>)> {
     let features: Tensor<2> = pass.output.reshape([2 * BATCH, FEATURES]);
     let (x, y) = (features.clone().slice(0..BATCH), features.slice(BATCH..2 * BATCH));
     let between = (real.clone() + fake) * 0.5;
-    let divergence = Divergence::Mmd { kernel: kernel.clone(), estimator: Estimator::Unbiased, lift: None };
+    let divergence = Mmd::new(kernel.clone(), Estimator::Unbiased);
     let seen = Features { real: x.clone(), fake: y.clone(), second: None };
     let penalty = gradient_penalty(&divergence, &tracked, between, 1, &seen).unwrap();
     let loss = penalty + activation_penalty(&pass.activations).unwrap() - mmd2_unbiased(&kernel, &x, &y).unwrap();

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use kme::kernel::{Kernel, Pair};
 use kme::rng;
 use kme_deep::loss::{
-    Divergence, Estimator, Features, Target, activation_penalty, gradient_penalty, mmd2_biased, mmd2_unbiased,
+    Estimator, Features, Mmd, Target, activation_penalty, gradient_penalty, mmd2_biased, mmd2_unbiased,
     witness_gradient,
 };
 use kme_net::layer::{Conv, Layer, LeakyRelu, Linear, Reshape};
@@ -23,8 +23,8 @@ const KERNELS: [&str; 10] = [
     "distance",
 ];
 
-fn mmd(kernel: &Kernel) -> Divergence {
-    Divergence::Mmd { kernel: kernel.clone(), estimator: Estimator::Unbiased, lift: None }
+fn mmd(kernel: &Kernel) -> Mmd {
+    Mmd::new(kernel.clone(), Estimator::Unbiased)
 }
 
 fn normals(count: usize, purpose: &str) -> Vec<f64> {

@@ -2,7 +2,9 @@
 
 use burn::tensor::Tensor;
 use kme::rng;
-use kme_deep::loss::{Divergence, Estimator, Objective, Pictures, Regulariser, Scale, linear_kernel};
+use kme_deep::loss::{
+    Cramer, Divergence, Estimator, Logistic, MeanCovariance, Mmd, Objective, Pictures, Regulariser, Scale, Wasserstein,
+};
 use kme_deep::train::parallel::{self, Alone, Collective, Descent, Farewell, Sockets, Team, TeamResult};
 use kme_deep::train::{self, Config, Context, Event, Outcome};
 use kme_image::Images;
@@ -16,6 +18,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 
 /// Samples of a step, side of a picture, latents, features.
@@ -129,14 +132,14 @@ fn all_gradients(descent: &Descent) -> Vec<f64> {
     descent.gradients.iter().chain(&descent.decoder).flat_map(|g| place::numbers(g.clone())).collect()
 }
 
-fn mmd(kernel: &str, estimator: Estimator) -> Divergence {
-    Divergence::Mmd { kernel: kernel.parse().unwrap(), estimator, lift: None }
+fn mmd(kernel: &str, estimator: Estimator) -> Arc<dyn Divergence> {
+    Arc::new(Mmd::new(kernel.parse().unwrap(), estimator))
 }
 
-fn lifted(place: &Place) -> Divergence {
+fn lifted(place: &Place) -> Arc<dyn Divergence> {
     let layer = random_features(&"gaussian:sigma=1".parse().unwrap(), TOP, 20, Default::default()).unwrap();
     let net = Net::new(vec![layer], [TOP, 1, 1], Init::He, 3, place).unwrap();
-    Divergence::Mmd { kernel: linear_kernel(), estimator: Estimator::Biased, lift: Some(Box::new(net)) }
+    Arc::new(Mmd::lifted(net, Estimator::Biased))
 }
 
 /// Every divergence and every regulariser.
@@ -149,11 +152,13 @@ fn games(place: &Place) -> Vec<(&'static str, Game)> {
     let all = Regulariser { asymmetric: 2.0, order: 0.5, scale: scale(true), ..mmd_gan.clone() };
     let li = Regulariser { order: 16.0, reconstruction: 8.0, ..none() };
     let unbiased = |kernel| mmd(kernel, Estimator::Unbiased);
-    let game = |divergence: Divergence, regulariser, spectral, conditional| {
+    let game = |divergence: Arc<dyn Divergence>, regulariser, spectral, conditional| {
         let top = if divergence.needs_one_feature() { 1 } else { TOP };
         Game::new(Objective { divergence, regulariser }, top, spectral, conditional, place)
     };
-    let mean_covariance = Divergence::MeanCovariance { norm: 2.0, components: 2 };
+    let wasserstein = || Arc::new(Wasserstein {});
+    let logistic = || Arc::new(Logistic {});
+    let mean_covariance = Arc::new(MeanCovariance { norm: 2.0, components: 2 });
     use Spectral::{Learned, No, Normalised};
     vec![
         ("mmd-gan", game(unbiased("rq:alpha=0.2,0.5,1,2,5+linear"), mmd_gan.clone(), No, false)),
@@ -163,11 +168,11 @@ fn games(place: &Place) -> Vec<(&'static str, Game)> {
             game(unbiased("poly:degree=3,gamma=0.5,coef=1"), Regulariser { scale: scale(true), ..none() }, No, false),
         ),
         ("sn-smmd", game(unbiased("gaussian:sigma=1"), Regulariser { scale: scale(false), ..none() }, Learned, false)),
-        ("swgan", game(Divergence::Wasserstein, Regulariser { scale: scale(true), ..none() }, No, false)),
-        ("wgan-gp", game(Divergence::Wasserstein, penalised(10.0), No, false)),
-        ("cramer", game(Divergence::Cramer, penalised(10.0), No, false)),
-        ("sn-gan", game(Divergence::Logistic, none(), Normalised, false)),
-        ("logistic with penalty", game(Divergence::Logistic, penalised(1.0), No, false)),
+        ("swgan", game(wasserstein(), Regulariser { scale: scale(true), ..none() }, No, false)),
+        ("wgan-gp", game(wasserstein(), penalised(10.0), No, false)),
+        ("cramer", game(Arc::new(Cramer {}), penalised(10.0), No, false)),
+        ("sn-gan", game(logistic(), none(), Normalised, false)),
+        ("logistic with penalty", game(logistic(), penalised(1.0), No, false)),
         ("kernelized-gan", game(mmd("gaussian:gamma=1", Estimator::Biased), asymmetric.clone(), No, false)),
         ("random features", game(lifted(place), Regulariser { gradient_penalty: 1.0, ..asymmetric }, No, false)),
         ("li", game(mmd("gaussian:sigma=1,2,4", Estimator::Root), li, No, false)),
@@ -495,8 +500,7 @@ fn what_cannot_be_shared_is_refused() {
     );
     // What only one worker can find out ends all of them, with the reason.
     config.critic.as_mut().unwrap().top = 1;
-    config.objective =
-        train::config::Objective::MeanCovariance(train::config::MeanCovariance { norm: 2.0, components: 1 });
+    config.objective = train::config::Objective::MeanCovariance(MeanCovariance { norm: 2.0, components: 1 });
     assert!(message(&config, 2).contains("gradient_penalty"));
     config.data.source = folder.path().join("nothing").display().to_string();
     config.regulariser = Default::default();

@@ -8,7 +8,7 @@ use kme::discrepancy::{Estimator, Witness, mmd2};
 use kme::points::Data;
 use kme::sums::Precision;
 use kme::{Kernel, Points, Result, rng};
-use kme_deep::loss::{self, Divergence, Objective, Regulariser};
+use kme_deep::loss::{self, Mmd, Objective, Regulariser, Wasserstein};
 use kme_net::Net;
 use plotters::prelude::SeriesLabelPosition;
 use std::path::Path;
@@ -128,22 +128,22 @@ fn islands(grid: &Grid) -> usize {
 }
 
 fn wgan(clip: f64, steps: u64) -> Fit {
-    let objective = Objective { divergence: Divergence::Wasserstein, regulariser: Regulariser::default() };
+    let objective = Objective::new(Wasserstein {}, Regulariser::default());
     Fit { objective, top: 1, rule: Rule::Clipped { rate: 5e-5, clip }, steps }
 }
 
 fn wgan_gp(weight: f64, steps: u64) -> Fit {
     let regulariser = Regulariser { gradient_penalty: weight, ..Regulariser::default() };
-    let objective = Objective { divergence: Divergence::Wasserstein, regulariser };
+    let objective = Objective::new(Wasserstein {}, regulariser);
     Fit { objective, top: 1, rule: Rule::Adam { rate: 1e-3 }, steps }
 }
 
 /// MMD² with the Gaussian kernel γ on the critic's features and the asymmetric penalty, thesis (3.7).
 fn kernelized(gamma: f64, steps: u64) -> Result<Fit> {
     let kernel = format!("gaussian:gamma={gamma}").parse()?;
-    let divergence = Divergence::Mmd { kernel, estimator: loss::Estimator::Unbiased, lift: None };
+    let divergence = Mmd::new(kernel, loss::Estimator::Unbiased);
     let regulariser = Regulariser { asymmetric: 16.0, ..Regulariser::default() };
-    Ok(Fit { objective: Objective { divergence, regulariser }, top: 16, rule: Rule::Adam { rate: 1e-3 }, steps })
+    Ok(Fit { objective: Objective::new(divergence, regulariser), top: 16, rule: Rule::Adam { rate: 1e-3 }, steps })
 }
 
 const STEPS: u64 = 8000;

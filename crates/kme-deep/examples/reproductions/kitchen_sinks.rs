@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use kme::features::Waves;
 use kme::kernel::Kernel;
 use kme::{Result, rng};
-use kme_deep::loss::{Divergence, Estimator, Features, linear_kernel};
+use kme_deep::loss::{Divergence, Estimator, Features, Mmd};
 use kme_net::{Init, Net, Place, layer, place};
 use plotters::prelude::SeriesLabelPosition;
 use rand::RngExt;
@@ -19,19 +19,19 @@ const COUNT: usize = 300;
 /// Features of the critic.
 const TOP: usize = 16;
 
-fn exact() -> Result<Divergence> {
-    Ok(Divergence::Mmd { kernel: kernel()?, estimator: Estimator::Unbiased, lift: None })
+fn exact() -> Result<Mmd> {
+    Ok(Mmd::new(kernel()?, Estimator::Unbiased))
 }
 
 fn kernel() -> Result<Kernel> {
     "gaussian:gamma=1".parse()
 }
 
-fn random(count: usize, seed: u64) -> Result<Divergence> {
+fn random(count: usize, seed: u64) -> Result<Mmd> {
     let layer = layer::random_features(&kernel()?, TOP, count, Waves::default())?;
     let net = Net::new(vec![layer], [TOP, 1, 1], Init::He, 0, &Place::cpu())?;
     let net = net.redrawn(seed, "reproductions: random features", 0);
-    Ok(Divergence::Mmd { kernel: linear_kernel(), estimator: Estimator::Unbiased, lift: Some(Box::new(net)) })
+    Ok(Mmd::lifted(net, Estimator::Unbiased))
 }
 
 /// What a critic may give: two normal batches, apart by `shift` in every feature.
@@ -44,7 +44,7 @@ fn features(n: usize, shift: f64, draw: u64) -> [Tensor<2>; 2] {
 }
 
 /// MMD² and its gradient in the generated features.
-fn value_and_gradient(divergence: &Divergence, [real, fake]: [Tensor<2>; 2]) -> Result<(f64, Vec<f64>)> {
+fn value_and_gradient(divergence: &Mmd, [real, fake]: [Tensor<2>; 2]) -> Result<(f64, Vec<f64>)> {
     let fake = fake.autodiff().require_grad();
     let value = divergence.generator(&Features { real: real.autodiff(), fake: fake.clone(), second: None })?;
     let found = place::scalar(value.clone().inner());
@@ -54,7 +54,7 @@ fn value_and_gradient(divergence: &Divergence, [real, fake]: [Tensor<2>; 2]) -> 
 }
 
 /// Seconds of a value with its gradient, the least of three.
-fn seconds(divergence: &Divergence, n: usize) -> Result<f64> {
+fn seconds(divergence: &Mmd, n: usize) -> Result<f64> {
     let mut least = f64::INFINITY;
     for draw in 0..3 {
         let both = features(n, 0.1, draw);

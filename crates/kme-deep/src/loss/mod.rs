@@ -3,7 +3,6 @@
 //! The kernels' formulas are those of [`kme::kernel`], evaluated in tensor arithmetic: nothing about a kernel is written here.
 
 mod arithmetic;
-mod covariance;
 mod divergence;
 mod far;
 mod mmd;
@@ -11,8 +10,11 @@ mod objective;
 mod penalty;
 mod scale;
 
-pub use covariance::mean_covariance;
-pub use divergence::{Divergence, Estimator, Features, linear_kernel};
+pub(crate) use divergence::one_feature;
+pub use divergence::{
+    Beside, CRITIC, Cramer, Divergence, Draw, Estimator, Features, IDENTITY, Logistic, MeanCovariance, Mmd,
+    MmdSettings, RandomFeatures, Scaled, Settings, Wasserstein, linear_kernel, mean_covariance,
+};
 pub use mmd::{Target, mmd2_biased, mmd2_unbiased, witness_gradient};
 pub use objective::{Objective, Pictures, Regulariser, Terms};
 pub use penalty::{activation_penalty, asymmetric_penalty, gradient_penalty, order_term, reconstruction_penalty};

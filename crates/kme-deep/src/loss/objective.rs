@@ -6,6 +6,7 @@ use super::scale::Scale;
 use burn::tensor::Tensor;
 use kme::{Error, Result};
 use kme_net::{Mode, Net, Pass, flat};
+use std::sync::Arc;
 
 /// The weights of the regularisers; 0 or nothing leaves one out.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -36,7 +37,7 @@ pub struct Regulariser {
 #[derive(Clone, Debug)]
 pub struct Objective {
     /// D.
-    pub divergence: Divergence,
+    pub divergence: Arc<dyn Divergence>,
     /// The weights of the penalties, and σ.
     pub regulariser: Regulariser,
 }
@@ -92,6 +93,11 @@ impl Seen {
 }
 
 impl Objective {
+    /// A divergence with these regularisers.
+    pub fn new(divergence: impl Divergence + 'static, regulariser: Regulariser) -> Self {
+        Self { divergence: Arc::new(divergence), regulariser }
+    }
+
     /// The critic's loss. `critic` is [tracked](Net::tracked), and so is `decoder`.
     ///
     /// # Errors
@@ -136,7 +142,7 @@ impl Objective {
         let mut gain = value;
         if let Some(square) = self.square(variation) {
             parts.push(("scale", square.clone()));
-            gain = gain * Scale::factor(&self.divergence, square);
+            gain = gain * Scale::factor(&*self.divergence, square);
         }
         if self.regulariser.order > 0.0 {
             let order = order_term(features);
@@ -149,7 +155,7 @@ impl Objective {
     /// The [expectation in σ²](Scale::variation) over these real pictures, where there is a scale.
     pub(crate) fn variation(&self, critic: &Net, seen: &Seen, pictures: &Pictures) -> Result<Option<Tensor<1>>> {
         let (Some(scale), Some(pass)) = (&self.regulariser.scale, &seen.real) else { return Ok(None) };
-        scale.variation(&self.divergence, critic, pass, pictures.channels()).map(Some)
+        scale.variation(&*self.divergence, critic, pass, pictures.channels()).map(Some)
     }
 
     /// σ² from its expectation.
@@ -171,7 +177,7 @@ impl Objective {
         let mix = pictures.mix.clone().ok_or_else(|| Error::missing("mix", remedy))?;
         let between = pictures.real.clone() + (pictures.fake.clone() - pictures.real.clone()) * mix;
         let channels = pictures.channels();
-        gradient_penalty(&self.divergence, critic, pictures.input(&between), channels, features).map(Some)
+        gradient_penalty(&*self.divergence, critic, pictures.input(&between), channels, features).map(Some)
     }
 
     /// The reconstruction penalty of these pictures from their own features, where it is asked for.
@@ -211,7 +217,7 @@ impl Objective {
             None => (None, forward(&pictures.real)?),
             Some(scale) => {
                 let pass = critic.pass(pictures.input(&pictures.real), Mode::Train, false)?;
-                let variation = scale.variation(&self.divergence, critic, &pass, pictures.channels())?;
+                let variation = scale.variation(&*self.divergence, critic, &pass, pictures.channels())?;
                 (Some(variation), flat(pass.output))
             }
         };
@@ -228,7 +234,7 @@ impl Objective {
         let mut parts = vec![(self.divergence.generator_name(), value.clone())];
         let mut loss = value;
         if let Some(square) = square {
-            loss = loss * Scale::factor(&self.divergence, square.detach());
+            loss = loss * Scale::factor(&*self.divergence, square.detach());
         }
         if self.regulariser.order > 0.0 {
             loss = loss + order_term(features) * self.regulariser.order;

@@ -18,7 +18,7 @@ use kme_net::{Mode, Net, flat};
 /// # Errors
 /// When the points do not have the shape of the critic's input, or the divergence has no such function.
 pub fn gradient_penalty(
-    divergence: &Divergence,
+    divergence: &dyn Divergence,
     critic: &Net,
     points: Tensor<4>,
     pixels: usize,

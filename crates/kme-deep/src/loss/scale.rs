@@ -1,13 +1,12 @@
 //! The scale of the Scaled MMD: how much a kernel on a learned critic can vary over the data.
 
 use super::arithmetic::Entries;
-use super::divergence::{Divergence, Estimator, lifted, linear_kernel};
+use super::divergence::{Divergence, Scaled, lifted};
 use burn::tensor::Tensor;
 use kme::kernel::{Form, Kernel};
 use kme::{Error, Result};
 use kme_net::{Mode, Net, Pass, Place, flat};
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
 
 /// σ² = 1 / (offset + weight · E[Σᵢ∂ᵢ∂'ᵢ k_φ(x,x) + k_φ(x,x)]), the expectation over the real batch, the second term only with
 /// `values`. k_φ(x,y) = k(φ(x),φ(y)) is the kernel on *pictures*, ∂ᵢ its derivative in pixel i.
@@ -37,7 +36,7 @@ impl Scale {
     ///
     /// # Errors
     /// When the kernel is not differentiable on its diagonal, or the divergence has no kernel.
-    pub fn square(&self, divergence: &Divergence, critic: &Net, pass: &Pass, pixels: usize) -> Result<Tensor<1>> {
+    pub fn square(&self, divergence: &dyn Divergence, critic: &Net, pass: &Pass, pixels: usize) -> Result<Tensor<1>> {
         Ok(self.square_of(self.variation(divergence, critic, pass, pixels)?))
     }
 
@@ -49,9 +48,17 @@ impl Scale {
     /// The expectation in σ²: the mean over the pass's pictures of Σᵢ∂ᵢ∂'ᵢ k_φ(x,x), with `values` plus k_φ(x,x).
     ///
     /// Shapes and errors as for [`square`](Self::square).
-    pub fn variation(&self, divergence: &Divergence, critic: &Net, pass: &Pass, pixels: usize) -> Result<Tensor<1>> {
+    pub fn variation(
+        &self,
+        divergence: &dyn Divergence,
+        critic: &Net,
+        pass: &Pass,
+        pixels: usize,
+    ) -> Result<Tensor<1>> {
         let h = flat(pass.output.clone());
-        let (kernel, lift) = kernel_of(divergence)?;
+        let remedy = "only mmd and wasserstein have a scale";
+        let Scaled { kernel, lift, .. } =
+            divergence.scaled().ok_or_else(|| Error::unsupported("scale this objective", remedy))?;
         let points = lifted(lift, &h)?;
         let xx = Entries((points.clone() * points.clone()).sum_dim(1));
         let trace = kernel.trace(&xx)?;
@@ -75,20 +82,8 @@ impl Scale {
     }
 
     /// What multiplies the divergence: σ² for MMD², σ for MMD and the Wasserstein estimate.
-    pub fn factor(divergence: &Divergence, square: Tensor<1>) -> Tensor<1> {
-        match divergence {
-            Divergence::Mmd { estimator: Estimator::Unbiased | Estimator::Biased, .. } => square,
-            _ => square.sqrt(),
-        }
-    }
-}
-
-/// The kernel whose variation counts, and the random features below it.
-fn kernel_of(divergence: &Divergence) -> Result<(Cow<'_, Kernel>, &Option<Box<Net>>)> {
-    match divergence {
-        Divergence::Mmd { kernel, lift, .. } => Ok((Cow::Borrowed(kernel), lift)),
-        Divergence::Wasserstein => Ok((Cow::Owned(linear_kernel()), &None)),
-        _ => Err(Error::unsupported("scale this objective", "only mmd and wasserstein have a scale")),
+    pub(super) fn factor(divergence: &dyn Divergence, square: Tensor<1>) -> Tensor<1> {
+        if divergence.scaled().is_some_and(|scaled| scaled.squared) { square } else { square.sqrt() }
     }
 }
 

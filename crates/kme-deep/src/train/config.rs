@@ -5,9 +5,7 @@ pub(super) mod read;
 
 pub use super::data::{AUTO, Data, NONE};
 use super::presets::PRESETS;
-use crate::loss::{Estimator, Regulariser};
-use kme::features::Waves;
-use kme::kernel::KernelSpec;
+use crate::loss::{CRITIC, Cramer, Logistic, MeanCovariance, MmdSettings, Regulariser, Settings, Wasserstein};
 use kme::{Error, Result};
 use kme_net::{CriticNet, GeneratorNet, Latent};
 use serde::{Deserialize, Serialize};
@@ -63,67 +61,33 @@ pub struct Config {
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Objective {
     /// The MMD of features under a kernel: GMMN, kernelized GAN, MMD GAN, Scaled MMD GAN.
-    Mmd(Mmd),
+    Mmd(MmdSettings),
     /// WGAN, by how its critic is kept Lipschitz: `critic.clip_weights`, `regulariser.gradient_penalty` or `regulariser.scale`.
-    Wasserstein(Plain),
+    Wasserstein(Wasserstein),
     /// The Cramér GAN.
-    Cramer(Plain),
+    Cramer(Cramer),
     /// McGan.
     MeanCovariance(MeanCovariance),
     /// The classical GAN, with `critic.spectral = "normalised"` SN-GAN.
-    Logistic(Plain),
+    Logistic(Logistic),
     /// Cross-entropy on labels; its features judge and steer.
     Classifier(ClassifierObjective),
     /// Codes from which pictures can be made again; a generator can then be trained in the space of codes.
     Autoencoder(AutoencoderObjective),
 }
 
-/// An objective without settings of its own.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Plain {}
-
-/// Squared maximum mean discrepancy.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Mmd {
-    /// The kernel, as text such as `rq:alpha=1`.
-    #[serde(with = "text")]
-    pub kernel: KernelSpec,
-    /// How MMD² is estimated from two batches; unbiased by default.
-    #[serde(default = "unbiased")]
-    pub estimator: Estimator,
-    /// `critic` (learned against the generator), `identity` (the samples themselves), or a feature map's name.
-    #[serde(default = "critic")]
-    pub features: String,
-    /// Random features that stand for a Gaussian kernel.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub random_features: Option<RandomFeatures>,
-}
-
-/// Random Fourier features ("random kitchen sinks") of a Gaussian kernel: sums in linear time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RandomFeatures {
-    /// How many, 1 to 65536.
-    pub count: usize,
-    /// Cosines with random phases, or pairs of cosine and sine.
-    #[serde(default)]
-    pub waves: Waves,
-    /// New frequencies in every step, instead of the same in all.
-    #[serde(default)]
-    pub redraw: bool,
-}
-
-/// Means and covariances of critic features.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MeanCovariance {
-    /// The norm q of the difference of means.
-    #[serde(default = "two")]
-    pub norm: f64,
-    /// Directions in which covariances are compared; 0 compares the means alone.
-    pub components: usize,
+impl Objective {
+    /// The divergence that a generator is trained by; nothing where something else is trained.
+    pub fn divergence(&self) -> Option<&dyn Settings> {
+        match self {
+            Self::Mmd(settings) => Some(settings),
+            Self::Wasserstein(settings) => Some(settings),
+            Self::Cramer(settings) => Some(settings),
+            Self::MeanCovariance(settings) => Some(settings),
+            Self::Logistic(settings) => Some(settings),
+            Self::Classifier(_) | Self::Autoencoder(_) => None,
+        }
+    }
 }
 
 /// The network that is trained to generate.
@@ -273,6 +237,11 @@ pub struct Rmsprop {
     pub clip: Option<f64>,
 }
 
+/// A kind without settings of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plain {}
+
 /// How learning rates change during a run; a factor for all of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -405,15 +374,6 @@ impl Default for Log {
     }
 }
 
-fn unbiased() -> Estimator {
-    Estimator::Unbiased
-}
-fn critic() -> String {
-    "critic".into()
-}
-fn two() -> f64 {
-    2.0
-}
 fn rmsprop_decay() -> f64 {
     0.99
 }
@@ -434,22 +394,6 @@ fn patience() -> usize {
 }
 fn floor() -> f64 {
     0.0
-}
-
-/// Values that are written as their text.
-mod text {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-    use std::{fmt::Display, str::FromStr};
-
-    pub(super) fn serialize<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(value)
-    }
-
-    pub(super) fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<T, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
-    }
 }
 
 impl Optimiser {
@@ -548,15 +492,12 @@ impl Config {
 
     /// Whether a generator is trained.
     pub fn generates(&self) -> bool {
-        !matches!(self.objective, Objective::Classifier(_) | Objective::Autoencoder(_))
+        self.objective.divergence().is_some()
     }
 
     /// Whether a critic is trained against the generator.
     pub fn has_critic(&self) -> bool {
-        match &self.objective {
-            Objective::Mmd(mmd) => mmd.features == "critic",
-            _ => self.generates(),
-        }
+        self.objective.divergence().is_some_and(|settings| settings.features() == CRITIC)
     }
 }
 

@@ -108,7 +108,7 @@ impl Data {
         }
         let (size, channels) = self.picture()?;
         if !(4..=1024).contains(&size) {
-            return Err(Error::parameter("data.size", size, "4 to 1024"));
+            return Err(Error::parameter("data.size", size, "from 4 to 1024"));
         }
         if !matches!(channels, 1 | 3) {
             return Err(Error::parameter("data.channels", channels, "1 (grey) or 3 (colour)"));

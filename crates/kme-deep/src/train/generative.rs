@@ -13,15 +13,13 @@ use super::parallel::{self, Collective, Descent, TeamResult};
 use super::task::{
     Finding, Numbers, Sheet, Task, first_fault, first_fault_of, net_state, restored_net, sheet_pictures,
 };
-use crate::loss::{Divergence, Features, Objective, Pictures, linear_kernel};
+use crate::loss::{Beside, Draw, Features, Objective, Pictures};
 use burn::tensor::Tensor;
 use kme::inference::Marginals;
-use kme::kernel::Kernel;
 use kme::{Error, Field, Result, rng};
-use kme_net::layer::random_features;
 use kme_net::{
-    Autoencoder, FeatureMap, Generator, Init, Mode, Net, Place, Provenance, Role, Tensors, flat, images_of, place,
-    portable, recorded,
+    Autoencoder, FeatureMap, Generator, Mode, Net, Place, Provenance, Role, Tensors, flat, images_of, place, portable,
+    recorded,
 };
 use rand::RngExt;
 use std::ops::Range;
@@ -36,7 +34,8 @@ pub(super) struct Trainer {
     objective: Objective,
     /// Where there is no critic: features that are not learned, perhaps the samples themselves.
     frozen: FeatureMap,
-    random: Option<(config::RandomFeatures, Kernel)>,
+    /// The number of features that are compared.
+    features: usize,
     /// Encoder and decoder: real samples are encoded, and what the generator makes is decoded.
     autoencoder: Option<(Net, Net)>,
     made: Provenance,
@@ -109,20 +108,19 @@ impl Trainer {
         }
         let critic =
             config.critic.as_ref().map(|critic| Critic::new(config, critic, shape, classes, place)).transpose()?;
-        let random = match &config.objective {
-            config::Objective::Mmd(mmd) => {
-                mmd.random_features.map(|random| Ok::<_, Error>((random, kernel(config, mmd)?)))
-            }
-            _ => None,
+        let Some(settings_of) = config.objective.divergence() else {
+            return Err(Error::unsupported("train a generator by this objective", "it trains another network"));
         };
+        let top = config.critic.as_ref().map(|critic| critic.top);
+        let divergence = settings_of.divergence(&Beside { top, regulariser: &config.regulariser })?;
         let mut trainer = Self {
-            objective: Objective { divergence: divergence(config)?, regulariser: config.regulariser.clone() },
-            random: random.transpose()?,
+            objective: Objective { divergence, regulariser: config.regulariser.clone() },
             average: generator.clone(),
             generator: Learner::new(generator, &config.optimiser),
             critic,
             before: None,
             frozen,
+            features: 0,
             autoencoder,
             config: config.clone(),
             settings: settings.clone(),
@@ -132,37 +130,20 @@ impl Trainer {
             collective,
             place: place.clone(),
         };
-        trainer.check_features(shape)?;
-        trainer.draw_random_features(0)?;
+        // Tried once, so that what does not fit is said before the first step.
+        let [c, h, w] = shape;
+        let found = trainer.frozen.tensor(place.zeros([1, c, h, w]))?.dims()[1];
+        trainer.features = top.unwrap_or(found);
+        trainer.draw(0)?;
         Ok(trainer)
     }
 
-    /// Tries the features once, so that what does not fit is said before the first step.
-    fn check_features(&self, [c, h, w]: [usize; 3]) -> Result<()> {
-        self.frozen.tensor(self.place.zeros([1, c, h, w])).map(|_| ())
-    }
-
-    /// The random features of step `step`; the same in all steps unless they are to be redrawn.
-    fn draw_random_features(&mut self, step: u64) -> Result<()> {
-        let Some((random, kernel)) = &self.random else { return Ok(()) };
-        let Divergence::Mmd { lift, .. } = &mut self.objective.divergence else { return Ok(()) };
-        let seed = self.config.seed;
-        if let Some(net) = lift {
-            if random.redraw {
-                **net = net.redrawn(seed, "random features", step);
-            }
-            return Ok(());
+    /// The divergence of step `step`, where it has something that is drawn.
+    fn draw(&mut self, step: u64) -> Result<()> {
+        let draw = Draw { seed: self.config.seed, step, features: self.features, place: &self.place };
+        if let Some(drawn) = self.objective.divergence.drawn(&draw)? {
+            self.objective.divergence = drawn;
         }
-        let d = match &self.critic {
-            Some(critic) => critic.settings.top,
-            None => {
-                let [c, h, w] = self.generator.net.output();
-                self.frozen.tensor(self.place.zeros([1, c, h, w]))?.dims()[1]
-            }
-        };
-        let layer = random_features(kernel, d, random.count, random.waves)?;
-        let net = Net::new(vec![layer], [d, 1, 1], Init::He, seed, &self.place)?;
-        *lift = Some(Box::new(net.redrawn(seed, "random features", if random.redraw { step } else { 0 })));
         Ok(())
     }
 
@@ -428,50 +409,10 @@ impl Burst {
     }
 }
 
-/// The divergence that the configuration names; random features are drawn later.
-fn divergence(config: &Config) -> Result<Divergence> {
-    Ok(match &config.objective {
-        config::Objective::Mmd(mmd) => {
-            let kernel = if mmd.random_features.is_some() { linear_kernel() } else { kernel(config, mmd)? };
-            if config.regulariser.scale.is_some() {
-                // Said before the run folder is made, not at the first step.
-                kernel.trace(&1.0)?;
-            }
-            Divergence::Mmd { kernel, estimator: mmd.estimator, lift: None }
-        }
-        config::Objective::Wasserstein(_) => Divergence::Wasserstein,
-        config::Objective::Cramer(_) => Divergence::Cramer,
-        config::Objective::MeanCovariance(settings) => {
-            Divergence::MeanCovariance { norm: settings.norm, components: settings.components }
-        }
-        config::Objective::Logistic(_) => Divergence::Logistic,
-        config::Objective::Classifier(_) | config::Objective::Autoencoder(_) => {
-            return Err(Error::unsupported("train a generator by this objective", "it trains another network"));
-        }
-    })
-}
-
-/// The kernel with its numbers.
-fn kernel(config: &Config, mmd: &config::Mmd) -> Result<Kernel> {
-    let text = &mmd.kernel;
-    let d = config.critic.as_ref().map_or(1, |critic| critic.top);
-    let kernel = text.resolve(d, || {
-        let allowed = "a kernel with its bandwidths as numbers: what it compares moves, so there is no median to take";
-        Err(Error::parameter("objective.kernel", text, allowed))
-    })?;
-    let allowed = "a kernel with a number instead of 1/d, since there is no critic";
-    let of_dimension = || Error::parameter("objective.kernel", text, allowed);
-    if config.critic.is_none() && text.resolve(d + 1, || Err(of_dimension()))? != kernel {
-        return Err(of_dimension());
-    }
-    kernel.check_single()?;
-    Ok(kernel)
-}
-
 impl Task for Trainer {
     fn step(&mut self, step: u64, pace: Pace) -> TeamResult<Numbers> {
         self.before = Some((self.generator.clone(), self.average.clone(), self.critic.clone()));
-        self.draw_random_features(step)?;
+        self.draw(step)?;
         let (before, count) =
             self.critic.as_ref().map_or((0, 0), |critic| (critic.steps_before(step), critic.steps(step)));
         let first = before + step;

@@ -10,6 +10,7 @@ use super::split::Split;
 use super::stock::{Opened, Stock};
 use super::task::Task;
 use super::{Context, Event, Observer, autoencoder, classifier, generative, remarks};
+use crate::loss::{CRITIC, IDENTITY, Settings};
 use kme::{Error, Result};
 use kme_image::{Digest, Grid, Images, Survey, Watch, hex};
 use kme_net::{Autoencoder, FeatureMap, Provenance};
@@ -171,12 +172,10 @@ impl Trained {
                 Some(read.map_err(|fault| sources::of_network("generator.decoder", name, fault))?)
             }
         };
-        let frozen = match &config.objective {
-            Objective::Mmd(mmd) if !matches!(mmd.features.as_str(), "critic" | "identity") => {
-                FeatureMap::named(&mmd.features, &context.models, &context.place)
-                    .map_err(|fault| sources::of_network("objective.features", &mmd.features, fault))?
-            }
-            _ => FeatureMap::Pixels,
+        let frozen = match config.objective.divergence().map_or(CRITIC, Settings::features) {
+            CRITIC | IDENTITY => FeatureMap::Pixels,
+            name => FeatureMap::named(name, &context.models, &context.place)
+                .map_err(|fault| sources::of_network("objective.features", name, fault))?,
         };
         Ok(Self { autoencoder, frozen })
     }

@@ -185,7 +185,7 @@ mod tests {
             ("generator.latent.prior", "3", "generator.latent.prior is 3, but must be one of normal, uniform"),
             ("critic.net", "{ kind = \"mlp\", hidden = [8, \"x\"] }", "but must be a list of whole numbers from 0 on"),
             ("critic.net", "{ kind = \"mlp\", hidden = 8 }", "critic.net.hidden is 8, but must be a list"),
-            ("optimiser.learning_rate", "1e300", "optimiser.learning_rate is 1e300, but must be 1e-9 to 10000"),
+            ("optimiser.learning_rate", "1e300", "optimiser.learning_rate is 1e300, but must be from 1e-9 to 10000"),
             ("optimiser.learning_rate", "", "optimiser.learning_rate is missing"),
             ("preset", "x", "cannot change preset"),
         ] {

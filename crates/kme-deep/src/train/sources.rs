@@ -1,7 +1,8 @@
 //! What a run depends on besides its configuration: data, and networks that were trained before.
 
-use super::config::{Config, Objective};
+use super::config::Config;
 use super::split::Split;
+use crate::loss::Settings;
 use kme::{Error, Field, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -88,10 +89,11 @@ pub(super) fn of_network(key: &'static str, name: &str, fault: Error) -> Error {
 
 /// What the configuration has under a key of [`Sources::networks`].
 fn named<'a>(config: &'a Config, key: &'a str) -> &'a str {
-    match (key, &config.objective, &config.generator) {
-        ("score.features", ..) => &config.score.features,
-        ("objective.features", Objective::Mmd(mmd), _) => &mmd.features,
-        ("generator.decoder", _, Some(generator)) => generator.decoder.as_deref().unwrap_or(key),
-        _ => key,
-    }
+    let name = match key {
+        "score.features" => Some(&config.score.features[..]),
+        "objective.features" => config.objective.divergence().map(Settings::features),
+        "generator.decoder" => config.generator.as_ref().and_then(|generator| generator.decoder.as_deref()),
+        _ => None,
+    };
+    name.unwrap_or(key)
 }

@@ -1,10 +1,11 @@
 //! The table of objectives.
 
 use crate::naive::{Definition, KERNELS, waves};
-use kme_deep::loss::{Divergence, Estimator, Regulariser, Scale, linear_kernel};
+use kme_deep::loss::{Cramer, Divergence, Estimator, Logistic, MeanCovariance, Mmd, Regulariser, Scale, Wasserstein};
 use kme_net::layer::random_features;
 use kme_net::{Init, Net, Place};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// The kind of critic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub(crate) enum Body {
 /// One objective with one kind of critic.
 pub(crate) struct Case {
     pub name: String,
-    pub divergence: Divergence,
+    pub divergence: Arc<dyn Divergence>,
     pub definition: Definition,
     pub regulariser: Regulariser,
     pub body: Body,
@@ -32,7 +33,8 @@ pub(crate) struct Case {
     pub equal: bool,
 }
 
-fn case(name: impl Into<String>, divergence: Divergence, definition: Definition, body: Body) -> Case {
+fn case(name: impl Into<String>, divergence: impl Divergence + 'static, definition: Definition, body: Body) -> Case {
+    let divergence = Arc::new(divergence);
     let top = if divergence.needs_one_feature() { 1 } else { 4 };
     let equal = divergence.needs_second();
     let regulariser = Regulariser::default();
@@ -41,8 +43,8 @@ fn case(name: impl Into<String>, divergence: Divergence, definition: Definition,
 
 pub(crate) fn mmd(kernel: &str, estimator: Estimator, body: Body) -> Case {
     let formula = KERNELS.iter().find(|(text, _)| *text == kernel).expect("a kernel of the table").1;
-    let divergence = Divergence::Mmd { kernel: kernel.parse().unwrap(), estimator, lift: None };
-    case(format!("{kernel}, {estimator:?}, {body:?}"), divergence, Definition::Mmd(Rc::new(formula)), body)
+    let divergence = Mmd::new(kernel.parse().unwrap(), estimator);
+    case(format!("{kernel}, {estimator:?}, {body:?}"), divergence, Definition::Mmd(Rc::new(formula), estimator), body)
 }
 
 /// Random features for gaussian:sigma=1.5, `count` of them.
@@ -50,27 +52,27 @@ fn random(waves_kind: &str, count: usize, estimator: Estimator, body: Body) -> C
     let kind = serde_json::from_value(waves_kind.into()).unwrap();
     let layer = random_features(&"gaussian:sigma=1.5".parse().unwrap(), 4, count, kind).unwrap();
     let lift = Net::new(vec![layer], [4, 1, 1], Init::He, 9, &Place::cpu_f64()).unwrap();
-    let definition = Definition::Mmd(waves(&lift));
-    let divergence = Divergence::Mmd { kernel: linear_kernel(), estimator, lift: Some(Box::new(lift)) };
+    let definition = Definition::Mmd(waves(&lift), estimator);
+    let divergence = Mmd::lifted(lift, estimator);
     case(format!("random features, {waves_kind}, {estimator:?}, {body:?}"), divergence, definition, body)
 }
 
 fn mean_covariance(norm: f64, components: usize, body: Body) -> Case {
-    let divergence = Divergence::MeanCovariance { norm, components };
+    let divergence = MeanCovariance { norm, components };
     let definition = Definition::MeanCovariance { norm, components };
     case(format!("mean-covariance, norm {norm}, {components} components, {body:?}"), divergence, definition, body)
 }
 
 fn wasserstein(body: Body) -> Case {
-    case(format!("wasserstein, {body:?}"), Divergence::Wasserstein, Definition::Wasserstein, body)
+    case(format!("wasserstein, {body:?}"), Wasserstein {}, Definition::Wasserstein, body)
 }
 
 fn cramer(body: Body) -> Case {
-    case(format!("cramer, {body:?}"), Divergence::Cramer, Definition::Cramer, body)
+    case(format!("cramer, {body:?}"), Cramer {}, Definition::Cramer, body)
 }
 
 fn logistic(body: Body) -> Case {
-    case(format!("logistic, {body:?}"), Divergence::Logistic, Definition::Logistic, body)
+    case(format!("logistic, {body:?}"), Logistic {}, Definition::Logistic, body)
 }
 
 impl Case {

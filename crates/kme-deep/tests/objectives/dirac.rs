@@ -6,7 +6,7 @@
 
 use crate::setup::number;
 use burn::tensor::Tensor;
-use kme_deep::loss::{Divergence, Estimator, Objective, Pictures, Regulariser, Scale};
+use kme_deep::loss::{Estimator, Mmd, Objective, Pictures, Regulariser, Scale};
 use kme_net::layer::Linear;
 use kme_net::{Init, Net, Place, place};
 use kme_testing::relative;
@@ -33,7 +33,7 @@ struct At {
 impl Game {
     fn new(estimator: Estimator, regulariser: Regulariser, n: usize) -> Self {
         let kernel = "gaussian:sigma=1".parse().unwrap();
-        Self { objective: Objective { divergence: Divergence::Mmd { kernel, estimator, lift: None }, regulariser }, n }
+        Self { objective: Objective::new(Mmd::new(kernel, estimator), regulariser), n }
     }
 
     fn critic(psi: f64) -> Net {

@@ -4,7 +4,7 @@
 
 use crate::cases::Case;
 use crate::setup::Setup;
-use kme_deep::loss::{Divergence, Estimator};
+use kme_deep::loss::Estimator;
 use kme_net::{Init, Layer, Mode, Net, Place, place};
 use kme_testing::eigenvalues;
 use std::rc::Rc;
@@ -16,7 +16,7 @@ type KernelOf = Rc<dyn Fn(&[f64], &[f64]) -> f64>;
 /// What a divergence is by definition.
 #[derive(Clone)]
 pub(crate) enum Definition {
-    Mmd(KernelOf),
+    Mmd(KernelOf, Estimator),
     Wasserstein,
     Cramer,
     MeanCovariance { norm: f64, components: usize },
@@ -234,7 +234,7 @@ impl Naive {
         let scale = case.regulariser.scale?;
         let linear: KernelOf = Rc::new(dot);
         let k = match &case.definition {
-            Definition::Mmd(k) => k,
+            Definition::Mmd(k, _) => k,
             Definition::Wasserstein => &linear,
             _ => panic!("no scale is defined"),
         };
@@ -250,7 +250,7 @@ impl Naive {
     /// mean (‖∇ f(φ(x))‖ − 1)² over the points between, f what tells the two sides apart.
     fn gradient_penalty(&self, definition: &Definition) -> f64 {
         let witness = |h: &[f64], i: usize| match definition {
-            Definition::Mmd(k) => mean(self.x.iter().map(|p| k(h, p))) - mean(self.y.iter().map(|q| k(h, q))),
+            Definition::Mmd(k, _) => mean(self.x.iter().map(|p| k(h, p))) - mean(self.y.iter().map(|q| k(h, q))),
             Definition::Wasserstein | Definition::Logistic => h[0],
             Definition::Cramer => distance(h, &self.z[i]) - norm(h),
             Definition::MeanCovariance { .. } => panic!("no penalty is defined"),
@@ -292,14 +292,8 @@ impl Naive {
     fn divergence(&self, case: &Case) -> [f64; 2] {
         let (x, y, z) = (&self.x, &self.y, &self.z);
         match &case.definition {
-            Definition::Mmd(k) => {
-                let Divergence::Mmd { estimator, .. } = case.divergence else { panic!("{} is an MMD", case.name) };
-                [match estimator {
-                    Estimator::Unbiased => mmd2(&**k, x, y, true),
-                    Estimator::Biased => mmd2(&**k, x, y, false),
-                    Estimator::Root => mmd2(&**k, x, y, false).sqrt(),
-                }; 2]
-            }
+            Definition::Mmd(k, Estimator::Root) => [mmd2(&**k, x, y, false).sqrt(); 2],
+            Definition::Mmd(k, estimator) => [mmd2(&**k, x, y, *estimator == Estimator::Unbiased); 2],
             Definition::Wasserstein => [gap(x, y)[0]; 2],
             Definition::Cramer => {
                 let f = |a: &Row, i: usize| distance(a, &z[i]) - norm(a);
@@ -320,8 +314,8 @@ impl Naive {
     pub(crate) fn losses(&self, case: &Case, setup: &Setup) -> [f64; 2] {
         let r = &case.regulariser;
         let below: Row = gap(&self.x, &self.y).iter().map(|d| d.min(0.0)).collect();
-        let sigma = self.scale(case).map_or(1.0, |square| match case.divergence {
-            Divergence::Mmd { estimator: Estimator::Unbiased | Estimator::Biased, .. } => square,
+        let sigma = self.scale(case).map_or(1.0, |square| match case.definition {
+            Definition::Mmd(_, Estimator::Unbiased | Estimator::Biased) => square,
             _ => square.sqrt(),
         });
         let order = if r.order > 0.0 { r.order * mean(below.iter().copied()) } else { 0.0 };

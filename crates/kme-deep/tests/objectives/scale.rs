@@ -18,7 +18,7 @@ fn square(setup: &Setup, critic: &Net) -> Tensor<1> {
     let critic = critic.effective();
     let pass = critic.pass(input, Mode::Train, false).unwrap();
     let scale = setup.objective.regulariser.scale.unwrap();
-    scale.square(&setup.objective.divergence, &critic, &pass, pictures.real.dims()[1]).unwrap()
+    scale.square(&*setup.objective.divergence, &critic, &pass, pictures.real.dims()[1]).unwrap()
 }
 
 /// σ² against mixed second differences of k(φ(x), φ(y)) in the pixels of x and y; its gradient in the critic's weights

@@ -1,17 +1,18 @@
 //! Who raises what: the signs of the terms, and what the penalties break or do not.
 
 use crate::cases::{Body, cases, mmd};
-use crate::naive::{Row, mmd2};
+use crate::naive::{Definition, Row, mmd2};
 use crate::setup::{Setup, normals, number};
 use burn::tensor::Tensor;
 use kme::kernel::Kernel;
 use kme_deep::loss::{
-    Divergence, Estimator, Features, Objective, Pictures, Regulariser, asymmetric_penalty, mean_covariance,
+    Divergence, Estimator, Features, Mmd, Objective, Pictures, Regulariser, asymmetric_penalty, mean_covariance,
     mmd2_biased, mmd2_unbiased, order_term, witness_gradient,
 };
 use kme_net::layer::{BatchNorm, LeakyRelu, Linear};
 use kme_net::{Init, Mode, Net, Place, place};
 use kme_testing::eigenvalues;
+use std::sync::Arc;
 
 fn matrix(rows: &[Row]) -> Tensor<2> {
     Place::cpu_f64().tensor_f64(rows.concat(), [rows.len(), rows[0].len()])
@@ -30,11 +31,11 @@ fn identity(d: usize) -> Net {
     })
 }
 
-fn gaussian() -> Divergence {
-    Divergence::Mmd { kernel: "gaussian:sigma=1".parse().unwrap(), estimator: Estimator::Unbiased, lift: None }
+fn gaussian() -> Arc<dyn Divergence> {
+    Arc::new(Mmd::new("gaussian:sigma=1".parse().unwrap(), Estimator::Unbiased))
 }
 
-fn plain(divergence: Divergence) -> Objective {
+fn plain(divergence: Arc<dyn Divergence>) -> Objective {
     Objective { divergence, regulariser: Regulariser::default() }
 }
 
@@ -275,7 +276,7 @@ fn the_scaled_game_is_zero_sum() {
         if scaled {
             assert_eq!(of_critic, -of_generator, "{}", case.name);
             tried += 1;
-        } else if !matches!(case.divergence, Divergence::Cramer | Divergence::Logistic) {
+        } else if !matches!(case.definition, Definition::Cramer | Definition::Logistic) {
             assert!((of_critic + of_generator).abs() < 1e-12, "{}: {of_critic} and {of_generator}", case.name);
         }
     }

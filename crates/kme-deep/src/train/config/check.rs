@@ -1,9 +1,9 @@
 //! Which values of a configuration can be trained with: every refusal names the key, the value and what is allowed.
 
 use super::{Config, Critic, Generator, Objective, Optimiser, Schedule, Score, Spectral};
-use crate::loss::Regulariser;
+use crate::loss::{Beside, Regulariser, one_feature};
+use crate::range::{count, within};
 use kme::{Error, Result};
-use std::ops::RangeInclusive;
 
 impl Config {
     /// Refuses values that cannot be trained with.
@@ -59,29 +59,6 @@ impl Config {
         }
         Ok(())
     }
-}
-
-fn count(key: &str, value: u64, range: RangeInclusive<u64>) -> Result<()> {
-    if range.contains(&value) {
-        return Ok(());
-    }
-    Err(Error::parameter(key.to_string(), value, format!("{} to {}", range.start(), range.end())))
-}
-
-fn within(key: &str, value: f64, range: RangeInclusive<f64>) -> Result<()> {
-    if range.contains(&value) {
-        return Ok(());
-    }
-    Err(Error::parameter(
-        key.to_string(),
-        short(value),
-        format!("{} to {}", short(*range.start()), short(*range.end())),
-    ))
-}
-
-/// A number without rows of zeros.
-fn short(x: f64) -> String {
-    if x == 0.0 || (1e-4..1e7).contains(&x.abs()) { x.to_string() } else { format!("{x:e}") }
 }
 
 impl Optimiser {
@@ -196,10 +173,6 @@ impl Critic {
         if let Some(scale) = &regulariser.scale {
             within("regulariser.scale.weight", scale.weight, 0.0..=1e9)?;
             within("regulariser.scale.offset", scale.offset, 1e-9..=1e9)?;
-            if !matches!(config.objective, Objective::Mmd(_) | Objective::Wasserstein(_)) {
-                let reason = "only the objectives mmd and wasserstein are scaled. Remove the table";
-                return Err(Error::not_applicable("regulariser.scale", reason));
-            }
         }
         Ok(())
     }
@@ -207,38 +180,18 @@ impl Critic {
 
 impl Objective {
     fn check(&self, config: &Config) -> Result<()> {
-        let one = |critic: Option<&Critic>| match critic {
-            Some(critic) if critic.top != 1 => Err(Error::parameter(
-                "critic.top",
-                critic.top,
-                "1, since this objective's critic gives a single number",
-            )),
-            _ => Ok(()),
-        };
+        if let Some(settings) = self.divergence() {
+            let (top, regulariser) = (config.critic.as_ref().map(|critic| critic.top), &config.regulariser);
+            let divergence = settings.divergence(&Beside { top, regulariser })?;
+            if let Some(top) = top.filter(|&top| top != 1 && divergence.needs_one_feature()) {
+                return Err(one_feature(top));
+            }
+            if regulariser.scale.is_some() && divergence.scaled().is_none() {
+                let reason = "only the objectives mmd and wasserstein are scaled. Remove the table";
+                return Err(Error::not_applicable("regulariser.scale", reason));
+            }
+        }
         match self {
-            Self::Mmd(mmd) => {
-                if let Some(random) = &mmd.random_features {
-                    count("objective.random_features.count", random.count as u64, 1..=65_536)?;
-                }
-                Ok(())
-            }
-            Self::Wasserstein(_) | Self::Logistic(_) => one(config.critic.as_ref()),
-            Self::Cramer(_) => Ok(()),
-            Self::MeanCovariance(settings) => {
-                within("objective.norm", settings.norm, 1.0..=64.0)?;
-                let top = config.critic.as_ref().map_or(0, |critic| critic.top);
-                if settings.components > top {
-                    let allowed = format!("0 to {top}, the number of the critic's features (critic.top)");
-                    return Err(Error::parameter("objective.components", settings.components, allowed));
-                }
-                if config.regulariser.gradient_penalty > 0.0 {
-                    let value = config.regulariser.gradient_penalty;
-                    let allowed =
-                        "0 for mean-covariance. Bound its critic by critic.clip_weights or critic.spectral instead";
-                    return Err(Error::parameter("regulariser.gradient_penalty", value, allowed));
-                }
-                Ok(())
-            }
             Self::Classifier(classifier) => {
                 let (size, _) = config.data.picture()?;
                 if !size.is_multiple_of(4) {
@@ -249,6 +202,7 @@ impl Objective {
                 within("objective.shift", classifier.shift as f64, 0.0..=(size as f64 / 4.0))
             }
             Self::Autoencoder(autoencoder) => within("objective.input_dropout", autoencoder.input_dropout, 0.0..=0.95),
+            _ => Ok(()),
         }
     }
 }

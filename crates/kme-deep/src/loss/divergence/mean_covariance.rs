@@ -1,8 +1,65 @@
 //! The distance of means and covariances of two batches, as in McGan.
 
+use super::{Beside, Divergence, Features, Settings};
+use crate::range::within;
 use burn::tensor::{Tensor, TensorData};
 use kme::{Error, Result};
 use kme_net::place;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Means and covariances of critic features: ‖μ_x − μ_y‖_norm + the nuclear norm of the `components` largest parts of
+/// E xxᵀ − E yyᵀ, by [`mean_covariance`]. Mroueh, Sercu, Goel, "McGan", ICML 2017, eq. 4 and 10 in their dual form, in which
+/// the maximum over the orthonormal U and V is taken exactly.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MeanCovariance {
+    /// The exponent q of the norm of the difference of means, 1 to 64; 2 by default.
+    #[serde(default = "two")]
+    pub norm: f64,
+    /// Directions in which covariances are compared; 0 compares the means alone.
+    pub components: usize,
+}
+
+fn two() -> f64 {
+    2.0
+}
+
+impl Settings for MeanCovariance {
+    fn divergence(&self, beside: &Beside) -> Result<Arc<dyn Divergence>> {
+        within("objective.norm", self.norm, 1.0..=64.0)?;
+        let top = beside.top.unwrap_or(0);
+        if self.components > top {
+            let allowed = format!("from 0 to {top}, the number of the critic's features (critic.top)");
+            return Err(Error::parameter("objective.components", self.components, allowed));
+        }
+        let penalty = beside.regulariser.gradient_penalty;
+        if penalty > 0.0 {
+            let allowed = "0 for mean-covariance. Bound its critic by critic.clip_weights or critic.spectral instead";
+            return Err(Error::parameter("regulariser.gradient_penalty", penalty, allowed));
+        }
+        Ok(Arc::new(*self))
+    }
+}
+
+impl Divergence for MeanCovariance {
+    fn critic_name(&self) -> &'static str {
+        "critic_mean_covariance"
+    }
+
+    fn generator_name(&self) -> &'static str {
+        "generator_mean_covariance"
+    }
+
+    fn generator(&self, features: &Features) -> Result<Tensor<1>> {
+        mean_covariance(&features.real, &features.fake, self.norm, self.components)
+    }
+
+    fn witness_gradient(&self, _: &Tensor<2>, _: &Features) -> Result<Tensor<2>> {
+        let reason = "bound its critic by clipped weights or a spectral parametrisation instead";
+        Err(Error::unsupported("penalise gradients of the mean and covariance", reason))
+    }
+}
 
 /// ‖μ_x − μ_y‖_q + Σ_{j ≤ k} |λⱼ|, with λ the eigenvalues of E xxᵀ − E yyᵀ (not centred) from the largest magnitude on.
 ///
