@@ -44,10 +44,10 @@ pub(crate) struct Global {
     /// Compute on this device: cpu, gpu, gpu:1, ...
     #[arg(long, global = true, default_value = "cpu", value_name = "DEVICE")]
     pub device: String,
-    /// Seed all random numbers with N [default: 0; of a training run, the one in its configuration]
+    /// Seed all random numbers [default: 0; for training, the configured seed]
     #[arg(long, global = true, value_name = "N", value_parser = whole::<u64>)]
     seed: Option<u64>,
-    /// Use N threads; results on the CPU do not depend on N [default: one per core]
+    /// Use N threads; CPU results do not depend on N [default: one per core]
     #[arg(long, global = true, value_name = "N", value_parser = count::<usize>)]
     pub threads: Option<usize>,
     /// Print one JSON object instead of text
@@ -62,7 +62,7 @@ pub(crate) struct Global {
     /// Look for data sets in this folder (see `kme data info NAME`)
     #[arg(long, global = true, value_name = "FOLDER")]
     pub data_dir: Option<PathBuf>,
-    /// Look for networks in this folder, as NAME.safetensors (see `kme models list`)
+    /// Look for networks in this folder (see `kme models list`)
     #[arg(long, global = true, value_name = "FOLDER")]
     pub models_dir: Option<PathBuf>,
 }

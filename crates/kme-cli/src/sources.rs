@@ -71,13 +71,13 @@ upright and lay it over white.";
 #[derive(Args)]
 #[command(next_help_heading = "Source options")]
 pub(crate) struct SourceFlags {
-    /// Compare in the features of this map: pixels, a classifier, or NETWORK[=FILE][:LAYER][:flat]
+    /// Compare in these features: pixels, a classifier, or NETWORK[=FILE][:LAYER][:flat]
     #[arg(long, value_name = "FEATURES")]
     pub features: Option<String>,
     /// Resize pictures to HxW before comparing pixels
     #[arg(long, value_name = "HxW", value_parser = Resize::parse)]
     pub size: Option<Resize>,
-    /// Resize with this filter, or as this tool does [default: the network's own; pillow-bicubic-crop with --size]
+    /// Resize as this filter or tool does [default: as the network wants; pillow-bicubic-crop with --size]
     #[arg(long, value_name = "PROTOCOL")]
     pub resize: Option<Protocol>,
     /// Convert pictures to 1 (grey) or 3 (RGB) channels before comparing pixels
@@ -86,14 +86,14 @@ pub(crate) struct SourceFlags {
     /// Draw N samples from each source that is a generator
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = arguments::count::<usize>)]
     pub samples: usize,
-    /// Take only these columns of text files: names, numbers from 1, ranges such as 2-5 or 3-, separated by commas [default:
-    /// all but row names]
+    /// Read these columns of text files: names, numbers from 1, or ranges such as 2-5, separated by commas [default: all but
+    /// row names]
     #[arg(long, value_name = "COLUMNS")]
     pub columns: Option<Columns>,
     /// Split each text file into one sample for each value of this column
     #[arg(long, value_name = "COLUMN")]
     pub group: Option<String>,
-    /// Say whether text files begin with a line of column names [default: detect it]
+    /// Say whether text files begin with column names [default: detect it]
     #[arg(long, value_name = "yes|no", value_enum)]
     pub header: Option<Header>,
     /// Skip pictures that cannot be read and list them, instead of stopping

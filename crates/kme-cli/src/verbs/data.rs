@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
 enum Action {
     /// List the data sets and the toy distributions that kme knows
     List,
-    /// Count pictures by size, mode and class, and find those that cannot be read; or say where to get a data set
+    /// Describe the pictures of a source, or say where to get a data set
     Info {
         /// A folder, archive or file of pictures, or the name of a data set
         #[arg(value_name = "SOURCE|NAME")]

@@ -18,7 +18,7 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Write the kernel mean embedding of a sample as a .kme file, or its FID statistics or features
+/// Write the kernel mean embedding of a sample, or its FID statistics or features
 ///
 /// An embedding is a reference for `kme eval` and `kme test`, a target for `kme match`, and a term of expressions such as
 /// '0.7*a.kme + 0.3*b.kme'. Several sources are pooled into one sample. The file does not depend on the order of points.

@@ -21,7 +21,7 @@ use report::{report, short};
 use serde_json::{Map, Value, json};
 use std::time::Instant;
 
-/// Test whether samples differ, which of two is closer to a third, or whether samples are copies
+/// Test whether samples differ, which of two is closer, or whether they are copies
 ///
 /// With A and B: do both come from one distribution? A small p-value says no; a large one does not prove that they are the
 /// same.

@@ -37,6 +37,10 @@ Examples:
   kme train fashion-mmd-gan -o runs/fashion --rank 0/2 --meet 0.0.0.0:7000
   kme train --rank 1/2 --meet that-machine:7000",
     after_long_help = "\
+Data:
+--data replaces the held-out data of a preset too: kme holds out a tenth of SOURCE if it has 500 pictures or more. To choose,
+use --set data.held_out=OTHER, or none.
+
 Settings:
 --set KEY=VALUE changes one setting. Write KEY with dots, as in optimiser.beta1. VALUE is TOML; anything else is taken as a
 string, so you can omit quotes. KEY= removes an optional setting. If you change a kind (optimiser.kind=sgd), settings of the old
@@ -51,7 +55,8 @@ If standard error is not a terminal, kme prints a line every minute. KME_PROGRES
 
 Workers:
 All workers compute the step of the whole batch together, so the estimator is the same as with one worker. Each takes an equal
-share of the batch. Only batch normalisation differs: its statistics are those of the share. A worker that fails tells the
+share of the batch. Worker 0 keeps the run and sends its configuration; the others read data and models from their own
+machines. Only batch normalisation differs: its statistics are those of the share. A worker that fails tells the
 others why; worker 0 waits ten minutes for a silent one. Traffic between machines is not encrypted, and anyone who reaches the
 port can take part: use a network that you trust."
 )]
@@ -62,8 +67,7 @@ pub(crate) struct Arguments {
     /// Write the run to this folder
     #[arg(short, long, value_name = "RUN", required_unless_present_any = ["list", "rank", "print"])]
     output: Option<PathBuf>,
-    /// Train on SOURCE instead of the configured data. This replaces the held-out data of a preset by a tenth of SOURCE, if it
-    /// has 500 pictures or more; to choose, use --set data.held_out=SOURCE. With --resume: where the same data are now
+    /// Train on SOURCE instead of the configured data (see Data); with --resume: where the same data are now
     #[arg(long, value_name = "SOURCE")]
     data: Option<String>,
     /// Train for N steps in total instead of the configured number
@@ -81,7 +85,7 @@ pub(crate) struct Arguments {
     /// Also write event files for TensorBoard, to RUN/tensorboard/
     #[arg(long)]
     tensorboard: bool,
-    /// Resume even if the data have changed; the changes are listed and noted in RUN/events.jsonl
+    /// Resume although the data have changed; kme lists the changes
     #[arg(long, requires = "resume")]
     accept_data: bool,
     /// Continue the run in RUN from its last checkpoint
@@ -97,8 +101,7 @@ pub(crate) struct Arguments {
         value_parser = arguments::count::<usize>
     )]
     workers: usize,
-    /// Take part as worker i of n, from 0. Worker 0 keeps the run and sends its configuration to the others, which read data
-    /// and models from their own machines
+    /// Take part as worker i of n, from 0 (see Workers)
     #[arg(long, value_name = "i/n", requires = "meet", conflicts_with = "list")]
     rank: Option<Rank>,
     /// Meet at this address: worker 0 listens, the others connect within ten minutes, in any order

@@ -34,7 +34,7 @@ Three samples:
 The relative test of Bounliphone et al. compares MMD^2(A,B) - MMD^2(A,C) with its standard error, with a correction for
 skewness: the asymptotic p-value. This is unreliable if B and C are nearly equal or small. There the guard counts, which is at
 least the p-value of permuting B and C. In between, ln p is a mean of both with the printed weights. Above 40000 points of B and
-C together, fewer permutations are made, at least 199. The default kernel is the one of an embedding, else the one of KID:
+C together, fewer permutations are made, at least 199. The default kernel is the one of an embedding, else KID's,
 poly:degree=3,gamma=1/d,coef=1.
 
 Memorisation:
