@@ -111,7 +111,7 @@ fn a_run_is_resumed_as_what_it_was_begun_as() {
     let tiny = TINY.replace("--set data.held_out= ", "");
     // Other data leave the preset's held-out pictures behind, and say so, unless others are named.
     let ran = place.kme(&format!("train fashion-mmd-gan -o run --data a --steps 1 {tiny}"));
-    assert!(ran.code == Some(0) && ran.err.contains("none are held out, and the run has no scores"), "{}", ran.err);
+    assert!(ran.code == Some(0) && ran.err.contains("none are held out, so the run has no scores"), "{}", ran.err);
     assert!(ran.out.contains("run: 1 step done"), "{}", ran.out);
     let ran = place.kme(&format!("train fashion-mmd-gan -o with --data a --steps 1 {tiny} --set data.held_out=other"));
     assert!(ran.code == Some(0) && !ran.err.contains("the run has no scores"), "{}", ran.err);

@@ -34,16 +34,16 @@ pub(super) fn check_classes(config: &Config, facts: &Facts) -> Result<()> {
 /// Why none of `n` pictures are held out for scores; `begun` is the rule of a run that goes on.
 fn none_held_out(n: usize, begun: Option<Split>) -> String {
     match begun {
-        Some(split) if split.holds_out_none() => "none are held out, as when the run began: it has no scores".into(),
+        Some(split) if split.holds_out_none() => "none are held out, as when the run began, so it has no scores".into(),
         Some(_) => format!(
-            "fewer than {FEWEST_HELD_OUT} of the pictures are among those that the run holds out: it has no scores from here on"
+            "fewer than {FEWEST_HELD_OUT} of the pictures that the run holds out are left, so it has no scores from here on"
         ),
         None if n < FEWEST => format!(
-            "fewer than {FEWEST} pictures: none are held out, and the run has no scores; name some with data.held_out"
+            "fewer than {FEWEST} pictures: none are held out, so the run has no scores; name some with data.held_out"
         ),
         None => format!(
-            "with so many copies among the {n} pictures, fewer than {FEWEST_HELD_OUT} different ones would be held out, or none \
-             learned from: none are held out, and the run has no scores; name some with data.held_out"
+            "too many of the {n} pictures are copies of each other: none are held out, so the run has no scores; name some with \
+             data.held_out"
         ),
     }
 }
@@ -81,7 +81,7 @@ pub(super) fn of_data(config: &Config, facts: &Facts, apart: usize, begun: Optio
     }
     if facts.n < config.batch {
         remarks.push(format!(
-            "{} {what} are fewer than a batch of {}: every batch has some of them more than once",
+            "{} {what} are fewer than a batch of {}, so every batch repeats some",
             facts.n, config.batch
         ));
     }
@@ -97,7 +97,7 @@ pub(super) fn of_data(config: &Config, facts: &Facts, apart: usize, begun: Optio
         let parts: Vec<_> = survey.classes.iter().map(|(name, _)| name.as_str()).filter(|name| is_part(name)).collect();
         if parts.len() > 1 {
             remarks.push(format!(
-                "the pictures of {} are learned from together; name the folder of one to hold the others out",
+                "training uses the pictures of {} together; to train on one alone, name its folder",
                 parts.join(", ")
             ));
         }
