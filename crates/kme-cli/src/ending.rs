@@ -1,6 +1,5 @@
 //! What an output is, by the ending of its name. The one place where this is decided.
 
-use crate::output::is_folder_name;
 use kme::{Error, Result};
 use std::path::Path;
 
@@ -47,6 +46,14 @@ impl Ending {
         };
         found.filter(|ending| among.contains(ending)).ok_or_else(|| Error::parameter("output", path.display(), allowed))
     }
+}
+
+/// Whether the name of an output is meant as that of a folder: it is one, it ends in `/`, or it has no ending like that of a
+/// file, a letter behind its last dot.
+pub(crate) fn is_folder_name(path: &Path) -> bool {
+    let ending = path.extension().map(|e| e.to_string_lossy().into_owned());
+    let has_slash = path.as_os_str().as_encoded_bytes().ends_with(b"/");
+    has_slash || path.is_dir() || !ending.is_some_and(|e| e.starts_with(|c: char| c.is_ascii_alphabetic()))
 }
 
 #[cfg(test)]

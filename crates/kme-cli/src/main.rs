@@ -6,14 +6,15 @@
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod arguments;
+mod command;
 mod ending;
 mod output;
 mod progress;
 mod sources;
 mod verbs;
 
-use arguments::Arguments;
 use clap::FromArgMatches;
+use command::Arguments;
 use std::process::ExitCode;
 
 /// An `--assert` did not hold.
@@ -27,9 +28,9 @@ fn main() -> ExitCode {
     // First, while there is one thread.
     progress::handle_signals();
     kme_conv::scratch::keep_freed_memory();
-    let matches = arguments::matches();
+    let matches = command::matches();
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|fault| fault.exit());
-    match std::panic::catch_unwind(|| verbs::run(&arguments)) {
+    match std::panic::catch_unwind(|| command::run(&arguments)) {
         Ok(Ok(true)) => ExitCode::SUCCESS,
         Ok(Ok(false)) => ExitCode::from(UNTRUE),
         Ok(Err(error)) => {

@@ -1,7 +1,7 @@
 //! Printing: data to standard output, everything else to standard error.
 
 use crate::arguments::Global;
-use crate::ending::Ending;
+use crate::ending::{Ending, is_folder_name};
 use kme::io::Wanted;
 use kme::{Action, Error, Result};
 use serde_json::{Map, Value};
@@ -90,14 +90,6 @@ pub(crate) fn check_new_folder(path: &Path, what: &str) -> Result<()> {
         return Err(Error::parameter("output", path.display(), allowed));
     }
     kme::io::check(path, Wanted::Folder)
-}
-
-/// Whether the name of an output is meant as that of a folder: it is one, it ends in `/`, or it has no ending like that of a
-/// file, a letter behind its last dot.
-pub(crate) fn is_folder_name(path: &Path) -> bool {
-    let ending = path.extension().map(|e| e.to_string_lossy().into_owned());
-    let has_slash = path.as_os_str().as_encoded_bytes().ends_with(b"/");
-    has_slash || path.is_dir() || !ending.is_some_and(|e| e.starts_with(|c: char| c.is_ascii_alphabetic()))
 }
 
 /// Refuses `-`, which elsewhere stands for standard output, and nothing at all.

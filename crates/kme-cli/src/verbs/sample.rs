@@ -1,6 +1,7 @@
 //! `kme sample`
 
 use crate::arguments::{self, Global};
+use crate::ending::is_folder_name;
 use crate::output::{self, fields};
 use crate::progress;
 use clap::Args;
@@ -172,7 +173,7 @@ fn check_pictures_output(arguments: &Arguments) -> Result<()> {
     if is_png(out) || arguments.is_walk() {
         return output::check_place(out);
     }
-    if output::has_ending(out, "gif") && !output::is_folder_name(out) {
+    if output::has_ending(out, "gif") && !is_folder_name(out) {
         let allowed = "a name that ends in .png; one that ends in .gif with --interpolate only";
         return Err(Error::parameter("output", out.display(), allowed));
     }
@@ -215,7 +216,7 @@ fn write_pictures(inputs: &[f32], drawn: &Drawn, generator: &Generator, out: &Pa
         bar.finish_and_clear();
         return grid.lay_out(&pictures)?.write_png(0, out);
     }
-    if output::has_ending(out, "gif") && !output::is_folder_name(out) {
+    if output::has_ending(out, "gif") && !is_folder_name(out) {
         let pictures = together(inputs)?;
         bar.finish_and_clear();
         return pictures.write_gif(SHOWN, out);
