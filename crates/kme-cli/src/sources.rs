@@ -32,12 +32,13 @@ Kernels (r is the distance of two points, d their dimension):
 const SOURCES: &str = "\
 Sources of pictures:
   FOLDER, FILE.zip, FILE.tar  all pictures inside, at any depth: PNG, JPEG, BMP,
-                              GIF, TIFF, WebP, PNM; also FILE.tar.gz
+                              GIF, TIFF, WebP, PNM; also FILE.tar.gz, and a
+                              folder of archives
   FILE.png, ...               one picture
   FILE.npy, FILE.npz[:ARRAY]  bytes, or floats from 0 to 1, of shape (n, h, w, c)
                               or (n, c, h, w) with c = 1, 3 or 4; add :nhwc or
                               :nchw if both fit
-  FILE.idx, FILE.bin          in the format of MNIST (also .gz) or CIFAR-10
+  IDX file, FILE.bin          in the format of MNIST (also .gz) or CIFAR-10
   NAME[:train|:test|:all]     a data set, such as fashion-mnist (see kme data list)
 
 Sources of points:
@@ -50,7 +51,8 @@ Sources of points:
 
 Sources of either:
   RUN, MODEL                  a generator: a run folder, a weights file, or a
-                              shipped model (see kme models list)";
+                              model's name (see kme models list); --samples says
+                              how many to draw, equally many of each class";
 
 const FEATURES: &str = "\
 Feature maps:

@@ -89,6 +89,12 @@ fn bad_input_is_told_clearly() {
             &["fashion-mnist:test", "To get it", "--data-dir"],
         ),
         ("eval fashion-mnist:tset a --features pixels", &["tset", "train, test, all"]),
+        // Names, and what to do about them.
+        (
+            "train fashion-wgn -o run",
+            &["unknown preset 'fashion-wgn'; did you mean 'fashion-wgan'", "`kme train --list` shows all presets"],
+        ),
+        ("sample fashin -o out.png --models-dir own", &["did you mean 'fashion'", "own/fashin.safetensors"]),
         // What does not go together.
         ("eval x.npy four.npy", &["dimension", "3 (x.npy)", "4 (four.npy)"]),
         ("eval x.npy one.npy", &["one.npy", "at least 2"]),
