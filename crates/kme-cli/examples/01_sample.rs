@@ -10,7 +10,6 @@
 
 use kme_deep::sample::Context;
 use kme_image::{Grid, Part, sheet};
-use kme_net::Generator;
 
 fn main() -> kme::Result<()> {
     println!("{}", example()?);
@@ -19,8 +18,7 @@ fn main() -> kme::Result<()> {
 
 pub(crate) fn example() -> kme::Result<String> {
     let context = Context::cpu();
-    let (bytes, path) = context.models.bytes("fashion")?;
-    let images = Generator::parse(&bytes, &path, &context.place)?.sample(8, 0)?;
+    let images = context.models.generator("fashion", &context.place)?.sample(8, 0)?;
     let part = Part { label: "samples", images: &images };
     sheet(&[part], &Grid::default())?.write_png(0, "sheet.png".as_ref())?;
     let [n, _, h, w] = images.shape();

@@ -6,7 +6,7 @@ use common::{Place, names};
 use kme::Points;
 use kme_image::{Background, Channels, Crop, Decoder, Images};
 use kme_net::layer::Linear;
-use kme_net::{self as net, Generator, Init, Latent, Net, Prior, Provenance, dcgan_generator};
+use kme_net::{self as net, Generator, Init, Latent, Net, NetworkGenerator, Prior, Provenance, dcgan_generator};
 use std::path::Path;
 
 /// A small generator with random weights.
@@ -46,7 +46,7 @@ fn write(path: &Path, net: Net, latent: Latent, classes: &[&str], points: bool) 
     };
     let features = if points { "identity" } else { "fashion-classifier" }.into();
     let classes = classes.iter().map(|name| name.to_string()).collect();
-    Generator {
+    NetworkGenerator {
         net,
         latent,
         classes,
@@ -174,8 +174,8 @@ fn alike(a: &[f32], b: &[f32]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 0.6 / 255.0)
 }
 
-fn load(path: &Path) -> Generator {
-    Generator::parse(&std::fs::read(path).unwrap(), path, &net::Place::cpu()).unwrap()
+fn load(path: &Path) -> NetworkGenerator {
+    NetworkGenerator::parse(&std::fs::read(path).unwrap(), path, &net::Place::cpu()).unwrap()
 }
 
 #[test]

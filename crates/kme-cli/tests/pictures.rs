@@ -5,7 +5,7 @@ mod common;
 use common::Place;
 use kme::points::Data;
 use kme_image::Images;
-use kme_net::{FeatureMap, Models, Place as Device};
+use kme_net::{Models, Place as Device};
 use std::io::Write;
 
 /// n pictures of bytes, pixel after pixel, that all differ.
@@ -75,10 +75,12 @@ fn resized_pictures_are_not_rounded() {
     ] {
         let ran = place.run(&["embed", "a", "-o", "a.kme", "--features", "fashion-classifier", "--resize", protocol]);
         assert_eq!(ran.code, Some(0), "{}", ran.err);
-        let map = FeatureMap::named("fashion-classifier", &Models::new(None), &Device::cpu()).unwrap();
+        let map = Models::new(None).feature_map("fashion-classifier", &Device::cpu()).unwrap();
         let map = map.with_resize(same.parse().unwrap());
-        let (found, wanted) =
-            (kme::Embedding::read(place.path("a.kme")).unwrap(), map.features(&image(&all, 0, shape)).unwrap());
+        let (found, wanted) = (
+            kme::Embedding::read(place.path("a.kme")).unwrap(),
+            map.features((&image(&all, 0, shape)).into()).unwrap(),
+        );
         assert_eq!(found.points(), &wanted, "{protocol}");
     }
 }

@@ -7,7 +7,7 @@ use common::{Place, names};
 use kme::Points;
 use kme_image::{Background, Channels, Crop, Decoder, Images, Resize};
 use kme_net::layer::{Linear, Reshape};
-use kme_net::{self as net, Classifier, Generator, Init, Latent, Net, Prior, Provenance, dcgan_generator};
+use kme_net::{self as net, Classifier, Init, Latent, Net, NetworkGenerator, Prior, Provenance, dcgan_generator};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -26,11 +26,11 @@ fn made() -> Provenance {
 }
 
 /// A small generator of 16x16 grey pictures with random weights.
-fn generator(classes: &[&str]) -> Generator {
+fn generator(classes: &[&str]) -> NetworkGenerator {
     let place = net::Place::cpu();
     let inputs = 5 + classes.len();
     let net = Net::new(dcgan_generator(16, 1, 2, inputs).unwrap(), [inputs, 1, 1], Init::He, 3, &place).unwrap();
-    Generator {
+    NetworkGenerator {
         net,
         latent: Latent { dim: 5, prior: Prior::Normal },
         classes: classes.iter().map(|name| name.to_string()).collect(),
@@ -46,7 +46,7 @@ fn generator(classes: &[&str]) -> Generator {
 
 /// The same, which has learned from pictures cut by `crop`.
 fn write_generator(path: &Path, classes: &[&str], crop: &str) {
-    Generator { crop: crop.parse().unwrap(), ..generator(classes) }.write(path).unwrap();
+    NetworkGenerator { crop: crop.parse().unwrap(), ..generator(classes) }.write(path).unwrap();
 }
 
 /// A classifier of pictures of 8x8 pixels with random weights.
@@ -140,7 +140,7 @@ fn inputs_lie_on_the_ground_of_the_generators_pictures() {
     }
     for background in ["black", "white"] {
         let (crop, background) = ("pad".parse().unwrap(), background.parse::<Background>().unwrap());
-        Generator { crop, background, ..generator(&[]) }.write(&place.path("g.safetensors")).unwrap();
+        NetworkGenerator { crop, background, ..generator(&[]) }.write(&place.path("g.safetensors")).unwrap();
         let run = |words: &str| {
             let json =
                 place.kme(&format!("match g.safetensors {words} -n 2 --steps 3 --features pixels --json")).json();
@@ -228,7 +228,7 @@ fn the_network_of_a_card_is_found_again() {
     let info = place.kme("models info nets/judge.safetensors --json").json();
     let sha256 = info["sha256"].as_str().unwrap().to_string();
     let features_sha256 = Some(sha256.clone());
-    let card = Generator { features: "judge.safetensors".into(), features_sha256, ..generator(&[]) };
+    let card = NetworkGenerator { features: "judge.safetensors".into(), features_sha256, ..generator(&[]) };
     card.write(&place.path("runs/mine/model.safetensors")).unwrap();
     let run = |words: &str| place.kme(&format!("match runs/mine a -n 1 --steps 1 -o m.png {words}"));
     let found = |words: &str| {

@@ -6,7 +6,7 @@ mod common;
 use common::Place;
 use kme::points::Data;
 use kme_image::{Channels, Colour, Decoder, Images, Places, Reading, Source, hex};
-use kme_net::{FeatureMap, Models, Pictures, Place as Device};
+use kme_net::{Models, Pictures, Place as Device};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -75,7 +75,7 @@ fn files_give_the_features_and_scores_of_the_tools() {
             let ran = place.run(&["embed", set, "-o", &out, "--features", &network, "--resize", tool]);
             assert_eq!(ran.code, Some(0), "{}", ran.err);
             // An embedding's points are sorted; in the order of the files they are had from the library.
-            let map = FeatureMap::named(&network, &Models::new(None), &Device::cpu()).unwrap();
+            let map = Models::new(None).feature_map(&network, &Device::cpu()).unwrap();
             let map = map.with_resize(tool.parse().unwrap());
             let form = map.form().unwrap().unwrap();
             let source = Source::parse(place.path(set).to_str().unwrap(), &Places::new(None)).unwrap();

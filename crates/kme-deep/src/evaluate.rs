@@ -4,11 +4,12 @@ use kme::discrepancy::{self, Estimate};
 use kme::sums::Precision;
 use kme::{Points, Result};
 use kme_image::Images;
-use kme_net::FeatureMap;
+use kme_net::{FeatureMap, Pixels};
+use std::sync::Arc;
 
 /// A fixed set of reference pictures, as features; or of points, which are their own.
 pub struct Reference {
-    map: FeatureMap,
+    map: Arc<dyn FeatureMap>,
     points: Points,
 }
 
@@ -17,14 +18,14 @@ impl Reference {
     ///
     /// # Errors
     /// When a feature is not finite.
-    pub fn new(map: FeatureMap, images: &Images) -> Result<Self> {
-        let points = map.features(images)?;
+    pub fn new(map: Arc<dyn FeatureMap>, images: &Images) -> Result<Self> {
+        let points = map.features(images.into())?;
         Ok(Self { map, points })
     }
 
     /// A reference of points.
     pub fn of_points(points: Points) -> Self {
-        Self { map: FeatureMap::Pixels, points }
+        Self { map: Arc::new(Pixels), points }
     }
 
     /// The features of the reference, (n, d).
@@ -37,7 +38,7 @@ impl Reference {
     /// # Errors
     /// When a feature is not finite.
     pub fn features(&self, images: &Images) -> Result<Points> {
-        self.map.features(images)
+        self.map.features(images.into())
     }
 
     /// Number of reference pictures.
@@ -53,6 +54,6 @@ impl Reference {
     /// # Errors
     /// When a feature is not finite, or there are fewer than 2 pictures.
     pub fn kid(&self, images: &Images) -> Result<Estimate> {
-        discrepancy::kid(&self.points, &self.map.features(images)?, Precision::F64)
+        discrepancy::kid(&self.points, &self.map.features(images.into())?, Precision::F64)
     }
 }

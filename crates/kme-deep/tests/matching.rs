@@ -3,17 +3,19 @@
 use kme::kernel::{Form, Pair};
 use kme::points::Data;
 use kme::sums::Precision;
-use kme::{Embedding, Kernel, Points};
-use kme_deep::steer::{Match, Progress, bandwidth};
+use kme::{Embedding, Kernel, Observer, Points, Progress};
+use kme_deep::steer::{Match, bandwidth};
 use kme_image::{Background, Crop};
 use kme_net::layer::{Linear, Reshape};
 use kme_net::weights::Weights;
 use kme_net::{
-    Extractor, FeatureMap, Generator, Init, Latent, Net, Network, Place, Positions, Prior, Provenance, network_card,
+    Extractor, FeatureMap, Generator, Init, Latent, Models, Net, Network, NetworkGenerator, Pixels, Place, Positions,
+    Prior, Provenance, network_card,
 };
 use kme_testing::made_up::Golden;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Mutex;
 
 /// The known network of this name with made-up weights.
 fn network(name: &str, golden: &Golden) -> Network {
@@ -23,12 +25,12 @@ fn network(name: &str, golden: &Golden) -> Network {
 }
 
 /// A picture of one row with two pixels ½ + z/8.
-fn generator() -> Generator {
+fn generator() -> NetworkGenerator {
     linear(&[], vec![0.125, 0.0, 0.0, 0.125])
 }
 
 /// A picture of one row with two pixels ½ + W (z, label), W of shape (2, 2 + classes).
-fn linear(classes: &[&str], weight: Vec<f32>) -> Generator {
+fn linear(classes: &[&str], weight: Vec<f32>) -> NetworkGenerator {
     let place = Place::cpu();
     let inputs = 2 + classes.len();
     let layers = vec![Linear { inputs, outputs: 2, bias: true }.into(), Reshape { to: [1, 1, 2] }.into()];
@@ -46,7 +48,7 @@ fn linear(classes: &[&str], weight: Vec<f32>) -> Generator {
     };
     let latent = Latent { dim: 2, prior: Prior::Normal };
     let classes = classes.iter().map(|name| name.to_string()).collect();
-    Generator {
+    NetworkGenerator {
         net,
         latent,
         classes,
@@ -63,12 +65,20 @@ fn linear(classes: &[&str], weight: Vec<f32>) -> Generator {
 fn target(points: &[f32], weights: &[f64], kernel: &str) -> Embedding {
     let points = Points::new(points.len() / 2, 2, Data::F32(points.to_vec())).unwrap();
     let kernel: Kernel = kernel.parse().unwrap();
-    Embedding::of_weighted(points, weights.to_vec(), kernel, FeatureMap::Pixels.identity([1, 1, 2]), None).unwrap()
+    Embedding::of_weighted(points, weights.to_vec(), kernel, Pixels.identity([1, 1, 2]), None).unwrap()
+}
+
+/// Stops where this says so.
+struct On<F>(F);
+
+impl<F: Fn(Progress) -> bool + Sync> Observer for On<F> {
+    fn progress(&self, at: Progress) -> ControlFlow<()> {
+        if (self.0)(at) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
 }
 
 fn outputs(settings: &Match, target: &Embedding) -> Vec<Vec<f32>> {
-    let mut on = |_: Progress| ControlFlow::Continue(());
-    let matched = settings.run(&generator(), &FeatureMap::Pixels, target, &mut on).unwrap();
+    let matched = settings.run(&generator(), &Pixels, target, &()).unwrap();
     assert!(matched.after <= matched.before);
     matched.pictures.data().chunks(2).map(<[f32]>::to_vec).collect()
 }
@@ -137,8 +147,7 @@ fn a_match_takes_the_class_that_fits_or_the_one_that_is_named() {
     let target = target(&[0.78, 0.53], &[1.0], "energy:a=0.01");
     let run = |class: Option<usize>| {
         let settings = Match { n: 3, steps: 200, clamp: Some(1.0), class, ..Match::default() };
-        let mut on = |_: Progress| ControlFlow::Continue(());
-        settings.run(&generator, &FeatureMap::Pixels, &target, &mut on)
+        settings.run(&generator, &Pixels, &target, &())
     };
     let free = run(None).unwrap();
     assert_eq!(free.classes, [1, 1, 1]);
@@ -149,9 +158,8 @@ fn a_match_takes_the_class_that_fits_or_the_one_that_is_named() {
     // As near as that class comes.
     assert!(named.pictures.data().chunks(2).all(|p| (p[0] - 0.3125).abs() < 0.01), "{:?}", named.pictures);
     assert!(run(Some(2)).unwrap_err().to_string().contains("0 to 1"));
-    let points = Generator { points: true, ..generator.clone() };
-    let mut on = |_: Progress| ControlFlow::Continue(());
-    let fault = Match::default().run(&points, &FeatureMap::Pixels, &target, &mut on).unwrap_err();
+    let points = NetworkGenerator { points: true, ..generator.clone() };
+    let fault = Match::default().run(&points, &Pixels, &target, &()).unwrap_err();
     assert!(matches!(fault, kme::Error::Unsupported { .. }), "{fault}");
 }
 
@@ -170,9 +178,8 @@ fn the_default_bandwidth_mixes_the_inputs() {
 #[test]
 fn a_target_in_other_features_is_refused() {
     let target = target(&[0.5, 0.5], &[1.0], "linear");
-    let map = FeatureMap::named("fashion-classifier", &Default::default(), &Place::cpu()).unwrap();
-    let mut on = |_: Progress| ControlFlow::Continue(());
-    let message = Match::default().run(&generator(), &map, &target, &mut on).unwrap_err().to_string();
+    let map = Models::default().feature_map("fashion-classifier", &Place::cpu()).unwrap();
+    let message = Match::default().run(&generator(), &*map, &target, &()).unwrap_err().to_string();
     assert!(message.contains("pixels") && message.contains("fashion-classifier"), "{message}");
 }
 
@@ -190,34 +197,32 @@ fn a_match_goes_through_a_networks_own_resize() {
             [count],
         )
     });
-    let generator = Generator { net, ..generator() };
+    let generator = NetworkGenerator { net, ..generator() };
     let golden = Golden::all();
     for (name, layer) in [("squeezenet1_1", "fire9"), ("resnet18", "avgpool")] {
         let golden = &golden[name];
         let network = network(name, golden).resized(golden.size).unwrap();
         for protocol in ["pillow-bicubic-crop", "clean-fid", "torch-bilinear"] {
             let map = Extractor::of_network(&network, layer, Positions::Mean).unwrap();
-            let map = FeatureMap::Network(Box::new(map.with_resize(protocol.parse().unwrap())));
+            let map = map.with_resize(protocol.parse().unwrap());
             let liked = generator.pictures(&[1.0, -0.5, 0.6, -0.9]).unwrap();
-            let points = map.features(&liked).unwrap();
+            let points = map.features((&liked).into()).unwrap();
             let kernel =
                 Kernel::try_from(Form::InverseMultiquadric { c: bandwidth(&points, &points).unwrap() }).unwrap();
             let identity = map.identity([3, 4, 4]);
             let target = Embedding::of_weighted(points, vec![0.5; 2], kernel, identity.clone(), None).unwrap();
             let settings = Match { n: 2, steps: 25, best_of: 4, ..Match::default() };
-            let mut seen = Vec::new();
-            let mut on = |at: Progress| {
-                if let Progress::Step { mmd2, .. } = at {
-                    seen.push(mmd2);
-                }
-                ControlFlow::Continue(())
-            };
-            let found = settings.run(&generator, &map, &target, &mut on).unwrap();
+            let seen = Mutex::new(Vec::new());
+            let on = On(|at: Progress| {
+                seen.lock().unwrap().extend(at.value);
+                false
+            });
+            let found = settings.run(&generator, &*map, &target, &on).unwrap();
             assert!(found.after < 0.5 * found.before, "{name} {protocol}: {} {}", found.before, found.after);
-            let least = seen.iter().copied().fold(f64::INFINITY, f64::min);
+            let least = seen.lock().unwrap().iter().copied().fold(f64::INFINITY, f64::min);
             assert!((least - found.after).abs() < 1e-3 * found.before, "{name} {protocol}: {least} {}", found.after);
             // As whoever has the pictures.
-            let again = map.features(&found.pictures).unwrap();
+            let again = map.features((&found.pictures).into()).unwrap();
             let again = Embedding::of_sample(again, None, target.kernel().clone(), identity, None).unwrap();
             let again = again.mmd2(&target, Precision::F64).unwrap();
             assert!((again - found.after).abs() < 1e-12 * found.before.max(1.0), "{again} {}", found.after);
@@ -230,23 +235,22 @@ fn a_match_goes_through_a_networks_own_resize() {
 fn a_match_can_be_stopped() {
     let target = target(&[0.4, 0.4, 0.6, 0.6], &[0.5, 0.5], "energy:a=0.01");
     let settings = Match { n: 5, best_of: 450, steps: 30, ..Match::default() };
-    let run = |stop: &dyn Fn(Progress) -> bool| {
-        let mut on = |at: Progress| if stop(at) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-        settings.run(&generator(), &FeatureMap::Pixels, &target, &mut on).unwrap()
-    };
+    let run =
+        |stop: &(dyn Fn(Progress) -> bool + Sync)| settings.run(&generator(), &Pixels, &target, &On(stop)).unwrap();
+    let is = |at: Progress, what: &str, done: u64| at.what == what && at.done == done;
     let whole = run(&|_| false);
     assert_eq!((whole.interrupted, whole.steps, whole.pictures.len()), (false, 30, 5));
-    let found = run(&|at| matches!(at, Progress::Step { step: 7, .. }));
+    let found = run(&|at| is(at, "steps", 7));
     assert_eq!((found.interrupted, found.steps, found.pictures.len()), (true, 7, 5));
     assert!(whole.after <= found.after && found.after <= found.before);
     // At the first look, and in the middle of the third output's draws.
     for (draws, n) in [(200, 1), (2 * 450 + 200, 3), (5 * 450 - 50, 5)] {
-        let found = run(&|at| matches!(at, Progress::Draws { done, .. } if done >= draws));
+        let found = run(&|at| at.what == "draws" && at.done >= draws);
         assert_eq!((found.interrupted, found.steps, found.pictures.len()), (true, 0, n), "{draws}");
         assert_eq!(found.latents.len(), 2 * n);
         assert_eq!(found.after, found.before);
     }
     // In the last look of all there is nothing left to stop.
-    assert!(!run(&|at| matches!(at, Progress::Draws { done: 2250, .. })).interrupted);
-    assert!(!run(&|at| matches!(at, Progress::Step { step: 30, .. })).interrupted);
+    assert!(!run(&|at| is(at, "draws", 2250)).interrupted);
+    assert!(!run(&|at| is(at, "steps", 30)).interrupted);
 }

@@ -4,19 +4,15 @@ use kme_deep::evaluate::Reference;
 use kme_deep::steer::{Match, bandwidth};
 use kme_image::{Decoder, Images};
 use kme_image::{Form, Places, Source};
-use kme_net::FeatureMap;
-use kme_net::Models;
-use kme_net::Place;
-use kme_net::{Classifier, Generator};
-use std::ops::ControlFlow;
+use kme_net::{Classifier, FeatureMap, Generator, Models, Place};
 use std::path::Path;
+use std::sync::Arc;
 
 const BAG: usize = 8;
 const ANKLE_BOOT: usize = 9;
 
-fn generator() -> Generator {
-    let (bytes, path) = Models::default().bytes("fashion").unwrap();
-    Generator::parse(&bytes, &path, &Place::cpu()).unwrap()
+fn generator() -> Arc<dyn Generator> {
+    Models::default().generator("fashion", &Place::cpu()).unwrap()
 }
 
 fn classifier() -> Classifier {
@@ -24,8 +20,8 @@ fn classifier() -> Classifier {
     Classifier::parse(&bytes, &path, &Place::cpu()).unwrap()
 }
 
-fn map() -> FeatureMap {
-    FeatureMap::named("fashion-classifier", &Models::default(), &Place::cpu()).unwrap()
+fn map() -> Arc<dyn FeatureMap> {
+    Models::default().feature_map("fashion-classifier", &Place::cpu()).unwrap()
 }
 
 fn example(name: &str) -> Images {
@@ -58,12 +54,12 @@ fn all_ten_classes_are_generated() {
 fn a_match_gives_what_was_shown() {
     let (generator, map) = (generator(), map());
     let inputs = Images::concat(&[example("ankle-boot.png"), example("bag.png")]).unwrap();
-    let points = map.features(&inputs).unwrap();
-    let c = bandwidth(&points, &map.features(&generator.sample(200, 0).unwrap()).unwrap()).unwrap();
+    let points = map.features((&inputs).into()).unwrap();
+    let c = bandwidth(&points, &map.features((&generator.sample(200, 0).unwrap()).into()).unwrap()).unwrap();
     let kernel = format!("imq:c={c}").parse().unwrap();
     let target = kme::Embedding::of_sample(points, None, kernel, map.identity([1, 28, 28]), None).unwrap();
     let settings = Match { steps: 100, ..Match::default() };
-    let matched = settings.run(&generator, &map, &target, &mut |_| ControlFlow::Continue(())).unwrap();
+    let matched = settings.run(&*generator, &*map, &target, &()).unwrap();
     assert!(matched.after < matched.before && matched.before < matched.random);
     let classes = classifier().classify(&matched.pictures).unwrap();
     assert!(classes.contains(&BAG) && classes.contains(&ANKLE_BOOT), "{classes:?}");

@@ -4,7 +4,7 @@
 use kme::points::Data;
 use kme_deep::train::{self, Config, Context, Event, Outcome};
 use kme_image::{Images, Places};
-use kme_net::{FeatureMap, Models, Place};
+use kme_net::{Models, Place};
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -499,11 +499,11 @@ fn a_loss_that_is_not_finite_stops_the_run() {
 /// The features of a picture depend on that picture alone, whatever comes with it.
 #[test]
 fn features_do_not_depend_on_the_batch() {
-    let map = FeatureMap::named("fashion-classifier", &Models::default(), &Place::cpu()).unwrap();
+    let map = Models::default().feature_map("fashion-classifier", &Place::cpu()).unwrap();
     let n = 123;
     let data = (0..n * 784).map(|i| ((i * 7919 + i / 784 * 31) % 1000) as f32 / 999.0).collect();
     let images = Images::new(n, 1, 28, 28, data).unwrap();
-    let values = |images: &Images| match map.features(images).unwrap().into_data() {
+    let values = |images: &Images| match map.features(images.into()).unwrap().into_data() {
         Data::F32(values) => values,
         Data::F64(_) => panic!("features are in single precision"),
     };

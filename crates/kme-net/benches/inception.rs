@@ -42,10 +42,10 @@ fn main() {
         let layer = network_card(&name).expect("a known network").features;
         let map = Extractor::of_network(&network, layer, Positions::Mean).expect("its feature layer");
         // Pictures have the right size, and are not rounded to 8 bits: PyTorch does not round them either.
-        let map = FeatureMap::Network(Box::new(map)).with_resize(Protocol::default());
+        let map = map.with_resize(Protocol::default());
         let pixels = uniform(&format!("{name} pictures"), PICTURES * c * h * w).map(|u| u as f32).collect();
         let images = Images::new(PICTURES, c, h, w, pixels).expect("pixels in [0, 1]");
-        let run = || match map.features(&images).expect("finite features").into_data() {
+        let run = || match map.features((&images).into()).expect("finite features").into_data() {
             kme::points::Data::F32(rows) => rows,
             kme::points::Data::F64(_) => unreachable!("features are in single precision"),
         };

@@ -1,6 +1,6 @@
 //! Which latents are drawn from a generator, and how what it makes of them is laid out.
 
-use crate::model::Generator;
+use crate::generator::Generator;
 use kme::{Error, Points, Result, rng};
 
 /// What follows from what among the pictures that are drawn.
@@ -29,12 +29,11 @@ pub enum Arrangement {
 /// Latents and classes of a generator, drawn or taken from a file. The default is one sheet of 64.
 ///
 /// ```
-/// use kme_net::{Arrangement, Draw, Generator, Models, Place};
+/// use kme_net::{Arrangement, Draw, Models, Place};
 ///
-/// let (bytes, path) = Models::default().bytes("fashion")?;
-/// let generator = Generator::parse(&bytes, &path, &Place::cpu())?;
+/// let generator = Models::default().generator("fashion", &Place::cpu())?;
 /// let draw = Draw { n: Some(2), arrangement: Arrangement::Interpolate { steps: 5 }, ..Draw::default() };
-/// let drawn = draw.run(&generator)?;
+/// let drawn = draw.run(&*generator)?;
 /// let pictures = generator.pictures_of(&drawn.latents, &drawn.classes)?;
 /// assert_eq!((pictures.len(), drawn.columns), (10, Some(5)));
 /// # Ok::<(), kme::Error>(())
@@ -77,14 +76,14 @@ impl Draw {
     /// # Errors
     /// [`Error::Parameter`] when a setting does not fit the generator or another one, [`Error::UnknownName`] of a class,
     /// [`Error::NotApplicable`] of a class where there are none, [`Error::TooFew`] latents for an interpolation.
-    pub fn run(&self, generator: &Generator) -> Result<Drawn> {
+    pub fn run(&self, generator: &dyn Generator) -> Result<Drawn> {
         let by_class = self.class.as_deref() == Some("all") && generator.class("all").is_err();
         if by_class && !generator.is_conditional() {
             return Err(Error::not_applicable("class", "this generator was trained without classes"));
         }
         let class = self.class.as_deref().filter(|_| !by_class).map(|name| generator.class(name)).transpose()?;
         let n = self.count(generator, by_class)?;
-        let latent = generator.latent;
+        let latent = generator.latent();
         // A class for each row or picture, where there are classes.
         let labels = |rows: usize| match class {
             Some(class) => vec![class; rows],
@@ -94,7 +93,7 @@ impl Draw {
         if let Some(points) = &self.latents {
             return self.stored(points, class, by_class, generator);
         }
-        let classes = generator.classes.len();
+        let classes = generator.classes().len();
         match self.arrangement {
             Arrangement::Loop { steps } => {
                 let class = match (by_class, class, generator.is_conditional()) {
@@ -139,8 +138,8 @@ impl Draw {
     }
 
     /// `n`, or its default.
-    fn count(&self, generator: &Generator, by_class: bool) -> Result<usize> {
-        let classes = generator.classes.len();
+    fn count(&self, generator: &dyn Generator, by_class: bool) -> Result<usize> {
+        let classes = generator.classes().len();
         let (default, of_each) = match self.arrangement {
             Arrangement::Manifold { .. } => (16, self.n.unwrap_or(16)),
             Arrangement::Interpolate { steps } | Arrangement::Loop { steps } => {
@@ -158,17 +157,23 @@ impl Draw {
     }
 
     /// Stored latents, or what goes from each to the next.
-    fn stored(&self, points: &Points, class: Option<usize>, by_class: bool, generator: &Generator) -> Result<Drawn> {
+    fn stored(
+        &self,
+        points: &Points,
+        class: Option<usize>,
+        by_class: bool,
+        generator: &dyn Generator,
+    ) -> Result<Drawn> {
         if by_class {
             return Err(Error::parameter("class", "all", "one class, or left out, with `latents`"));
         }
         let (latents, classes) = generator.unstored(points, class).map_err(|fault| fault.within("`latents`"))?;
-        let dim = generator.latent.dim;
+        let dim = generator.latent().dim;
         let n = latents.len() / dim;
         match self.arrangement {
             Arrangement::Loop { steps } => {
                 if let Some(other) = classes.iter().find(|class| *class != &classes[0]) {
-                    let given = format!("{} and {}", generator.classes[classes[0]], generator.classes[*other]);
+                    let given = format!("{} and {}", generator.classes()[classes[0]], generator.classes()[*other]);
                     return Err(Error::parameter("class", given, "one class for all latents of an interpolation"));
                 }
                 closed(&latents, classes.first().copied().unwrap_or_default(), steps, generator)
@@ -179,7 +184,7 @@ impl Draw {
                 }
                 let mut rows = Vec::new();
                 for ends in latents.windows(2 * dim).step_by(dim) {
-                    rows.extend(generator.latent.interpolate(&ends[..dim], &ends[dim..], steps)?);
+                    rows.extend(generator.latent().interpolate(&ends[..dim], &ends[dim..], steps)?);
                 }
                 // A row keeps the class of its beginning.
                 let classes = classes.iter().take(n - 1).flat_map(|&class| vec![class; steps]).collect();
@@ -194,8 +199,8 @@ impl Draw {
 }
 
 /// From each of `latents` to the next, and from the last to the first.
-fn closed(latents: &[f32], class: usize, steps: usize, generator: &Generator) -> Result<Drawn> {
-    let dim = generator.latent.dim;
+fn closed(latents: &[f32], class: usize, steps: usize, generator: &dyn Generator) -> Result<Drawn> {
+    let dim = generator.latent().dim;
     let all: Vec<&[f32]> = latents.chunks(dim).collect();
     if all.len() < 2 {
         return Err(Error::too_few("latents", all.len(), 2, "an interpolation"));
@@ -203,7 +208,7 @@ fn closed(latents: &[f32], class: usize, steps: usize, generator: &Generator) ->
     let mut path = Vec::new();
     for (i, from) in all.iter().enumerate() {
         // The end of a part is the beginning of the next.
-        let part = generator.latent.interpolate(from, all[(i + 1) % all.len()], steps + 1)?;
+        let part = generator.latent().interpolate(from, all[(i + 1) % all.len()], steps + 1)?;
         path.extend_from_slice(&part[..steps * dim]);
     }
     let n = path.len() / dim;

@@ -7,7 +7,8 @@
 mod cache;
 mod draw;
 mod feature;
-mod interpolate;
+mod generator;
+mod latent;
 mod model;
 mod models;
 mod net;
@@ -21,15 +22,15 @@ pub use net::{
 
 // Files of weights, and the networks that the field knows by name.
 pub mod weights;
-pub use networks::{CARDS, Convention, Known, Network, NetworkCard, Pixels, network_card};
+pub use networks::{CARDS, Convention, Known, Network, NetworkCard, Normalisation, network_card};
 
 // What a network is for: generators, classifiers, autoencoders, where they are found, and what is drawn of them.
 pub use draw::{Arrangement, Draw, Drawn};
-pub use model::{
-    Autoencoder, Classifier, Generator, Latent, ModelCard, Prior, Provenance, images_of, labelled, tensor_of,
-};
+pub use generator::{Generator, Makes, NetworkGenerator, labelled};
+pub use latent::{Latent, Prior};
+pub use model::{Autoencoder, Classifier, ModelCard, Provenance, images_of, tensor_of};
 pub use models::{Description, Models, SHIPPED, Shipped};
 
 // Feature maps: pictures to points, and features that were computed before.
 pub use cache::{Entry, FeatureCache, Key};
-pub use feature::{Extractor, FeatureMap, Outputs, Pictures, Positions, canonical, portable, recorded};
+pub use feature::{Extractor, FeatureMap, Outputs, Pictures, Pixels, Positions, canonical, portable, recorded};

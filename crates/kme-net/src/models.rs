@@ -1,6 +1,7 @@
 //! Where networks are found by name: in the program itself, in the models folder, or in a file.
 
-use crate::model::{Autoencoder, Classifier, Generator, ModelCard};
+use crate::generator::{Generator, NetworkGenerator};
+use crate::model::{Autoencoder, Classifier, ModelCard};
 use crate::net::file::sha256;
 use crate::net::{Layer, ModelFile, Place};
 use crate::networks::{self, Network, NetworkCard};
@@ -8,6 +9,7 @@ use crate::weights::{self, Weights};
 use kme::{Action, Error, Result};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A network that is part of the program.
 pub struct Shipped {
@@ -69,10 +71,29 @@ impl Models {
     /// read; [`Error::Format`] when the models folder holds another file under the name of a network of the program, since it
     /// would not be clear which is meant.
     pub fn bytes(&self, name: &str) -> Result<(Cow<'static, [u8]>, PathBuf)> {
+        let path = self.path(name)?;
+        let bytes = match SHIPPED.iter().find(|s| s.name == name) {
+            Some(shipped) => Cow::Borrowed(shipped.bytes),
+            None => std::fs::read(&path).map_err(|e| kme::io::read_error(&path, e))?.into(),
+        };
+        Ok((bytes, path))
+    }
+
+    /// The generator that `name` names, as [`bytes`](Self::bytes) says.
+    ///
+    /// # Errors
+    /// Those of [`bytes`](Self::bytes), and [`Error::Format`] when the file is damaged, or does not hold a generator.
+    pub fn generator(&self, name: &str, place: &Place) -> Result<Arc<dyn Generator>> {
+        let (bytes, path) = self.bytes(name)?;
+        Ok(Arc::new(NetworkGenerator::parse(&bytes, &path, place)?))
+    }
+
+    /// The file of the network that `name` names; of one of the program a path for messages.
+    pub(crate) fn path(&self, name: &str) -> Result<PathBuf> {
         let path = Path::new(name);
         if let Some(shipped) = SHIPPED.iter().find(|s| s.name == name) {
             self.check_own(shipped)?;
-            return Ok((Cow::Borrowed(shipped.bytes), path.with_extension("safetensors")));
+            return Ok(path.with_extension("safetensors"));
         }
         let mut candidates = vec![path.to_path_buf()];
         if path.is_dir() {
@@ -81,7 +102,7 @@ impl Models {
             candidates.push(folder.join(format!("{name}.safetensors")));
         }
         match candidates.iter().find(|c| c.is_file()) {
-            Some(file) => Ok((std::fs::read(file).map_err(|e| kme::io::read_error(file, e))?.into(), file.clone())),
+            Some(file) => Ok(file.clone()),
             None if path.is_dir() => Err(Error::path(
                 path,
                 "is a folder without model.safetensors; name the folder of a run that has saved a model",
@@ -245,7 +266,7 @@ impl Description {
         let place = Place::cpu();
         let (net, card, sha256) = ModelFile::<ModelCard>::parse(bytes, path, &place)?;
         match card {
-            ModelCard::Generator { .. } => Generator::parse(bytes, path, &place).map(drop)?,
+            ModelCard::Generator { .. } => NetworkGenerator::parse(bytes, path, &place).map(drop)?,
             ModelCard::Autoencoder { .. } => Autoencoder::parse(bytes, path, &place).map(drop)?,
             ModelCard::Classifier { .. } => Classifier::parse(bytes, path, &place).map(drop)?,
         }

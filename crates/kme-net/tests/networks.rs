@@ -178,15 +178,15 @@ fn check_bits(network: &Network, layer: &str, count: usize) {
     let [c, h, w] = network.net.input();
     let pixels: Vec<f32> = uniform("pictures", count * c * h * w).map(|u| u as f32).collect();
     let images = Images::new(count, c, h, w, pixels).unwrap();
-    let map = FeatureMap::Network(Box::new(Extractor::of_network(network, layer, Positions::Mean).unwrap()));
-    let together = map.outputs(&images).unwrap();
+    let map = Extractor::of_network(network, layer, Positions::Mean).unwrap();
+    let together = map.outputs((&images).into(), true).unwrap();
     let logits = together.logits;
     let dim = together.features.dim();
     let together = match together.features.into_data() {
         kme::points::Data::F32(rows) => rows,
         kme::points::Data::F64(_) => unreachable!(),
     };
-    let rows = |images: &Images| match map.features(images).unwrap().into_data() {
+    let rows = |images: &Images| match map.features(images.into()).unwrap().into_data() {
         kme::points::Data::F32(rows) => rows,
         kme::points::Data::F64(_) => unreachable!(),
     };
@@ -254,7 +254,7 @@ fn files_that_are_not_known_are_refused_under_a_known_name() {
     let golden = &Golden::all()["resnet18"];
     let folder = tempfile::tempdir().unwrap();
     let models = Models::new(Some(folder.path().into()));
-    let features = |name: &str| FeatureMap::named(name, &models, &Place::cpu()).map(|_| ());
+    let features = |name: &str| models.feature_map(name, &Place::cpu()).map(drop);
     let fault = features("resnet18").unwrap_err();
     assert!(matches!(fault, Error::Missing { .. }));
     let fault = fault.to_string();

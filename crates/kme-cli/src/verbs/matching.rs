@@ -1,20 +1,14 @@
 //! `kme match`
 
-mod doubts;
-
 use crate::arguments::{self, Global};
 use crate::output::{self, fields};
-use crate::progress;
+use crate::progress::{self, Watcher};
 use clap::Args;
 use kme::io::NewFolder;
-use kme::kernel::Form;
-use kme::{Error, Kernel, KernelSpec, Points, Result};
-use kme_deep::sample::Likes;
-use kme_deep::steer::{Domain, Match, Matched, Progress, bandwidth};
-use kme_image::{Channels, Colour, Crop, Decoder, Grid, Images, Part, Resize, sheet};
-use kme_net::{FeatureMap, Generator};
+use kme::{Error, KernelSpec, Result};
+use kme_deep::steer::{Match, MatchRequest};
+use kme_image::{Crop, Grid, Images, Part, sheet};
 use serde_json::json;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Instant;
@@ -119,72 +113,39 @@ impl FromStr for Cut {
 pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let begin = Instant::now();
     check_outputs(arguments)?;
-    let context = global.context()?;
-    let (bytes, path) = context.models.bytes(&arguments.generator)?;
-    let generator = Generator::parse(&bytes, &path, &context.place)?;
-    let shape = generator.net.output();
-    if generator.points {
-        let operation = format!("match with {}", arguments.generator);
-        return Err(Error::unsupported(operation, "it makes points. Give a generator of pictures"));
-    }
-    let class = arguments.class.as_deref().map(|name| generator.class(name)).transpose()?;
-    let map = match &arguments.features {
-        Some(name) => FeatureMap::named(name, &context.models, &context.place)?,
-        None => FeatureMap::of_generator(&generator, &path, &context.models, &context.place)
-            .map_err(|fault| with_flag(fault, &generator))?,
-    };
-    let features = arguments.features.as_deref().unwrap_or(&generator.features);
-    let crop = match arguments.crop {
-        Cut::AsTrained => generator.crop,
-        Cut::By(crop) => crop,
-    };
-    let [c, h, w] = shape;
-    let form = kme_image::Form {
-        decoder: Decoder::new(Channels::Convert(Colour::from_channels(c)?)),
-        crop,
-        resize: Some(Resize::new(h, w)?),
-        background: generator.background,
-    };
-    let looked_at = in_features(&map);
-    if looked_at < IN_FEATURES {
-        let text = format!(
-            "{features} is a large network: it looks at your inputs and at {looked_at} pictures of the generator first"
-        );
-        output::remark(global, text);
-    }
-    let likes = Likes::read(&arguments.likes, &map, shape, &form, &context)?;
-    let (shown, inputs, points) = (likes.shown.clone(), likes.inputs.clone(), likes.points.clone());
-    let pictures = sample(&generator, class, global.seed())?;
-    let domain = Domain::new(features_of(&map, &pictures, looked_at, global)?)?;
-    let default = |inputs: &Points| {
-        let c = bandwidth(inputs, domain.samples())?;
-        Kernel::try_from(Form::InverseMultiquadric { c: rounded(c) })
-    };
-    let target = likes.embedding(arguments.kernel.as_ref(), default, &map, shape, global.seed())?;
-    output::remark(global, format!("kernel {}, features {features}, seed {}", target.kernel(), global.seed()));
-    if !crop.is_none() && shown.is_some() {
-        let why = if matches!(arguments.crop, Cut::AsTrained) { ", as the generator's pictures were" } else { "" };
-        output::remark(global, format!("inputs cut by {crop}{why}"));
-    }
-    let far = doubts::Far::of(&inputs, &points, &domain, &pictures)?;
-    if let Some(text) = far.text(&arguments.generator, features) {
-        output::remark(global, text);
-    }
-    doubts::about_kernel(target.kernel(), &points, &domain, global)?;
-
-    let settings = Match {
+    let watcher = Watcher::new(global);
+    let how = Match {
         n: arguments.n,
         steps: arguments.steps,
         learning_rate: arguments.learning_rate,
         best_of: arguments.best_of,
         clamp: arguments.clamp,
-        class,
+        class: None,
         seed: global.seed(),
     };
-    let matched = watched(&settings, global, |observer| settings.run(&generator, &map, &target, observer))?;
+    let request = MatchRequest {
+        generator: arguments.generator.clone(),
+        likes: arguments.likes.clone(),
+        features: arguments.features.clone(),
+        kernel: arguments.kernel.clone(),
+        crop: match arguments.crop {
+            Cut::AsTrained => None,
+            Cut::By(crop) => Some(crop),
+        },
+        class: arguments.class.clone(),
+        how,
+    };
+    let prepared = request.prepare(&global.context()?, &watcher)?;
+    if !prepared.far.each.is_empty() {
+        output::remark(global, format!("to see what it makes: kme sample {} -o sheet.png", arguments.generator));
+    }
+    progress::catch_interrupt();
+    let matched = prepared.run(&watcher)?;
+    drop(watcher);
+    let generator = &*prepared.generator;
     for path in &arguments.output {
         match output::has_ending(path, "png") {
-            true => write_sheet(shown.as_ref(), &matched.pictures, path)?,
+            true => write_sheet(prepared.shown.as_ref(), &matched.pictures, path)?,
             false => write_singles(&matched.pictures, path)?,
         }
     }
@@ -207,20 +168,20 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         "mmd2_random": matched.random,
         "mmd2_before": matched.before,
         "mmd2_after": matched.after,
-        "kernel": target.kernel().to_string(),
-        "features": map.identity(shape),
-        "crop": crop,
-        "background": generator.background,
+        "kernel": prepared.target.kernel().to_string(),
+        "features": prepared.map.identity(prepared.shape),
+        "crop": prepared.crop,
+        "background": prepared.background,
         "n": matched.pictures.len(),
-        "inputs": target.len(),
-        "inputs_far": far.counts(),
-        "far": far.each(),
+        "inputs": prepared.target.len(),
+        "inputs_far": prepared.far.counts,
+        "far": prepared.far.each,
         "steps": matched.steps,
         "interrupted": matched.interrupted,
         "output": output::name(&arguments.output[0]),
         "outputs": arguments.output.iter().map(|path| output::name(path)).collect::<Vec<_>>(),
-        "latents": matched.latents.chunks(generator.latent.dim).collect::<Vec<_>>(),
-        "classes": matched.classes.iter().map(|&class| &generator.classes[class]).collect::<Vec<_>>(),
+        "latents": matched.latents.chunks(generator.latent().dim).collect::<Vec<_>>(),
+        "classes": matched.classes.iter().map(|&class| &generator.classes()[class]).collect::<Vec<_>>(),
         "seconds": begin.elapsed().as_secs_f64(),
     });
     output::print(global, &text, fields(json))?;
@@ -245,46 +206,6 @@ fn check_outputs(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// A feature map of a card that is not found can be named.
-fn with_flag(fault: Error, generator: &Generator) -> Error {
-    match fault.parameter_name() {
-        Some("features") => fault,
-        _ => fault.within(format!("--features (by default {}, from the generator's card)", generator.features)),
-    }
-}
-
-/// Runs a match with bars, until it is done or Ctrl-C stops it.
-fn watched(
-    settings: &Match,
-    global: &Global,
-    run: impl FnOnce(&mut dyn FnMut(Progress) -> ControlFlow<()>) -> Result<Matched>,
-) -> Result<Matched> {
-    progress::catch_interrupt();
-    let draws = progress::bar(global, (settings.n * settings.best_of) as u64, "draws");
-    draws.tick();
-    let mut steps = None;
-    let mut observer = |at: Progress| {
-        match at {
-            Progress::Draws { done, .. } => draws.set_position(done as u64),
-            Progress::Step { step, mmd2 } => {
-                let bar = steps.get_or_insert_with(|| {
-                    draws.finish_and_clear();
-                    progress::bar(global, settings.steps as u64, "match")
-                });
-                bar.set_position(step as u64);
-                bar.set_message(format!("mmd2 {mmd2:.3e}"));
-            }
-        }
-        progress::flow()
-    };
-    let matched = run(&mut observer);
-    draws.finish_and_clear();
-    if let Some(bar) = steps {
-        bar.finish_and_clear();
-    }
-    matched
-}
-
 /// Inputs above, outputs below.
 fn write_sheet(shown: Option<&Images>, pictures: &Images, path: &Path) -> Result<()> {
     let inputs = shown.map(|images| Part { label: "inputs", images });
@@ -299,53 +220,4 @@ fn write_singles(pictures: &Images, path: &Path) -> Result<()> {
         folder.write(output::numbered(i, pictures.len()), &pictures.to_png(i)?)?;
     }
     folder.finish()
-}
-
-/// Pictures of the generator that the inputs are compared with, in pixels.
-const IN_PIXELS: usize = 1000;
-
-/// And those of them in features, for the distances of the default kernel too.
-const IN_FEATURES: usize = 200;
-
-/// Those for networks that take a quarter of a second or more for a picture: one batch of them. Of Inception's features a
-/// fourth, or three times, as many give the same remarks.
-const IN_SLOW_FEATURES: usize = 50;
-
-/// Pixels of a picture from which on a network is slow.
-const LARGE: usize = 128 * 128;
-
-/// How many pictures of the generator are looked at in features.
-fn in_features(map: &FeatureMap) -> usize {
-    match map.input() {
-        Some([_, h, w]) if h * w >= LARGE => IN_SLOW_FEATURES,
-        _ => IN_FEATURES,
-    }
-}
-
-/// The features of the first pictures, with a bar.
-fn features_of(map: &FeatureMap, pictures: &Images, count: usize, global: &Global) -> Result<Points> {
-    let bar = progress::bar(global, count as u64, "looking");
-    bar.tick();
-    let numbers: Vec<usize> = (0..count).collect();
-    let mut parts = Vec::new();
-    for some in numbers.chunks(IN_SLOW_FEATURES) {
-        parts.push(map.features(&pictures.select(some)?)?);
-        bar.inc(some.len() as u64);
-    }
-    bar.finish_and_clear();
-    Points::concat(&parts.iter().collect::<Vec<_>>())
-}
-
-/// Pictures of the generator, of the class that was asked for.
-fn sample(generator: &Generator, class: Option<usize>, seed: u64) -> Result<Images> {
-    match class {
-        Some(class) => generator.sample_class(IN_PIXELS, class, seed),
-        None => generator.sample(IN_PIXELS, seed),
-    }
-}
-
-/// Three digits, since a bandwidth is a scale, not a measurement; rounded up, so that it stays above what mixing needs.
-fn rounded(c: f64) -> f64 {
-    let unit = 10_f64.powi(c.log10().floor() as i32 - 2);
-    ((c / unit).ceil() * unit * 1e9).round() / 1e9
 }

@@ -8,7 +8,7 @@ use clap::Args;
 use kme::io::NewFolder;
 use kme::{Error, Points, Result};
 use kme_image::{Grid, Images, scatter};
-use kme_net::{Arrangement, Draw, Drawn, Generator};
+use kme_net::{Arrangement, Draw, Drawn, Generator, Makes};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -88,12 +88,12 @@ fn pair(text: &str) -> Result<[usize; 2]> {
 }
 
 /// Where each picture goes in a folder.
-fn names(drawn: &Drawn, n: usize, generator: &Generator) -> Vec<PathBuf> {
+fn names(drawn: &Drawn, n: usize, generator: &dyn Generator) -> Vec<PathBuf> {
     let numbered = output::numbered;
     let Some(columns) = drawn.columns.filter(|_| drawn.by_class) else {
         return (0..n).map(|i| numbered(i, n).into()).collect();
     };
-    let folder = |class: usize| file_name(class, &generator.classes[class], generator.classes.len());
+    let folder = |class: usize| file_name(class, &generator.classes()[class], generator.classes().len());
     (0..n).map(|i| Path::new(&folder(drawn.classes[i])).join(numbered(i % columns, columns))).collect()
 }
 
@@ -106,25 +106,30 @@ fn file_name(class: usize, name: &str, classes: usize) -> String {
 
 pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let context = global.context()?;
-    let (bytes, path) = context.models.bytes(&arguments.generator)?;
-    let generator = Generator::parse(&bytes, &path, &context.place)?;
-    let drawn = arguments.draw(&generator, global)?;
+    let generator = context.models.generator(&arguments.generator, &context.place)?;
+    let generator = &*generator;
+    let drawn = arguments.draw(generator, global)?;
     let out = &arguments.output;
     // Before anything is computed.
-    match generator.points {
-        true => check_points_output(out)?,
-        false => check_pictures_output(arguments)?,
+    match generator.makes() {
+        Makes::Points(_) => check_points_output(out)?,
+        Makes::Pictures(_) => check_pictures_output(arguments)?,
     }
     let inputs = generator.inputs(&drawn.latents, &drawn.classes)?;
-    let n = drawn.latents.len() / generator.latent.dim;
-    if generator.points {
-        write_points(&generator.points_from(&inputs)?, out)?;
-    } else {
-        write_pictures(&inputs, &drawn, &generator, out, global)?;
-    }
-    let what = output::counted(n, if generator.points { "point" } else { "picture" });
+    let n = drawn.latents.len() / generator.latent().dim;
+    let what = match generator.makes() {
+        Makes::Points(_) => {
+            write_points(&generator.points_from(&inputs)?, out)?;
+            "point"
+        }
+        Makes::Pictures(shape) => {
+            write_pictures(&inputs, &drawn, (generator, shape), out, global)?;
+            "picture"
+        }
+    };
+    let what = output::counted(n, what);
     let text = format!("{}: {what} (seed {})", out.display(), global.seed());
-    let names: Vec<&String> = drawn.classes.iter().map(|&class| &generator.classes[class]).collect();
+    let names: Vec<&String> = drawn.classes.iter().map(|&class| &generator.classes()[class]).collect();
     let mut json = json!({ "output": output::name(out), "n": n, "generator": arguments.generator });
     if generator.is_conditional() {
         json["classes"] = json!(names);
@@ -134,7 +139,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
 }
 
 impl Arguments {
-    fn draw(&self, generator: &Generator, global: &Global) -> Result<Drawn> {
+    fn draw(&self, generator: &dyn Generator, global: &Global) -> Result<Drawn> {
         let steps = self.steps;
         let arrangement = if self.manifold {
             Arrangement::Manifold { coordinates: self.coordinates }
@@ -195,7 +200,13 @@ const TOGETHER: usize = 1000;
 const SHOWN: Duration = Duration::from_millis(80);
 
 /// The pictures of these inputs as a sheet, one after another, or as files of a folder.
-fn write_pictures(inputs: &[f32], drawn: &Drawn, generator: &Generator, out: &Path, global: &Global) -> Result<()> {
+fn write_pictures(
+    inputs: &[f32],
+    drawn: &Drawn,
+    (generator, [_, h, w]): (&dyn Generator, [usize; 3]),
+    out: &Path,
+    global: &Global,
+) -> Result<()> {
     let dim = generator.width();
     let n = inputs.len() / dim;
     let bar = progress::bar(global, n as u64, "sample");
@@ -210,7 +221,6 @@ fn write_pictures(inputs: &[f32], drawn: &Drawn, generator: &Generator, out: &Pa
     if is_png(out) {
         let grid = Grid { columns: drawn.columns, ..Grid::default() };
         // Before anything is computed.
-        let [_, h, w] = generator.net.output();
         grid.size(n, [h, w])?;
         let pictures = together(inputs)?;
         bar.finish_and_clear();

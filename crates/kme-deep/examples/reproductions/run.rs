@@ -3,7 +3,7 @@
 use kme::{Action, Error, Points, Result};
 use kme_deep::train::{self, Config, Context, Event, Numbers};
 use kme_image::Places;
-use kme_net::{Generator, Models, Place};
+use kme_net::{Generator, Models, NetworkGenerator, Place};
 use std::ops::ControlFlow;
 
 /// What came of a run.
@@ -57,7 +57,7 @@ pub(crate) fn run(sets: &[impl AsRef<str>]) -> Result<Found> {
     let seconds = begun.elapsed().as_secs_f64();
     let file = path.join("model.safetensors");
     let bytes = std::fs::read(&file).map_err(|e| Error::io(&file, Action::Read, e))?;
-    let samples = Generator::parse(&bytes, &file, &context.place)?.sample_points(SAMPLES, 1)?;
+    let samples = NetworkGenerator::parse(&bytes, &file, &context.place)?.sample_points(SAMPLES, 1)?;
     Ok(Found { steps, score, samples, seconds })
 }
 

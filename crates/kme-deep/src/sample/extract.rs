@@ -6,7 +6,7 @@ use kme::observe::{self, Progress};
 use kme::points::Data;
 use kme::{Points, Result};
 use kme_image::{Channels, Form, Images, Passed, Reading, Skipped, Source};
-use kme_net::{Entry, FeatureCache, FeatureMap, Generator, Key, Outputs, Pictures};
+use kme_net::{Entry, FeatureCache, FeatureMap, Generator, Key, Pictures};
 use std::collections::HashSet;
 use std::ops::Range;
 
@@ -33,7 +33,7 @@ pub(super) fn batch_size(form: &Form) -> usize {
 pub(super) struct Extraction<'a> {
     /// The source, for messages.
     pub text: &'a str,
-    pub map: &'a FeatureMap,
+    pub map: &'a dyn FeatureMap,
     pub form: &'a Form,
     pub cache: Option<&'a FeatureCache>,
     /// Whether the class logits of a network that has them are wanted too.
@@ -88,10 +88,10 @@ impl Extraction<'_> {
     }
 
     /// The features of pictures that a generator draws; of all only those in `range`, if it is given.
-    pub(super) fn generated(&self, generator: &Generator, range: Option<Range<usize>>) -> Result<Sample> {
+    pub(super) fn generated(&self, generator: &dyn Generator, range: Option<Range<usize>>) -> Result<Sample> {
         let (n, seed) = (self.reader.settings.samples, self.reader.settings.seed);
         let range = range.unwrap_or(0..n);
-        let origin = format!("generator {} seed {seed}, {range:?} of {n}", generator.sha256);
+        let origin = format!("generator {} seed {seed}, {range:?} of {n}", generator.sha256());
         let extracted = self.kept(self.cache.map(|_| &origin[..]), || {
             let width = generator.width();
             // As `kme sample` draws them.
@@ -179,7 +179,7 @@ impl Extraction<'_> {
         let Extracted { entry, logits, shape } = extracted;
         let mut features = self.map.identity(shape);
         // Pixels have no protocol of their own that would tell.
-        if matches!(self.map, FeatureMap::Pixels) && self.form.decoder.reading != Reading::default() {
+        if self.map.resize().is_none() && self.form.decoder.reading != Reading::default() {
             features.protocol.push_str(", files read as Pillow reads them");
         }
         Sample {
@@ -227,7 +227,7 @@ impl Extraction<'_> {
 }
 
 /// The pictures of some inputs of the generator's network.
-fn draw(generator: &Generator, inputs: &[f32]) -> Result<Images> {
+fn draw(generator: &dyn Generator, inputs: &[f32]) -> Result<Images> {
     let width = generator.width();
     // Filled up, since networks may round differently in batches of other sizes: so a shard has the same bits.
     let mut filled = inputs.to_vec();
@@ -265,8 +265,7 @@ impl<'a> Rows<'a> {
         let [n, c, h, w] = images.shape();
         let Extraction { map, logits, form, .. } = self.extraction;
         let pictures = Pictures::in_form(images, form);
-        let found =
-            if *logits { map.outputs(pictures)? } else { Outputs { features: map.features(pictures)?, logits: None } };
+        let found = map.outputs(pictures, *logits)?;
         append(&mut self.features, &found.features, self.total);
         if let Some(logits) = &found.logits {
             append(&mut self.logits, logits, self.total);

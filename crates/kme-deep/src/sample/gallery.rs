@@ -4,6 +4,7 @@ use kme::{Error, Result};
 use kme_image::{Channels, Colour, Decoder, Form, Images, Resize, Source};
 use kme_net::Generator;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Longer sides are brought to this many pixels on a sheet.
 const LONGEST: usize = 256;
@@ -15,7 +16,7 @@ enum Origin {
     /// With what the decoder is to make of files.
     Source(Source, Decoder),
     Generator {
-        generator: Box<Generator>,
+        generator: Arc<dyn Generator>,
         n: usize,
         seed: u64,
     },
@@ -37,8 +38,8 @@ impl Gallery {
     }
 
     /// The `n` pictures that `kme sample` draws with this seed.
-    pub fn of_generator(generator: Generator, n: usize, seed: u64) -> Self {
-        Self(Origin::Generator { generator: Box::new(generator), n, seed })
+    pub fn of_generator(generator: Arc<dyn Generator>, n: usize, seed: u64) -> Self {
+        Self(Origin::Generator { generator, n, seed })
     }
 
     /// Some pictures, each decoded again: those at `places` among the points, whose names are `names` where they have some.

@@ -44,7 +44,13 @@ impl Likes {
     ///
     /// # Errors
     /// When an input cannot be read, an embedding has another feature map, or the weights do not have a positive sum.
-    pub fn read(texts: &[String], map: &FeatureMap, shape: [usize; 3], form: &Form, context: &Context) -> Result<Self> {
+    pub fn read(
+        texts: &[String],
+        map: &dyn FeatureMap,
+        shape: [usize; 3],
+        form: &Form,
+        context: &Context,
+    ) -> Result<Self> {
         let mut parts: Vec<(f64, Points, Vec<f64>)> = Vec::new();
         let (mut shown, mut kernel, mut inputs) = (Vec::new(), None::<Kernel>, Vec::new());
         for text in texts {
@@ -60,7 +66,7 @@ impl Likes {
                 parts.push((weight, embedding.points().clone(), embedding.weights().to_vec()));
             } else {
                 let images = Source::parse(name, &context.data)?.load(form)?.images()?;
-                let points = map.features(&images)?;
+                let points = map.features((&images).into())?;
                 let n = images.len();
                 shown.push(images.select(&(0..n.min(SHOWN)).collect::<Vec<_>>())?);
                 let kept = images.select(&evenly(n, KEPT))?;
@@ -84,7 +90,7 @@ impl Likes {
         self,
         asked: Option<&KernelSpec>,
         default: impl FnOnce(&Points) -> Result<Kernel>,
-        map: &FeatureMap,
+        map: &dyn FeatureMap,
         shape: [usize; 3],
         seed: u64,
     ) -> Result<Embedding> {

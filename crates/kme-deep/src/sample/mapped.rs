@@ -7,9 +7,10 @@ use kme::{Error, Field, Result};
 use kme_image::{Channels, Decoder, Form};
 use kme_net::{FeatureCache, FeatureMap, SHIPPED};
 use std::path::Path;
+use std::sync::Arc;
 
 /// The feature map that the pictures among the sources go through: the one that is named, or that one of the sources names.
-pub(super) fn named_map(all: &[Opened], reader: &Reader) -> Result<Option<FeatureMap>> {
+pub(super) fn named_map(all: &[Opened], reader: &Reader) -> Result<Option<Arc<dyn FeatureMap>>> {
     let (settings, context) = (reader.settings, reader.context);
     let is_picture = |o: &&Opened| matches!(o.content, Content::Pictures(_) | Content::Generator(_));
     let Some(first) = all.iter().find(is_picture) else {
@@ -26,7 +27,7 @@ pub(super) fn named_map(all: &[Opened], reader: &Reader) -> Result<Option<Featur
     };
     let (models, place) = (&context.models, &context.place);
     if let Some(name) = &settings.features {
-        return FeatureMap::named(name, models, place).map(Some);
+        return models.feature_map(name, place).map(Some);
     }
     // An embedding says what it is to be compared with, a generator how it is to be judged.
     let embedded = all.iter().filter_map(Opened::features).find(|f| *f != &FeatureIdentity::identity());
@@ -35,8 +36,7 @@ pub(super) fn named_map(all: &[Opened], reader: &Reader) -> Result<Option<Featur
         _ => None,
     });
     if let (None, Some((generator, text))) = (embedded, card) {
-        let (_, path) = models.bytes(text)?;
-        return FeatureMap::of_generator(generator, &path, models, place).map(Some);
+        return models.feature_map_of(&**generator, text, place).map(Some);
     }
     let named = embedded.map(|f| f.name.split_once('/').map_or(f.name.as_str(), |(network, _)| network));
     let Some(name) = named else {
@@ -48,15 +48,15 @@ pub(super) fn named_map(all: &[Opened], reader: &Reader) -> Result<Option<Featur
         );
         return Err(Error::missing("features", remedy));
     };
-    FeatureMap::named(name, models, place).map(Some).map_err(|fault| {
+    models.feature_map(name, place).map(Some).map_err(|fault| {
         Error::missing("features", format!("name the file of '{name}', which is not found by its name ({fault})"))
     })
 }
 
 /// What results say of a known network's weights that are not known.
-pub(super) fn unknown_weights(name: &str, map: &FeatureMap) -> Option<String> {
+pub(super) fn unknown_weights(name: &str, map: &dyn FeatureMap) -> Option<String> {
     let card = kme_net::network_card(&name[..name.find(['=', ':']).unwrap_or(name.len())])?;
-    let sha256 = map.identity([0; 3]).sha256.filter(|sha256| card.known(sha256).is_none())?;
+    let sha256 = map.sha256().filter(|sha256| card.known(sha256).is_none())?;
     Some(format!(
         "{name}: the SHA-256 of these weights, {sha256}, is not one that is known for {}: other weights give other numbers",
         card.name
@@ -82,8 +82,8 @@ fn check_name(all: &[Opened], name: Option<&str>) -> Result<()> {
 }
 
 /// Where features are kept. Only those of networks are worth it.
-pub(super) fn cache(map: Option<&FeatureMap>, settings: &Settings) -> Result<Option<FeatureCache>> {
-    if map.is_none_or(|map| matches!(map, FeatureMap::Pixels)) {
+pub(super) fn cache(map: Option<&dyn FeatureMap>, settings: &Settings) -> Result<Option<FeatureCache>> {
+    if map.is_none_or(|map| map.sha256().is_none()) {
         return Ok(None);
     }
     match &settings.cache {
@@ -100,7 +100,7 @@ pub(super) fn cache(map: Option<&FeatureMap>, settings: &Settings) -> Result<Opt
 }
 
 /// What pictures are brought to when they are read, by the protocol of a tool unless the settings name another.
-pub(super) fn form(map: Option<&FeatureMap>, reader: &Reader) -> Result<Form> {
+pub(super) fn form(map: Option<&dyn FeatureMap>, reader: &Reader) -> Result<Form> {
     let Reader { settings, resize, .. } = *reader;
     let convert = |colour| Decoder::new(Channels::Convert(colour));
     let max_pixels = settings.max_pixels;

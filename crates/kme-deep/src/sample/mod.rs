@@ -32,6 +32,7 @@ use kme_net::{FeatureCache, FeatureMap};
 use mapped::{cache, form, named_map, unknown_weights};
 use opened::Content;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Sources and the feature map that they share.
 ///
@@ -39,7 +40,7 @@ use std::ops::Range;
 /// embedding or an expression of embeddings, a generator's run folder, file or name, or `-` for standard input.
 pub struct Sources<'a> {
     all: Vec<Opened>,
-    map: Option<FeatureMap>,
+    map: Option<Arc<dyn FeatureMap>>,
     form: Form,
     cache: Option<FeatureCache>,
     logits: bool,
@@ -77,7 +78,7 @@ impl<'a> Sources<'a> {
         });
         points::align(&mut tables.collect::<Vec<_>>(), &reader)?;
         let map = named_map(&all, &reader)?;
-        let unknown = settings.features.as_ref().zip(map.as_ref()).and_then(|(name, map)| unknown_weights(name, map));
+        let unknown = settings.features.as_ref().zip(map.as_deref()).and_then(|(name, map)| unknown_weights(name, map));
         if let Some(remark) = unknown {
             observer.remark(&remark);
         }
@@ -85,8 +86,8 @@ impl<'a> Sources<'a> {
             Some(protocol) => map.map(|map| map.with_resize(protocol)),
             None => map,
         };
-        let form = form(map.as_ref(), &reader)?;
-        let cache = cache(map.as_ref(), settings)?;
+        let form = form(map.as_deref(), &reader)?;
+        let cache = cache(map.as_deref(), settings)?;
         Ok(Self { all, map, form, cache, logits: false, reader })
     }
 
@@ -127,7 +128,7 @@ impl<'a> Sources<'a> {
         sample.table = self.all[i].table.clone();
         let is_mapped = sample.features != FeatureIdentity::identity() && sample.kernel.is_none();
         if let (true, Some(name), Some(map)) = (is_mapped, &self.reader.settings.features, &self.map) {
-            sample.table.remarks.extend(unknown_weights(name, map));
+            sample.table.remarks.extend(unknown_weights(name, &**map));
         }
         let (n, d) = (sample.points.len(), sample.points.dim());
         let detail = format!("{text}: {n} points of dimension {d}, features {}", sample.features.name);
@@ -159,7 +160,7 @@ impl<'a> Sources<'a> {
                 Err(Error::unsupported(format!("read {text}"), "it was read before, and is not kept in memory"))
             }
             Content::Pictures(source) => self.extraction(text)?.pictures(&source, range),
-            Content::Generator(generator) => self.extraction(text)?.generated(&generator, range),
+            Content::Generator(generator) => self.extraction(text)?.generated(&*generator, range),
         }
     }
 
@@ -177,7 +178,7 @@ impl<'a> Sources<'a> {
 
     /// How the pictures of the source `text` become points.
     fn extraction<'s>(&'s self, text: &'s str) -> Result<Extraction<'s>> {
-        let Some(map) = &self.map else {
+        let Some(map) = self.map.as_deref() else {
             return Err(Error::parameter("features", "identity", "a feature map of pictures"));
         };
         let (form, cache, logits) = (&self.form, self.cache.as_ref(), self.logits);
@@ -203,7 +204,7 @@ impl<'a> Sources<'a> {
             Content::Pictures(source) => Some(Gallery::of_source(source.clone(), self.form.decoder)),
             Content::Generator(generator) => {
                 let Settings { samples, seed, .. } = *self.reader.settings;
-                Some(Gallery::of_generator((**generator).clone(), samples, seed))
+                Some(Gallery::of_generator(generator.clone(), samples, seed))
             }
             _ => None,
         }

@@ -7,8 +7,9 @@ use kme::embedding::{AnyEmbedding, FeatureIdentity, MeanEmbedding};
 use kme::evaluate::Statistics;
 use kme::{Embedding, Error, Points, Result};
 use kme_image::Source;
-use kme_net::{Generator, SHIPPED};
+use kme_net::{Generator, Makes, SHIPPED};
 use std::path::Path;
+use std::sync::Arc;
 
 /// A source whose kind is known.
 pub struct Opened {
@@ -26,7 +27,7 @@ pub(super) enum Content {
     Embedding(Box<Embedding>),
     Mean(Box<MeanEmbedding>),
     Statistics(Box<Statistics>, Option<FeatureIdentity>),
-    Generator(Box<Generator>),
+    Generator(Arc<dyn Generator>),
     /// Read already: large samples are not held twice.
     Taken,
 }
@@ -67,8 +68,7 @@ impl Opened {
             !path.exists() && (SHIPPED.iter().any(|s| s.name == text) || own.is_some_and(|file| file.is_file()))
         };
         if !is_set && (is_run() || is_network_file() || is_known()) {
-            let (bytes, path) = context.models.bytes(text)?;
-            return Generator::parse(&bytes, &path, &context.place).map(Box::new).map(Content::Generator);
+            return context.models.generator(text, &context.place).map(Content::Generator);
         }
         if !is_set && Source::is_array(text)? {
             return Source::parse(text, &context.data).map(Content::Pictures);
@@ -113,7 +113,7 @@ impl Opened {
     /// Draws the points of a generator of points: from here on it is a source like a file of them.
     pub(super) fn with_points(mut self, n: usize, seed: u64) -> Result<Self> {
         if let Content::Generator(generator) = &self.content
-            && generator.points
+            && let Makes::Points(_) = generator.makes()
         {
             self.content = Content::Points(generator.sample_points(n, seed)?);
             self.drawn = true;

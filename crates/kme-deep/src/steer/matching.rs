@@ -4,16 +4,16 @@
 //! Reference: Jitkrittum, Sangkloy, Gondal, Raj, Hays, Schölkopf, "Kernel mean matching for content addressability of GANs",
 //! ICML 2019, eq. 2.
 
+use super::Descent;
 use crate::loss::Target;
-use burn::optim::{AdamConfig, Optimizer};
 use burn::tensor::Tensor;
 use kme::kernel::Definiteness;
 use kme::points::Data;
 use kme::sums::{self, Precision};
-use kme::{Embedding, Error, Kernel, Points, Result, rng};
+use kme::{Embedding, Error, Kernel, Observer, Points, Progress, Result, rng};
 use kme_image::{Images, evenly};
-use kme_net::{FeatureMap, Generator, Mode, labelled, place};
-use std::ops::{ControlFlow, Range};
+use kme_net::{FeatureMap, Generator, Makes, labelled, place};
+use std::ops::Range;
 
 /// How latents are moved.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,29 +62,10 @@ pub struct Matched {
     pub interrupted: bool,
 }
 
-/// What a match has done so far.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Progress {
-    /// Draws that were looked at to find starts, and how many there will be.
-    Draws {
-        /// Draws so far.
-        done: usize,
-        /// All of them.
-        of: usize,
-    },
-    /// Steps of Adam that were made, and the MMD² there.
-    Step {
-        /// Steps so far, from 0 on.
-        step: usize,
-        /// MMD² to the target.
-        mmd2: f64,
-    },
-}
-
 /// Draws whose pictures are held at one time.
 const TOGETHER: usize = 200;
 
-/// Draws that are looked at between two calls of a match's `progress`: what large networks take at once, and seconds of their time.
+/// Draws that are looked at between two words to the observer: what large networks take at once, and seconds of their time.
 const BETWEEN: usize = 50;
 
 /// A bandwidth c for the kernel (c² + r²)^(−1/2) with which a match mixes its inputs instead of snapping to one of them.
@@ -138,26 +119,31 @@ impl Match {
 
     /// Moves latents of `generator` towards `target`, an embedding in the features of `map`.
     ///
-    /// `progress` sees every [`Progress`]; breaking stops there and keeps what was reached.
+    /// The observer is told of the draws among which the starts are found, and of every step of Adam with the MMD² there;
+    /// breaking stops there and keeps what was reached.
+    ///
+    /// Where the map gives several tensors, an embedding is of all of them side by side, and so is the goal.
     ///
     /// # Errors
     /// [`Error::Parameter`] of a field that is out of range, [`Error::Mismatch`] when the target is not in this feature
     /// map's space, [`Error::Unsupported`] of a generator of points.
     pub fn run(
         &self,
-        generator: &Generator,
-        map: &FeatureMap,
+        generator: &dyn Generator,
+        map: &dyn FeatureMap,
         target: &Embedding,
-        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+        observer: &dyn Observer,
     ) -> Result<Matched> {
         self.check()?;
-        let shape = generator.net.output();
-        if generator.points {
-            let reason = format!("this generator makes points of dimension {}. Give one of pictures", shape[0]);
-            return Err(Error::unsupported("match pictures", reason));
-        }
-        if let Some(class) = self.class.filter(|&class| class >= generator.classes.len()) {
-            return Err(match generator.classes.len() {
+        let shape = match generator.makes() {
+            Makes::Pictures(shape) => shape,
+            Makes::Points(d) => {
+                let reason = format!("this generator makes points of dimension {d}. Give one of pictures");
+                return Err(Error::unsupported("match pictures", reason));
+            }
+        };
+        if let Some(class) = self.class.filter(|&class| class >= generator.classes().len()) {
+            return Err(match generator.classes().len() {
                 0 => Error::not_applicable("class", "this generator was trained without classes. Leave it out"),
                 count => Error::parameter("class", class, format!("0 to {}", count - 1)),
             });
@@ -170,7 +156,7 @@ impl Match {
             let allowed = format!("1 for the kernel {kernel}, which compares distributions alone");
             return Err(Error::value("sum of the target's weights", total, allowed));
         }
-        let place = generator.net.place();
+        let place = generator.place();
         let norm2 = target.norm2(Precision::F64)?;
         let goal = Target::new(
             kernel.clone(),
@@ -178,65 +164,47 @@ impl Match {
             place.tensor_f64(target.weights().to_vec(), [target.len()]),
             norm2,
         );
-        let dim = generator.latent.dim;
+        let dim = generator.latent().dim;
         let mmd2_of = |points: Points| {
             Embedding::of_sample(points, None, kernel.clone(), target.features().clone(), None)?
                 .mmd2(target, Precision::F64)
         };
-        let ([first, start], mut interrupted) = self.starts(generator, map, target, progress)?;
+        let ([first, start], mut interrupted) = self.starts(generator, map, target, observer)?;
         let classes = start.classes;
         let n = start.latents.len() / dim;
         // Both at once, since a network's batches are filled up.
         let both = [(&first.latents, &first.classes), (&start.latents, &classes)];
         let both = both.map(|(latents, classes)| generator.pictures_of(latents, classes));
-        let both = map.features(&Images::concat(&both.into_iter().collect::<Result<Vec<_>>>()?)?)?;
+        let both = map.features((&Images::concat(&both.into_iter().collect::<Result<Vec<_>>>()?)?).into())?;
         let half = |first: usize| mmd2_of(both.select(&(first..first + n).collect::<Vec<_>>())?);
         let (random, before) = (half(0)?, half(n)?);
         let start = start.latents;
         // What stands behind the latents in the network's input, and is not moved.
-        let labels = labelled(&[], 0, &classes, generator.classes.len())?;
-        let labels = generator.is_conditional().then(|| place.tensor(labels, [n, generator.classes.len(), 1, 1]));
+        let labels = labelled(&[], 0, &classes, generator.classes().len())?;
+        let labels = generator.is_conditional().then(|| place.tensor(labels, [n, generator.classes().len(), 1, 1]));
 
-        let adam = AdamConfig::new().with_beta_1(0.9).with_beta_2(0.999).with_epsilon(1e-8).build();
-        let mut state = None;
-        let mut z: Tensor<1> = place.tensor(self.clamped(start.clone()), [n * dim]);
-        let mut best = (f64::INFINITY, z.clone());
-        let mut steps = 0;
-        for step in 0..=self.steps {
-            if interrupted {
-                break;
-            }
-            steps = step;
-            let leaf = z.clone().autodiff().require_grad();
-            let input: Tensor<4> = leaf.clone().reshape([n, dim, 1, 1]);
-            let input = match &labels {
-                Some(labels) => Tensor::cat(vec![input, labels.clone()], 1),
-                None => input,
+        let (mut steps, mut latents) = (0, self.clamped(start.clone()));
+        if !interrupted {
+            let descent = Descent {
+                steps: self.steps,
+                learning_rate: self.learning_rate,
+                // Kernels differ in scale by orders of magnitude.
+                scale: before.abs().max(f32::MIN_POSITIVE.into()),
+                clamp: self.clamp,
+                ..Descent::default()
             };
-            let pictures = generator.net.forward(input, Mode::Evaluate)?;
-            let loss = goal.mmd2(&map.tensor(pictures)?)?;
-            let value = place::scalar(loss.clone().inner());
-            if value < best.0 {
-                best = (value, z.clone());
-            }
-            let is_last = step == self.steps;
-            interrupted = progress(Progress::Step { step, mmd2: value }).is_break() && !is_last;
-            if interrupted || is_last {
-                break;
-            }
-            // Kernels differ in scale by orders of magnitude; relative to the start, Adam's ε is small for all of them.
-            let gradients = (loss / before.abs().max(f32::MIN_POSITIVE.into())).backward();
-            let Some(gradient) = leaf.grad(&gradients) else { break };
-            let (moved, next) = adam.step(self.learning_rate, z, gradient, state.take());
-            state = next;
-            z = match self.clamp {
-                Some(clamp) => moved.clamp(-clamp, clamp),
-                None => moved,
+            let loss = |z: Tensor<1>| {
+                let input: Tensor<4> = z.reshape([n, dim, 1, 1]);
+                let input = match &labels {
+                    Some(labels) => Tensor::cat(vec![input, labels.clone()], 1),
+                    None => input,
+                };
+                goal.mmd2(&map.tensor(generator.forward(input)?)?)
             };
+            let best = descent.run(place.tensor(latents, [n * dim]), loss, observer)?;
+            (latents, steps, interrupted) = (place::numbers_f32(best.x), best.steps, best.interrupted);
         }
-        let latents = place::numbers_f32(best.1);
-        let mut after = mmd2_of(map.features(&generator.pictures_of(&latents, &classes)?)?)?;
-        let mut latents = latents;
+        let mut after = mmd2_of(map.features((&generator.pictures_of(&latents, &classes)?).into())?)?;
         if after > before {
             // The descent's single precision saw an improvement that is none.
             (after, latents) = (before, start);
@@ -256,23 +224,25 @@ impl Match {
     /// was stopped, with fewer draws for the last of fewer outputs, but one at least.
     fn starts(
         &self,
-        generator: &Generator,
-        map: &FeatureMap,
+        generator: &dyn Generator,
+        map: &dyn FeatureMap,
         target: &Embedding,
-        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+        observer: &dyn Observer,
     ) -> Result<([Draws; 2], bool)> {
-        let dim = generator.latent.dim;
+        let dim = generator.latent().dim;
         let (mut rng, mut class_rng) = (rng::stream(self.seed, "match", 0), rng::stream(self.seed, "match class", 0));
         let (mut first, mut start) = (Draws::default(), Draws::default());
         let mut chosen: Vec<f64> = Vec::new();
         let of = self.n * self.best_of;
+        // Shows that it has begun; nothing is there yet that a stop could keep.
+        let _ = observer.progress(Progress::new("draws", 0, of));
         // Outputs whose draws are looked at together, since a network's batches are filled up.
         let group = (TOGETHER / self.best_of).max(1);
         for begin in (0..self.n).step_by(group) {
             let outputs = begin..self.n.min(begin + group);
             let draws: Vec<Draws> = outputs
                 .map(|_| {
-                    let latents = self.clamped(generator.latent.draw(self.best_of, &mut rng));
+                    let latents = self.clamped(generator.latent().draw(self.best_of, &mut rng));
                     let classes = match self.class {
                         Some(class) => vec![class; self.best_of],
                         None => generator.draw_classes(self.best_of, &mut class_rng),
@@ -290,10 +260,10 @@ impl Match {
                 let pictures = Images::concat(&draws.iter().map(pictures).collect::<Result<Vec<_>>>()?)?;
                 let all: Vec<usize> = (0..pictures.len()).collect();
                 for some in all.chunks(BETWEEN) {
-                    parts.push(map.features(&pictures.select(some)?)?);
+                    parts.push(map.features((&pictures.select(some)?).into())?);
                     looked_at += some.len();
                     let done = begin * self.best_of + looked_at;
-                    stopped = progress(Progress::Draws { done, of }).is_break() && done < of;
+                    stopped = observer.progress(Progress::new("draws", done, of)).is_break() && done < of;
                     if stopped {
                         break;
                     }

@@ -18,12 +18,13 @@ use burn::tensor::Tensor;
 use kme::inference::Marginals;
 use kme::{Error, Field, Result, rng};
 use kme_net::{
-    Autoencoder, FeatureMap, Generator, Mode, Net, Place, Provenance, Role, Tensors, flat, images_of, place, portable,
-    recorded,
+    Autoencoder, FeatureMap, Mode, Net, NetworkGenerator, Place, Provenance, Role, Tensors, flat, images_of, place,
+    portable, recorded,
 };
 use rand::RngExt;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Points on a scatter plot.
 const SCATTER: usize = 2000;
@@ -33,7 +34,7 @@ pub(super) struct Trainer {
     settings: config::Generator,
     objective: Objective,
     /// Where there is no critic: features that are not learned, perhaps the samples themselves.
-    frozen: FeatureMap,
+    frozen: Arc<dyn FeatureMap>,
     /// The number of features that are compared.
     features: usize,
     /// Encoder and decoder: real samples are encoded, and what the generator makes is decoded.
@@ -55,7 +56,7 @@ pub(super) struct Trainer {
 pub(super) struct Parts {
     pub feed: Feed,
     pub autoencoder: Option<Autoencoder>,
-    pub frozen: FeatureMap,
+    pub frozen: Arc<dyn FeatureMap>,
     pub judge: Judge,
     pub made: Provenance,
     pub collective: Box<dyn Collective>,
@@ -306,12 +307,12 @@ impl Trainer {
         });
     }
 
-    fn model(&self, step: u64) -> Result<Generator> {
+    fn model(&self, step: u64) -> Result<NetworkGenerator> {
         let net = match &self.autoencoder {
             None => self.average.clone(),
             Some((_, decoder)) => self.average.followed_by(decoder)?,
         };
-        Ok(Generator {
+        Ok(NetworkGenerator {
             net,
             latent: self.settings.latent,
             classes: if self.settings.conditional { self.feed.classes() } else { Vec::new() },

@@ -16,6 +16,7 @@ use kme::sums::Precision;
 use kme::{Error, Field, Points, Result};
 use kme_image::{Images, evenly, scatter};
 use kme_net::{FeatureMap, Generator, place};
+use std::sync::Arc;
 
 /// The samples that generated ones are compared with.
 pub(super) struct Judge {
@@ -43,10 +44,9 @@ const LARGE: usize = 128 * 128;
 ///
 /// # Errors
 /// When it cannot be had.
-pub(super) fn features(config: &Config, context: &Context) -> Result<FeatureMap> {
+pub(super) fn features(config: &Config, context: &Context) -> Result<Arc<dyn FeatureMap>> {
     let name = &config.score.features;
-    FeatureMap::named(name, &context.models, &context.place)
-        .map_err(|fault| sources::of_network("score.features", name, fault))
+    context.models.feature_map(name, &context.place).map_err(|fault| sources::of_network("score.features", name, fault))
 }
 
 impl Judge {
@@ -62,7 +62,7 @@ impl Judge {
     /// When they cannot be had.
     pub(super) fn new(
         config: &Config,
-        map: FeatureMap,
+        map: Arc<dyn FeatureMap>,
         held_out: Option<HeldOut>,
         stock: &mut Stock,
         facts: &Facts,
@@ -125,7 +125,7 @@ impl Judge {
     ///
     /// # Errors
     /// When a sample is not finite.
-    pub(super) fn score(&self, model: &Generator, seed: u64) -> Result<Numbers> {
+    pub(super) fn score(&self, model: &dyn Generator, seed: u64) -> Result<Numbers> {
         let Some(reference) = &self.held_out else { return Ok(Numbers::new()) };
         let (name, error, estimate) = match &self.kind {
             Kind::Pictures => ("kid", "kid_standard_error", reference.kid(&model.sample(reference.count(), seed)?)?),
@@ -143,7 +143,7 @@ impl Judge {
     ///
     /// # Errors
     /// When a sample is not finite.
-    pub(super) fn sums(&self, model: &Generator, samples: usize, seed: u64) -> Result<Marginals> {
+    pub(super) fn sums(&self, model: &dyn Generator, samples: usize, seed: u64) -> Result<Marginals> {
         let reference = self.training.as_ref().ok_or_else(|| {
             Error::unsupported("test the progress", "only the schedule three-sample keeps training samples for it")
         })?;

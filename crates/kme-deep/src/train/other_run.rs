@@ -7,7 +7,7 @@ use super::parallel::TeamResult;
 use super::task::{Task, net_state};
 use kme::{Error, Result};
 use kme_image::hex;
-use kme_net::{Autoencoder, Classifier, Generator, Net, Tensors, parse_tensors};
+use kme_net::{Autoencoder, Classifier, Net, NetworkGenerator, Tensors, parse_tensors};
 use sha2::{Digest, Sha256};
 use std::path::Path;
 
@@ -53,7 +53,7 @@ fn networks(name: &str, config: &Config, context: &Context) -> Result<(String, T
     let tensors = match &config.objective {
         Objective::Classifier(_) => named(&["net"], &Classifier::parse(&bytes, &path, place)?.net),
         Objective::Autoencoder(_) => named(&["net"], &Autoencoder::parse(&bytes, &path, place)?.net),
-        _ => named(&["generator", "average"], &Generator::parse(&bytes, &path, place)?.net),
+        _ => named(&["generator", "average"], &NetworkGenerator::parse(&bytes, &path, place)?.net),
     };
     Ok((sha256, tensors))
 }

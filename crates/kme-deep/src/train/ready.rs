@@ -13,8 +13,9 @@ use super::{Context, Event, Observer, autoencoder, classifier, generative, remar
 use crate::loss::{CRITIC, IDENTITY, Settings};
 use kme::{Error, Result};
 use kme_image::{Digest, Grid, Images, Survey, Watch, hex};
-use kme_net::{Autoencoder, FeatureMap, Provenance};
+use kme_net::{Autoencoder, FeatureMap, Pixels, Provenance};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// A task with what it depends on, and what is to be said of its data.
 pub(super) struct Ready {
@@ -158,7 +159,7 @@ fn made(config: &Config, data_fingerprint: &str) -> Provenance {
 /// The networks that a generator is trained with but that are not trained any more.
 struct Trained {
     autoencoder: Option<Autoencoder>,
-    frozen: FeatureMap,
+    frozen: Arc<dyn FeatureMap>,
 }
 
 impl Trained {
@@ -173,9 +174,11 @@ impl Trained {
             }
         };
         let frozen = match config.objective.divergence().map_or(CRITIC, Settings::features) {
-            CRITIC | IDENTITY => FeatureMap::Pixels,
-            name => FeatureMap::named(name, &context.models, &context.place)
-                .map_err(|fault| sources::of_network("objective.features", name, fault))?,
+            CRITIC | IDENTITY => Arc::new(Pixels),
+            name => {
+                let found = context.models.feature_map(name, &context.place);
+                found.map_err(|fault| sources::of_network("objective.features", name, fault))?
+            }
         };
         Ok(Self { autoencoder, frozen })
     }

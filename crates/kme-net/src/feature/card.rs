@@ -1,11 +1,12 @@
 //! The feature map that a generator's card names.
 
 use super::{FeatureMap, FeatureSpec};
-use crate::model::Generator;
+use crate::generator::Generator;
 use crate::models::{Models, SHIPPED};
 use crate::net::Place;
 use kme::{Error, Result};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The name of a feature map as it stands on a card: files without their folders, since a card goes to other machines.
 ///
@@ -29,8 +30,8 @@ pub fn recorded<'a>(name: &str, sha256: Option<&'a str>) -> Option<&'a str> {
     sha256.filter(|_| !SHIPPED.iter().any(|shipped| shipped.name == name))
 }
 
-impl FeatureMap {
-    /// The feature map on the card of a generator that was read from `file`.
+impl Models {
+    /// The feature map on the card of a generator that [`generator`](Self::generator) gave for `name`.
     ///
     /// Where the card has the SHA-256 of its network, the network is looked for under the name in the run's own
     /// configuration, under the name on the card, and under that name in the models folder, in the folder of the generator
@@ -38,16 +39,18 @@ impl FeatureMap {
     ///
     /// # Errors
     /// [`Error::Parameter`] when it is not found, or only another under its name.
-    pub fn of_generator(generator: &Generator, file: &Path, models: &Models, place: &Place) -> Result<Self> {
-        let name = &generator.features;
-        let Some(sha256) = &generator.features_sha256 else { return Self::named(name, models, place) };
+    pub fn feature_map_of(&self, generator: &dyn Generator, name: &str, place: &Place) -> Result<Arc<dyn FeatureMap>> {
+        let (name, sha256, file) = match generator.features_sha256() {
+            None => return self.feature_map(generator.features(), place),
+            Some(sha256) => (generator.features(), sha256, self.path(name)?),
+        };
         let (mut others, mut damaged) = (Vec::new(), Vec::new());
-        for candidate in candidates(name, file, models) {
-            match Self::named(&candidate, models, place) {
+        for candidate in candidates(name, &file, self) {
+            match self.feature_map(&candidate, place) {
                 Ok(map) if map.sha256() == Some(sha256) => return Ok(map),
                 Ok(map) => others.push(format!("{candidate} is another, {}", map.sha256().unwrap_or("without one"))),
                 // A file that is there but cannot be read is not missing.
-                Err(fault) if is_there(&candidate, models) => {
+                Err(fault) if is_there(&candidate, self) => {
                     damaged.push(format!("{candidate} cannot be read: {fault}"))
                 }
                 Err(_) => {}
@@ -103,6 +106,7 @@ fn configured(run: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::generator::NetworkGenerator;
 
     #[test]
     fn names_on_cards_have_no_folders() {
@@ -125,13 +129,14 @@ mod tests {
     fn a_damaged_network_is_not_told_as_missing() {
         let (place, models) = (Place::cpu(), Models::default());
         let (bytes, path) = models.bytes("fashion").unwrap();
-        let mut generator = Generator::parse(&bytes, &path, &place).unwrap();
+        let mut generator = NetworkGenerator::parse(&bytes, &path, &place).unwrap();
         generator.features = "net.safetensors".into();
         generator.features_sha256 = Some("0".repeat(64));
         let folder = tempfile::tempdir().unwrap();
+        generator.write(&folder.path().join("model.safetensors")).unwrap();
         let fault = || {
-            let run = folder.path().join("model.safetensors");
-            FeatureMap::of_generator(&generator, &run, &models, &place).err().unwrap().to_string()
+            let run = folder.path().to_str().unwrap();
+            models.feature_map_of(&generator, run, &place).err().unwrap().to_string()
         };
         assert!(fault().contains("there is none under this name"), "{}", fault());
         let (network, _) = models.bytes("fashion-classifier").unwrap();

@@ -1,17 +1,18 @@
 //! Frozen networks as feature maps.
 
-use super::Pictures;
 use super::fit::fitted;
+use super::{FeatureMap, Outputs, Pictures};
 use crate::model::{BATCH, Classifier};
 use crate::net::flat;
 use crate::net::layer::spatial_mean;
 use crate::net::{Mode, Net, place};
-use crate::networks::{Network, Pixels};
+use crate::networks::{Network, Normalisation};
 use burn::tensor::Tensor;
 use kme::embedding::FeatureIdentity;
 use kme::points::Data;
 use kme::{Points, Result};
 use kme_image::{Colour, Protocol, Resize, Tool};
+use std::sync::Arc;
 
 /// A frozen network, one of whose layers is a feature vector.
 ///
@@ -28,7 +29,7 @@ pub struct Extractor {
     resize: Resize,
     identity: FeatureIdentity,
     /// What the network wants its pixels to be.
-    pixels: Pixels,
+    pixels: Normalisation,
     /// What the identity's protocol says behind size, resizing and pixels.
     treatment: String,
 }
@@ -43,15 +44,6 @@ pub enum Positions {
     Mean,
     /// All numbers: d = c·h·w.
     Flat,
-}
-
-/// What one pass over pictures gives.
-#[derive(Clone, Debug)]
-pub struct Outputs {
-    /// Shape (n, d).
-    pub features: Points,
-    /// One for each class, shape (n, classes); of networks that classify.
-    pub logits: Option<Points>,
 }
 
 impl Extractor {
@@ -69,7 +61,7 @@ impl Extractor {
                 protocol: String::new(),
                 sha256: Some(classifier.sha256.clone()),
             },
-            pixels: Pixels::Unit,
+            pixels: Normalisation::Unit,
             treatment: "running batch-norm statistics".into(),
             features: classifier.features_after,
             logits: Some(classifier.net.layers().len()),
@@ -78,7 +70,7 @@ impl Extractor {
             resize: Resize::new(h, w)?,
             net: classifier.net.clone(),
         };
-        Ok(extractor.with_resize(Protocol::default()))
+        Ok(extractor.resized(Protocol::default()))
     }
 
     /// A layer of a known network by its name.
@@ -111,31 +103,11 @@ impl Extractor {
             resize: Resize::new(h, w)?,
             net,
         };
-        Ok(extractor.with_resize(card.resize.parse()?))
-    }
-
-    /// What an embedding records of it.
-    pub fn identity(&self) -> &FeatureIdentity {
-        &self.identity
-    }
-
-    /// Whether it has class logits.
-    pub fn classifies(&self) -> bool {
-        self.logits.is_some()
-    }
-
-    /// The shape that pictures are brought to: channels, height, width.
-    pub fn input(&self) -> [usize; 3] {
-        self.net.input()
-    }
-
-    /// How pictures are brought to the input's size.
-    pub fn resize(&self) -> Resize {
-        self.resize
+        Ok(extractor.resized(card.resize.parse()?))
     }
 
     /// The same with another way to bring pictures to the input's size.
-    pub fn with_resize(mut self, protocol: Protocol) -> Self {
+    fn resized(mut self, protocol: Protocol) -> Self {
         let [c, h, w] = self.net.input();
         self.resize = self.resize.with(protocol);
         let pixels = if self.gain() == 1.0 { self.pixels.to_string() } else { "RGB 2x - 1".into() };
@@ -148,7 +120,7 @@ impl Extractor {
     /// What pixels are multiplied by before they come into the network.
     fn gain(&self) -> f32 {
         match (self.resize.protocol().tool, self.pixels) {
-            (Some(Tool::PytorchFid), Pixels::TensorFlow) => PYTORCH_FID,
+            (Some(Tool::PytorchFid), Normalisation::TensorFlow) => PYTORCH_FID,
             _ => 1.0,
         }
     }
@@ -173,18 +145,43 @@ impl Extractor {
         let [_, _, h, w] = activation.dims();
         flat(if self.positions == Positions::Mean && h * w > 1 { spatial_mean(activation) } else { activation })
     }
+}
 
-    /// The features of pictures (n, c, h, w) of any channels and size as an expression in the pixels, shape (n, d).
-    pub(super) fn tensor(&self, pictures: Tensor<4>) -> Result<Tensor<2>> {
+impl FeatureMap for Extractor {
+    fn tensors(&self, pictures: Tensor<4>) -> Result<Vec<Tensor<2>>> {
         let [c, ..] = self.net.input();
         let pictures = fitted(pictures, c, &self.resize, self.net.place());
         let pictures = if self.gain() == 1.0 { pictures } else { pictures * self.gain() };
         let mut found = self.net.activations(pictures, &[self.features], Mode::Evaluate)?;
-        Ok(self.vectors(found.remove(0)))
+        Ok(vec![self.vectors(found.remove(0))])
     }
 
-    /// Features and, if they are asked for and there are any, logits. No more than a batch is held besides what comes out.
-    pub(super) fn outputs(&self, pictures: Pictures, with_logits: bool) -> Result<Outputs> {
+    fn identity(&self, _: [usize; 3]) -> FeatureIdentity {
+        self.identity.clone()
+    }
+
+    fn sha256(&self) -> Option<&str> {
+        self.identity.sha256.as_deref()
+    }
+
+    fn input(&self) -> Option<[usize; 3]> {
+        Some(self.net.input())
+    }
+
+    fn resize(&self) -> Option<Resize> {
+        Some(self.resize)
+    }
+
+    fn with_resize(&self, protocol: Protocol) -> Arc<dyn FeatureMap> {
+        Arc::new(self.clone().resized(protocol))
+    }
+
+    fn classifies(&self) -> bool {
+        self.logits.is_some()
+    }
+
+    /// No more than a batch is held besides what comes out.
+    fn outputs(&self, pictures: Pictures<'_>, with_logits: bool) -> Result<Outputs> {
         let depths: Vec<usize> = std::iter::once(self.features).chain(self.logits.filter(|_| with_logits)).collect();
         let [c, h, w] = self.net.input();
         let n = pictures.images.len();

@@ -3,24 +3,22 @@
 mod card;
 mod extractor;
 mod fit;
+mod named;
+mod pixels;
 mod spec;
 
-pub use card::portable;
-pub use card::recorded;
-pub use extractor::{Extractor, Outputs, Positions};
+pub use card::{portable, recorded};
+pub use extractor::{Extractor, Positions};
+pub use pixels::Pixels;
 pub use spec::canonical;
 
-use crate::model::Classifier;
-use crate::models::Models;
-use crate::net::Place;
-use crate::net::flat;
-use crate::networks::CARDS;
 use burn::tensor::Tensor;
 use kme::embedding::FeatureIdentity;
-use kme::points::Data;
-use kme::{Error, Points, Result};
+use kme::{Points, Result};
 use kme_image::{Channels, Colour, Decoder, Form, Images, Protocol, Resize};
 use spec::FeatureSpec;
+use std::fmt;
+use std::sync::Arc;
 
 /// Pictures on their way into a feature map, with what was done to them before.
 ///
@@ -48,147 +46,82 @@ impl<'a> From<&'a Images> for Pictures<'a> {
     }
 }
 
-/// A map from pictures to feature vectors.
+/// What one pass over pictures gives.
 #[derive(Clone, Debug)]
-pub enum FeatureMap {
-    /// The pixels themselves, in [0, 1], channel by channel, row by row.
-    Pixels,
-    /// A hidden layer of a network.
-    Network(Box<Extractor>),
+pub struct Outputs {
+    /// Shape (n, d).
+    pub features: Points,
+    /// One for each class, shape (n, classes); of networks that classify.
+    pub logits: Option<Points>,
 }
 
-impl FeatureMap {
-    /// The features of pictures, shape (n, d). On the processor they do not depend on which pictures come together.
-    ///
-    /// # Errors
-    /// [`Error::NotFinite`] when a feature is not finite.
-    pub fn features<'a>(&self, pictures: impl Into<Pictures<'a>>) -> Result<Points> {
-        match (self, pictures.into()) {
-            (Self::Pixels, Pictures { images, .. }) => {
-                Points::new(images.len(), images.stride(), Data::F32(images.data().to_vec()))
-            }
-            (Self::Network(extractor), pictures) => Ok(extractor.outputs(pictures, false)?.features),
-        }
-    }
-
-    /// The features and, where the network classifies, the logits, in one pass. Pixels have no logits.
-    ///
-    /// # Errors
-    /// [`Error::NotFinite`] when a number is not finite.
-    pub fn outputs<'a>(&self, pictures: impl Into<Pictures<'a>>) -> Result<Outputs> {
-        match self {
-            Self::Pixels => Ok(Outputs { features: self.features(pictures)?, logits: None }),
-            Self::Network(extractor) => extractor.outputs(pictures.into(), true),
-        }
-    }
-
-    /// The features of pictures (n, c, h, w) as an expression that can be differentiated in the pixels, shape (n, d).
+/// A map φ from pictures to feature vectors.
+///
+/// One may look at several layers, of one network or of several: then its features are a list of vectors, one for each layer,
+/// and where one vector is needed they stand side by side. [`Pixels`] and [`Extractor`] give one.
+pub trait FeatureMap: fmt::Debug + Send + Sync {
+    /// The features of pictures (n, c, h, w) as expressions that can be differentiated in the pixels: for each layer that is
+    /// looked at one of shape (n, dᵢ).
     ///
     /// Pictures of other channels or size than the network's are brought to them by the map's own protocol, so that these are
     /// the features that [`features`](Self::features) finds, up to the rounding of the device.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] when the network does not take them.
-    pub fn tensor(&self, pictures: Tensor<4>) -> Result<Tensor<2>> {
-        match self {
-            Self::Pixels => Ok(flat(pictures)),
-            Self::Network(extractor) => extractor.tensor(pictures),
-        }
-    }
+    /// [`Error::Mismatch`](kme::Error::Mismatch) when a network does not take them.
+    fn tensors(&self, pictures: Tensor<4>) -> Result<Vec<Tensor<2>>>;
+
+    /// The features and, with `logits`, where a network classifies, the logits, in one pass. On the processor they do not
+    /// depend on which pictures come together.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`](kme::Error::NotFinite) when a number is not finite.
+    fn outputs(&self, pictures: Pictures<'_>, logits: bool) -> Result<Outputs>;
 
     /// What an embedding records of the map. `shape` is that of the pictures (channels, height, width).
-    pub fn identity(&self, [c, h, w]: [usize; 3]) -> FeatureIdentity {
-        match self {
-            Self::Pixels => {
-                FeatureIdentity { name: "pixels".into(), protocol: format!("{c}x{h}x{w}, range 0 to 1"), sha256: None }
-            }
-            Self::Network(extractor) => extractor.identity().clone(),
-        }
-    }
+    fn identity(&self, shape: [usize; 3]) -> FeatureIdentity;
 
     /// SHA-256 of the network's weights, where there is a network.
-    pub fn sha256(&self) -> Option<&str> {
-        match self {
-            Self::Pixels => None,
-            Self::Network(extractor) => extractor.identity().sha256.as_deref(),
-        }
-    }
+    fn sha256(&self) -> Option<&str>;
 
     /// The shape (channels, height, width) that pictures are brought to, where there is one.
-    pub fn input(&self) -> Option<[usize; 3]> {
-        match self {
-            Self::Pixels => None,
-            Self::Network(extractor) => Some(extractor.input()),
-        }
+    fn input(&self) -> Option<[usize; 3]>;
+
+    /// How pictures are brought to [`input`](Self::input).
+    fn resize(&self) -> Option<Resize>;
+
+    /// The same map with another way to bring pictures to the network's size, where it has one.
+    fn with_resize(&self, protocol: Protocol) -> Arc<dyn FeatureMap>;
+
+    /// Whether [`outputs`](Self::outputs) can give logits.
+    fn classifies(&self) -> bool {
+        false
     }
 
-    /// Whether [`outputs`](Self::outputs) gives logits.
-    pub fn classifies(&self) -> bool {
-        matches!(self, Self::Network(extractor) if extractor.classifies())
+    /// The features of pictures, shape (n, d): those of all layers side by side, d = Σ dᵢ.
+    ///
+    /// # Errors
+    /// As [`outputs`](Self::outputs).
+    fn features(&self, pictures: Pictures<'_>) -> Result<Points> {
+        Ok(self.outputs(pictures, false)?.features)
+    }
+
+    /// [`tensors`](Self::tensors) side by side, shape (n, d): what [`features`](Self::features) finds, as one expression.
+    ///
+    /// # Errors
+    /// As there.
+    fn tensor(&self, pictures: Tensor<4>) -> Result<Tensor<2>> {
+        let mut all = self.tensors(pictures)?;
+        Ok(if all.len() == 1 { all.remove(0) } else { Tensor::cat(all, 1) })
     }
 
     /// What sources of pictures are read as for this map, where it says; see [`Pictures::in_form`].
     ///
     /// # Errors
-    /// [`Error::Parameter`] when its network takes neither 1 nor 3 channels.
-    pub fn form(&self) -> Result<Option<Form>> {
-        let Self::Network(extractor) = self else { return Ok(None) };
-        let [c, ..] = extractor.input();
-        let resize = extractor.resize();
+    /// [`Error::Parameter`](kme::Error::Parameter) when its network takes neither 1 nor 3 channels.
+    fn form(&self) -> Result<Option<Form>> {
+        let (Some([c, ..]), Some(resize)) = (self.input(), self.resize()) else { return Ok(None) };
         let channels = Channels::Convert(Colour::from_channels(c)?);
         let decoder = Decoder { channels, reading: resize.protocol().reading(), ..Decoder::default() };
         Ok(Some(Form { decoder, resize: Some(resize), ..Form::default() }))
-    }
-
-    /// How pictures are brought to [`input`](Self::input).
-    pub fn resize(&self) -> Option<Resize> {
-        match self {
-            Self::Pixels => None,
-            Self::Network(extractor) => Some(extractor.resize()),
-        }
-    }
-
-    /// The same map with another way to bring pictures to the network's size. Pixels have no size of their own.
-    pub fn with_resize(self, protocol: Protocol) -> Self {
-        match self {
-            Self::Pixels => Self::Pixels,
-            Self::Network(extractor) => Self::Network(Box::new(extractor.with_resize(protocol))),
-        }
-    }
-
-    /// The feature map of this name: `pixels`; a known network as `NAME[=FILE][:LAYER][:flat]`; or a classifier by its model
-    /// name or file.
-    ///
-    /// A convolutional layer gives the mean of each of its maps, or with `:flat` all their numbers. FILE is used whatever its
-    /// checksum; without it the file is looked for in the models folder, and its checksum must be on the network's card.
-    ///
-    /// # Errors
-    /// [`Error::UnknownName`] when there is none; [`Error::Missing`] when its file is not found; [`Error::Format`] when the file
-    /// does not hold a classifier, or other weights than are known.
-    pub fn named(name: &str, models: &Models, place: &Place) -> Result<Self> {
-        if name == "pixels" {
-            return Ok(Self::Pixels);
-        }
-        if name == "identity" {
-            let allowed = "pixels, a network or a classifier for pictures; identity is for files of points";
-            return Err(Error::parameter("features", name, allowed));
-        }
-        if let Some(spec) = FeatureSpec::parse(name)? {
-            let network = models.network(spec.card, spec.file.as_deref(), place)?;
-            return Ok(Self::Network(Box::new(Extractor::of_network(&network, spec.layer(), spec.positions)?)));
-        }
-        let (bytes, path) = models.bytes(name).map_err(|fault| match fault {
-            Error::UnknownName { name, known, remedy, .. } => {
-                let maps = CARDS.iter().map(|card| card.name.to_string()).chain(["pixels".to_string()]);
-                Error::UnknownName { what: "feature map".into(), name, known: maps.chain(known).collect(), remedy }
-            }
-            other => other,
-        })?;
-        let classifier = Classifier::parse(&bytes, &path, place)?;
-        // The classifier of a run folder is known by the folder's name.
-        let named =
-            if path.file_name().is_some_and(|f| f == "model.safetensors") { path.parent() } else { Some(&*path) };
-        let known = named.and_then(|p| p.file_stem()).map_or(name.into(), |stem| stem.to_string_lossy().into_owned());
-        Ok(Self::Network(Box::new(Extractor::of_classifier(&known, &classifier)?)))
     }
 }

@@ -51,12 +51,12 @@ pub struct Convention {
     /// Whose names they are, such as `torchvision`.
     pub name: &'static str,
     /// The pixels that weights of this origin want.
-    pub pixels: Pixels,
+    pub pixels: Normalisation,
 }
 
 /// What a network wants its pixels to be, from red, green and blue in [0, 1].
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Pixels {
+pub enum Normalisation {
     /// As they are.
     Unit,
     /// (x − mean)/deviation for red, green and blue.
@@ -75,9 +75,10 @@ pub enum Pixels {
 }
 
 /// The mean and deviation of ImageNet's pixels in [0, 1], as torchvision has them.
-pub(super) const IMAGENET: Pixels = Pixels::Standard { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] };
+pub(super) const IMAGENET: Normalisation =
+    Normalisation::Standard { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] };
 
-impl Pixels {
+impl Normalisation {
     /// The layer that makes them so.
     pub(super) fn layer(self) -> Option<Normalise> {
         match self {
@@ -90,7 +91,7 @@ impl Pixels {
     }
 }
 
-impl fmt::Display for Pixels {
+impl fmt::Display for Normalisation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |values: &[f64]| values.iter().map(f64::to_string).collect::<Vec<_>>().join(" ");
         match self {

@@ -1,6 +1,6 @@
 //! The residual network of dlib that maps a face to 128 numbers, as face-api ships it.
 
-use super::card::{Convention, Known, NetworkCard, Pixels};
+use super::card::{Convention, Known, NetworkCard, Normalisation};
 use super::sketch::{After, Layout, Names, Part, Sketch};
 use crate::net::layer::{AveragePool, Conv, GlobalAveragePool, Linear, MaxPool, ZeroPad};
 
@@ -18,7 +18,7 @@ pub(super) const CARD: NetworkCard = NetworkCard {
     }],
     input: [3, 150, 150],
     resize: "pillow-bilinear-crop",
-    conventions: &[Convention { name: "face-api", pixels: Pixels::Dlib([122.782, 117.001, 104.298]) }],
+    conventions: &[Convention { name: "face-api", pixels: Normalisation::Dlib([122.782, 117.001, 104.298]) }],
     features: "descriptor",
     logits: None,
     batch: 8,

@@ -3,7 +3,7 @@
 //! It is not the Inception v3 of torchvision: averages in its pool branches leave padding out, the last block's pool branch
 //! takes maxima, batch normalisation has no gain, and there are 1008 logits.
 
-use super::card::{Convention, Known, NetworkCard, Pixels};
+use super::card::{Convention, Known, NetworkCard, Normalisation};
 use super::sketch::{After, Names, Part, Sketch};
 use crate::net::layer::{AveragePool, Conv, GlobalAveragePool, Linear, MaxPool};
 
@@ -30,8 +30,8 @@ pub(super) const CARD: NetworkCard = NetworkCard {
     input: [3, 299, 299],
     resize: "clean-fid",
     conventions: &[
-        Convention { name: "pytorch-fid", pixels: Pixels::TensorFlow },
-        Convention { name: "tensorflow", pixels: Pixels::TensorFlow },
+        Convention { name: "pytorch-fid", pixels: Normalisation::TensorFlow },
+        Convention { name: "tensorflow", pixels: Normalisation::TensorFlow },
     ],
     features: "pool3",
     logits: Some("logits"),

@@ -1,6 +1,6 @@
 //! LeNet-5 with rectifiers and max pooling, for MNIST.
 
-use super::card::{Convention, Known, NetworkCard, Pixels};
+use super::card::{Convention, Known, NetworkCard, Normalisation};
 use super::sketch::{Names, Part, Sketch};
 use crate::net::layer::{Conv, Linear, MaxPool, Reshape};
 
@@ -18,7 +18,7 @@ pub(super) const CARD: NetworkCard = NetworkCard {
     }],
     input: [1, 32, 32],
     resize: "pillow-bilinear",
-    conventions: &[Convention { name: "csinva", pixels: Pixels::Unit }],
+    conventions: &[Convention { name: "csinva", pixels: Normalisation::Unit }],
     features: "relu6",
     logits: Some("f7"),
     batch: 64,

@@ -16,7 +16,7 @@ mod squeezenet1_1;
 mod vgg19;
 mod vgg_normalised;
 
-pub use card::{Convention, Known, NetworkCard, Pixels};
+pub use card::{Convention, Known, NetworkCard, Normalisation};
 
 use crate::net::{Mode, Net, Place, Taps};
 use crate::weights::{self, Weights};

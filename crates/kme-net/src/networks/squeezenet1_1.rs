@@ -1,6 +1,6 @@
 //! SqueezeNet 1.1: fire modules, which squeeze the channels and expand them again by 1×1 and 3×3 filters.
 
-use super::card::{Convention, IMAGENET, Known, NetworkCard, Pixels};
+use super::card::{Convention, IMAGENET, Known, NetworkCard, Normalisation};
 use super::sketch::{Names, Part, Sketch};
 use crate::net::layer::{Conv, GlobalAveragePool, MaxPool};
 
@@ -23,7 +23,7 @@ pub(super) const CARD: NetworkCard = NetworkCard {
     resize: "pillow-bilinear-crop",
     conventions: &[
         Convention { name: "torchvision", pixels: IMAGENET },
-        Convention { name: "caffe", pixels: Pixels::Caffe([104.0, 117.0, 123.0]) },
+        Convention { name: "caffe", pixels: Normalisation::Caffe([104.0, 117.0, 123.0]) },
     ],
     features: "fire9",
     logits: Some("pool10"),

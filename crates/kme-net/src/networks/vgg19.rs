@@ -1,6 +1,6 @@
 //! VGG19: 16 convolutions of 3×3 in five blocks, and three dense layers.
 
-use super::card::{Convention, IMAGENET, Known, NetworkCard, Pixels};
+use super::card::{Convention, IMAGENET, Known, NetworkCard, Normalisation};
 use super::sketch::{Names, Part, Sketch};
 use crate::net::layer::{Conv, Linear, MaxPool, Reshape};
 
@@ -33,7 +33,7 @@ pub(super) const CARD: NetworkCard = NetworkCard {
 };
 
 /// Of blue, green and red over ImageNet, in the weights of the paper's authors.
-const CAFFE: Pixels = Pixels::Caffe([103.939, 116.779, 123.68]);
+const CAFFE: Normalisation = Normalisation::Caffe([103.939, 116.779, 123.68]);
 
 /// Convolutions in each block, and their channels.
 const BLOCKS: [(usize, usize); 5] = [(2, 64), (2, 128), (4, 256), (4, 512), (4, 512)];

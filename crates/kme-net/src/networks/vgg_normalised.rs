@@ -1,7 +1,7 @@
 //! VGG19 with weights scaled so that activations have mean 1, padded by reflection: the encoder of whitening and colouring
 //! transforms and of adaptive instance normalisation.
 
-use super::card::{Convention, Known, NetworkCard, Pixels};
+use super::card::{Convention, Known, NetworkCard, Normalisation};
 use super::sketch::{Names, Part, Sketch};
 use crate::net::layer::{Conv, MaxPool, ReflectionPad};
 
@@ -19,7 +19,7 @@ pub(super) const CARD: NetworkCard = NetworkCard {
     }],
     input: [3, 224, 224],
     resize: "pillow-bicubic-crop",
-    conventions: &[Convention { name: "torch7", pixels: Pixels::Unit }],
+    conventions: &[Convention { name: "torch7", pixels: Normalisation::Unit }],
     features: "relu3_1",
     logits: None,
     batch: 4,

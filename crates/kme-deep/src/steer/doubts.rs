@@ -1,37 +1,55 @@
 //! What is said when a match cannot become what is hoped for.
 
-use crate::arguments::Global;
-use crate::output;
+use super::{Distance, Domain, Sight, Span, bandwidth};
+use crate::sample::Input;
 use kme::{Kernel, Points, Result};
-use kme_deep::sample::Input;
-use kme_deep::steer::{Distance, Domain, Sight, Span, bandwidth};
 use kme_image::Images;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 /// Inputs that lie farther from the generator's pictures than these from each other.
-pub(super) struct Far {
-    inputs: usize,
-    /// How many pictures are far in features, and in pixels where some input has them.
-    features: usize,
-    pixels: Option<usize>,
-    told: Vec<One>,
+#[derive(Clone, Debug, PartialEq)]
+pub struct Far {
+    /// How many inputs there are.
+    pub inputs: usize,
+    /// How many pictures are far.
+    pub counts: FarCounts,
+    /// The inputs of which enough pictures are far to be worth a word.
+    pub each: Vec<FarInput>,
 }
 
-/// An input of which enough pictures are far to be worth a word.
-struct One {
-    name: String,
-    pictures: usize,
-    in_features: Option<Excess>,
-    in_pixels: Option<Excess>,
+/// How many pictures of all inputs are far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct FarCounts {
+    /// In features.
+    pub features: usize,
+    /// In pixels, where some input has them.
+    pub pixels: Option<usize>,
+}
+
+/// An input whose pictures are far, in features or in pixels.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FarInput {
+    /// As it was named, without its weight.
+    #[serde(rename = "input")]
+    pub name: String,
+    /// How many pictures it has.
+    pub pictures: usize,
+    /// By the distance in features.
+    pub features: Option<Excess>,
+    /// By the distance in pixels.
+    pub pixels: Option<Excess>,
 }
 
 /// The pictures of an input that are far by one measure.
-#[derive(Clone, Copy)]
-struct Excess {
-    count: usize,
-    of: usize,
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Excess {
+    /// How many.
+    #[serde(rename = "far")]
+    pub count: usize,
+    /// Of how many that were looked at.
+    pub of: usize,
     /// The least of their distances, over the usual one.
-    times: f64,
+    pub times: f64,
 }
 
 /// Inputs that are named, at most.
@@ -50,7 +68,7 @@ impl Far {
         // Embeddings have no pixels.
         let span = if inputs.iter().any(|input| input.pictures.is_some()) { Some(Span::new(pictures)?) } else { None };
         let (mut features, mut pixels, mut first) = (0, 0, 0);
-        let mut told = Vec::new();
+        let mut each = Vec::new();
         for input in inputs {
             let own = &in_features[first..first + input.points];
             first += input.points;
@@ -63,54 +81,41 @@ impl Far {
             pixels += by_pixels.map_or(0, |far| far.count);
             let [in_features, in_pixels] = [by_features, by_pixels].map(|far| far.filter(Excess::is_worth_telling));
             if in_features.is_some() || in_pixels.is_some() {
-                told.push(One { name: input.name.clone(), pictures: input.points, in_features, in_pixels });
+                let (name, pictures) = (input.name.clone(), input.points);
+                each.push(FarInput { name, pictures, features: in_features, pixels: in_pixels });
             }
         }
-        Ok(Self { inputs: inputs.len(), features, pixels: span.map(|_| pixels), told })
-    }
-
-    /// How many pictures are far, for the result.
-    pub(super) fn counts(&self) -> Value {
-        json!({ "features": self.features, "pixels": self.pixels })
-    }
-
-    /// What the text says, for the result.
-    pub(super) fn each(&self) -> Vec<Value> {
-        let excess = |far: &Excess| json!({ "far": far.count, "of": far.of, "times": far.times });
-        let one = |one: &One| {
-            let [features, pixels] = [&one.in_features, &one.in_pixels].map(|far| far.as_ref().map(excess));
-            json!({ "input": one.name, "pictures": one.pictures, "features": features, "pixels": pixels })
-        };
-        self.told.iter().map(one).collect()
+        let counts = FarCounts { features, pixels: span.map(|_| pixels) };
+        Ok(Self { inputs: inputs.len(), counts, each })
     }
 
     /// Which they are, by how much, and what to do about it; nothing where there are none.
-    pub(super) fn text(&self, generator: &str, features: &str) -> Option<String> {
-        if self.told.is_empty() {
+    pub(super) fn text(&self, features: &str) -> Option<String> {
+        if self.each.is_empty() {
             return None;
         }
-        let mut text = match (self.inputs, self.told.len()) {
+        let mut text = match (self.inputs, self.each.len()) {
             (1, _) => "your input is unlike what this generator makes:".to_string(),
             (all, 1) => format!("1 of your {all} inputs is unlike what this generator makes:"),
             (all, n) => format!("{n} of your {all} inputs are unlike what this generator makes:"),
         };
-        for one in self.told.iter().take(SHOWN) {
-            let measures = [(&one.in_pixels, "pixels"), (&one.in_features, "features")];
+        for one in self.each.iter().take(SHOWN) {
+            let measures = [(&one.pixels, "pixels"), (&one.features, "features")];
             let words = measures.iter().filter_map(|(far, measure)| Some(far.as_ref()?.words(measure)));
             text += &format!("\n  {}: {}", one.name, words.collect::<Vec<_>>().join("; "));
         }
-        if self.told.len() > SHOWN {
-            text += &format!("\n  and {} more, all with --json", self.told.len() - SHOWN);
+        if self.each.len() > SHOWN {
+            text += &format!("\n  and {} more", self.each.len() - SHOWN);
         }
         text += "\nThe usual distance is the one within which 95 % of the generator's own pictures lie. It cannot make pictures \
                  that are farther off; the outputs are the nearest that it can make. Use inputs like the pictures that it has \
                  learned from, with the same crop and colours.";
-        let most = |of: &dyn Fn(&One) -> Option<Excess>| {
-            self.told.iter().filter_map(of).map(|far| far.times).fold(0.0, f64::max)
+        let most = |of: &dyn Fn(&FarInput) -> Option<Excess>| {
+            self.each.iter().filter_map(of).map(|far| far.times).fold(0.0, f64::max)
         };
         let alike: Vec<String> = [
-            ("pixels".to_string(), most(&|one| one.in_pixels)),
-            (format!("features of {features}"), most(&|one| one.in_features)),
+            ("pixels".to_string(), most(&|one| one.pixels)),
+            (format!("features of {features}"), most(&|one| one.features)),
         ]
         .into_iter()
         .filter_map(|(measure, times)| (times >= ALIKE).then_some(measure))
@@ -121,7 +126,6 @@ impl Far {
                 alike.join(" and in ")
             );
         }
-        text += &format!(" To see what it makes: kme sample {generator} -o sheet.png");
         Some(text)
     }
 }
@@ -151,12 +155,12 @@ impl Excess {
     }
 }
 
-/// Tells when the kernel's length does not fit the distances between inputs and the generator's pictures.
+/// What is to be said of a kernel whose length does not fit the distances between inputs and the generator's pictures.
 ///
 /// # Errors
 /// When dimensions differ.
-pub(super) fn about_kernel(kernel: &Kernel, inputs: &Points, domain: &Domain, global: &Global) -> Result<()> {
-    let Some(sight) = Sight::of(kernel, inputs, domain.samples())? else { return Ok(()) };
+pub(super) fn of_kernel(kernel: &Kernel, inputs: &Points, domain: &Domain) -> Result<Option<String>> {
+    let Some(sight) = Sight::of(kernel, inputs, domain.samples())? else { return Ok(None) };
     let fault = if sight.is_narrow() {
         format!(
             "too narrow: between an input and a picture of the generator it is at most {:.1e} of its value at distance 0, so \
@@ -170,12 +174,10 @@ pub(super) fn about_kernel(kernel: &Kernel, inputs: &Points, domain: &Domain, gl
             sight.least
         )
     } else {
-        return Ok(());
+        return Ok(None);
     };
     let length = bandwidth(inputs, domain.samples())?;
-    let text = format!("the kernel {kernel} is {fault}; a length near {length:.3} would fit, or leave out --kernel");
-    output::remark(global, text);
-    Ok(())
+    Ok(Some(format!("the kernel {kernel} is {fault}; a length near {length:.3} would fit, or leave out `kernel`")))
 }
 
 #[cfg(test)]
@@ -184,19 +186,20 @@ mod tests {
 
     #[test]
     fn what_is_far_is_told_with_numbers_that_can_be_judged() {
-        let one = |times: f64, of: usize| One {
+        let one = |times: f64, of: usize| FarInput {
             name: "a.png".into(),
             pictures: of,
-            in_features: Some(Excess { count: 1, of, times }),
-            in_pixels: None,
+            features: Some(Excess { count: 1, of, times }),
+            pixels: None,
         };
-        let far = |inputs: usize, told: Vec<One>| Far { inputs, features: 1, pixels: None, told };
-        let text = |far: &Far| far.text("runs/mine", "inception").unwrap();
+        let counts = FarCounts { features: 1, pixels: None };
+        let far = |inputs: usize, each: Vec<FarInput>| Far { inputs, counts, each };
+        let text = |far: &Far| far.text("inception").unwrap();
         let said = text(&far(1, vec![one(4.66, 1)]));
         assert!(said.starts_with(
             "your input is unlike what this generator makes:\n  a.png: 4.7 times the usual distance in features\n"
         ));
-        assert!(said.ends_with("kme sample runs/mine -o sheet.png") && !said.contains("not trained"), "{said}");
+        assert!(!said.contains("not trained"), "{said}");
         let said = text(&far(3, vec![one(17.3, 40)]));
         assert!(said.contains("1 of your 3 inputs is") && said.contains("1 of 40 pictures at 17 times"), "{said}");
         // Where the scale is broken, it is the scale that is told of, not a number without meaning.
@@ -209,8 +212,8 @@ mod tests {
             assert!(!said.contains("17434856") && !said.contains("inf "), "{said}");
         }
         let said = text(&far(9, (0..7).map(|_| one(2.0, 1)).collect()));
-        assert!(said.contains("and 2 more, all with --json"), "{said}");
-        assert_eq!(far(1, Vec::new()).text("g", "f"), None);
-        assert_eq!(far(1, vec![one(2.0, 1)]).each()[0]["features"]["times"], 2.0);
+        assert!(said.contains("and 2 more"), "{said}");
+        assert_eq!(far(1, Vec::new()).text("f"), None);
+        assert_eq!(serde_json::to_value(&far(1, vec![one(2.0, 1)]).each).unwrap()[0]["features"]["far"], 1);
     }
 }

@@ -1,8 +1,31 @@
-//! Interpolation between latents of a generator, and grids over a plane of its latent space.
+//! Latents of a generator: their prior, paths between them, and grids over a plane of their space.
 
-use crate::model::{Latent, Prior};
+use kme::rng::Rng;
 use kme::{Error, Result};
+use rand::RngExt;
+use rand_distr::StandardNormal;
+use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, Normal};
+
+/// The prior of latent vectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Prior {
+    /// Independent standard normals.
+    Normal,
+    /// Independent uniforms on [−1, 1].
+    Uniform,
+}
+
+/// Latent vectors: how many numbers, and their prior.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Latent {
+    /// Numbers of one vector.
+    pub dim: usize,
+    /// Their distribution.
+    pub prior: Prior,
+}
 
 impl Prior {
     /// The number below which a coordinate lies with probability `p`, 0 < p < 1.
@@ -33,6 +56,16 @@ impl Prior {
 }
 
 impl Latent {
+    /// `n` latent vectors, row after row.
+    pub fn draw(&self, n: usize, rng: &mut Rng) -> Vec<f32> {
+        (0..n * self.dim)
+            .map(|_| match self.prior {
+                Prior::Normal => rng.sample(StandardNormal),
+                Prior::Uniform => rng.random_range(-1.0..=1.0),
+            })
+            .collect()
+    }
+
     /// `steps` latents at equal steps from `a` to `b`, both included: (steps, dim), row after row.
     ///
     /// # Errors
