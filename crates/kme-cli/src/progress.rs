@@ -7,8 +7,7 @@ use kme::{Observer, Progress};
 use std::io::IsTerminal;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError, mpsc};
-use std::thread::JoinHandle;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A bar of `length` steps. Its message comes last and is cut where the line ends: what wraps cannot be taken back.
@@ -42,12 +41,65 @@ pub(crate) fn bar(global: &Global, length: u64, what: impl Into<String>) -> Prog
 /// Shows on standard error what the library tells of its work.
 pub(crate) struct Watcher<'a> {
     global: &'a Global,
-    bar: Mutex<Option<(String, ProgressBar)>>,
+    shown: Mutex<Option<Shown>>,
+    /// What would be faster, for work that takes long.
+    instead: OnceLock<&'static str>,
 }
+
+/// A bar, and since when it has been there.
+struct Shown {
+    what: String,
+    bar: ProgressBar,
+    begin: Instant,
+    /// When the first step was done, and how many were then: what comes before it says nothing of the speed.
+    first: Option<(Duration, u64)>,
+    is_told: bool,
+}
+
+/// When it is known how long a computation will take.
+const KNOWN: Duration = Duration::from_secs(3);
+
+/// From how long on that is said at once, with what to do about it.
+const LONG: Duration = Duration::from_secs(60);
 
 impl<'a> Watcher<'a> {
     pub(crate) fn new(global: &'a Global) -> Self {
-        Self { global, bar: Mutex::new(None) }
+        Self { global, shown: Mutex::new(None), instead: OnceLock::new() }
+    }
+
+    /// From now on work that will take more than a minute is said to do so after a few seconds, on a terminal or not, with
+    /// `instead`: what would be faster.
+    pub(crate) fn advise(&self, instead: &'static str) {
+        self.instead.get_or_init(|| instead);
+    }
+
+    fn shown(&self) -> MutexGuard<'_, Option<Shown>> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the bar away: what is printed next must not mix with it.
+    fn clear(shown: &mut Option<Shown>) {
+        if let Some(shown) = shown.take() {
+            shown.bar.finish_and_clear();
+        }
+    }
+}
+
+impl Shown {
+    /// Says once how long the work will take, if that is long.
+    fn warn(&mut self, at: Progress, instead: &str) {
+        let passed = self.begin.elapsed();
+        if at.done == 0 || self.is_told {
+            return;
+        }
+        let (before, from) = *self.first.get_or_insert((passed, at.done));
+        let part = (at.done - from) as f64 / (at.of - from) as f64;
+        if let Some(whole) = duration(passed - before, part).map(|whole| before + whole) {
+            self.is_told = true;
+            if whole >= LONG {
+                self.bar.suspend(|| output::tell(format!("this takes about {}; {instead}", HumanDuration(whole))));
+            }
+        }
     }
 }
 
@@ -61,23 +113,24 @@ impl Observer for Watcher<'_> {
     }
 
     fn progress(&self, at: Progress) -> ControlFlow<()> {
-        let mut shown = self.bar.lock().unwrap_or_else(PoisonError::into_inner);
-        if shown.as_ref().is_none_or(|(what, bar)| what != at.what || bar.length() != Some(at.of)) {
-            if let Some((_, bar)) = shown.take() {
-                bar.finish_and_clear();
-            }
-            *shown = Some((at.what.into(), bar(self.global, at.of, at.what.to_string())));
+        let mut shown = self.shown();
+        if shown.as_ref().is_none_or(|shown| shown.what != at.what || shown.bar.length() != Some(at.of)) {
+            Self::clear(&mut shown);
+            let bar = bar(self.global, at.of, at.what.to_string());
+            let (begin, is_told) = (Instant::now(), self.global.quiet);
+            *shown = Some(Shown { what: at.what.into(), bar, begin, first: None, is_told });
         }
-        if let Some((_, bar)) = shown.as_ref() {
-            bar.set_position(at.done);
+        if let Some(shown) = shown.as_mut() {
+            shown.bar.set_position(at.done);
             if let Some(value) = at.value {
-                bar.set_message(format!("{value:.3e}"));
+                shown.bar.set_message(format!("{value:.3e}"));
+            }
+            if let Some(instead) = self.instead.get().filter(|_| at.done < at.of) {
+                shown.warn(at, instead);
             }
         }
-        if at.done >= at.of
-            && let Some((_, bar)) = shown.take()
-        {
-            bar.finish_and_clear();
+        if at.done >= at.of {
+            Self::clear(&mut shown);
         }
         flow()
     }
@@ -85,81 +138,13 @@ impl Observer for Watcher<'_> {
 
 impl Drop for Watcher<'_> {
     fn drop(&mut self) {
-        if let Some((_, bar)) = self.bar.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            bar.finish_and_clear();
-        }
+        Self::clear(&mut self.shown());
     }
-}
-
-/// The progress of a computation that tells how far it is when it is asked.
-pub(crate) struct Polled {
-    ends: Option<mpsc::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-/// Time between two looks at a computation.
-const LOOK: Duration = Duration::from_millis(200);
-
-/// When it is known how long a computation will take.
-const KNOWN: Duration = Duration::from_secs(3);
-
-/// From how long on that is said at once, with what to do about it.
-const LONG: Duration = Duration::from_secs(60);
-
-/// A bar of `length` steps that shows `done` until what is returned is dropped.
-///
-/// Where it will take more than a minute that is said after a few seconds, on a terminal or not, with `instead`: what would be
-/// faster.
-pub(crate) fn polled(
-    global: &Global,
-    length: u64,
-    what: &'static str,
-    instead: &'static str,
-    done: impl Fn() -> f64 + Send + 'static,
-) -> Polled {
-    let bar = bar(global, length, what);
-    let quiet = global.quiet;
-    let (ends, end) = mpsc::channel();
-    let look = move || {
-        let begin = Instant::now();
-        let mut is_told = quiet;
-        // What comes before the first step says nothing of the speed.
-        let mut first: Option<(Duration, f64)> = None;
-        while matches!(end.recv_timeout(LOOK), Err(mpsc::RecvTimeoutError::Timeout)) {
-            let position = done().min(length as f64);
-            bar.set_position(position as u64);
-            let passed = begin.elapsed();
-            if position > 0.0 && first.is_none() {
-                first = Some((passed, position));
-            }
-            let whole = first.and_then(|(before, from)| {
-                duration(passed - before, (position - from) / (length as f64 - from)).map(|whole| before + whole)
-            });
-            if let Some(whole) = whole.filter(|_| !is_told) {
-                is_told = true;
-                if whole >= LONG {
-                    bar.suspend(|| output::tell(format!("this takes about {}; {instead}", HumanDuration(whole))));
-                }
-            }
-        }
-        bar.finish_and_clear();
-    };
-    Polled { ends: Some(ends), thread: Some(std::thread::spawn(look)) }
 }
 
 /// How long something takes of which a part was done in the time that has passed, when that can be said.
 fn duration(passed: Duration, part: f64) -> Option<Duration> {
     (passed >= KNOWN && part > 0.0).then(|| Duration::try_from_secs_f64(passed.as_secs_f64() / part).ok()).flatten()
-}
-
-impl Drop for Polled {
-    fn drop(&mut self) {
-        self.ends.take();
-        // Waits until the bar is gone: what is printed next must not mix with it.
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
 }
 
 /// Whether bars can be drawn.

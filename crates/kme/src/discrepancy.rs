@@ -16,7 +16,7 @@ pub(crate) use median::some_distances;
 pub use witness::Witness;
 
 use crate::kernel::{Form, Kernel};
-use crate::points::Points;
+use crate::points::PointsView;
 use crate::standard_error::{self, NoStandardError, StandardError};
 use crate::sums::{self, About, Differences, Precision};
 use crate::{Error, Field, Result, rng};
@@ -28,14 +28,14 @@ pub(crate) use variance::Variance;
 #[derive(Clone, Copy, Debug)]
 pub struct Sample<'a> {
     /// Shape (n, d).
-    pub points: &'a Points,
+    pub points: PointsView<'a>,
     /// Shape (n), with a positive sum.
     pub weights: Option<&'a [f64]>,
 }
 
-impl<'a> From<&'a Points> for Sample<'a> {
-    fn from(points: &'a Points) -> Self {
-        Self { points, weights: None }
+impl<'a, P: Into<PointsView<'a>>> From<P> for Sample<'a> {
+    fn from(points: P) -> Self {
+        Self { points: points.into(), weights: None }
     }
 }
 
@@ -238,7 +238,8 @@ fn check_value(value: f64) -> Result<()> {
 ///
 /// # Errors
 /// As [`mmd2`].
-pub fn kid(x: &Points, y: &Points, precision: Precision) -> Result<Estimate> {
+pub fn kid<'a>(x: impl Into<PointsView<'a>>, y: impl Into<PointsView<'a>>, precision: Precision) -> Result<Estimate> {
+    let (x, y) = (x.into(), y.into());
     mmd2(&Kernel::kid(x.dim())?, x, y, Estimator::Unbiased, precision)
 }
 
@@ -267,8 +268,8 @@ struct Unweighted {
 
 fn unweighted(
     kernel: &Kernel,
-    x: &Points,
-    y: &Points,
+    x: PointsView,
+    y: PointsView,
     estimator: Estimator,
     precision: Precision,
     seed: u64,
@@ -314,8 +315,8 @@ fn unweighted(
 /// The unbiased MMD² of points without weights, with the parts of its variance.
 pub(crate) fn unbiased_with_variance(
     kernel: &Kernel,
-    x: &Points,
-    y: &Points,
+    x: PointsView,
+    y: PointsView,
     precision: Precision,
 ) -> Result<(f64, std::result::Result<Variance, NoStandardError>)> {
     let Marginals { rounding, xx, yy, xy, .. } = Marginals::new(&Differences::new(kernel, &[x, y]), x, y, precision)?;
@@ -334,7 +335,7 @@ struct Marginals {
 }
 
 impl Marginals {
-    fn new(differences: &Differences, x: &Points, y: &Points, precision: Precision) -> Result<Self> {
+    fn new(differences: &Differences, x: PointsView, y: PointsView, precision: Precision) -> Result<Self> {
         let about = differences.about();
         let origin = typical_value(about, x, y, precision)?;
         let epsilon = if precision == Precision::F32 { f64::from(f32::EPSILON) } else { f64::EPSILON };
@@ -351,8 +352,8 @@ impl Marginals {
 
 /// The parts of the variance, unless there is nothing that scatters: what rounding leaves of that may be above its bound.
 fn variance(
-    x: &Points,
-    y: &Points,
+    x: PointsView,
+    y: PointsView,
     xx: &sums::WithinMarginals,
     yy: &sums::WithinMarginals,
     xy: &sums::CrossMarginals,
@@ -381,7 +382,7 @@ pub(crate) fn squared_norm(kernel: &Kernel, [xx, yy, cross]: [f64; 3], origin: f
 
 /// A median of k(x,y), from a few points: MMD² is the same for k and k − constant, but small differences of large sums are
 /// not.
-fn typical_value(about: About, x: &Points, y: &Points, precision: Precision) -> Result<f64> {
+fn typical_value(about: About, x: PointsView, y: PointsView, precision: Precision) -> Result<f64> {
     const FEW: usize = 64;
     let (n, m) = (x.len(), y.len());
     let some: Vec<(usize, usize)> = (0..FEW).map(|i| (i * n / FEW, i * m / FEW)).collect();
@@ -413,7 +414,7 @@ fn weighted(kernel: &Kernel, x: Sample, y: Sample, unbiased: bool, precision: Pr
     let about = differences.about();
     let typical = typical_value(about, x.points, y.points, precision)?;
     let origin = Some(typical);
-    let within = |points: &Points, weights: &[f64]| -> Result<f64> {
+    let within = |points: PointsView, weights: &[f64]| -> Result<f64> {
         let sums = sums::within_minus(about, points, Some(weights), origin, precision)?;
         if !unbiased {
             return Ok(sums.off_diagonal + sums.diagonal);
@@ -433,7 +434,7 @@ fn weighted(kernel: &Kernel, x: Sample, y: Sample, unbiased: bool, precision: Pr
 }
 
 /// The linear estimate and its terms, whose mean it is.
-pub(crate) fn linear_terms(kernel: &Kernel, x: &Points, y: &Points, seed: u64) -> Result<(Estimate, Vec<f64>)> {
+pub(crate) fn linear_terms(kernel: &Kernel, x: PointsView, y: PointsView, seed: u64) -> Result<(Estimate, Vec<f64>)> {
     let count = x.len().min(y.len()) / 2;
     let (a, b) = (shuffled(seed, "x", x.len()), shuffled(seed, "y", y.len()));
     let pairs = |left: &[usize], i: usize, right: &[usize], j: usize| -> Vec<(usize, usize)> {

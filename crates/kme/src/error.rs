@@ -588,7 +588,7 @@ mod tests {
             ),
             (
                 Error::unknown("preset", "gan", ["dcgan"]).advising("List the presets"),
-                "unknown preset 'gan'; did you mean 'dcgan'? All are dcgan. List the presets",
+                "unknown preset 'gan'; choose one of dcgan. List the presets",
             ),
             (
                 Error::unknown("preset", "gan", (0..20).map(|i| format!("gan{i}"))).advising("List the presets"),

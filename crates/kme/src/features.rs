@@ -4,7 +4,7 @@
 //! by Sutherland, Schneider, "On the error of random Fourier features", UAI 2015.
 
 use crate::arith::{Arith, Lane};
-use crate::points::{Data, Points, check_dim};
+use crate::points::{Data, Points, PointsView, check_dim};
 use crate::rng::{Rng, stream, uniform};
 use crate::sums::{Panel, product};
 use crate::{Error, Field, Result};
@@ -127,7 +127,11 @@ impl RandomFeatures {
     ///
     /// # Errors
     /// When the dimension of the points is not d, or memory does not hold n·s numbers.
-    pub fn map(&self, points: &Points) -> Result<Points> {
+    pub fn map<'a>(&self, points: impl Into<PointsView<'a>>) -> Result<Points> {
+        self.map_view(points.into())
+    }
+
+    fn map_view(&self, points: PointsView) -> Result<Points> {
         self.check(points)?;
         let too_many = || {
             let given = format!("{} features of {} points", self.s, points.len());
@@ -142,7 +146,7 @@ impl RandomFeatures {
         Points::new(points.len(), self.s, Data::F64(features))
     }
 
-    fn check(&self, points: &Points) -> Result<()> {
+    fn check(&self, points: PointsView) -> Result<()> {
         if points.dim() == self.d {
             return Ok(());
         }
@@ -155,7 +159,7 @@ impl RandomFeatures {
     }
 
     /// The features of the points from `first` on, as many as fit into `out`.
-    fn block(&self, points: &Points, first: usize, out: &mut [f64]) {
+    fn block(&self, points: PointsView, first: usize, out: &mut [f64]) {
         let rows = out.len() / self.s;
         let mut x = Panel::<f64>::new(points, first..first + rows, None).data;
         // A matrix product may add in another order for another shape, so there is only one.

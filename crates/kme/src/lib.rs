@@ -46,9 +46,11 @@ pub mod rng;
 pub mod standard_error;
 pub mod sums;
 
+pub use discrepancy::{Estimator, mmd2};
 pub use embedding::Embedding;
 pub use error::{Action, Error, Field, Result};
 pub use kernel::{Kernel, KernelSpec};
 pub use observe::{Observer, Progress};
-pub use points::Points;
+pub use points::{Points, PointsView};
 pub use standard_error::NoStandardError;
+pub use sums::Precision;

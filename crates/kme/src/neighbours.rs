@@ -4,7 +4,7 @@
 //! decide whether a point is in a ball (at ties, as when one sample holds copies of points of the other), the distance is
 //! computed again from x − y. So an open ball leaves out exactly the points on its sphere.
 
-use crate::points::Points;
+use crate::points::PointsView;
 use crate::sums::{Distances, Frame, Precision, Real, for_each_distance, squared_distance};
 use crate::{Error, Field, Result};
 use rayon::prelude::*;
@@ -41,7 +41,16 @@ impl Nearest {
 ///
 /// # Errors
 /// When dimensions differ, k is out of range, or a squared distance overflows.
-pub fn nearest(x: &Points, y: &Points, k: usize, precision: Precision) -> Result<Nearest> {
+pub fn nearest<'a>(
+    x: impl Into<PointsView<'a>>,
+    y: impl Into<PointsView<'a>>,
+    k: usize,
+    precision: Precision,
+) -> Result<Nearest> {
+    of_views(x.into(), y.into(), k, precision)
+}
+
+fn of_views(x: PointsView, y: PointsView, k: usize, precision: Precision) -> Result<Nearest> {
     /// Candidates beyond k, among which exact distances decide.
     const SPARE: usize = 4;
     x.check_same_dim(y)?;
@@ -54,7 +63,7 @@ pub fn nearest(x: &Points, y: &Points, k: usize, precision: Precision) -> Result
         Precision::F64 => search::<f64>(&frame, wide),
         Precision::F32 => search::<f32>(&frame, wide),
     };
-    let (x, y) = (&*frame.x, frame.y());
+    let (x, y) = (frame.x(), frame.y());
     let refined = |(i, candidates): (usize, Ranked)| {
         let exact = candidates.0.into_iter().map(|(_, j)| (squared_distance(x, i, y, j), j));
         let mut exact: Vec<(f64, usize)> = exact.collect();
@@ -71,7 +80,7 @@ pub fn nearest(x: &Points, y: &Points, k: usize, precision: Precision) -> Result
 }
 
 fn search<T: Real>(frame: &Frame, k: usize) -> Vec<Ranked> {
-    let mut found = vec![Ranked::new(k); frame.x.len()];
+    let mut found = vec![Ranked::new(k); frame.x().len()];
     for_each_distance::<T, _>(
         frame,
         |rows, _| vec![Ranked::new(k); rows],
@@ -102,7 +111,7 @@ pub struct Radii {
 ///
 /// # Errors
 /// When k is 0, or there are no k other points.
-pub fn kth_nearest(x: &Points, k: usize) -> Result<Radii> {
+pub fn kth_nearest(x: PointsView, k: usize) -> Result<Radii> {
     let n = x.len();
     if n < 2 {
         return Err(Error::too_few("points", n, 2, "the distance to a nearest neighbour"));
@@ -140,7 +149,7 @@ pub fn kth_nearest(x: &Points, k: usize) -> Result<Radii> {
             merge(&mut found[columns], &of_columns);
         },
     );
-    let squared = |(i, ranked): (usize, &Ranked)| squared_distance(&frame.x, i, &frame.x, ranked.0[k - 1].1);
+    let squared = |(i, ranked): (usize, &Ranked)| squared_distance(frame.x(), i, frame.x(), ranked.0[k - 1].1);
     Ok(Radii { squared: found.iter().enumerate().map(squared).collect(), unit: frame.unit })
 }
 
@@ -195,7 +204,7 @@ pub struct Mutual {
 ///
 /// # Errors
 /// When dimensions differ, or there is not one radius for each point.
-pub fn mutual(x: &Points, x_radii: &Radii, y: &Points, y_radii: &Radii) -> Result<Mutual> {
+pub fn mutual(x: PointsView, x_radii: &Radii, y: PointsView, y_radii: &Radii) -> Result<Mutual> {
     x.check_same_dim(y)?;
     for (points, radii) in [(x, x_radii), (y, y_radii)] {
         if points.len() != radii.squared.len() {
@@ -212,7 +221,7 @@ pub fn mutual(x: &Points, x_radii: &Radii, y: &Points, y_radii: &Radii) -> Resul
     };
     let mut all = empty(x.len(), y.len());
     let frame = Frame::of_distances(x, Some(y), Precision::F64);
-    let (x, y) = (&*frame.x, frame.y());
+    let (x, y) = (frame.x(), frame.y());
     let here = |radii: &Radii| -> Vec<f64> {
         let ratio = frame.unit / radii.unit;
         radii.squared.iter().map(|r| r * ratio * ratio).collect()

@@ -37,7 +37,6 @@ mod engine;
 mod far;
 mod frame;
 mod gram;
-mod labelled_pairs;
 mod labels;
 mod moments;
 mod near;
@@ -49,19 +48,20 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod tile;
+mod watched;
 
 use crate::kernel::{Kernel, Pair};
-use crate::points::Points;
+use crate::points::PointsView;
 use crate::{Error, Result};
 pub(crate) use engine::{Distances, for_each_distance};
 pub(crate) use frame::{About, Differences, Frame};
 pub(crate) use gram::Gram;
-pub use labelled_pairs::labelled_pairs;
 pub(crate) use labels::{Labels, labelled};
 pub(crate) use near::squared_distance;
 pub(crate) use panel::{Panel, add_product, mean, product};
 use rayon::prelude::*;
 pub(crate) use simd::Real;
+pub(crate) use watched::Pairs;
 
 /// The arithmetic in which kernels are evaluated. Sums are in double precision always.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -135,23 +135,24 @@ pub(crate) struct WithinMarginals {
 ///
 /// # Errors
 /// When dimensions or lengths differ, a weight is not finite, or the sum overflows.
-pub fn cross(
+pub fn cross<'a>(
     kernel: &Kernel,
-    x: &Points,
+    x: impl Into<PointsView<'a>>,
     u: Option<&[f64]>,
-    y: &Points,
+    y: impl Into<PointsView<'a>>,
     v: Option<&[f64]>,
     precision: Precision,
 ) -> Result<f64> {
+    let (x, y) = (x.into(), y.into());
     cross_minus(kernel, x, u, y, v, None, precision)
 }
 
 /// [`cross`] of k − origin.
 pub(crate) fn cross_minus<'a>(
     about: impl Into<About<'a>>,
-    x: &Points,
+    x: PointsView,
     u: Option<&[f64]>,
-    y: &Points,
+    y: PointsView,
     v: Option<&[f64]>,
     origin: Option<f64>,
     precision: Precision,
@@ -183,14 +184,20 @@ pub(crate) fn cross_minus<'a>(
 ///
 /// # Errors
 /// When lengths differ, a weight is not finite, or the sum overflows.
-pub fn within(kernel: &Kernel, x: &Points, w: Option<&[f64]>, precision: Precision) -> Result<Within> {
+pub fn within<'a>(
+    kernel: &Kernel,
+    x: impl Into<PointsView<'a>>,
+    w: Option<&[f64]>,
+    precision: Precision,
+) -> Result<Within> {
+    let x = x.into();
     within_minus(kernel, x, w, None, precision)
 }
 
 /// [`within`] of k − origin.
 pub(crate) fn within_minus<'a>(
     about: impl Into<About<'a>>,
-    x: &Points,
+    x: PointsView,
     w: Option<&[f64]>,
     origin: Option<f64>,
     precision: Precision,
@@ -229,15 +236,22 @@ pub(crate) fn within_minus<'a>(
 ///
 /// # Errors
 /// When dimensions or lengths differ, a weight is not finite, or a sum overflows.
-pub fn rows(kernel: &Kernel, x: &Points, y: &Points, v: Option<&[f64]>, precision: Precision) -> Result<Vec<f64>> {
+pub fn rows<'a>(
+    kernel: &Kernel,
+    x: impl Into<PointsView<'a>>,
+    y: impl Into<PointsView<'a>>,
+    v: Option<&[f64]>,
+    precision: Precision,
+) -> Result<Vec<f64>> {
+    let (x, y) = (x.into(), y.into());
     rows_minus(kernel, x, y, v, &vec![0.0; x.len()], precision)
 }
 
 /// [`rows`] of k minus an origin oᵢ for each xᵢ, Σⱼ vⱼ (k(xᵢ,yⱼ) − oᵢ), with `origins` of shape (n).
 pub(crate) fn rows_minus<'a>(
     about: impl Into<About<'a>>,
-    x: &Points,
-    y: &Points,
+    x: PointsView,
+    y: PointsView,
     v: Option<&[f64]>,
     origins: &[f64],
     precision: Precision,
@@ -260,15 +274,22 @@ pub(crate) fn rows_minus<'a>(
 ///
 /// # Errors
 /// When dimensions or lengths differ, a weight is not finite, or a sum overflows.
-pub fn gradients(kernel: &Kernel, x: &Points, y: &Points, v: Option<&[f64]>, precision: Precision) -> Result<Vec<f64>> {
+pub fn gradients<'a>(
+    kernel: &Kernel,
+    x: impl Into<PointsView<'a>>,
+    y: impl Into<PointsView<'a>>,
+    v: Option<&[f64]>,
+    precision: Precision,
+) -> Result<Vec<f64>> {
+    let (x, y) = (x.into(), y.into());
     gradients_about(kernel.into(), x, y, v, precision)
 }
 
 /// [`gradients`], about a centre.
 pub(crate) fn gradients_about(
     about: About,
-    x: &Points,
-    y: &Points,
+    x: PointsView,
+    y: PointsView,
     v: Option<&[f64]>,
     precision: Precision,
 ) -> Result<Vec<f64>> {
@@ -286,7 +307,7 @@ pub(crate) fn gradients_about(
 /// [`gradients`] in double precision, and beside them what the kernel pulls with, −2 Σⱼ vⱼ ∂k/∂‖x‖²(xᵢ,yⱼ): shape (n).
 ///
 /// For a kernel κ(r²) with κ' < 0 the gradient is Σⱼ vⱼ·(−2κ')·(yⱼ − xᵢ), and this is the sum of the factors.
-pub(crate) fn pulls(kernel: &Kernel, x: &Points, y: &Points, v: Option<&[f64]>) -> Result<(Vec<f64>, Vec<f64>)> {
+pub(crate) fn pulls(kernel: &Kernel, x: PointsView, y: PointsView, v: Option<&[f64]>) -> Result<(Vec<f64>, Vec<f64>)> {
     let v = weights(y, v)?;
     x.check_same_dim(y)?;
     let (gradients, along_x) = engine::gradients::<f64>(&Frame::new(kernel.into(), x, Some(y), Precision::F64), &v);
@@ -301,7 +322,7 @@ pub(crate) fn pulls(kernel: &Kernel, x: &Points, y: &Points, v: Option<&[f64]>) 
 ///
 /// # Errors
 /// When lengths differ, a weight is not finite, or a sum overflows.
-pub(crate) fn own_rows(kernel: &Kernel, x: &Points, w: &[f64], origin: f64) -> Result<Vec<f64>> {
+pub(crate) fn own_rows(kernel: &Kernel, x: PointsView, w: &[f64], origin: f64) -> Result<Vec<f64>> {
     let w = weights(x, Some(w))?;
     let sums = symmetric(kernel.into(), x, &w, Some(origin), Precision::F64);
     let rows: Vec<f64> = sums.rows.iter().zip(&sums.diagonal).zip(&w).map(|((row, k), w)| row + w * k).collect();
@@ -315,7 +336,12 @@ pub(crate) fn own_rows(kernel: &Kernel, x: &Points, w: &[f64], origin: f64) -> R
 ///
 /// # Errors
 /// When lengths differ, a weight is not finite, or a sum overflows.
-pub(crate) fn rows_without_diagonal(kernel: &Kernel, x: &Points, w: &[f64], precision: Precision) -> Result<Vec<f64>> {
+pub(crate) fn rows_without_diagonal(
+    kernel: &Kernel,
+    x: PointsView,
+    w: &[f64],
+    precision: Precision,
+) -> Result<Vec<f64>> {
     let sums = symmetric(kernel.into(), x, &weights(x, Some(w))?, None, precision);
     all_finite(kernel, precision, &sums.rows)?;
     Ok(sums.rows)
@@ -331,8 +357,8 @@ pub(crate) fn rows_without_diagonal(kernel: &Kernel, x: &Points, w: &[f64], prec
 /// When dimensions differ, or a sum overflows.
 pub(crate) fn cross_marginals<'a>(
     about: impl Into<About<'a>>,
-    x: &Points,
-    y: &Points,
+    x: PointsView,
+    y: PointsView,
     origin: f64,
     precision: Precision,
 ) -> Result<CrossMarginals> {
@@ -354,7 +380,7 @@ pub(crate) fn cross_marginals<'a>(
 /// When a sum overflows.
 pub(crate) fn within_marginals<'a>(
     about: impl Into<About<'a>>,
-    x: &Points,
+    x: PointsView,
     origin: f64,
     precision: Precision,
 ) -> Result<WithinMarginals> {
@@ -370,15 +396,21 @@ pub(crate) fn within_marginals<'a>(
 ///
 /// # Errors
 /// When dimensions differ, an index is out of range, or a value overflows.
-pub fn pairs(kernel: &Kernel, x: &Points, y: &Points, pairs: &[(usize, usize)]) -> Result<Vec<f64>> {
+pub fn pairs<'a>(
+    kernel: &Kernel,
+    x: impl Into<PointsView<'a>>,
+    y: impl Into<PointsView<'a>>,
+    pairs: &[(usize, usize)],
+) -> Result<Vec<f64>> {
+    let (x, y) = (x.into(), y.into());
     pairs_about(kernel, x, y, pairs)
 }
 
 /// [`pairs`], about a centre.
 pub(crate) fn pairs_about<'a>(
     about: impl Into<About<'a>>,
-    x: &Points,
-    y: &Points,
+    x: PointsView,
+    y: PointsView,
     pairs: &[(usize, usize)],
 ) -> Result<Vec<f64>> {
     let about = about.into();
@@ -388,7 +420,7 @@ pub(crate) fn pairs_about<'a>(
         return Err(Error::parameter(format!("pairs[{at}]"), format!("{:?}", pairs[at]), allowed));
     }
     let frame = Frame::new(about, x, Some(y), Precision::F64);
-    let (x, y, kernel, centre) = (&*frame.x, frame.y(), frame.kernel(), frame.centre.as_deref());
+    let (x, y, kernel, centre) = (frame.x(), frame.y(), frame.kernel(), frame.centre.as_deref());
     let value = |&(i, j): &(usize, usize)| {
         let (left, right) = (Panel::<f64>::new(x, i..i + 1, centre).data, Panel::<f64>::new(y, j..j + 1, centre).data);
         let square = squared_distance(x, i, y, j).min(frame.farthest);
@@ -400,14 +432,14 @@ pub(crate) fn pairs_about<'a>(
 }
 
 /// ‖xᵢ−xⱼ‖ for all i < j, in double precision, in no particular order. This is the one function whose memory grows as n².
-pub(crate) fn distances(x: &Points) -> Vec<f64> {
+pub(crate) fn distances(x: PointsView) -> Vec<f64> {
     engine::distances(x)
 }
 
 fn rectangle(
     about: About,
-    x: &Points,
-    y: &Points,
+    x: PointsView,
+    y: PointsView,
     v: &[f64],
     origins: &[f64],
     marginals: bool,
@@ -420,7 +452,7 @@ fn rectangle(
     }
 }
 
-fn symmetric(about: About, x: &Points, w: &[f64], origin: Option<f64>, precision: Precision) -> WithinMarginals {
+fn symmetric(about: About, x: PointsView, w: &[f64], origin: Option<f64>, precision: Precision) -> WithinMarginals {
     let frame = Frame::new(about, x, None, precision.with_origins(origin.as_slice()));
     match frame.precision {
         Precision::F64 => engine::symmetric::<f64>(&frame, w, origin),
@@ -429,7 +461,7 @@ fn symmetric(about: About, x: &Points, w: &[f64], origin: Option<f64>, precision
 }
 
 /// The weights of `points`, all 1 if not given.
-fn weights(points: &Points, weights: Option<&[f64]>) -> Result<Vec<f64>> {
+fn weights(points: PointsView, weights: Option<&[f64]>) -> Result<Vec<f64>> {
     let Some(weights) = weights else {
         return Ok(vec![1.0; points.len()]);
     };

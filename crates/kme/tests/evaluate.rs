@@ -175,12 +175,12 @@ fn neighbours_and_balls_are_those_of_a_naive_loop() {
                 .collect()
         };
         let (r, s) = (radii(&x, 3), radii(&y, 5));
-        let (x_radii, y_radii) = (kth_nearest(&x, 3).unwrap(), kth_nearest(&y, 5).unwrap());
+        let (x_radii, y_radii) = (kth_nearest(x.view(), 3).unwrap(), kth_nearest(y.view(), 5).unwrap());
         for (found, right) in [(&x_radii, &r), (&y_radii, &s)] {
             assert_eq!(found.unit, 1.0);
             assert!(found.squared.iter().zip(right).all(|(found, right)| (found - right).abs() <= 1e-14 * right));
         }
-        let all = mutual(&x, &x_radii, &y, &y_radii).unwrap();
+        let all = mutual(x.view(), &x_radii, y.view(), &y_radii).unwrap();
         let (r, s) = (x_radii.squared, y_radii.squared);
         for (i, &radius) in r.iter().enumerate() {
             let count = |holds: &dyn Fn(usize) -> bool| (0..m).filter(|&j| holds(j)).count();

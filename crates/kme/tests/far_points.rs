@@ -132,7 +132,7 @@ fn distance_and_linear_far_from_the_origin() {
             );
             mmd2(&k, x, y, Estimator::Biased, Precision::F64).unwrap().value
         };
-        let (found, right) = (weighted(&x, &y), weighted(&x0, &y0));
+        let (found, right) = (weighted(x.view(), y.view()), weighted(x0.view(), y0.view()));
         close(found, right, 1e-12 * right.abs().max(1e-9), &format!("weighted {text}"));
         let permutations = Permutations { count: 199, ..Permutations::default() };
         let p = |x, y| two_sample(&k, x, y, Estimator::Unbiased, &permutations).unwrap().outcome.p_value;
@@ -169,7 +169,13 @@ fn the_weighted_unbiased_estimate_is_that_of_its_formula() {
         let cross = pairs.map(|(i, j)| w[i] * v[j] * value(&x, i, &y, j)).sum::<f64>() / total(&w) / total(&v);
         let right = within(&x, &w) + within(&y, &v) - 2.0 * cross;
         let sample = |points, weights| kme::discrepancy::Sample { points, weights: Some(weights) };
-        let found = mmd2(&kernel(text), sample(&x, &w[..]), sample(&y, &v[..]), Estimator::Unbiased, Precision::F64);
+        let found = mmd2(
+            &kernel(text),
+            sample(x.view(), &w[..]),
+            sample(y.view(), &v[..]),
+            Estimator::Unbiased,
+            Precision::F64,
+        );
         close(found.unwrap().value, right, 1e-13, text);
     }
 }

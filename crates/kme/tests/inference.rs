@@ -64,7 +64,7 @@ fn has_level(purpose: &str, p: impl Fn(u64, &mut Rng) -> f64 + Sync) {
     assert!((low..=high).contains(&found), "{purpose}: {found} of {REPEATS}, not {low} to {high}");
 }
 
-fn permutations(count: usize, seed: u64) -> Permutations {
+fn permutations(count: usize, seed: u64) -> Permutations<'static> {
     Permutations { count, seed, ..Permutations::default() }
 }
 

@@ -100,7 +100,7 @@ fn estimates_of_mmd2() {
     // One sample that scatters is enough.
     assert!(estimate("energy", &same(50, 1.0), &y, unbiased).standard_error.is_some());
     let weights = vec![1.0; 30];
-    let weighted = Sample { points: &x, weights: Some(&weights) };
+    let weighted = Sample { points: x.view(), weights: Some(&weights) };
     let kernel: Kernel = "energy".parse().unwrap();
     let found = mmd2(&kernel, weighted, &y, unbiased, Precision::F64).unwrap();
     assert_eq!(found.standard_error_missing, Some(Reason::Weights));
@@ -183,7 +183,7 @@ fn balls_around_copies() {
         let found = evaluate::prdc(reference, candidate, 3).unwrap();
         let all = [found.precision, found.recall, found.density, found.coverage];
         assert!(all.iter().all(|m| m.standard_error_missing == Some(Reason::Coincide)), "{found:?}");
-        if candidate.coincide() {
+        if candidate.view().coincide() {
             assert_eq!(all.map(|m| m.value), values, "{found:?}");
         }
         assert_eq!(found.zero_radii[0], 20);

@@ -6,7 +6,6 @@ use kme::discrepancy::median_distance;
 use kme::inference::{Permutations, ThreeSample, three_sample};
 use kme::points::Data;
 use kme::rng::{Rng, stream};
-use kme::sums::Precision;
 use kme::{Kernel, KernelSpec, Points};
 use kme_testing::normal;
 use rand::RngExt;
@@ -97,7 +96,7 @@ fn found(text: &str, law: Law, case: Case, sizes: [usize; 3], count: usize, repe
         let samples = samples(law, case, sizes, &mut rng);
         let kernel = resolve(text, &samples);
         let [x, y, z] = &samples;
-        let permutations = Permutations { count, seed: i, precision: Precision::F64 };
+        let permutations = Permutations { count, seed: i, ..Permutations::default() };
         three_sample(&kernel, x, y, z, &permutations).unwrap()
     };
     (0..repeats).into_par_iter().map(one).collect()
@@ -146,7 +145,7 @@ fn the_guard_costs_no_power_where_laws_are_far_apart() {
             let all = [x, y, z];
             let kernel = resolve(text, &all);
             let [x, y, z] = &all;
-            let permutations = Permutations { count: 199, seed: i, precision: Precision::F64 };
+            let permutations = Permutations { count: 199, seed: i, ..Permutations::default() };
             let found = three_sample(&kernel, x, y, z, &permutations).unwrap();
             let guard = found.guard.unwrap();
             let between = [found.asymptotic_p_value, guard.p_value];

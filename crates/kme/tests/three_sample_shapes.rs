@@ -130,7 +130,7 @@ impl Case {
             let mut rng = stream(i, &format!("{self:?} {sizes:?}"), 0);
             let mut draw = |k: usize| sample(&populations[k], sizes[k], &mut rng);
             let [x, y, z] = [draw(0), draw(1), draw(2)];
-            let permutations = Permutations { count: 199, seed: i, precision: Precision::F64 };
+            let permutations = Permutations { count: 199, seed: i, ..Permutations::default() };
             let found = three_sample(&kernel, &x, &y, &z, &permutations).unwrap();
             [found.outcome.p_value, found.asymptotic_p_value]
                 .map(|p| [0.05, 0.01, 0.001].map(|alpha| u64::from(p <= alpha)))

@@ -6,7 +6,6 @@ use crate::output::{self, fields};
 use crate::progress::Watcher;
 use crate::sources::SourceFlags;
 use clap::Args;
-use kme::discrepancy::median_distance;
 use kme::embedding::{AnyEmbedding, FeatureIdentity, MeanEmbedding, Shard};
 use kme::evaluate::Statistics;
 use kme::features::{RandomFeatures, Waves};
@@ -90,7 +89,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         return write_plain(&sample, form, arguments, global, begin).map(|()| true);
     }
     let points = sample.points;
-    let kernel = arguments.kernel().resolve(points.dim(), || median_distance(&[&points]))?;
+    let kernel = arguments.kernel().resolve_for(&[&points])?;
     let seed = sources.all().iter().any(|source| source.is_random()).then_some(global.seed());
     let embedding = match arguments.random_features {
         None => AnyEmbedding::Points(Embedding::of_sample(points, sample.weights, kernel, sample.features, seed)?),

@@ -6,11 +6,10 @@ use crate::output::{self, fields};
 use crate::progress::Watcher;
 use crate::sources::SourceFlags;
 use clap::Args;
-use kme::discrepancy::{self, median_distance};
+use kme::discrepancy;
 use kme::io::{NewFolder, write_atomically};
-use kme::kernel::Form;
-use kme::reduce::{Herding, Method, Quantiles, Reduced, Support, Target, Thinning, Weighting};
-use kme::{Embedding, Error, Kernel, KernelSpec, Points, Result};
+use kme::reduce::{Coreset, Herding, Method, Reduction, Support, Thinning, Weighting};
+use kme::{Embedding, Error, KernelSpec, Points, Result};
 use kme_deep::sample::{Gallery, Look, Reader, Sample, Sources};
 use kme_image::Grid;
 use serde_json::{Value, json};
@@ -32,7 +31,7 @@ pub(crate) struct Arguments {
     #[arg(short, value_name = "N", required = true, value_parser = arguments::count::<usize>)]
     n: usize,
     /// Select by this method: herding, thinning, or support (see Methods)
-    #[arg(long, value_name = "METHOD", default_value_t = Method::Herding)]
+    #[arg(long, value_name = "METHOD", default_value_t = Method::default())]
     by: Method,
     /// Write the result here; the ending decides what (see Outputs); repeatable
     #[arg(short, long, value_name = "OUT")]
@@ -166,14 +165,14 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         let allowed = format!("from 1 to {total}, the number of points of {}", arguments.source);
         return Err(Error::parameter("n", arguments.n, allowed));
     }
-    let kernel = kernel(arguments, &sample)?;
-    let whole = discrepancy::Sample { points: &sample.points, weights: sample.weights.as_deref() };
-    let target = Target::new(&kernel, whole)?;
-    let reduced = choose(arguments, &target, global.seed())?;
-    let random = target.random_subsets(arguments.n, subsets(arguments.n, total), global.seed())?;
+    let method = method(arguments);
+    let own = || sample.kernel.as_ref().filter(|kernel| method.takes(kernel)).map(KernelSpec::from);
+    let kernel = arguments.kernel.clone().or_else(own);
+    let whole = discrepancy::Sample { points: sample.points.view(), weights: sample.weights.as_deref() };
+    let coreset = Reduction { n: arguments.n, method, kernel, seed: global.seed() }.run(whole)?;
 
-    let is_seeded = is_random || arguments.by != Method::Herding;
-    let found = Found { arguments, sample: &sample, kernel: &kernel, reduced: &reduced, random, is_seeded };
+    let is_seeded = is_random || method.is_random();
+    let found = Found { arguments, sample: &sample, coreset: &coreset, is_seeded };
     for (kind, path) in kinds.iter().zip(&arguments.output) {
         found.write(*kind, path, gallery.as_ref(), global, begin)?;
     }
@@ -186,25 +185,25 @@ fn check_usage(arguments: &Arguments) -> Result<Vec<Kind>> {
     if arguments.n == 0 {
         return Err(Error::parameter("n", 0, "at least 1"));
     }
-    let only =
-        |flag: &'static str, is_given: bool, methods: &[Method]| match is_given && !methods.contains(&arguments.by) {
-            true => {
-                let methods = methods.iter().map(|m| format!("--by {m}")).collect::<Vec<_>>().join(" and ");
-                Err(Error::not_applicable(flag, format!("it goes with {methods}")))
-            }
-            false => Ok(()),
-        };
-    only("exchanges", arguments.exchanges.is_some(), &[Method::Herding, Method::Thinning])?;
-    only("compress", arguments.compress.is_some(), &[Method::Thinning])?;
-    only("steps", arguments.steps.is_some(), &[Method::Support])?;
-    only("snap", arguments.snap, &[Method::Support])?;
+    let by = arguments.by.to_string();
+    let only = |flag: &'static str, is_given: bool, methods: &[&str]| match is_given && !methods.contains(&&*by) {
+        true => {
+            let methods = methods.iter().map(|m| format!("--by {m}")).collect::<Vec<_>>().join(" and ");
+            Err(Error::not_applicable(flag, format!("it goes with {methods}")))
+        }
+        false => Ok(()),
+    };
+    only("exchanges", arguments.exchanges.is_some(), &["herding", "thinning"])?;
+    only("compress", arguments.compress.is_some(), &["thinning"])?;
+    only("steps", arguments.steps.is_some(), &["support"])?;
+    only("snap", arguments.snap, &["support"])?;
     let kinds = arguments.output.iter().map(|path| Kind::of(path)).collect::<Result<Vec<_>>>()?;
     for (kind, path) in kinds.iter().zip(&arguments.output) {
         match kind {
             Kind::Folder => output::check_new_folder(path, "a file")?,
             _ => output::check_place(path)?,
         }
-        if kind.needs_places() && arguments.by == Method::Support && !arguments.snap {
+        if kind.needs_places() && method(arguments).moves_points() {
             let allowed = "a name that ends in .kme, .npy, .csv or .json, since the points were moved; or add --snap";
             return Err(Error::parameter("output", path.display(), allowed));
         }
@@ -212,50 +211,30 @@ fn check_usage(arguments: &Arguments) -> Result<Vec<Kind>> {
     Ok(kinds)
 }
 
-fn kernel(arguments: &Arguments, sample: &Sample) -> Result<Kernel> {
-    let is_energy = |k: &Kernel| matches!(k.terms(), [(_, Form::Energy { .. })]);
-    let spec: KernelSpec = match (&arguments.kernel, &sample.kernel) {
-        (Some(spec), _) => spec.clone(),
-        (None, Some(kernel)) if arguments.by != Method::Support || is_energy(kernel) => return Ok(kernel.clone()),
-        (None, _) if arguments.by == Method::Support => "energy".parse()?,
-        (None, _) => "gaussian:sigma=median".parse()?,
-    };
-    spec.resolve(sample.points.dim(), || median_distance(&[&sample.points]))
-}
-
-fn choose(arguments: &Arguments, target: &Target, seed: u64) -> Result<Reduced> {
-    let (n, weighting) = (arguments.n, arguments.weights);
+/// The method that was asked for, with the settings that were.
+fn method(arguments: &Arguments) -> Method {
+    let weighting = arguments.weights;
     match arguments.by {
-        Method::Herding => Herding { exchanges: arguments.exchanges.unwrap_or(0), weighting }.reduce(target, n),
-        Method::Thinning => {
-            let default = Thinning::default();
-            Thinning {
-                compress: arguments.compress.map_or(default.compress, |Compression(g)| g),
-                exchanges: arguments.exchanges.unwrap_or(default.exchanges),
-                weighting,
-            }
-            .reduce(target, n, seed)
+        Method::Herding(by) => {
+            Method::Herding(Herding { exchanges: arguments.exchanges.unwrap_or(by.exchanges), weighting })
         }
-        Method::Support => {
-            let default = Support::default();
-            let steps = arguments.steps.unwrap_or(default.steps);
-            Support { steps, snap: arguments.snap, weighting, ..default }.reduce(target, n, seed)
+        Method::Thinning(by) => Method::Thinning(Thinning {
+            compress: arguments.compress.map_or(by.compress, |Compression(g)| g),
+            exchanges: arguments.exchanges.unwrap_or(by.exchanges),
+            weighting,
+        }),
+        Method::Support(by) => {
+            let steps = arguments.steps.unwrap_or(by.steps);
+            Method::Support(Support { steps, snap: arguments.snap, weighting, ..by })
         }
     }
-}
-
-/// How many random subsets to draw: each costs n² pairs, the embedding of the sample N²/2.
-fn subsets(n: usize, total: usize) -> usize {
-    ((total as f64 / n as f64).powi(2) as usize).clamp(20, 100)
 }
 
 /// What was found, with all that is said about it.
 struct Found<'a> {
     arguments: &'a Arguments,
     sample: &'a Sample,
-    kernel: &'a Kernel,
-    reduced: &'a Reduced,
-    random: Quantiles,
+    coreset: &'a Coreset,
     is_seeded: bool,
 }
 
@@ -266,10 +245,10 @@ impl Found<'_> {
     }
 
     fn write(&self, kind: Kind, path: &Path, gallery: Option<&Gallery>, global: &Global, begin: Instant) -> Result<()> {
-        let places = self.reduced.indices.as_deref().unwrap_or_default();
+        let places = self.coreset.reduced.indices.as_deref().unwrap_or_default();
         let names = self.sample.names.as_deref();
         match (kind, gallery) {
-            (Kind::Points, _) => self.reduced.points.write(path),
+            (Kind::Points, _) => self.coreset.reduced.points.write(path),
             (Kind::Embedding, _) => self.embedding(global)?.write(path),
             (Kind::List, _) => {
                 write_atomically(path, |out| places.iter().try_for_each(|&i| writeln!(out, "{}", self.name(i))))
@@ -302,14 +281,14 @@ impl Found<'_> {
     }
 
     fn embedding(&self, global: &Global) -> Result<Embedding> {
-        let masses = (self.arguments.weights == Weighting::Optimal).then(|| self.reduced.weights.clone());
+        let masses = (self.arguments.weights == Weighting::Optimal).then(|| self.coreset.reduced.weights.clone());
         let seed = self.is_seeded.then(|| global.seed());
-        let points: Points = self.reduced.points.clone();
-        Embedding::of_sample(points, masses, self.kernel.clone(), self.sample.features.clone(), seed)
+        let points: Points = self.coreset.reduced.points.clone();
+        Embedding::of_sample(points, masses, self.coreset.kernel.clone(), self.sample.features.clone(), seed)
     }
 
     fn text(&self) -> String {
-        let Self { arguments, reduced, random, .. } = self;
+        let Self { arguments, coreset: Coreset { reduced, kernel, random_subsets: random }, .. } = self;
         let (n, total, d) = (arguments.n, self.sample.points.len(), reduced.points.dim());
         let root = |mmd2: f64| output::with_error(mmd2.max(0.0).sqrt(), None);
         let row = |name: &str, mmd2: f64| vec![name.to_string(), output::with_error(mmd2, None), root(mmd2)];
@@ -323,7 +302,7 @@ impl Found<'_> {
         let mut text = format!("{n} of {total} points of dimension {d}\n{}", output::aligned(&rows));
         text.push_str(&format!(
             "kernel {}, features {}, weights {}\n",
-            self.kernel,
+            kernel,
             output::features(&self.sample.features.name, &self.sample.features.protocol),
             arguments.weights
         ));
@@ -344,22 +323,22 @@ impl Found<'_> {
     }
 
     fn json(&self, begin: Instant) -> Value {
-        let Self { arguments, reduced, .. } = self;
+        let Self { arguments, coreset: Coreset { reduced, kernel, random_subsets }, .. } = self;
         let names = self.sample.names.as_ref().zip(reduced.indices.as_ref());
         json!({
             "metric": "mmd2",
             "value": reduced.mmd2,
             "mmd": reduced.mmd2.max(0.0).sqrt(),
             "estimator": "biased",
-            "method": arguments.by,
+            "method": arguments.by.to_string(),
             "source": arguments.source,
             "n": arguments.n,
             "of": self.sample.points.len(),
             "d": reduced.points.dim(),
-            "kernel": self.kernel.to_string(),
+            "kernel": kernel.to_string(),
             "features": self.sample.features,
             "fingerprint": self.sample.fingerprint,
-            "random_subsets": self.random,
+            "random_subsets": random_subsets,
             "indices": reduced.indices,
             "names": names.map(|(names, places)| places.iter().map(|&i| names[i].clone()).collect::<Vec<_>>()),
             "weights": reduced.weights,

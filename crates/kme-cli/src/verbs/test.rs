@@ -9,10 +9,11 @@ use crate::arguments::{self, Global};
 use crate::output::{self, fields, with_error};
 use crate::progress::Watcher;
 use crate::sources::{self, SourceFlags};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
-use kme::discrepancy::{Estimator, median_distance};
+use kme::discrepancy::Estimator;
 use kme::evaluate::Measured;
-use kme::inference::{self, Null, Outcome, Permutations};
+use kme::inference::{self, MemorisationTest, Null, Outcome, Permutations, ThreeSampleTest, TwoSampleMethod};
 use kme::sums::Precision;
 use kme::{Error, Kernel, KernelSpec, NoStandardError, Points, Result};
 use kme_deep::sample::{Reader, Repeated, Sample, Sources, common_kernel, groups_of, naming_small};
@@ -50,8 +51,8 @@ pub(crate) struct Arguments {
     #[arg(long)]
     memorisation: bool,
     /// Compare A and B by this method [default: depends on the number of points, see Methods]
-    #[arg(long, value_name = "METHOD", value_enum)]
-    method: Option<Method>,
+    #[arg(long, value_name = "METHOD", value_parser = methods())]
+    method: Option<TwoSampleMethod>,
     /// Use this kernel; repeatable with --method aggregated [default: see Methods]
     #[arg(long = "kernel", value_name = "KERNEL")]
     kernels: Vec<KernelSpec>,
@@ -78,15 +79,6 @@ pub(crate) struct Arguments {
     flags: SourceFlags,
 }
 
-/// How two samples are compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Method {
-    Aggregated,
-    Permutation,
-    Block,
-    Linear,
-}
-
 /// What `--assert` wants to be found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Claim {
@@ -96,6 +88,11 @@ enum Claim {
     NotNearer,
     Copied,
     NotCopied,
+}
+
+fn methods() -> impl TypedValueParser<Value = TwoSampleMethod> {
+    PossibleValuesParser::new(TwoSampleMethod::ALL.map(|(_, name)| name))
+        .try_map(|name| name.parse::<TwoSampleMethod>())
 }
 
 /// What is tested.
@@ -160,8 +157,10 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
             output::remark(global, remark);
         }
     }
-    let test = Test { arguments, texts: &texts, samples: &samples, seed: global.seed() };
-    let waiting = test.progress(question, global);
+    let test = Test { arguments, texts: &texts, samples: &samples, seed: global.seed(), watcher: &watcher };
+    if let Some(instead) = test.faster(question) {
+        watcher.advise(instead);
+    }
     let finding = match question {
         Question::TwoSamples => test.two_samples(),
         Question::ThreeSamples => test.three_samples(),
@@ -171,9 +170,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         let sizes = texts.iter().zip(&samples).map(|(text, sample)| (text.as_str(), sample.points.len()));
         naming_small(fault, sizes)
     });
-    drop(waiting);
-    let finding = finding?;
-    report(&finding, &test, question, global, begin.elapsed().as_secs_f64())
+    report(&finding?, &test, question, global, begin.elapsed().as_secs_f64())
 }
 
 /// Whether every flag that was given has a meaning for this question.
@@ -197,21 +194,7 @@ fn check_flags(arguments: &Arguments, question: Question) -> Result<()> {
     if question != Question::TwoSamples && arguments.method.is_some() {
         return only("method", "two samples");
     }
-    let method = arguments.method;
-    if arguments.kernels.len() > 1 && method.is_some_and(|m| m != Method::Aggregated) {
-        let allowed = "one kernel, unless for --method aggregated; + adds kernels";
-        return Err(Error::parameter("kernel", "given more than once", allowed));
-    }
-    if arguments.estimator.is_some_and(|e| !matches!(e, Estimator::Biased | Estimator::Unbiased)) {
-        return Err(Error::parameter("estimator", arguments.estimator.unwrap_or_default(), "biased or unbiased"));
-    }
-    if arguments.estimator.is_some() && method != Some(Method::Permutation) {
-        return only("estimator", "--method permutation");
-    }
-    if arguments.block_size.is_some() && method != Some(Method::Block) {
-        return only("block_size", "--method block");
-    }
-    Ok(())
+    two_samples::request(arguments).check()
 }
 
 fn name(value: impl ValueEnum) -> String {
@@ -236,6 +219,7 @@ struct Test<'a> {
     texts: &'a [&'a String],
     samples: &'a [Sample],
     seed: u64,
+    watcher: &'a Watcher<'a>,
 }
 
 impl Test<'_> {
@@ -243,31 +227,22 @@ impl Test<'_> {
         &self.samples[i].points
     }
 
-    fn permutations(&self) -> Permutations {
+    fn permutations(&self) -> Permutations<'_> {
         let Arguments { permutations, precision, .. } = *self.arguments;
-        Permutations { count: permutations, seed: self.seed, precision }
+        Permutations { count: permutations, seed: self.seed, precision, observer: self.watcher }
     }
 
-    /// A kernel as it was asked for, with its median taken from all points.
-    fn resolved(&self, spec: &KernelSpec) -> Result<Kernel> {
-        let points: Vec<&Points> = self.samples.iter().map(|s| &s.points).collect();
-        spec.resolve(self.points(0).dim(), || median_distance(&points))
-    }
-
-    /// The one kernel: that of the flag, or of the embeddings, or else the one of this text.
-    fn kernel(&self, otherwise: &str) -> Result<Kernel> {
+    /// The one kernel: that of the flag, or of the embeddings, or else `otherwise`.
+    fn kernel(&self, otherwise: &KernelSpec) -> Result<Kernel> {
         let named: Vec<(&str, &Sample)> = self.texts.iter().map(|t| t.as_str()).zip(self.samples).collect();
-        common_kernel(self.arguments.kernels.first(), &named, otherwise)
+        common_kernel(self.arguments.kernels.first(), &named, &otherwise.to_string())
     }
 
     fn three_samples(&self) -> Result<Finding> {
-        let reference = self.points(0);
-        // That of KID.
-        let kernel = self.kernel("poly:degree=3,gamma=1/d,coef=1")?;
-        let (y, z) = (self.points(1), self.points(2));
-        let permutations = self.permutations();
-        permutations.check_continued(self.arguments.alpha)?;
-        let found = inference::three_sample(&kernel, reference, y, z, &permutations)?;
+        let (alpha, permutations) = (self.arguments.alpha, self.permutations());
+        let kernel = self.kernel(&ThreeSampleTest::default().kernel)?;
+        let test = ThreeSampleTest { kernel: (&kernel).into(), alpha, permutations };
+        let found = test.run(self.points(0), self.points(1), self.points(2))?;
         let fewer = match found.outcome.null {
             Null::StudentAndPermutations(made) if made < permutations.count => {
                 let why = format!("{made}, not {}, which would take too long for so many points", permutations.count);
@@ -317,9 +292,8 @@ impl Test<'_> {
     }
 
     fn memorisation(&self) -> Result<Finding> {
-        let permutations = self.permutations();
-        permutations.check(self.arguments.alpha, self.points(1).len(), self.points(2).len(), false)?;
-        let found = inference::memorisation(self.points(0), self.points(1), self.points(2), &permutations)?;
+        let test = MemorisationTest { alpha: self.arguments.alpha, permutations: self.permutations() };
+        let found = test.run(self.points(0), self.points(1), self.points(2))?;
         let [samples, train, _] = [0, 1, 2].map(|i| self.texts[i]);
         let mut rows = vec![["sample", "training point", "distance", "to held-out", "closeness"].map(String::from)];
         rows.extend(found.suspects.iter().take(SUSPECTS).map(|s| {

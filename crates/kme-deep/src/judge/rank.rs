@@ -147,5 +147,5 @@ impl RankedSample {
 }
 
 fn weighted(sample: &Sample) -> discrepancy::Sample<'_> {
-    discrepancy::Sample { points: &sample.points, weights: sample.weights.as_deref() }
+    discrepancy::Sample { points: sample.points.view(), weights: sample.weights.as_deref() }
 }

@@ -338,9 +338,8 @@ impl<'a> Judge<'a> {
         }
         let kernel: Kernel = CMMD.parse::<KernelSpec>()?.resolve(self.reference.dim(), || Ok(1.0))?;
         let (x, y) = (self.reference.points(Metric::Cmmd)?, candidate.points(Metric::Cmmd)?);
-        let whole = |points| discrepancy::Sample { points, weights: None };
         let precision = self.request.precision;
-        let found = discrepancy::mmd2(&kernel, whole(x), whole(y), Estimator::Biased, precision)?;
+        let found = discrepancy::mmd2(&kernel, x, y, Estimator::Biased, precision)?;
         let told = json!({ "sample": "full", "precision": found.precision, "factor": 1000 });
         let thousand = |x: f64| 1000.0 * x;
         let measured = Measured {
@@ -405,7 +404,7 @@ fn fit(side: &Side) -> Result<Fitted<'_>> {
 }
 
 fn weighted(sample: &Sample) -> discrepancy::Sample<'_> {
-    discrepancy::Sample { points: &sample.points, weights: sample.weights.as_deref() }
+    discrepancy::Sample { points: sample.points.view(), weights: sample.weights.as_deref() }
 }
 
 /// Says which sample is too small.

@@ -95,9 +95,7 @@ impl Likes {
         seed: u64,
     ) -> Result<Embedding> {
         let kernel = match (asked, self.kernel) {
-            (Some(spec), _) => {
-                spec.resolve(self.points.dim(), || kme::discrepancy::median_distance(&[&self.points]))?
-            }
+            (Some(spec), _) => spec.resolve_for(&[&self.points])?,
             (None, Some(kernel)) => kernel,
             (None, None) => default(&self.points)?,
         };

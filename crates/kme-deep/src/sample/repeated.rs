@@ -16,7 +16,7 @@ pub struct Repeated {
 impl Repeated {
     /// Counts the points that are equal to an earlier one.
     pub fn of(points: &Points) -> Self {
-        Self { n: points.len(), count: points.repeated() }
+        Self { n: points.len(), count: points.view().repeated() }
     }
 
     /// Whether all points are one.

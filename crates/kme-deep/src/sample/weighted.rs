@@ -1,7 +1,6 @@
 //! A source as points, and what of several must agree.
 
 use super::points::Table;
-use kme::discrepancy::median_distance;
 use kme::embedding::FeatureIdentity;
 use kme::{Error, Field, Kernel, KernelSpec, Points, Result};
 use kme_image::Skipped;
@@ -117,7 +116,7 @@ pub fn common_kernel(asked: Option<&KernelSpec>, samples: &[(&str, &Sample)], ot
         },
     };
     let points: Vec<&Points> = samples.iter().map(|(_, sample)| &sample.points).collect();
-    spec.resolve(points[0].dim(), || median_distance(&points))
+    spec.resolve_for(&points)
 }
 
 /// Whether points of two sources have one dimension; each with its name.

@@ -4,7 +4,6 @@ use crate::figure::curves::{self, Curve, Panel};
 use kme::discrepancy::{Estimator, median_distance};
 use kme::inference::{self, Permutations};
 use kme::points::Data;
-use kme::sums::Precision;
 use kme::{KernelSpec, Points, Result, rng};
 use rand::RngExt;
 use rand_distr::StandardNormal;
@@ -54,8 +53,8 @@ const TESTS: [Test; 5] = [
     }),
 ];
 
-fn permutations(seed: u64) -> Permutations {
-    Permutations { count: 199, seed, precision: Precision::F64 }
+fn permutations(seed: u64) -> Permutations<'static> {
+    Permutations { count: 199, seed, ..Permutations::default() }
 }
 
 fn kernel(text: &str, x: &Points, y: &Points) -> Result<kme::Kernel> {

@@ -1,6 +1,7 @@
 //! The median heuristic for the length of a kernel.
 
-use crate::points::Points;
+use crate::kernel::{Kernel, KernelSpec};
+use crate::points::{Points, PointsView};
 use crate::sums;
 use crate::{Error, Result, rng};
 
@@ -18,8 +19,22 @@ const MOST: usize = 2000;
 /// # Errors
 /// When there are fewer than two points, dimensions differ, or the median is zero (more than half of the pairs
 /// coincide).
-pub fn median_distance(samples: &[&Points]) -> Result<f64> {
-    let mut distances = some_distances(samples)?;
+pub fn median_distance<'a, P: Copy + Into<PointsView<'a>>>(samples: &[P]) -> Result<f64> {
+    median(some_distances(&samples.iter().map(|sample| (*sample).into()).collect::<Vec<_>>())?)
+}
+
+impl KernelSpec {
+    /// The kernel for these samples; a median is the [`median_distance`] of all their points together.
+    ///
+    /// # Errors
+    /// When there are no samples, a parameter is outside its range, or a median cannot be taken.
+    pub fn resolve_for<'a, P: Copy + Into<PointsView<'a>>>(&self, samples: &[P]) -> Result<Kernel> {
+        let first = samples.first().ok_or_else(|| Error::too_few("samples", 0, 1, "a kernel for them"))?;
+        self.resolve((*first).into().dim(), || median_distance(samples))
+    }
+}
+
+fn median(mut distances: Vec<f64>) -> Result<f64> {
     let count = distances.len();
     let (below, &mut upper, _) = distances.select_nth_unstable_by(count / 2, f64::total_cmp);
     let median = match count % 2 {
@@ -37,7 +52,7 @@ pub fn median_distance(samples: &[&Points]) -> Result<f64> {
 }
 
 /// ‖z−z'‖ over the distinct pairs of all given points together, or of those that [`median_distance`] draws from them.
-pub(crate) fn some_distances(samples: &[&Points]) -> Result<Vec<f64>> {
+pub(crate) fn some_distances(samples: &[PointsView]) -> Result<Vec<f64>> {
     let total: usize = samples.iter().map(|s| s.len()).sum();
     if total < 2 {
         return Err(Error::too_few("points", total, 2, "a median distance"));
@@ -53,5 +68,5 @@ pub(crate) fn some_distances(samples: &[&Points]) -> Result<Vec<f64>> {
         }
         (chosen, start) = (others, start + sample.len());
     }
-    Ok(sums::distances(&Points::concat(&parts.iter().collect::<Vec<_>>())?))
+    Ok(sums::distances(Points::concat(&parts.iter().collect::<Vec<_>>())?.view()))
 }

@@ -3,7 +3,7 @@
 use super::Sample;
 use crate::Result;
 use crate::kernel::Kernel;
-use crate::points::Points;
+use crate::points::{Points, PointsView};
 use crate::sums::{self, Differences, Precision};
 
 /// The witness f = μ_X − μ_Y: positive where x is denser, negative where y is.
@@ -11,9 +11,9 @@ use crate::sums::{self, Differences, Precision};
 /// It is not divided by its norm, so that f(x) averaged over x minus f(y) averaged over y is the biased MMD².
 #[derive(Clone, Debug)]
 pub struct Witness<'a> {
-    x: &'a Points,
+    x: PointsView<'a>,
     u: Vec<f64>,
-    y: &'a Points,
+    y: PointsView<'a>,
     v: Vec<f64>,
     differences: Differences,
     precision: Precision,
@@ -41,7 +41,11 @@ impl<'a> Witness<'a> {
     ///
     /// # Errors
     /// When the dimension differs or a sum overflows.
-    pub fn value(&self, points: &Points) -> Result<Vec<f64>> {
+    pub fn value<'p>(&self, points: impl Into<PointsView<'p>>) -> Result<Vec<f64>> {
+        self.value_at(points.into())
+    }
+
+    fn value_at(&self, points: PointsView) -> Result<Vec<f64>> {
         let origins = self.typical_values(points)?;
         let about = self.differences.about();
         let mut x = sums::rows_minus(about, points, self.x, Some(&self.u), &origins, self.precision)?;
@@ -56,15 +60,15 @@ impl<'a> Witness<'a> {
     /// Roughly the mean of k(z,·) over x and y, from a few of them, for each z of `points`: both weights have sum 1, so f is
     /// the same for k(z,·) and k(z,·) − constant, but the small difference of large sums is not. Far from the samples k is
     /// far smaller than near them, so each z has its own.
-    fn typical_values(&self, points: &Points) -> Result<Vec<f64>> {
+    fn typical_values(&self, points: PointsView) -> Result<Vec<f64>> {
         const FEW: usize = 16;
-        let few = |p: &Points| p.select(&(0..FEW).map(|i| i * p.len() / FEW).collect::<Vec<_>>());
+        let few = |p: PointsView| p.select(&(0..FEW).map(|i| i * p.len() / FEW).collect::<Vec<_>>());
         let some = Points::concat(&[&few(self.x)?, &few(self.y)?])?;
         let share = [0.5 / FEW as f64; 2 * FEW];
         sums::rows_minus(
             self.differences.about(),
             points,
-            &some,
+            some.view(),
             Some(&share),
             &vec![0.0; points.len()],
             self.precision,
@@ -75,7 +79,8 @@ impl<'a> Witness<'a> {
     ///
     /// # Errors
     /// When the dimension differs or a sum overflows.
-    pub fn gradient(&self, points: &Points) -> Result<Vec<f64>> {
+    pub fn gradient<'p>(&self, points: impl Into<PointsView<'p>>) -> Result<Vec<f64>> {
+        let points = points.into();
         let about = self.differences.about();
         let mut x = sums::gradients_about(about, points, self.x, Some(&self.u), self.precision)?;
         let y = sums::gradients_about(about, points, self.y, Some(&self.v), self.precision)?;

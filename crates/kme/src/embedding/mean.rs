@@ -9,8 +9,8 @@ use super::{FeatureIdentity, Kind, canonical, common, not_pooled};
 use crate::features::{RandomFeatures, Waves};
 use crate::kernel::Form;
 use crate::points::safetensors::Container;
-use crate::points::{Checked, Data, Dtype};
-use crate::{Error, Field, Kernel, Points, Result};
+use crate::points::{Checked, Data, Dtype, PointsView};
+use crate::{Error, Field, Kernel, Result};
 
 pub(super) const FORM: &str = "mean";
 
@@ -69,8 +69,17 @@ impl MeanEmbedding {
     ///
     /// # Errors
     /// [`Error::Mismatch`] when the dimension is not that of `random`.
-    pub fn of_sample(
-        points: &Points,
+    pub fn of_sample<'a>(
+        points: impl Into<PointsView<'a>>,
+        random: &RandomFeatures,
+        features: FeatureIdentity,
+        seed: Option<u64>,
+    ) -> Result<Self> {
+        Self::of_view(points.into(), random, features, seed)
+    }
+
+    fn of_view(
+        points: PointsView,
         random: &RandomFeatures,
         features: FeatureIdentity,
         seed: Option<u64>,
@@ -191,7 +200,11 @@ impl MeanEmbedding {
     ///
     /// # Errors
     /// [`Error::Mismatch`] when the dimension is not that of the embedding.
-    pub fn value(&self, at: &Points) -> Result<Vec<f64>> {
+    pub fn value<'a>(&self, at: impl Into<PointsView<'a>>) -> Result<Vec<f64>> {
+        self.value_at(at.into())
+    }
+
+    fn value_at(&self, at: PointsView) -> Result<Vec<f64>> {
         // Before memory for frequencies is taken on a file's word.
         if at.dim() != self.frequencies.d {
             let (d, remedy) = (self.frequencies.d, "evaluate an embedding at points of its own space");

@@ -138,7 +138,7 @@ impl Embedding {
     ) -> Result<Self> {
         let no_sum = |total: f64| Error::value("sum of the sample's weights", total, "a finite number greater than 0");
         if let Some(masses) = &masses {
-            points.check_count(masses)?;
+            points.view().check_count(masses)?;
             if let Some(i) = masses.iter().position(|m| !(m.is_finite() && *m >= 0.0)) {
                 let what = format!("weight {i} of the sample");
                 return Err(Error::value(what, masses[i], "a finite number, at least 0"));
@@ -183,7 +183,7 @@ impl Embedding {
         features: FeatureIdentity,
         seed: Option<u64>,
     ) -> Result<Self> {
-        points.check_count(&weights)?;
+        points.view().check_count(&weights)?;
         if let Some(i) = weights.iter().position(|w| !w.is_finite()) {
             return Err(Error::not_finite(format!("weights[{i}]"), weights[i], "use finite weights and coefficients"));
         }

@@ -1,9 +1,10 @@
 //! Geometry of embeddings: inner products, distances, values.
 
 use super::{Embedding, Kind};
+use crate::Result;
 use crate::discrepancy::{self, Estimator, Sample};
+use crate::points::PointsView;
 use crate::sums::{self, Precision};
-use crate::{Points, Result};
 
 impl Embedding {
     /// ⟨μ, ν⟩ = Σᵢⱼ wᵢ vⱼ k(xᵢ, yⱼ).
@@ -56,8 +57,8 @@ impl Embedding {
         self.check_same_space(other)?;
         if self.kind() == Kind::Sample && other.kind() == Kind::Sample {
             // With weights of sum 1 a constant may be subtracted from the kernel, which keeps digits.
-            let x = Sample { points: self.points(), weights: Some(self.weights()) };
-            let y = Sample { points: other.points(), weights: Some(other.weights()) };
+            let x = Sample { points: self.points().view(), weights: Some(self.weights()) };
+            let y = Sample { points: other.points().view(), weights: Some(other.weights()) };
             return Ok(discrepancy::mmd2(self.kernel(), x, y, Estimator::Biased, precision)?.value);
         }
         let cross = self.inner(other, precision)?;
@@ -73,7 +74,8 @@ impl Embedding {
     ///
     /// # Errors
     /// [`Error`](crate::Error) when the dimensions differ or a sum overflows.
-    pub fn value(&self, at: &Points, precision: Precision) -> Result<Vec<f64>> {
+    pub fn value<'a>(&self, at: impl Into<PointsView<'a>>, precision: Precision) -> Result<Vec<f64>> {
+        let at: PointsView = at.into();
         sums::rows(self.kernel(), at, self.points(), Some(self.weights()), precision)
     }
 
@@ -85,7 +87,8 @@ impl Embedding {
     ///
     /// # Errors
     /// [`Error`](crate::Error) when the dimensions differ or a sum overflows.
-    pub fn gradient(&self, at: &Points, precision: Precision) -> Result<Vec<f64>> {
+    pub fn gradient<'a>(&self, at: impl Into<PointsView<'a>>, precision: Precision) -> Result<Vec<f64>> {
+        let at: PointsView = at.into();
         sums::gradients(self.kernel(), at, self.points(), Some(self.weights()), precision)
     }
 }

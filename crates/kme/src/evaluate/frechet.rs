@@ -2,7 +2,7 @@
 
 use super::matrix::Matrix;
 use super::statistics::{Statistics, check_count};
-use crate::points::Points;
+use crate::points::PointsView;
 use crate::standard_error::{self, NoStandardError};
 use crate::sums::{Panel, mean};
 use crate::{Error, Field, Result};
@@ -15,7 +15,7 @@ pub struct Fitted<'a> {
     factor: Matrix,
     /// tr S
     trace: f64,
-    points: Option<&'a Points>,
+    points: Option<PointsView<'a>>,
     /// Number of points, if it is known.
     count: Option<u64>,
 }
@@ -53,7 +53,11 @@ impl<'a> Fitted<'a> {
     ///
     /// # Errors
     /// When there are fewer than 2 points, or a sum overflows.
-    pub fn of_points(points: &'a Points) -> Result<Self> {
+    pub fn of_points(points: impl Into<PointsView<'a>>) -> Result<Self> {
+        Self::of_view(points.into())
+    }
+
+    fn of_view(points: PointsView<'a>) -> Result<Self> {
         let (n, d) = (points.len(), points.dim());
         check_count(n)?;
         let fit = if n > d {
@@ -208,7 +212,7 @@ impl<'a> Fitted<'a> {
             (a, b) => Some(a.unwrap_or(0.0) + b.unwrap_or(0.0)),
         };
         let count = |side: &Fitted| side.count.map(|n| n as usize);
-        let coincide = |side: &Fitted| side.points.is_none_or(Points::coincide);
+        let coincide = |side: &Fitted| side.points.is_none_or(PointsView::coincide);
         let error = match variance.map(f64::sqrt) {
             None => Err(NoStandardError::Statistics),
             Some(_) if coincide(self) && coincide(candidate) => Err(NoStandardError::Coincide),
@@ -233,12 +237,13 @@ impl<'a> Fitted<'a> {
 ///
 /// # Errors
 /// As [`Fitted::of_points`] and [`Fitted::distance`].
-pub fn fid(reference: &Points, candidate: &Points) -> Result<Fid> {
+pub fn fid<'a>(reference: impl Into<PointsView<'a>>, candidate: impl Into<PointsView<'a>>) -> Result<Fid> {
+    let (reference, candidate) = (reference.into(), candidate.into());
     Fitted::of_points(reference)?.distance(&Fitted::of_points(candidate)?)
 }
 
 /// Var ψ(X)/n for ψ(x) = 2⟨shift, x⟩ + ‖x‖² − Σ(bₖ·x)² of the centred points and the rows bₖ.
-fn variance_of_potential(points: &Points, mean: &[f64], shift: &[f64], directions: &Matrix) -> f64 {
+fn variance_of_potential(points: PointsView, mean: &[f64], shift: &[f64], directions: &Matrix) -> f64 {
     const ROWS: usize = 64;
     let n = points.len();
     let blocks: Vec<usize> = (0..n).step_by(ROWS).collect();

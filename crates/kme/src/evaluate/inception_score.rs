@@ -2,7 +2,7 @@
 
 use super::numpy::RandomState;
 use super::{Protocol, mean_and_spread};
-use crate::points::Points;
+use crate::points::PointsView;
 use crate::standard_error::{self, NoStandardError};
 use crate::{Error, Result, rng};
 use rayon::prelude::*;
@@ -47,12 +47,16 @@ const ROUNDING: f64 = 1e-13;
 /// When there are fewer than 2 classes, no splits, fewer images than splits, or the protocol has no inception score.
 ///
 /// *Reference*: Salimans et al., "Improved techniques for training GANs", NeurIPS 2016, §4.
-pub fn inception_score(
-    logits: &Points,
+pub fn inception_score<'a>(
+    logits: impl Into<PointsView<'a>>,
     splits: usize,
     protocol: Protocol,
     seed: Option<u64>,
 ) -> Result<InceptionScore> {
+    of_view(logits.into(), splits, protocol, seed)
+}
+
+fn of_view(logits: PointsView, splits: usize, protocol: Protocol, seed: Option<u64>) -> Result<InceptionScore> {
     let (n, classes) = (logits.len(), logits.dim());
     if classes < 2 {
         return Err(Error::too_few("classes", classes, 2, "the inception score"));
@@ -82,7 +86,7 @@ pub fn inception_score(
     Ok(InceptionScore { value, standard_error, standard_error_missing, spread, splits, seed, n, classes })
 }
 
-fn of_split(logits: &Points, images: &[usize]) -> f64 {
+fn of_split(logits: PointsView, images: &[usize]) -> f64 {
     let classes = logits.dim();
     let mut marginal = vec![0.0; classes];
     let mut log_p = vec![0.0; classes];

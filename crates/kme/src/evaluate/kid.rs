@@ -4,7 +4,7 @@ use super::numpy::RandomState;
 use super::{Protocol, mean_and_spread};
 use crate::discrepancy::{self, Variance, unbiased_with_variance};
 use crate::kernel::Kernel;
-use crate::points::Points;
+use crate::points::PointsView;
 use crate::standard_error::{self, NoStandardError};
 use crate::sums::Precision;
 use crate::{Error, Field, Result, rng};
@@ -77,9 +77,20 @@ pub struct Kid {
 /// overflows.
 ///
 /// *Reference*: Bińkowski, Sutherland, Arbel, Gretton, "Demystifying MMD GANs", ICLR 2018, §4.
-pub fn kid(
-    reference: &Points,
-    candidate: &Points,
+pub fn kid<'a>(
+    reference: impl Into<PointsView<'a>>,
+    candidate: impl Into<PointsView<'a>>,
+    protocol: Protocol,
+    subsets: Subsets,
+    seed: Option<u64>,
+    precision: Precision,
+) -> Result<Kid> {
+    of_views(reference.into(), candidate.into(), protocol, subsets, seed, precision)
+}
+
+fn of_views(
+    reference: PointsView,
+    candidate: PointsView,
     protocol: Protocol,
     subsets: Subsets,
     seed: Option<u64>,
@@ -110,7 +121,16 @@ pub fn kid(
 ///
 /// # Errors
 /// As [`kid`]; also when there are no subsets, they differ in size, or a place is beyond its sample.
-pub fn kid_on_draws(reference: &Points, candidate: &Points, draws: &[Draw], precision: Precision) -> Result<Kid> {
+pub fn kid_on_draws<'a>(
+    reference: impl Into<PointsView<'a>>,
+    candidate: impl Into<PointsView<'a>>,
+    draws: &[Draw],
+    precision: Precision,
+) -> Result<Kid> {
+    mean_over_draws(reference.into(), candidate.into(), draws, precision)
+}
+
+fn mean_over_draws(reference: PointsView, candidate: PointsView, draws: &[Draw], precision: Precision) -> Result<Kid> {
     let Some(first) = draws.first() else {
         return Err(Error::too_few("subsets", 0, 1, "a mean over subsets"));
     };
@@ -127,7 +147,7 @@ pub fn kid_on_draws(reference: &Points, candidate: &Points, draws: &[Draw], prec
     let (mut values, mut variances) = (Vec::new(), Vec::new());
     for draw in draws {
         let (x, y) = (reference.select(&draw.reference)?, candidate.select(&draw.candidate)?);
-        let (value, variance) = unbiased_with_variance(&kernel, &x, &y, precision)?;
+        let (value, variance) = unbiased_with_variance(&kernel, x.view(), y.view(), precision)?;
         values.push(value);
         variances.push(variance);
     }

@@ -2,7 +2,7 @@
 
 use super::Measured;
 use crate::neighbours::{Balls, Mutual, Radii, kth_nearest, mutual};
-use crate::points::Points;
+use crate::points::PointsView;
 use crate::standard_error::NoStandardError;
 use crate::{Error, Field, Result};
 
@@ -53,14 +53,15 @@ pub const NEIGHBOURS: usize = 3;
 ///
 /// *References*: Kynkäänniemi et al., "Improved precision and recall metric for assessing generative models", NeurIPS 2019;
 /// Naeem et al., "Reliable fidelity and diversity metrics for generative models", ICML 2020.
-pub fn prdc(reference: &Points, candidate: &Points, k: usize) -> Result<Prdc> {
+pub fn prdc<'a>(reference: impl Into<PointsView<'a>>, candidate: impl Into<PointsView<'a>>, k: usize) -> Result<Prdc> {
+    let (reference, candidate) = (reference.into(), candidate.into());
     reference.check_same_dim(candidate)?;
     Manifold::new(reference, k)?.prdc(&Manifold::new(candidate, k)?)
 }
 
 /// A sample with the balls around its points: computed once for any number of comparisons.
 pub struct Manifold<'a> {
-    points: &'a Points,
+    points: PointsView<'a>,
     radii: Radii,
     k: usize,
 }
@@ -72,7 +73,8 @@ impl<'a> Manifold<'a> {
     ///
     /// # Errors
     /// When there are no more than k points, or k is 0.
-    pub fn new(points: &'a Points, k: usize) -> Result<Self> {
+    pub fn new(points: impl Into<PointsView<'a>>, k: usize) -> Result<Self> {
+        let points = points.into();
         let radii = kth_nearest(points, k)?;
         Ok(Self { points, radii, k })
     }

@@ -2,7 +2,7 @@
 
 use crate::io::write_atomically;
 use crate::points::npz::{self, Content};
-use crate::points::{Archive, Data, Points, Role};
+use crate::points::{Archive, Data, PointsView, Role};
 use crate::sums::{Panel, add_product, mean};
 use crate::{Error, Field, Result};
 use rayon::prelude::*;
@@ -68,7 +68,11 @@ impl Statistics {
     ///
     /// # Errors
     /// When there are fewer than 2 points, or a sum overflows.
-    pub fn of_points(points: &Points) -> Result<Self> {
+    pub fn of_points<'a>(points: impl Into<PointsView<'a>>) -> Result<Self> {
+        Self::of_view(points.into())
+    }
+
+    fn of_view(points: PointsView) -> Result<Self> {
         check_count(points.len())?;
         let mean = mean(points);
         let covariance = covariance(points, &mean);
@@ -172,7 +176,7 @@ const BLOCK: usize = 256;
 /// Rows that are centred and multiplied at a time.
 const ROWS: usize = 1024;
 
-fn covariance(points: &Points, mean: &[f64]) -> Vec<f64> {
+fn covariance(points: PointsView, mean: &[f64]) -> Vec<f64> {
     let (n, d) = (points.len(), points.dim());
     let starts: Vec<usize> = (0..d).step_by(BLOCK).collect();
     let size = |start: usize| BLOCK.min(d - start);

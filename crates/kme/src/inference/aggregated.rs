@@ -4,7 +4,7 @@ use super::permuted::{at_least, mmd2_of_labellings};
 use super::{Null, Outcome, Permutations};
 use crate::discrepancy::{Estimate, Estimator, mmd2, some_distances};
 use crate::kernel::{Form, Kernel};
-use crate::points::Points;
+use crate::points::PointsView;
 use crate::standard_error::NoStandardError;
 use crate::{Error, Result};
 
@@ -66,7 +66,16 @@ impl Component {
 ///
 /// # Reference
 /// Schrab, Kim, Albert, Laurent, Guedj, Gretton, "MMD aggregated two-sample test", JMLR 24, 2023.
-pub fn aggregated(kernels: &[Kernel], x: &Points, y: &Points, permutations: &Permutations) -> Result<Aggregated> {
+pub fn aggregated<'a>(
+    kernels: &[Kernel],
+    x: impl Into<PointsView<'a>>,
+    y: impl Into<PointsView<'a>>,
+    permutations: &Permutations,
+) -> Result<Aggregated> {
+    of_views(kernels, x.into(), y.into(), permutations)
+}
+
+fn of_views(kernels: &[Kernel], x: PointsView, y: PointsView, permutations: &Permutations) -> Result<Aggregated> {
     if kernels.is_empty() {
         return Err(Error::too_few("kernels", 0, 1, "the aggregated test"));
     }
@@ -134,9 +143,6 @@ fn scores(statistics: &[f64], tolerance: f64) -> Vec<Score> {
 /// Widths of each family of the default collection.
 const WIDTHS: usize = 8;
 
-/// Kernels of the default collection.
-pub const COLLECTION: usize = 2 * WIDTHS;
-
 /// The default kernels of the aggregated test: eight Gaussians exp(−r²/λ²) and eight Laplacians exp(−r/λ), whose λ go
 /// from half the 1 % quantile of the distances of the pooled points to twice their 95 % quantile in equal ratios, each
 /// kernel's parameter rounded to three digits.
@@ -151,7 +157,8 @@ pub const COLLECTION: usize = 2 * WIDTHS;
 /// # Reference
 /// Schrab et al., JMLR 2023, §5.2 and the authors' later choice without parameters, there with the minimal or 5 %
 /// quantile.
-pub fn collection(x: &Points, y: &Points) -> Result<Vec<Kernel>> {
+pub fn collection<'a>(x: impl Into<PointsView<'a>>, y: impl Into<PointsView<'a>>) -> Result<Vec<Kernel>> {
+    let (x, y) = (x.into(), y.into());
     let mut distances = some_distances(&[x, y])?;
     let overflow = distances.iter().copied().find(|r| !r.is_finite());
     distances.retain(|r| r.is_finite() && *r > 0.0);

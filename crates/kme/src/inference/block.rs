@@ -4,8 +4,9 @@ use super::permuted::mmd2_of_labels;
 use super::{Outcome, Permutations};
 use crate::discrepancy::{Variance, unbiased_with_variance};
 use crate::kernel::Kernel;
-use crate::points::Points;
+use crate::points::PointsView;
 use crate::standard_error::{self, NoStandardError};
+use crate::sums::Pairs;
 use crate::{Error, Result, rng};
 use rayon::prelude::*;
 
@@ -14,6 +15,8 @@ use rayon::prelude::*;
 pub struct Block {
     /// Its statistic is the mean of the blocks' MMD².
     pub outcome: Outcome,
+    /// The kernel of all blocks.
+    pub kernel: Kernel,
     /// The mean of the blocks' unbiased MMD².
     pub mmd2: f64,
     /// Of the mean: from the scatter of the blocks if there are 15 or more, else from the variance that each block's own
@@ -125,7 +128,23 @@ impl Blocks {
 /// # Reference
 /// Zaremba, Gretton, Blaschko, "B-tests: low variance kernel two-sample tests", NIPS 2013, for the statistic; for
 /// permutations within blocks: Pesarin, Salmaso, "Permutation tests for complex data", 2010.
-pub fn block(kernel: &Kernel, x: &Points, y: &Points, shape: Blocks, permutations: &Permutations) -> Result<Block> {
+pub fn block<'a>(
+    kernel: &Kernel,
+    x: impl Into<PointsView<'a>>,
+    y: impl Into<PointsView<'a>>,
+    shape: Blocks,
+    permutations: &Permutations,
+) -> Result<Block> {
+    of_views(kernel, x.into(), y.into(), shape, permutations)
+}
+
+fn of_views(
+    kernel: &Kernel,
+    x: PointsView,
+    y: PointsView,
+    shape: Blocks,
+    permutations: &Permutations,
+) -> Result<Block> {
     x.check_same_dim(y)?;
     let Blocks { count: blocks, n, m } = shape;
     let fits = |size: usize, all: usize| size >= 2 && blocks.checked_mul(size).is_some_and(|used| used <= all);
@@ -137,12 +156,14 @@ pub fn block(kernel: &Kernel, x: &Points, y: &Points, shape: Blocks, permutation
     let (seed, precision) = (permutations.seed, permutations.precision);
     let order = |name: &str, n: usize| rng::choose(&mut rng::stream(seed, &format!("blocks of {name}"), 0), n, n);
     let (of_x, of_y) = (order("x", x.len()), order("y", y.len()));
+    let pairs = Pairs::new(permutations.observer, 1, blocks, n + m);
     let one = |b: usize| -> Result<(f64, std::result::Result<Variance, NoStandardError>, Vec<f64>)> {
         let (x, y) = (x.select(&of_x[b * n..(b + 1) * n])?, y.select(&of_y[b * m..(b + 1) * m])?);
         // The labellings first: whoever waits is told by them how long it takes.
         let labels = permutations.labels(n, m, &format!("permutation of block {b}"))?;
-        let mut all = mmd2_of_labels(std::slice::from_ref(kernel), &x, &y, false, &labels, precision)?;
-        let (value, variance) = unbiased_with_variance(kernel, &x, &y, precision)?;
+        let mut all =
+            mmd2_of_labels(std::slice::from_ref(kernel), x.view(), y.view(), false, &labels, precision, &pairs)?;
+        let (value, variance) = unbiased_with_variance(kernel, x.view(), y.view(), precision)?;
         Ok((value, variance, all.swap_remove(0)))
     };
     let (mut values, mut variances) = (Vec::with_capacity(blocks), Vec::new());
@@ -157,6 +178,7 @@ pub fn block(kernel: &Kernel, x: &Points, y: &Points, shape: Blocks, permutation
             sums.iter_mut().zip(of_labels).for_each(|(sum, value)| *sum += value);
         }
     }
+    pairs.finish();
     let count = blocks as f64;
     let mean = values.iter().sum::<f64>() / count;
     let error = match blocks >= SCATTER {
@@ -176,5 +198,6 @@ pub fn block(kernel: &Kernel, x: &Points, y: &Points, shape: Blocks, permutation
     let (standard_error, standard_error_missing) = standard_error::fields(error);
     let mut outcome = permutations.outcome(&sums);
     outcome.statistic = mean;
-    Ok(Block { outcome, mmd2: mean, standard_error, standard_error_missing, blocks, block_n: n, block_m: m })
+    let kernel = kernel.clone();
+    Ok(Block { outcome, kernel, mmd2: mean, standard_error, standard_error_missing, blocks, block_n: n, block_m: m })
 }

@@ -3,7 +3,7 @@
 use super::{Null, Outcome, Permutations};
 use crate::discrepancy::{Estimate, linear_terms};
 use crate::kernel::Kernel;
-use crate::points::Points;
+use crate::points::PointsView;
 use crate::{Error, Result, rng};
 use rayon::prelude::*;
 
@@ -37,7 +37,16 @@ const LEAST: usize = 30;
 /// # Reference
 /// Gretton, Borgwardt, Rasch, Schölkopf, Smola, "A kernel two-sample test", JMLR 13, 2012, §6, for the statistic; Hemerik,
 /// Goeman, "Exact testing with random permutations", 2018, for random elements of a group.
-pub fn linear(kernel: &Kernel, x: &Points, y: &Points, permutations: &Permutations) -> Result<Linear> {
+pub fn linear<'a>(
+    kernel: &Kernel,
+    x: impl Into<PointsView<'a>>,
+    y: impl Into<PointsView<'a>>,
+    permutations: &Permutations,
+) -> Result<Linear> {
+    of_views(kernel, x.into(), y.into(), permutations)
+}
+
+fn of_views(kernel: &Kernel, x: PointsView, y: PointsView, permutations: &Permutations) -> Result<Linear> {
     let least = x.len().min(y.len());
     if least < LEAST {
         let purpose = "the linear-time test (a test by permutation takes fewer)";

@@ -2,7 +2,7 @@
 
 use super::typical_value;
 use crate::kernel::Kernel;
-use crate::points::Points;
+use crate::points::PointsView;
 use crate::sums::{self, Differences, Precision};
 use crate::{Error, Field, Result};
 
@@ -33,7 +33,16 @@ impl Marginals {
     ///
     /// # Errors
     /// When dimensions differ, there are fewer than 4 points of either, or a sum (or sum of squares) overflows.
-    pub fn new(kernel: &Kernel, reference: &Points, y: &Points, precision: Precision) -> Result<Self> {
+    pub fn new<'a>(
+        kernel: &Kernel,
+        reference: impl Into<PointsView<'a>>,
+        y: impl Into<PointsView<'a>>,
+        precision: Precision,
+    ) -> Result<Self> {
+        Self::of_views(kernel, reference.into(), y.into(), precision)
+    }
+
+    fn of_views(kernel: &Kernel, reference: PointsView, y: PointsView, precision: Precision) -> Result<Self> {
         let least = reference.len().min(y.len());
         if least < 4 {
             return Err(Error::too_few("points", least, 4, "the three-sample test"));

@@ -2,7 +2,7 @@
 
 use super::{Outcome, Permutations};
 use crate::neighbours::{Nearest, nearest};
-use crate::points::Points;
+use crate::points::PointsView;
 use crate::standard_error::{self, NoStandardError};
 use crate::{Error, Result};
 
@@ -91,10 +91,19 @@ const FEWEST: usize = 10;
 /// The question is that of Meehan, Chaudhuri, Dasgupta, "A non-parametric test to detect data-copying in generative
 /// models", AISTATS 2020, who compare distances to the training set of samples and of held-out points by ranks; the
 /// null hypothesis, the statistic and its exactness are as stated here.
-pub fn memorisation(
-    samples: &Points,
-    train: &Points,
-    held_out: &Points,
+pub fn memorisation<'a>(
+    samples: impl Into<PointsView<'a>>,
+    train: impl Into<PointsView<'a>>,
+    held_out: impl Into<PointsView<'a>>,
+    permutations: &Permutations,
+) -> Result<Memorisation> {
+    of_views(samples.into(), train.into(), held_out.into(), permutations)
+}
+
+fn of_views(
+    samples: PointsView,
+    train: PointsView,
+    held_out: PointsView,
     permutations: &Permutations,
 ) -> Result<Memorisation> {
     for (name, points) in [("training points", train), ("held-out points", held_out)] {

@@ -27,23 +27,25 @@ mod marginals;
 mod memorisation;
 mod permuted;
 mod progress;
+mod request;
 mod skewness;
 #[cfg(test)]
 mod tests;
 mod three_sample;
 mod two_sample;
 
-pub use aggregated::{Aggregated, COLLECTION, Component, aggregated, collection};
+pub use aggregated::{Aggregated, Component, aggregated, collection};
 pub use block::{Block, Blocks, block};
 pub use linear::{Linear, linear};
 pub use marginals::Marginals;
 pub use memorisation::{Memorisation, Suspect, memorisation};
 pub use permuted::Permutations;
 pub use progress::{Progress, ProgressRule, Verdict};
+pub use request::{MemorisationTest, ThreeSampleTest, TwoSampleFinding, TwoSampleMethod, TwoSampleTest};
 pub use three_sample::{Guard, ThreeSample, three_sample, three_sample_asymptotic};
 pub use two_sample::{TwoSample, two_sample};
 
-use crate::points::{Points, coincide};
+use crate::points::PointsView;
 use crate::sums::{self, About, Precision};
 use crate::{Error, Result};
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
@@ -108,7 +110,7 @@ pub fn check_level(alpha: f64) -> Result<()> {
 
 /// A median of k over the pairs of one sample: a constant cancels in every statistic and variance here, but
 /// small differences of large sums do not keep their digits.
-fn typical_value<'a>(about: impl Into<About<'a>>, points: &Points) -> Result<f64> {
+fn typical_value<'a>(about: impl Into<About<'a>>, points: PointsView) -> Result<f64> {
     const FEW: usize = 64;
     let n = points.len();
     let some: Vec<(usize, usize)> = (0..FEW).map(|i| (i * n / FEW, (i * n / FEW + n / 2) % n)).collect();

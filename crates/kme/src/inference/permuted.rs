@@ -3,29 +3,33 @@
 use super::{Null, Outcome, check_level, typical_value};
 use crate::discrepancy::Estimator;
 use crate::kernel::Kernel;
-use crate::points::Points;
-use crate::sums::{self, About, Differences, Labels, Precision};
+use crate::observe::Observer;
+use crate::points::{Points, PointsView};
+use crate::sums::{self, About, Differences, Labels, Pairs, Precision};
 use crate::{Error, Result};
 
 /// Random permutations of the pooled points.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Permutations {
+#[derive(Clone, Copy)]
+pub struct Permutations<'a> {
     /// B, the number of random permutations beside the observed labelling.
     pub count: usize,
     /// Permutation b is a function of the seed and b.
     pub seed: u64,
     /// The arithmetic of the kernels.
     pub precision: Precision,
+    /// Who watches the sums over all labellings, which take nearly all of the time, in millions of pairs of points; `&()`
+    /// watches nothing.
+    pub observer: &'a dyn Observer,
 }
 
-impl Default for Permutations {
+impl Default for Permutations<'_> {
     /// 999 permutations of seed 0: the smallest p-value is 0.001.
     fn default() -> Self {
-        Self { count: 999, seed: 0, precision: Precision::F64 }
+        Self { count: 999, seed: 0, precision: Precision::F64, observer: &() }
     }
 }
 
-impl Permutations {
+impl Permutations<'_> {
     /// The smallest p-value that groups of `n` and `m` points can reach.
     ///
     /// With B permutations it is 1/(B+1); with few points also about the share of those labellings that give the
@@ -133,8 +137,8 @@ pub(super) fn at_least(statistics: &[f64], bound: f64, tolerance: f64) -> usize 
 /// groups is R − A and that within the second T − 2R + A; likewise for the diagonal.
 pub(super) fn mmd2_of_labellings(
     kernels: &[Kernel],
-    x: &Points,
-    y: &Points,
+    x: PointsView,
+    y: PointsView,
     estimator: Estimator,
     permutations: &Permutations,
 ) -> Result<Vec<Vec<f64>>> {
@@ -152,25 +156,29 @@ pub(super) fn mmd2_of_labellings(
         return Err(Error::too_few("points", n.min(m), 2, "the unbiased estimator"));
     }
     let labels = permutations.labels(n, m, "permutation")?;
-    mmd2_of_labels(kernels, x, y, is_biased, &labels, permutations.precision)
+    let pairs = Pairs::new(permutations.observer, kernels.len(), 1, n + m);
+    let found = mmd2_of_labels(kernels, x, y, is_biased, &labels, permutations.precision, &pairs)?;
+    pairs.finish();
+    Ok(found)
 }
 
 /// The same for given labellings.
 pub(super) fn mmd2_of_labels(
     kernels: &[Kernel],
-    x: &Points,
-    y: &Points,
+    x: PointsView,
+    y: PointsView,
     is_biased: bool,
     labels: &Labels,
     precision: Precision,
+    pairs: &Pairs,
 ) -> Result<Vec<Vec<f64>>> {
     let (n, m) = (x.len(), y.len());
     let pooled = Points::concat(&[x, y])?;
-    let (kernels, centre) = Differences::of_several(kernels, &[&pooled]);
+    let (kernels, centre) = Differences::of_several(kernels, &[pooled.view()]);
     let centre = centre.as_deref();
-    let origin = |kernel| typical_value(About { kernel, centre }, &pooled);
+    let origin = |kernel| typical_value(About { kernel, centre }, pooled.view());
     let origins = kernels.iter().map(origin).collect::<Result<Vec<f64>>>()?;
-    let all = sums::labelled(&kernels, &pooled, centre, labels, &origins, precision)?;
+    let all = sums::labelled(&kernels, pooled.view(), centre, labels, &origins, precision, pairs)?;
     let (n, m) = (n as f64, m as f64);
     let statistics = all.into_iter().map(|sums| {
         let total: f64 = sums.rows.iter().sum();

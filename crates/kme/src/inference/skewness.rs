@@ -2,7 +2,7 @@
 
 use super::{Marginals, student_cdf};
 use crate::Result;
-use crate::points::Points;
+use crate::points::PointsView;
 use crate::sums::{self, About, Precision};
 
 /// The two parts of the third cumulant of T that count to first order.
@@ -23,7 +23,7 @@ impl Skewness {
     /// Estimates it from the points and their sums; σ is the standard error of D.
     pub(super) fn estimate(
         about: About,
-        [x, y, z]: [&Points; 3],
+        [x, y, z]: [PointsView; 3],
         [of_y, of_z]: [&Marginals; 2],
         sigma: f64,
         precision: Precision,
@@ -35,11 +35,11 @@ impl Skewness {
         let b = scaled(of_z.influences(), -2.0 / l);
         let c = scaled(of_y.influences_of_reference(of_z), 2.0 / n);
         let origin = Some(of_y.origin());
-        let within = |points: &Points, of: &Marginals, w: &[f64]| -> Result<f64> {
+        let within = |points: PointsView, of: &Marginals, w: &[f64]| -> Result<f64> {
             let sum = sums::within_minus(about, points, Some(w), origin, precision)?.off_diagonal;
             Ok(2.0 * of.doubly_centred(sum, w) / (of.m() as f64 * (of.m() as f64 - 1.0)) / sigma)
         };
-        let cross = |points: &Points, w: &[f64], size: f64| -> Result<f64> {
+        let cross = |points: PointsView, w: &[f64], size: f64| -> Result<f64> {
             let sum = sums::cross_minus(about, x, Some(&c), points, Some(w), origin, precision)?;
             Ok(4.0 * sum / (n * size) / sigma)
         };

@@ -38,8 +38,8 @@ fn kernel(text: &str) -> Kernel {
 const KERNELS: [&str; 4] =
     ["gaussian:sigma=1.5", "laplacian:scale=1", "rq:alpha=0.2,0.5,1,2,5+linear", "poly:degree=3,gamma=0.25,coef=1"];
 
-fn permutations(count: usize, precision: Precision) -> Permutations {
-    Permutations { count, seed: 5, precision }
+fn permutations(count: usize, precision: Precision) -> Permutations<'static> {
+    Permutations { count, seed: 5, precision, ..Permutations::default() }
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn statistics_of_labellings_are_mmd2_of_the_split_samples() {
         let labels = permutations.labels(23, 41, "permutation").unwrap();
         for estimator in [Estimator::Biased, Estimator::Unbiased] {
             let kernels: Vec<Kernel> = KERNELS.iter().map(|t| kernel(t)).collect();
-            let found = mmd2_of_labellings(&kernels, &x, &y, estimator, &permutations).unwrap();
+            let found = mmd2_of_labellings(&kernels, x.view(), y.view(), estimator, &permutations).unwrap();
             for (kernel, found) in kernels.iter().zip(found) {
                 let size = mmd2(kernel, &x, &y, Estimator::Biased, Precision::F64).unwrap().value;
                 for (b, found) in found.into_iter().enumerate() {
@@ -65,7 +65,8 @@ fn statistics_of_labellings_are_mmd2_of_the_split_samples() {
             }
         }
     }
-    let wrong = mmd2_of_labellings(&[kernel("linear")], &x, &y, Estimator::Linear, &Permutations::default());
+    let wrong =
+        mmd2_of_labellings(&[kernel("linear")], x.view(), y.view(), Estimator::Linear, &Permutations::default());
     assert!(matches!(wrong, Err(Error::Unsupported { .. })));
 }
 
@@ -100,7 +101,7 @@ fn the_aggregated_p_value_is_that_of_its_definition() {
         let kernels = collection(&x, &y).unwrap();
         let permutations = permutations(199, Precision::F64);
         let found = aggregated(&kernels, &x, &y, &permutations).unwrap();
-        let all = mmd2_of_labellings(&kernels, &x, &y, Estimator::Unbiased, &permutations).unwrap();
+        let all = mmd2_of_labellings(&kernels, x.view(), y.view(), Estimator::Unbiased, &permutations).unwrap();
         // (p_λ, −z_λ) for each kernel and labelling, and the smallest of each labelling.
         let scores: Vec<Vec<(usize, f64)>> = all
             .iter()
@@ -229,10 +230,11 @@ fn the_three_sample_test_is_that_of_its_definition() {
                 value(&pooled.select(&one).unwrap()) - value(&pooled.select(&two).unwrap())
             });
             let (of_y, of_z) = (marginals(&y), marginals(&z));
-            let summed = crate::sums::Differences::new(&k, &[&x]);
+            let summed = crate::sums::Differences::new(&k, &[x.view()]);
             let about = summed.about();
             let found =
-                three_sample::differences(about, &pooled, y.len(), [&of_y, &of_z], &labels, &permutations).unwrap();
+                three_sample::differences(about, pooled.view(), y.len(), [&of_y, &of_z], &labels, &permutations)
+                    .unwrap();
             for (right, b) in all.iter().zip([0, 1, 7, 30]) {
                 assert!((found[b] - right).abs() < 1e-10 * counts.sqrt(), "{text}: {} is not {right}", found[b]);
             }

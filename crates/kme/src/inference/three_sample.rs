@@ -2,10 +2,10 @@
 
 use super::marginals::Marginals;
 use super::skewness::Skewness;
-use super::{Null, Outcome, Permutations, coincide, student_cdf};
+use super::{Null, Outcome, Permutations, student_cdf};
 use crate::kernel::Kernel;
-use crate::points::Points;
-use crate::sums::{self, About, Differences, Labels};
+use crate::points::{Points, PointsView, coincide};
+use crate::sums::{self, About, Differences, Labels, Pairs};
 use crate::{Error, Result};
 
 /// Result of [`three_sample`] and of [`three_sample_asymptotic`].
@@ -84,15 +84,25 @@ const SMALLER: f64 = 2.5;
 /// # Reference
 /// Bounliphone, Belilovsky, Blaschko, Antonoglou, Gretton, "A test of relative similarity for model selection in
 /// generative models", ICLR 2016, for the statistic; that it must be guarded where laws are equal, and how, is ours.
-pub fn three_sample(
+pub fn three_sample<'a>(
     kernel: &Kernel,
-    x: &Points,
-    y: &Points,
-    z: &Points,
+    x: impl Into<PointsView<'a>>,
+    y: impl Into<PointsView<'a>>,
+    z: impl Into<PointsView<'a>>,
+    permutations: &Permutations,
+) -> Result<ThreeSample> {
+    of_views(kernel, x.into(), y.into(), z.into(), permutations)
+}
+
+fn of_views(
+    kernel: &Kernel,
+    x: PointsView,
+    y: PointsView,
+    z: PointsView,
     permutations: &Permutations,
 ) -> Result<ThreeSample> {
     let precision = permutations.precision;
-    let of = |candidate: &Points| Marginals::new(kernel, x, candidate, precision);
+    let of = |candidate: PointsView| Marginals::new(kernel, x, candidate, precision);
     let (of_y, of_z) = (of(y)?, of(z)?);
     let (n, total) = (x.len() as f64, (y.len() + z.len()) as f64);
     let count = permutations.count.min(((MOST / total / total) as usize).max(FEWEST));
@@ -101,12 +111,13 @@ pub fn three_sample(
     // As the sums of the candidates are: what cancels is left out.
     let summed = Differences::new(kernel, &[x]);
     let about = summed.about();
-    let differences = differences(about, &Points::concat(&[y, z])?, y.len(), [&of_y, &of_z], &labels, &permutations)?;
+    let differences =
+        differences(about, Points::concat(&[y, z])?.view(), y.len(), [&of_y, &of_z], &labels, &permutations)?;
     let of_reference =
         sums::within_minus(about, x, None, Some(of_y.origin()), precision)?.off_diagonal / (n * (n - 1.0));
     let permutation_p_value = permutation_p_value(&differences, permutations.tolerance(&differences));
     let mut found = Difference::new(&of_y, &of_z)?;
-    if [x, y, z].iter().all(|sample| coincide(&[sample])) {
+    if [x, y, z].iter().all(|sample| sample.coincide()) {
         // What is left of the variance is rounding.
         found = found.without_scatter(if coincide(&[x, y, z]) { 0.0 } else { found.value });
     }
@@ -145,14 +156,16 @@ pub fn three_sample(
 /// The difference for every labelling of the points of Y and Z together.
 pub(super) fn differences(
     about: About,
-    pooled: &Points,
+    pooled: PointsView,
     m: usize,
     [of_y, of_z]: [&Marginals; 2],
     labels: &Labels,
     permutations: &Permutations,
 ) -> Result<Vec<f64>> {
     let (kernels, precision) = (std::slice::from_ref(about.kernel), permutations.precision);
-    let all = sums::labelled(kernels, pooled, about.centre, labels, &[of_y.origin()], precision)?;
+    let pairs = Pairs::new(permutations.observer, 1, 1, pooled.len());
+    let all = sums::labelled(kernels, pooled, about.centre, labels, &[of_y.origin()], precision, &pairs)?;
+    pairs.finish();
     let (rows, forms) = (&all[0].rows, &all[0].forms);
     let to_reference: Vec<f64> = of_y.columns().iter().chain(of_z.columns()).copied().collect();
     let (total, total_cross) = (rows.iter().sum::<f64>(), to_reference.iter().sum::<f64>());

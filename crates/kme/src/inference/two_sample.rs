@@ -5,7 +5,7 @@ use super::{Outcome, Permutations};
 use crate::Result;
 use crate::discrepancy::{Estimate, Estimator, mmd2};
 use crate::kernel::Kernel;
-use crate::points::Points;
+use crate::points::PointsView;
 
 /// Result of [`two_sample`].
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -31,10 +31,20 @@ pub struct TwoSample {
 ///
 /// # Reference
 /// Gretton, Borgwardt, Rasch, Schölkopf, Smola, "A kernel two-sample test", JMLR 13, 2012, §8.
-pub fn two_sample(
+pub fn two_sample<'a>(
     kernel: &Kernel,
-    x: &Points,
-    y: &Points,
+    x: impl Into<PointsView<'a>>,
+    y: impl Into<PointsView<'a>>,
+    estimator: Estimator,
+    permutations: &Permutations,
+) -> Result<TwoSample> {
+    of_views(kernel, x.into(), y.into(), estimator, permutations)
+}
+
+fn of_views(
+    kernel: &Kernel,
+    x: PointsView,
+    y: PointsView,
     estimator: Estimator,
     permutations: &Permutations,
 ) -> Result<TwoSample> {

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read};
 
 use half::{bf16, f16};
 
-use super::{Data, Points};
+use super::{Data, DataView, Points};
 
 /// A result whose error is the text of a fault, to which the caller adds the name of the file.
 pub(crate) type Checked<T> = Result<T, String>;
@@ -115,8 +115,8 @@ impl Layout {
 
 /// The points of `data`; the text of the error names the first faulty row and how many there are.
 pub(crate) fn sample(n: usize, d: usize, data: Data) -> Checked<Points> {
-    let mut rows: Vec<usize> = data.not_finite().map(|i| i / d).collect();
-    if let Some(first) = data.not_finite().next() {
+    let mut rows: Vec<usize> = DataView::from(&data).not_finite().map(|i| i / d).collect();
+    if let Some(first) = DataView::from(&data).not_finite().next() {
         rows.dedup();
         return Err(format!(
             "row {}, column {} (counted from 0) is {}; {} of {n} rows hold NaN or infinite numbers: drop or repair them",

@@ -16,6 +16,7 @@ mod read;
 mod repeated;
 pub(crate) mod safetensors;
 mod text;
+mod view;
 mod write;
 
 pub(crate) use archive::Archive;
@@ -24,6 +25,7 @@ pub(crate) use array::{Checked, Dtype, Layout};
 pub use numpy::NumpyHeader;
 pub use read::{Loaded, Reading, Refused, Remedy, groups, read_weights};
 pub(crate) use repeated::coincide;
+pub use view::{DataView, PointsView};
 
 use crate::{Error, Field, Result};
 
@@ -68,13 +70,17 @@ impl Data {
             Self::F64(v) => v,
         }
     }
+}
 
-    /// Places of the numbers that are NaN or infinite.
-    pub(crate) fn not_finite(&self) -> Box<dyn Iterator<Item = usize> + '_> {
-        match self {
-            Self::F32(v) => Box::new(v.iter().enumerate().filter(|(_, x)| !x.is_finite()).map(|(i, _)| i)),
-            Self::F64(v) => Box::new(v.iter().enumerate().filter(|(_, x)| !x.is_finite()).map(|(i, _)| i)),
-        }
+impl From<Vec<f32>> for Data {
+    fn from(numbers: Vec<f32>) -> Self {
+        Self::F32(numbers)
+    }
+}
+
+impl From<Vec<f64>> for Data {
+    fn from(numbers: Vec<f64>) -> Self {
+        Self::F64(numbers)
     }
 }
 
@@ -87,22 +93,19 @@ pub struct Points {
 }
 
 impl Points {
-    /// Points from `data` of length n·d, row after row.
+    /// Points from `data` of length n·d, row after row, such as a `Vec<f64>`.
     ///
     /// # Errors
     /// When n or d is 0, the length is not n·d, or a value is not finite (the row is named).
-    pub fn new(n: usize, d: usize, data: Data) -> Result<Self> {
-        let len = data.len();
-        if n == 0 || d == 0 || n.checked_mul(d) != Some(len) {
-            let (numbers, shape) = (format!("{len} numbers"), format!("({n}, {d})"));
-            let remedy = "give n·d numbers, n ≥ 1 and d ≥ 1";
-            return Err(Error::mismatch(Field::Shape("points".into()), numbers, shape, remedy));
-        }
-        if let Some(i) = data.not_finite().next() {
-            let what = format!("points[{}, {}]", i / d, i % d);
-            return Err(Error::not_finite(what, data.get(i), "drop or repair that row"));
-        }
+    pub fn new(n: usize, d: usize, data: impl Into<Data>) -> Result<Self> {
+        let data = data.into();
+        PointsView::new(n, d, &data)?;
         Ok(Self { n, d, data })
+    }
+
+    /// The same points, borrowed.
+    pub fn view(&self) -> PointsView<'_> {
+        self.into()
     }
 
     /// Number of points n.
@@ -130,18 +133,7 @@ impl Points {
     /// # Errors
     /// When there are no indices, or one is not below n.
     pub fn select(&self, indices: &[usize]) -> Result<Self> {
-        if let Some(&i) = indices.iter().find(|&&i| i >= self.n) {
-            return Err(Error::value("index of a point", i, format!("from 0 to {}", self.n - 1)));
-        }
-        if indices.is_empty() {
-            return Err(Error::too_few("points", 0, 1, "a selection"));
-        }
-        let d = self.d;
-        let data = match &self.data {
-            Data::F32(v) => Data::F32(indices.iter().flat_map(|i| &v[i * d..][..d]).copied().collect()),
-            Data::F64(v) => Data::F64(indices.iter().flat_map(|i| &v[i * d..][..d]).copied().collect()),
-        };
-        Ok(Self { n: indices.len(), d, data })
+        self.view().select(indices)
     }
 
     /// The coordinates whose places are in `columns`, in that order.
@@ -169,67 +161,57 @@ impl Points {
     ///
     /// # Errors
     /// When there are no parts, or their dimensions differ.
-    pub fn concat(parts: &[&Self]) -> Result<Self> {
+    pub fn concat<'a, P: Copy + Into<PointsView<'a>>>(parts: &[P]) -> Result<Self> {
+        Self::joined(&parts.iter().map(|part| (*part).into()).collect::<Vec<_>>())
+    }
+
+    fn joined(parts: &[PointsView]) -> Result<Self> {
         let Some(first) = parts.first() else {
             return Err(Error::too_few("samples", 0, 1, "joining samples"));
         };
-        if let Some(other) = parts.iter().find(|p| p.d != first.d) {
+        if let Some(other) = parts.iter().find(|p| p.dim() != first.dim()) {
             let remedy = "only points of one space can be joined";
-            return Err(Error::mismatch(Field::Dimension, first.d, other.d, remedy));
+            return Err(Error::mismatch(Field::Dimension, first.dim(), other.dim(), remedy));
         }
-        let narrow = parts.iter().map(|p| match &p.data {
-            Data::F32(v) => Some(v.as_slice()),
-            Data::F64(_) => None,
+        let narrow = parts.iter().map(|p| match p.data() {
+            DataView::F32(v) => Some(v),
+            DataView::F64(_) => None,
         });
         let data = match narrow.collect::<Option<Vec<&[f32]>>>() {
             Some(all) => Data::F32(all.concat()),
             None => {
-                let mut all = Vec::with_capacity(parts.iter().map(|p| p.data.len()).sum());
+                let mut all = Vec::with_capacity(parts.iter().map(|p| p.data().len()).sum());
                 for part in parts {
-                    match &part.data {
-                        Data::F32(v) => all.extend(v.iter().map(|&x| f64::from(x))),
-                        Data::F64(v) => all.extend(v),
+                    match part.data() {
+                        DataView::F32(v) => all.extend(v.iter().map(|&x| f64::from(x))),
+                        DataView::F64(v) => all.extend(v),
                     }
                 }
                 Data::F64(all)
             }
         };
-        Ok(Self { n: data.len() / first.d, d: first.d, data })
-    }
-
-    /// All numbers times `factor`, in double precision.
-    pub(crate) fn scaled(&self, factor: f64) -> Self {
-        let data = match &self.data {
-            Data::F32(v) => v.iter().map(|x| f64::from(*x) * factor).collect(),
-            Data::F64(v) => v.iter().map(|x| x * factor).collect(),
-        };
-        Self { n: self.n, d: self.d, data: Data::F64(data) }
+        Ok(Self { n: data.len() / first.dim(), d: first.dim(), data })
     }
 
     /// The numbers themselves, row after row.
     pub fn into_data(self) -> Data {
         self.data
     }
+}
 
-    /// Whether a kernel can be evaluated between these points and `other`.
-    pub(crate) fn check_same_dim(&self, other: &Self) -> Result<()> {
-        match self.d == other.d {
-            true => Ok(()),
-            false => Err(Error::mismatch(Field::Dimension, self.d, other.d, "use the same features for both")),
-        }
+impl<const D: usize> TryFrom<Vec<[f64; D]>> for Points {
+    type Error = Error;
+
+    fn try_from(rows: Vec<[f64; D]>) -> Result<Self> {
+        Self::new(rows.len(), D, rows.into_flattened())
     }
+}
 
-    /// Whether there is one weight for each point.
-    pub(crate) fn check_count(&self, weights: &[f64]) -> Result<()> {
-        match weights.len() == self.n {
-            true => Ok(()),
-            false => Err(Error::mismatch(
-                Field::Count("weights".into()),
-                format!("{} weights", weights.len()),
-                format!("{} points", self.n),
-                "give one weight for each point",
-            )),
-        }
+impl<const D: usize> TryFrom<Vec<[f32; D]>> for Points {
+    type Error = Error;
+
+    fn try_from(rows: Vec<[f32; D]>) -> Result<Self> {
+        Self::new(rows.len(), D, rows.into_flattened())
     }
 }
 

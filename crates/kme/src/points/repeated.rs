@@ -1,30 +1,30 @@
 //! Points that are the same point.
 
-use super::{Data, Points};
+use super::{DataView, PointsView};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 /// Whether all points of all samples are one.
-pub(crate) fn coincide(samples: &[&Points]) -> bool {
+pub(crate) fn coincide(samples: &[PointsView]) -> bool {
     let first = samples[0].data();
-    let is_first = |sample: &&Points| {
+    let is_first = |sample: &PointsView| {
         let (data, d) = (sample.data(), sample.dim());
         (0..sample.len() * d).all(|i| data.get(i) == first.get(i % d))
     };
     samples.iter().all(is_first)
 }
 
-impl Points {
+impl PointsView<'_> {
     /// Whether all points are one.
-    pub fn coincide(&self) -> bool {
+    pub fn coincide(self) -> bool {
         coincide(&[self])
     }
 
     /// How many points are equal to an earlier one, coordinate by coordinate: n less the number of different points.
-    pub fn repeated(&self) -> usize {
-        match &self.data {
-            Data::F32(v) => repeated(v, self.d, |x| u64::from((x + 0.0).to_bits())),
-            Data::F64(v) => repeated(v, self.d, |x| (x + 0.0).to_bits()),
+    pub fn repeated(self) -> usize {
+        match self.data() {
+            DataView::F32(v) => repeated(v, self.dim(), |x| u64::from((x + 0.0).to_bits())),
+            DataView::F64(v) => repeated(v, self.dim(), |x| (x + 0.0).to_bits()),
         }
     }
 }
@@ -55,16 +55,16 @@ fn repeated<T: Copy + PartialEq>(rows: &[T], d: usize, bits: impl Fn(T) -> u64) 
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::points::{Data, Points};
 
     #[test]
     fn repeated_points_are_counted_as_by_hand() {
         let rows = [[1.0, 2.0], [0.0, 1.0], [1.0, 2.0], [-0.0, 1.0], [1.0, 2.0], [2.0, 1.0]].concat();
         let points = Points::new(6, 2, Data::F64(rows.clone())).unwrap();
-        assert_eq!(points.repeated(), 3);
+        assert_eq!(points.view().repeated(), 3);
         let points = Points::new(6, 2, Data::F32(rows.iter().map(|x| *x as f32).collect())).unwrap();
-        assert_eq!(points.repeated(), 3);
-        assert!(!points.coincide() && points.select(&[0, 2, 4]).unwrap().coincide());
+        assert_eq!(points.view().repeated(), 3);
+        assert!(!points.view().coincide() && points.select(&[0, 2, 4]).unwrap().view().coincide());
     }
 
     #[test]

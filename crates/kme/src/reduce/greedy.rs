@@ -5,7 +5,7 @@
 
 use super::Target;
 use crate::Result;
-use crate::points::Data;
+use crate::points::DataView;
 use crate::sums::{self, Gram, Precision};
 
 /// A candidate: its place and how much it is worth.
@@ -34,8 +34,8 @@ impl<'t, 'a> Greedy<'t, 'a> {
     pub(super) fn empty(target: &'t Target<'a>, gram: &'t Gram<'a>) -> Self {
         let (n, d) = (target.points().len(), target.points().dim());
         let norm2 = |i: usize| match target.points().data() {
-            Data::F32(v) => v[i * d..][..d].iter().map(|x| f64::from(*x).powi(2)).sum::<f64>(),
-            Data::F64(v) => v[i * d..][..d].iter().map(|x| x * x).sum(),
+            DataView::F32(v) => v[i * d..][..d].iter().map(|x| f64::from(*x).powi(2)).sum::<f64>(),
+            DataView::F64(v) => v[i * d..][..d].iter().map(|x| x * x).sum(),
         };
         let half_diagonal = (0..n).map(|i| 0.5 * target.kernel().diagonal(&norm2(i))).collect();
         let (is_chosen, sums, row) = (vec![false; n], vec![0.0; n], vec![0.0; n]);

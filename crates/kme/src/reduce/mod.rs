@@ -29,6 +29,7 @@
 
 mod greedy;
 mod herding;
+mod request;
 mod support;
 mod target;
 #[cfg(test)]
@@ -37,14 +38,13 @@ mod thinning;
 mod weights;
 
 pub use herding::Herding;
+pub use request::{Coreset, Method, Reduction};
 pub use support::Support;
 pub use target::{Quantiles, Target};
 pub use thinning::Thinning;
 pub use weights::Weighting;
 
-use crate::{Error, Points, Result};
-use std::fmt;
-use std::str::FromStr;
+use crate::Points;
 
 /// Few points that stand for many.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,40 +58,4 @@ pub struct Reduced {
     /// ‖ν − μ‖², the biased MMD² between these points and the whole sample, in double precision. Rounding may leave a
     /// value near −1e-16·k where it is zero.
     pub mmd2: f64,
-}
-
-/// Which method finds the points.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Method {
-    #[default]
-    /// Kernel herding.
-    Herding,
-    /// Kernel thinning.
-    Thinning,
-    /// Support points, which move.
-    Support,
-}
-
-impl Method {
-    const ALL: [(Self, &'static str); 3] =
-        [(Self::Herding, "herding"), (Self::Thinning, "thinning"), (Self::Support, "support")];
-}
-
-impl fmt::Display for Method {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let (_, name) = Self::ALL.iter().find(|(m, _)| m == self).expect("every method has a name");
-        f.write_str(name)
-    }
-}
-
-impl FromStr for Method {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match Self::ALL.iter().find(|(_, name)| *name == text) {
-            Some((method, _)) => Ok(*method),
-            None => Err(Error::unknown("method", text, Self::ALL.map(|(_, name)| name))),
-        }
-    }
 }

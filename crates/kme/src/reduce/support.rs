@@ -1,8 +1,8 @@
 //! Support points: points that move until the energy distance to the sample is least.
 
-use super::{Reduced, Target, Weighting};
+use super::{Method, Reduced, Target, Weighting};
 use crate::kernel::{Form, Kernel};
-use crate::points::{Data, Points};
+use crate::points::{Data, Points, PointsView};
 use crate::rng;
 use crate::sums::{self, Gram};
 use crate::{Error, Result};
@@ -59,7 +59,7 @@ impl Support {
     pub fn reduce(&self, target: &Target, n: usize, seed: u64) -> Result<Reduced> {
         target.check_size(n)?;
         self.weighting.check(n)?;
-        if !matches!(target.kernel().terms(), [(_, Form::Energy { .. })]) {
+        if !Method::Support(*self).takes(target.kernel()) {
             let operation = format!("find support points with the kernel {}", target.kernel());
             let reason = "they minimise the energy distance; use the kernel energy or energy:a=1e-6, or herding or \
                           thinning, which take every kernel";
@@ -82,7 +82,7 @@ impl Support {
         search.exact(self.steps - rough)?;
         let points = search.into_points()?;
         match self.snap {
-            true => target.chosen(nearest(target, &points)?, self.weighting),
+            true => target.chosen(nearest(target, points.view())?, self.weighting),
             false => target.moved(points, self.weighting),
         }
     }
@@ -122,13 +122,13 @@ impl<'t, 'a> Search<'t, 'a> {
         Points::new(self.n, self.d, Data::F64(self.x))
     }
 
-    fn pull(&self, kernel: &Kernel, x: &Points, y: &Points, w: &[f64]) -> Result<Pull> {
+    fn pull(&self, kernel: &Kernel, x: PointsView, y: PointsView, w: &[f64]) -> Result<Pull> {
         let (towards, q) = sums::pulls(kernel, x, y, Some(w))?;
         Ok(Pull { towards, q })
     }
 
     /// What the points do to each other: 1/n Σⱼ (xⱼ − xᵢ)/‖xⱼ − xᵢ‖.
-    fn crowding(&self, x: &Points) -> Result<Vec<f64>> {
+    fn crowding(&self, x: PointsView) -> Result<Vec<f64>> {
         let equal = vec![1.0 / self.n as f64; self.n];
         Ok(self.pull(self.target.kernel(), x, x, &equal)?.towards)
     }
@@ -137,8 +137,8 @@ impl<'t, 'a> Search<'t, 'a> {
     fn exact(&mut self, steps: usize) -> Result<()> {
         for _ in 0..steps {
             let x = self.points()?;
-            let pull = self.pull(self.target.kernel(), &x, self.target.points(), self.target.weights())?;
-            let crowding = self.crowding(&x)?;
+            let pull = self.pull(self.target.kernel(), x.view(), self.target.points(), self.target.weights())?;
+            let crowding = self.crowding(x.view())?;
             let mut furthest = 0.0_f64;
             for (i, x) in self.x.chunks_exact_mut(self.d).enumerate().filter(|(i, _)| pull.q[*i] > 0.0) {
                 let mut length2 = 0.0;
@@ -166,8 +166,8 @@ impl<'t, 'a> Search<'t, 'a> {
             let mut rng = rng::stream(seed, "support batch", step as u64);
             let y = self.target.points().select(&self.target.draw(batch, &mut rng))?;
             let x = self.points()?;
-            let pull = self.pull(self.target.kernel(), &x, &y, &equal)?;
-            let crowding = self.crowding(&x)?;
+            let pull = self.pull(self.target.kernel(), x.view(), y.view(), &equal)?;
+            let crowding = self.crowding(x.view())?;
             let share = ((step + 1) as f64).powf(-2.0 / 3.0);
             for (i, x) in self.x.chunks_exact_mut(self.d).enumerate() {
                 q[i] += share * (pull.q[i] - q[i]);
@@ -198,12 +198,12 @@ fn spread(target: &Target) -> f64 {
 }
 
 /// For each point the nearest of the sample that is not taken: those that are nearest to theirs choose first.
-fn nearest(target: &Target, points: &Points) -> Result<Vec<usize>> {
+fn nearest(target: &Target, points: PointsView) -> Result<Vec<usize>> {
     let n = points.len();
     let both = Points::concat(&[target.points(), points])?;
     let all = target.points().len();
     let kernel = Kernel::try_from(Form::Energy { a: 0.0 })?;
-    let gram = Gram::new(&kernel, &both);
+    let gram = Gram::new(&kernel, both.view());
     let mut unused = vec![0.0; both.len()];
     let mut find = |i: usize, is_taken: &[bool]| -> (usize, f64) {
         let blocks = gram.row(all + i, &mut unused, |first, values, _| {

@@ -3,7 +3,7 @@
 use super::{Reduced, Weighting, weights};
 use crate::discrepancy::{Sample, squared_norm};
 use crate::kernel::Kernel;
-use crate::points::Points;
+use crate::points::{Points, PointsView};
 use crate::rng::{self, Rng};
 use crate::sums::{self, Precision};
 use crate::{Error, Result};
@@ -13,7 +13,7 @@ use rayon::prelude::*;
 #[derive(Debug)]
 pub struct Target<'a> {
     kernel: &'a Kernel,
-    points: &'a Points,
+    points: PointsView<'a>,
     weights: Vec<f64>,
     is_weighted: bool,
     /// A typical kernel value. Weights have sum 1, so k − origin has the same MMD², from smaller numbers.
@@ -58,7 +58,7 @@ impl<'a> Target<'a> {
     }
 
     /// The sample's points: shape (N, d).
-    pub fn points(&self) -> &'a Points {
+    pub fn points(&self) -> PointsView<'a> {
         self.points
     }
 
@@ -92,7 +92,7 @@ impl<'a> Target<'a> {
     pub fn mmd2(&self, indices: &[usize], v: Option<&[f64]>) -> Result<f64> {
         let chosen = self.points.select(indices)?;
         let mean: Vec<f64> = indices.iter().map(|&i| self.mean[i]).collect();
-        self.distance(&chosen, &mean, v)
+        self.distance(chosen.view(), &mean, v)
     }
 
     /// The biased MMD² between any points with weights v and the sample, as [`mmd2`](Self::mmd2).
@@ -101,17 +101,18 @@ impl<'a> Target<'a> {
     ///
     /// # Errors
     /// When the dimension differs, the weights are not n finite numbers of sum 1, or a sum overflows.
-    pub fn mmd2_of_points(&self, points: &Points, v: Option<&[f64]>) -> Result<f64> {
+    pub fn mmd2_of_points<'p>(&self, points: impl Into<PointsView<'p>>, v: Option<&[f64]>) -> Result<f64> {
+        let points = points.into();
         self.distance(points, &self.mean_at(points)?, v)
     }
 
     /// μ − origin at any points: shape (points).
-    pub(super) fn mean_at(&self, points: &Points) -> Result<Vec<f64>> {
+    pub(super) fn mean_at(&self, points: PointsView) -> Result<Vec<f64>> {
         let origins = vec![self.origin; points.len()];
         sums::rows_minus(self.kernel, points, self.points, Some(&self.weights), &origins, Precision::F64)
     }
 
-    fn distance(&self, points: &Points, mean: &[f64], v: Option<&[f64]>) -> Result<f64> {
+    fn distance(&self, points: PointsView, mean: &[f64], v: Option<&[f64]>) -> Result<f64> {
         let equal = vec![1.0 / points.len() as f64; points.len()];
         let v = v.unwrap_or(&equal);
         points.check_count(v)?;
@@ -187,7 +188,7 @@ impl<'a> Target<'a> {
 
     /// Points that were moved, weighted as asked.
     pub(super) fn moved(&self, points: Points, weighting: Weighting) -> Result<Reduced> {
-        let mean = self.mean_at(&points)?;
+        let mean = self.mean_at(points.view())?;
         self.finish(None, points, &mean, weighting)
     }
 
@@ -200,15 +201,15 @@ impl<'a> Target<'a> {
     ) -> Result<Reduced> {
         let weights = match weighting {
             Weighting::Equal => vec![1.0 / points.len() as f64; points.len()],
-            Weighting::Optimal => weights::optimal(self.kernel, &points, mean, self.origin, self.norm2)?,
+            Weighting::Optimal => weights::optimal(self.kernel, points.view(), mean, self.origin, self.norm2)?,
         };
-        let mmd2 = self.distance(&points, mean, Some(&weights))?;
+        let mmd2 = self.distance(points.view(), mean, Some(&weights))?;
         Ok(Reduced { indices, points, weights, mmd2 })
     }
 }
 
 /// Roughly the mean of k(x,x') over pairs of different points, from a few of them.
-fn typical_value(kernel: &Kernel, points: &Points) -> Result<f64> {
+fn typical_value(kernel: &Kernel, points: PointsView) -> Result<f64> {
     let few = points.len().min(64);
     if few < 2 {
         return Ok(0.0);

@@ -1,9 +1,10 @@
 //! The methods against naive loops in double precision, closed forms, and what random subsets reach.
 
 use super::*;
+use crate::Result;
 use crate::discrepancy::Sample;
 use crate::kernel::{Kernel, Pair};
-use crate::points::Data;
+use crate::points::{Data, Points};
 use crate::rng::stream;
 use kme_testing::normal;
 
@@ -128,7 +129,7 @@ fn herding_takes_the_best_point_in_every_step() {
     for text in ["gaussian:sigma=1", "poly:degree=3,gamma=0.2,coef=1", "energy"] {
         let k = kernel(text);
         let all = gram(&k, &x, &x);
-        let target = Target::new(&k, Sample { points: &x, weights: Some(&w) }).unwrap();
+        let target = Target::new(&k, Sample { points: x.view(), weights: Some(&w) }).unwrap();
         let found = Herding::default().reduce(&target, 30).unwrap().indices.unwrap();
         let mut chosen: Vec<usize> = Vec::new();
         for &next in &found {
@@ -235,7 +236,7 @@ fn support_points_lie_where_the_energy_distance_is_flat() {
     let k = kernel("energy:a=0.05");
     let w: Vec<f64> = (0..400).map(|i| f64::from(1 + i % 4)).collect();
     let scaled: Vec<f64> = w.iter().map(|v| v / w.iter().sum::<f64>()).collect();
-    let target = Target::new(&k, Sample { points: &x, weights: Some(&w) }).unwrap();
+    let target = Target::new(&k, Sample { points: x.view(), weights: Some(&w) }).unwrap();
     let n = 12;
     let found = Support { steps: 3000, ..Support::default() }.reduce(&target, n, 2).unwrap();
     let at = |numbers: &[f64]| {
@@ -290,7 +291,7 @@ fn weights_pull_where_they_are() {
     let x = Points::new(200, 1, Data::F64(x)).unwrap();
     let w: Vec<f64> = (0..200).map(|i| if i < 100 { 1.0 } else { 9.0 }).collect();
     let k = kernel("energy");
-    let target = Target::new(&k, Sample { points: &x, weights: Some(&w) }).unwrap();
+    let target = Target::new(&k, Sample { points: x.view(), weights: Some(&w) }).unwrap();
     for found in [
         Herding::default().reduce(&target, 20).unwrap(),
         Support::default().reduce(&target, 20, 0).unwrap(),
@@ -318,13 +319,13 @@ fn bad_input_is_refused_with_a_remedy() {
     }
     refused(Support::default().reduce(&target, 5, 0), "herding or thinning, which take every kernel");
     let w: Vec<f64> = (0..50).map(|i| f64::from(1 + i % 2)).collect();
-    let weighted = Target::new(&gaussian, Sample { points: &x, weights: Some(&w) }).unwrap();
+    let weighted = Target::new(&gaussian, Sample { points: x.view(), weights: Some(&w) }).unwrap();
     refused(Thinning::default().reduce(&weighted, 5, 0), "herding and support take weights");
-    let weighted = Target::new(&energy, Sample { points: &x, weights: Some(&w) }).unwrap();
+    let weighted = Target::new(&energy, Sample { points: x.view(), weights: Some(&w) }).unwrap();
     assert!(Support::default().reduce(&weighted, 5, 0).is_ok());
     refused(Support { steps: 0, ..Support::default() }.reduce(&weighted, 5, 0), "at least 1");
     let signed: Vec<f64> = (0..50).map(|i| if i == 3 { -1.0 } else { 1.0 }).collect();
-    let message = Target::new(&gaussian, Sample { points: &x, weights: Some(&signed) }).unwrap_err();
+    let message = Target::new(&gaussian, Sample { points: x.view(), weights: Some(&signed) }).unwrap_err();
     assert_eq!(message.parameter_name(), Some("weights[3]"));
     let large = mixture(Weighting::MOST + 1, 11);
     let target = Target::new(&gaussian, &large).unwrap();

@@ -165,8 +165,7 @@ impl Halver<'_, '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Points;
-    use crate::points::Data;
+    use crate::points::{Data, Points};
 
     #[test]
     fn halves_are_halves_and_nearer_to_each_other_than_random_ones() {
@@ -174,7 +173,7 @@ mod tests {
         let points = Points::new(n, 2, Data::F64((0..2 * n).map(|i| (i as f64 * 1.7).sin()).collect())).unwrap();
         let kernel = "gaussian:sigma=0.5".parse().unwrap();
         let target = Target::new(&kernel, &points).unwrap();
-        let gram = Gram::new(&kernel, &points);
+        let gram = Gram::new(&kernel, points.view());
         let halver = Halver { gram: &gram, failure: FAILURE / n as f64, seed: 0 };
         let order = rng::choose(&mut rng::stream(0, "order", 0), n, n);
         let (a, b) = halver.halve(&order, &mut rng::stream(0, "halve", 0)).unwrap();
@@ -199,7 +198,7 @@ mod tests {
         let n = 600;
         let points = Points::new(n, 1, Data::F64((0..n).map(|i| (i as f64 * 2.3).cos()).collect())).unwrap();
         let kernel: crate::Kernel = "laplacian:scale=0.7".parse().unwrap();
-        let gram = Gram::new(&kernel, &points);
+        let gram = Gram::new(&kernel, points.view());
         let halver = Halver { gram: &gram, failure: 1e-3, seed: 0 };
         let order: Vec<usize> = (0..n).collect();
         let found = halver.halve(&order, &mut rng::stream(7, "halve", 0)).unwrap();
@@ -231,7 +230,7 @@ mod tests {
         for n in [4096, 5000, 20_000] {
             let points = Points::new(n, 1, Data::F64((0..n).map(|i| (i as f64 * 1.3).sin()).collect())).unwrap();
             let kernel = "gaussian:sigma=0.3".parse().unwrap();
-            let gram = Gram::new(&kernel, &points);
+            let gram = Gram::new(&kernel, points.view());
             let halver = Halver { gram: &gram, failure: FAILURE / n as f64, seed: 0 };
             let order = rng::choose(&mut rng::stream(0, "order", 0), n, n);
             for wanted in [256, 1000] {

@@ -1,7 +1,7 @@
 //! The best weights for points that are given.
 
 use crate::kernel::Kernel;
-use crate::points::Points;
+use crate::points::PointsView;
 use crate::sums::Gram;
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -64,7 +64,7 @@ const TOLERANCE: f64 = 1e-3;
 /// second order information", JMLR 2005). It needs no inverse of K, which points close together make singular, and never
 /// makes the MMD² worse. With the gradient g = Kv − b, the value is at most 2(vᵀg − min g) above the least: when that is
 /// below 0.1 % of it, or after 100 steps a point, it ends.
-pub(super) fn optimal(kernel: &Kernel, points: &Points, b: &[f64], origin: f64, c: f64) -> Result<Vec<f64>> {
+pub(super) fn optimal(kernel: &Kernel, points: PointsView, b: &[f64], origin: f64, c: f64) -> Result<Vec<f64>> {
     let n = points.len();
     let gram = Gram::new(kernel, points);
     let all: Vec<usize> = (0..n).collect();

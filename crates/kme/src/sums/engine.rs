@@ -7,7 +7,7 @@ use super::sweep::{BLOCK, Task, WAVE, sweep, tasks};
 use super::tile::{Slopes, SquaredDistances, Sums};
 use super::{CrossMarginals, Panel, Precision, WithinMarginals, product};
 use crate::kernel::Kernel;
-use crate::points::Points;
+use crate::points::PointsView;
 use std::ops::Range;
 
 /// Blocks of rows in a task, so that the conversion of its columns costs little beside the products.
@@ -23,7 +23,7 @@ struct Partial {
 /// Row sums with column weights `v` of the values minus the origin of their row; if asked for, also column sums and squares
 /// of them.
 pub(super) fn rectangle<T: Real>(frame: &Frame, v: &[f64], origins: &[f64], marginals: bool) -> CrossMarginals {
-    let (n, m) = (frame.x.len(), frame.y().len());
+    let (n, m) = (frame.x().len(), frame.y().len());
     let kernel = frame.kernel();
     let sides = Sides::<T>::new(frame);
     let ones = [1.0; BLOCK];
@@ -63,7 +63,7 @@ pub(super) fn rectangle<T: Real>(frame: &Frame, v: &[f64], origins: &[f64], marg
 
 /// Row sums with weights `w` without the diagonal, and the diagonal; with an origin also squares, of the values minus it.
 pub(super) fn symmetric<T: Real>(frame: &Frame, w: &[f64], origin: Option<f64>) -> WithinMarginals {
-    let n = frame.x.len();
+    let n = frame.x().len();
     let kernel = frame.kernel();
     let sides = Sides::<T>::new(frame);
     let origins = [origin.unwrap_or(0.0); BLOCK];
@@ -90,7 +90,7 @@ pub(super) fn symmetric<T: Real>(frame: &Frame, w: &[f64], origin: Option<f64>) 
         });
         partial.squares = 2.0 * partial.squares + squares_on_diagonal;
         let diagonal = match task.is_first() {
-            true => diagonal::<T>(kernel, &frame.x, rows, frame.centre.as_deref(), origin.unwrap_or(0.0)),
+            true => diagonal::<T>(kernel, frame.x(), rows, frame.centre.as_deref(), origin.unwrap_or(0.0)),
             false => vec![],
         };
         (partial, diagonal)
@@ -108,7 +108,7 @@ pub(super) fn symmetric<T: Real>(frame: &Frame, w: &[f64], origin: Option<f64>) 
 /// k(xᵢ,xᵢ) − origin, in double precision, from norms.
 pub(super) fn diagonal<T: Real>(
     kernel: &Kernel,
-    x: &Points,
+    x: PointsView,
     rows: Range<usize>,
     centre: Option<&[f64]>,
     origin: f64,
@@ -120,7 +120,7 @@ pub(super) fn diagonal<T: Real>(
 ///
 /// Terms of points that are near one another, beside how far they are from the centre, are added from their differences.
 pub(super) fn gradients<T: Real>(frame: &Frame, v: &[f64]) -> (Vec<f64>, Vec<f64>) {
-    let (x, y, kernel) = (&*frame.x, frame.y(), frame.kernel());
+    let (x, y, kernel) = (frame.x(), frame.y(), frame.kernel());
     let (n, m, d) = (x.len(), y.len(), x.dim());
     let sides = Sides::<T>::moved(frame);
     let work = |task: &Task| {
@@ -179,7 +179,7 @@ pub(super) fn gradients<T: Real>(frame: &Frame, v: &[f64]) -> (Vec<f64>, Vec<f64
 }
 
 /// ‖xᵢ−xⱼ‖ for all i < j, in double precision.
-pub(super) fn distances(x: &Points) -> Vec<f64> {
+pub(super) fn distances(x: PointsView) -> Vec<f64> {
     let n = x.len();
     let frame = Frame::of_distances(x, None, Precision::F64);
     let sides = Sides::<f64>::new(&frame);
@@ -220,7 +220,7 @@ pub(crate) fn for_each_distance<T: Real, R: Send>(
     mut add: impl FnMut(Range<usize>, Range<usize>, R),
 ) {
     let triangle = !frame.has_two();
-    let (n, m) = (frame.x.len(), frame.y().len());
+    let (n, m) = (frame.x().len(), frame.y().len());
     let sides = Sides::<T>::new(frame);
     let work = |task: &Task| {
         let mut state = start(task.rows(n).len(), task.columns(m).len());

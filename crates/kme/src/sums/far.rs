@@ -3,7 +3,7 @@
 use super::*;
 use crate::discrepancy::{Estimator, mmd2};
 use crate::kernel::Form;
-use crate::points::Data;
+use crate::points::{Data, Points};
 use crate::rng::Rng;
 use rand::RngExt as _;
 use rand_distr::{Distribution, StandardNormal};

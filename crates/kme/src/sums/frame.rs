@@ -4,9 +4,8 @@
 use super::Precision;
 use super::simd::{Real, Work, vectorised};
 use crate::kernel::{Form, Kernel};
-use crate::points::{Data, Points};
+use crate::points::{DataView, Points, PointsView};
 use rayon::prelude::*;
-use std::borrow::Cow;
 
 /// A kernel, and the point that is to be taken for the origin, where the caller knows that it makes no difference.
 #[derive(Clone, Copy)]
@@ -37,7 +36,7 @@ pub(crate) struct Differences {
 
 impl Differences {
     /// Of distributions whose points are `samples`.
-    pub(crate) fn new(kernel: &Kernel, samples: &[&Points]) -> Self {
+    pub(crate) fn new(kernel: &Kernel, samples: &[PointsView]) -> Self {
         let weight = |(weight, form): &(f64, Form)| if *form == Form::Distance { *weight } else { 0.0 };
         let slope = |(weight, form): &(f64, Form)| match *form {
             Form::Linear => *weight,
@@ -50,7 +49,7 @@ impl Differences {
     }
 
     /// What is left of several kernels, and the centre for all of them.
-    pub(crate) fn of_several(kernels: &[Kernel], samples: &[&Points]) -> (Vec<Kernel>, Option<Vec<f64>>) {
+    pub(crate) fn of_several(kernels: &[Kernel], samples: &[PointsView]) -> (Vec<Kernel>, Option<Vec<f64>>) {
         let kernels: Vec<Kernel> = kernels.iter().map(Kernel::without_norms).collect();
         // Terms of a higher degree change when points are moved. Radial kernels alone find a centre for themselves.
         let degree = kernels.iter().flat_map(Kernel::terms).filter_map(|(_, form)| form.degree()).max();
@@ -63,7 +62,7 @@ impl Differences {
     }
 
     /// Σᵢ aᵢ f(xᵢ) for weights of sum 0, where the kernel is k(x,y) + f(x) + f(y) up to a constant.
-    pub(crate) fn left_out(&self, points: &Points, a: &[f64]) -> f64 {
+    pub(crate) fn left_out(&self, points: PointsView, a: &[f64]) -> f64 {
         let centre = self.centre.as_deref().filter(|_| self.slope > 0.0);
         if self.norms == 0.0 && centre.is_none() {
             return 0.0;
@@ -82,14 +81,29 @@ impl Differences {
     }
 }
 
+/// Points as they are, or a multiple of them.
+enum Held<'a> {
+    Borrowed(PointsView<'a>),
+    Owned(Points),
+}
+
+impl Held<'_> {
+    fn view(&self) -> PointsView<'_> {
+        match self {
+            Self::Borrowed(points) => *points,
+            Self::Owned(points) => points.view(),
+        }
+    }
+}
+
 /// Points and kernels as they enter the tiles.
 pub(crate) struct Frame<'a> {
     /// With every length multiplied by `unit`.
     pub kernels: Vec<Kernel>,
     /// The rows, multiplied by `unit`.
-    pub x: Cow<'a, Points>,
+    rows: Held<'a>,
     /// The columns if they are other points, multiplied by `unit`.
-    other: Option<Cow<'a, Points>>,
+    columns: Option<Held<'a>>,
     /// The point that is moved to the origin.
     pub centre: Option<Vec<f64>>,
     /// A power of two.
@@ -104,7 +118,7 @@ pub(crate) struct Frame<'a> {
 
 impl<'a> Frame<'a> {
     /// The frame for sums of kernels over pairs of an x and a y, or of two x.
-    pub(crate) fn new(about: About, x: &'a Points, y: Option<&'a Points>, precision: Precision) -> Self {
+    pub(crate) fn new(about: About, x: PointsView<'a>, y: Option<PointsView<'a>>, precision: Precision) -> Self {
         Self::of_several(std::slice::from_ref(about.kernel), about.centre, x, y, precision)
     }
 
@@ -112,8 +126,8 @@ impl<'a> Frame<'a> {
     pub(crate) fn of_several(
         kernels: &[Kernel],
         centre: Option<&[f64]>,
-        x: &'a Points,
-        y: Option<&'a Points>,
+        x: PointsView<'a>,
+        y: Option<PointsView<'a>>,
         precision: Precision,
     ) -> Self {
         let free = kernels.iter().all(Kernel::is_radial).then(|| centre_of(&[y.unwrap_or(x)]));
@@ -123,8 +137,8 @@ impl<'a> Frame<'a> {
         if !forms().any(|(_, form)| form.has_distance()) {
             return Self {
                 kernels: kernels.to_vec(),
-                x: Cow::Borrowed(x),
-                other: y.map(Cow::Borrowed),
+                rows: Held::Borrowed(x),
+                columns: y.map(Held::Borrowed),
                 centre,
                 unit: 1.0,
                 precision,
@@ -147,14 +161,14 @@ impl<'a> Frame<'a> {
             precision = Precision::F64;
             (unit, kernels_here) = scaled(precision);
         }
-        let multiplied = |points: &'a Points| match unit == 1.0 {
-            true => Cow::Borrowed(points),
-            false => Cow::Owned(points.scaled(unit)),
+        let multiplied = |points: PointsView<'a>| match unit == 1.0 {
+            true => Held::Borrowed(points),
+            false => Held::Owned(points.scaled(unit)),
         };
         Self {
             kernels: kernels_here,
-            x: multiplied(x),
-            other: y.map(multiplied),
+            rows: multiplied(x),
+            columns: y.map(multiplied),
             centre: centre.map(|c| c.into_iter().map(|c| c * unit).collect()),
             unit,
             precision,
@@ -166,13 +180,13 @@ impl<'a> Frame<'a> {
     /// Whether differences of coordinates, in the arithmetic of the tiles, are as exact as the points, and their squares are
     /// no greater than `farthest` or numbers.
     pub(crate) fn has_exact_differences(&self) -> bool {
-        let is_single = |points: &Points| matches!(points.data(), Data::F32(_));
-        let fits = 4.0 * self.x.dim() as f64 * self.spread * self.spread < FARTHEST;
-        fits && (self.precision == Precision::F64 || is_single(&self.x) && is_single(self.y()))
+        let is_single = |points: PointsView| matches!(points.data(), DataView::F32(_));
+        let fits = 4.0 * self.x().dim() as f64 * self.spread * self.spread < FARTHEST;
+        fits && (self.precision == Precision::F64 || is_single(self.x()) && is_single(self.y()))
     }
 
     /// The frame for distances alone.
-    pub(crate) fn of_distances(x: &'a Points, y: Option<&'a Points>, precision: Precision) -> Self {
+    pub(crate) fn of_distances(x: PointsView<'a>, y: Option<PointsView<'a>>, precision: Precision) -> Self {
         let kernel = Kernel::try_from(Form::Energy { a: 0.0 }).expect("energy without a is a kernel");
         Self::new((&kernel).into(), x, y, precision)
     }
@@ -183,11 +197,17 @@ impl<'a> Frame<'a> {
 
     /// Whether the columns are other points than the rows.
     pub(crate) fn has_two(&self) -> bool {
-        self.other.is_some()
+        self.columns.is_some()
     }
 
-    pub(crate) fn y(&self) -> &Points {
-        self.other.as_deref().unwrap_or(&self.x)
+    /// The rows, multiplied by `unit`.
+    pub(crate) fn x(&self) -> PointsView<'_> {
+        self.rows.view()
+    }
+
+    /// The columns, multiplied by `unit`.
+    pub(crate) fn y(&self) -> PointsView<'_> {
+        self.columns.as_ref().unwrap_or(&self.rows).view()
     }
 }
 
@@ -230,14 +250,14 @@ fn fits_f32(kernel: &Kernel) -> bool {
 }
 
 /// The largest |x − centre| of all coordinates.
-fn largest(points: &Points, centre: Option<&[f64]>) -> f64 {
+fn largest(points: PointsView, centre: Option<&[f64]>) -> f64 {
     fn of<S: Real>(values: &[S], d: usize, centre: Option<&[f64]>) -> f64 {
         let rows = (1_usize << 16).div_ceil(d);
         values.par_chunks(rows * d).map(|from| vectorised(Largest { from, d, centre })).reduce(|| 0.0, f64::max)
     }
     match points.data() {
-        Data::F32(v) => of(v, points.dim(), centre),
-        Data::F64(v) => of(v, points.dim(), centre),
+        DataView::F32(v) => of(v, points.dim(), centre),
+        DataView::F64(v) => of(v, points.dim(), centre),
     }
 }
 
@@ -282,7 +302,7 @@ const LOOKED_AT: usize = 31;
 
 /// A point amidst the samples, coordinate by coordinate a median of a few of their points: fewer than half of them can be
 /// anywhere without moving it away from the others.
-pub(crate) fn centre_of(samples: &[&Points]) -> Vec<f64> {
+pub(crate) fn centre_of(samples: &[PointsView]) -> Vec<f64> {
     let d = samples[0].dim();
     let total: usize = samples.iter().map(|s| s.len()).sum();
     let count = total.min(LOOKED_AT);
@@ -296,7 +316,7 @@ pub(crate) fn centre_of(samples: &[&Points]) -> Vec<f64> {
         }
         unreachable!("an index below the number of all points")
     };
-    let chosen: Vec<(&Points, usize)> = (0..count).map(place).collect();
+    let chosen: Vec<(PointsView, usize)> = (0..count).map(place).collect();
     let mut values = vec![0.0; count];
     let coordinate = |k: usize| {
         for (value, (sample, i)) in values.iter_mut().zip(&chosen) {

@@ -10,7 +10,7 @@ use super::{Panel, Precision, finite_or_too_large};
 use crate::Result;
 use crate::arith::Lane;
 use crate::kernel::Kernel;
-use crate::points::Points;
+use crate::points::{Points, PointsView};
 use rayon::prelude::*;
 
 /// Numbers of points times dimensions below which a row is not worth a second thread.
@@ -27,11 +27,11 @@ pub(crate) struct Gram<'a> {
 }
 
 impl<'a> Gram<'a> {
-    pub(crate) fn new(kernel: &'a Kernel, points: &'a Points) -> Self {
+    pub(crate) fn new(kernel: &'a Kernel, points: PointsView<'a>) -> Self {
         let frame = Frame::new(kernel.into(), points, None, Precision::F64);
         let column = |b: usize| {
             let mut panel = ColumnPanel::default();
-            panel.read(&frame.x, block(b, points.len()), frame.centre.as_deref());
+            panel.read(frame.x(), block(b, points.len()), frame.centre.as_deref());
             panel
         };
         let columns = (0..points.len().div_ceil(BLOCK)).into_par_iter().map(column).collect();
@@ -48,11 +48,11 @@ impl<'a> Gram<'a> {
         state: &mut [f64],
         f: impl Fn(usize, &[f64], &mut [f64]) -> R + Sync,
     ) -> Vec<R> {
-        let x = Panel::<f64>::new(&self.frame.x, i..i + 1, self.frame.centre.as_deref());
+        let x = Panel::<f64>::new(self.frame.x(), i..i + 1, self.frame.centre.as_deref());
         let one = |(b, (columns, state)): (usize, (&ColumnPanel<f64>, &mut [f64]))| {
             let mut values = [0.0; BLOCK];
             let values = &mut values[..state.len()];
-            let near = self.near(&self.frame.x, i, &self.frame.x, b * BLOCK);
+            let near = self.near(self.frame.x(), i, self.frame.x(), b * BLOCK);
             vectorised(Row { kernel: self.frame.kernel(), x: &x, columns, near, values: &mut *values });
             f(b * BLOCK, values, state)
         };
@@ -67,7 +67,7 @@ impl<'a> Gram<'a> {
         let mut entries = vec![0.0; rows.len() * columns.len()];
         left.inner_products(&right, &mut entries);
         let mut values = vec![0.0; entries.len()];
-        let near = self.near(&x, 0, &y, 0);
+        let near = self.near(x.view(), 0, y.view(), 0);
         let what = Entries::Products;
         let tile = Tile { entries: &mut entries, what, xx: &left.norms, yy: &right.norms, differences: None, near };
         vectorised(Values { tile, kernel: self.frame.kernel(), origin: 0.0, diagonal: false, values: &mut values });
@@ -88,7 +88,7 @@ impl<'a> Gram<'a> {
                 let place = first..(first + BLOCK).min(rows.len());
                 let entries = &mut entries[..place.len() * columns.len()];
                 left.inner_products_of(place.clone(), &right, entries);
-                let near = self.near(&x, first, &y, 0);
+                let near = self.near(x.view(), first, y.view(), 0);
                 let xx = &left.norms[place.clone()];
                 vectorised(Sums {
                     tile: Tile { entries, what: Entries::Products, xx, yy: &right.norms, differences: None, near },
@@ -116,19 +116,19 @@ impl<'a> Gram<'a> {
     }
 
     fn rows(&self, rows: &[usize]) -> Result<(Points, Panel<f64>)> {
-        let points = self.frame.x.select(rows)?;
-        let panel = Panel::new(&points, 0..rows.len(), self.frame.centre.as_deref());
+        let points = self.frame.x().select(rows)?;
+        let panel = Panel::new(points.view(), 0..rows.len(), self.frame.centre.as_deref());
         Ok((points, panel))
     }
 
     fn chosen(&self, columns: &[usize]) -> Result<(Points, ColumnPanel<f64>)> {
-        let points = self.frame.x.select(columns)?;
+        let points = self.frame.x().select(columns)?;
         let mut panel = ColumnPanel::default();
-        panel.read(&points, 0..columns.len(), self.frame.centre.as_deref());
+        panel.read(points.view(), 0..columns.len(), self.frame.centre.as_deref());
         Ok((points, panel))
     }
 
-    fn near<'p>(&self, x: &'p Points, first_row: usize, y: &'p Points, first_column: usize) -> Near<'p> {
+    fn near<'p>(&self, x: PointsView<'p>, first_row: usize, y: PointsView<'p>, first_column: usize) -> Near<'p> {
         Near { x, y, first_row, first_column, farthest: self.frame.farthest }
     }
 }

@@ -7,15 +7,14 @@
 
 use super::engine::diagonal;
 use super::frame::Frame;
-use super::labelled_pairs;
 use super::panel::product;
 use super::sides::Sides;
 use super::simd::{Real, Work, vectorised};
 use super::sweep::{Task, WAVE, sweep, tasks};
 use super::tile::Values;
-use super::{Precision, all_finite};
+use super::{Pairs, Precision, all_finite};
 use crate::kernel::Kernel;
-use crate::points::Points;
+use crate::points::PointsView;
 use crate::rng;
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -142,21 +141,23 @@ const TALLEST: usize = 2;
 /// *Shapes*: z (N, d), labels (N, labellings), origins (kernels).
 ///
 /// # Errors
-/// When a sum overflows.
+/// When a sum overflows; [`Error::Cancelled`] when whoever watches asks for a stop.
 pub(crate) fn labelled(
     kernels: &[Kernel],
-    z: &Points,
+    z: PointsView,
     centre: Option<&[f64]>,
     labels: &Labels,
     origins: &[f64],
     precision: Precision,
+    pairs: &Pairs,
 ) -> Result<Vec<Labelled>> {
     assert!(labels.points == z.len() && origins.len() == kernels.len());
     let frame = Frame::of_several(kernels, centre, z, None, precision.with_origins(origins));
     let sums = match frame.precision {
-        Precision::F64 => sum::<f64>(&frame, labels, origins),
-        Precision::F32 => sum::<f32>(&frame, labels, origins),
+        Precision::F64 => sum::<f64>(&frame, labels, origins, pairs),
+        Precision::F32 => sum::<f32>(&frame, labels, origins, pairs),
     };
+    pairs.check()?;
     for (kernel, sums) in kernels.iter().zip(&sums) {
         all_finite(kernel, precision, &sums.rows)?;
         all_finite(kernel, precision, &sums.diagonal)?;
@@ -172,10 +173,14 @@ struct Partial {
     forms: Vec<f64>,
 }
 
-fn sum<T: Real>(frame: &Frame, labels: &Labels, origins: &[f64]) -> Vec<Labelled> {
-    let (n, count, kernels) = (frame.x.len(), labels.count, &frame.kernels);
+fn sum<T: Real>(frame: &Frame, labels: &Labels, origins: &[f64], pairs: &Pairs) -> Vec<Labelled> {
+    let (n, count, kernels) = (frame.x().len(), labels.count, &frame.kernels);
     let sides = Sides::<T>::new(frame);
     let work = |task: &Task| {
+        // What has been stopped is not returned.
+        if pairs.check().is_err() {
+            return (vec![], vec![]);
+        }
         let (rows, columns) = (task.rows(n), task.columns(n));
         let partial =
             || Partial { rows: vec![0.0; rows.len()], columns: vec![0.0; columns.len()], forms: vec![0.0; count] };
@@ -201,10 +206,10 @@ fn sum<T: Real>(frame: &Frame, labels: &Labels, origins: &[f64]) -> Vec<Labelled
                 let factor = if is_diagonal { 1.0 } else { 2.0 };
                 products.add(&values, labels, place.rows.clone(), place.columns.clone(), factor, &mut partial.forms);
             }
-            labelled_pairs::add((kernels.len() * place.rows.len() * width) as u64);
+            pairs.add(kernels.len() * place.rows.len() * width);
         });
         let diagonals = kernels.iter().zip(origins).map(|(kernel, origin)| match task.is_first() {
-            true => diagonal::<T>(kernel, &frame.x, rows.clone(), frame.centre.as_deref(), *origin),
+            true => diagonal::<T>(kernel, frame.x(), rows.clone(), frame.centre.as_deref(), *origin),
             false => vec![],
         });
         let diagonals: Vec<Vec<f64>> = diagonals.collect();
@@ -277,7 +282,7 @@ fn add(sums: &mut [f64], parts: &[f64]) {
 mod tests {
     use super::*;
     use crate::kernel::Pair;
-    use crate::points::Data;
+    use crate::points::{Data, Points};
     use kme_testing::normal;
 
     fn sample(n: usize, d: usize) -> Points {
@@ -297,8 +302,10 @@ mod tests {
             let origins: Vec<f64> = (0..kernels.len()).map(|i| 0.3 * i as f64).collect();
             for (precision, tolerance) in [(Precision::F64, 1e-12), (Precision::F32, 3e-5)] {
                 // Together, and with the centre that only radial kernels have.
-                let all = labelled(&kernels, &z, None, &labels, &origins, precision).unwrap();
-                let radial = labelled(&kernels[..2], &z, None, &labels, &origins[..2], precision).unwrap();
+                let pairs = Pairs::new(&(), kernels.len(), 1, z.len());
+                let all = labelled(&kernels, z.view(), None, &labels, &origins, precision, &pairs).unwrap();
+                let radial =
+                    labelled(&kernels[..2], z.view(), None, &labels, &origins[..2], precision, &pairs).unwrap();
                 for (found, (kernel, origin)) in
                     all.iter().chain(&radial).zip(kernels.iter().zip(&origins).chain(kernels.iter().zip(&origins)))
                 {
@@ -330,7 +337,8 @@ mod tests {
         let kernels: Vec<Kernel> = KERNELS.iter().map(|t| t.parse().unwrap()).collect();
         let all = || {
             let labels = Labels::permuted(900, 400, 200, 1, "test").unwrap();
-            labelled(&kernels, &z, None, &labels, &[0.1; 5], Precision::F32).unwrap()
+            labelled(&kernels, z.view(), None, &labels, &[0.1; 5], Precision::F32, &Pairs::new(&(), 5, 1, z.len()))
+                .unwrap()
         };
         let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(all);
         let one = pool(1);

@@ -6,7 +6,7 @@
 use super::panel::add_product;
 use super::sweep::sweep;
 use crate::kernel::{Form, Kernel};
-use crate::points::Points;
+use crate::points::PointsView;
 use std::ops::Range;
 
 /// Powers up to this one are taken from moments.
@@ -70,7 +70,7 @@ pub(super) struct Moments {
 
 impl Moments {
     /// The moments up to `order` ≤ 3; the first about `centre`, if there is one, and then no others.
-    pub(super) fn new(points: &Points, weights: &[f64], order: usize, centre: Option<&[f64]>) -> Self {
+    pub(super) fn new(points: PointsView, weights: &[f64], order: usize, centre: Option<&[f64]>) -> Self {
         debug_assert!(centre.is_none() || order <= 1);
         Self {
             d: points.dim(),
@@ -120,14 +120,14 @@ fn row_ranges(n: usize) -> Vec<Range<usize>> {
     (0..n).step_by(ROWS).map(|first| first..(first + ROWS).min(n)).collect()
 }
 
-fn row(points: &Points, i: usize, to: &mut [f64]) {
+fn row(points: PointsView, i: usize, to: &mut [f64]) {
     let first = i * points.dim();
     for (k, to) in to.iter_mut().enumerate() {
         *to = points.data().get(first + k);
     }
 }
 
-fn first(points: &Points, weights: &[f64], centre: Option<&[f64]>) -> Vec<f64> {
+fn first(points: PointsView, weights: &[f64], centre: Option<&[f64]>) -> Vec<f64> {
     let d = points.dim();
     let work = |rows: &Range<usize>| {
         let (mut sums, mut x) = (vec![0.0; d], vec![0.0; d]);
@@ -150,7 +150,7 @@ fn first(points: &Points, weights: &[f64], centre: Option<&[f64]>) -> Vec<f64> {
 /// Columns of a tile of the second moments.
 const COLUMNS: usize = 256;
 
-fn second(points: &Points, weights: &[f64]) -> Vec<f64> {
+fn second(points: PointsView, weights: &[f64]) -> Vec<f64> {
     let d = points.dim();
     let blocks: Vec<Range<usize>> = (0..d).step_by(COLUMNS).map(|c| c..(c + COLUMNS).min(d)).collect();
     let rows = row_ranges(points.len());
@@ -187,7 +187,7 @@ fn second(points: &Points, weights: &[f64]) -> Vec<f64> {
 }
 
 /// Some columns of some rows, times the weights of the rows.
-fn columns(points: &Points, rows: Range<usize>, columns: Range<usize>, weights: Option<&[f64]>) -> Vec<f64> {
+fn columns(points: PointsView, rows: Range<usize>, columns: Range<usize>, weights: Option<&[f64]>) -> Vec<f64> {
     let d = points.dim();
     let mut panel = Vec::with_capacity(rows.len() * columns.len());
     for i in rows {
@@ -197,7 +197,7 @@ fn columns(points: &Points, rows: Range<usize>, columns: Range<usize>, weights: 
     panel
 }
 
-fn third(points: &Points, weights: &[f64]) -> Vec<f64> {
+fn third(points: PointsView, weights: &[f64]) -> Vec<f64> {
     let d = points.dim();
     let count = d * (d + 1) * (d + 2) / 6;
     let work = |rows: &Range<usize>| {
@@ -232,7 +232,7 @@ fn add(sums: &mut [f64], parts: &[f64]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::points::Data;
+    use crate::points::{Data, Points};
     use crate::sums::{Precision, rectangle};
 
     fn sample(n: usize, d: usize, seed: u64) -> Points {
@@ -261,8 +261,10 @@ mod tests {
                     continue;
                 }
                 let order = powers.len() - 1;
-                let found = Moments::new(&x, &u, order, None).sum(&Moments::new(&y, &v, order, None), &powers);
-                let rows = rectangle((&kernel).into(), &x, &y, &v, &vec![0.0; n], false, Precision::F64).rows;
+                let found =
+                    Moments::new(x.view(), &u, order, None).sum(&Moments::new(y.view(), &v, order, None), &powers);
+                let rows =
+                    rectangle((&kernel).into(), x.view(), y.view(), &v, &vec![0.0; n], false, Precision::F64).rows;
                 let right: f64 = rows.iter().zip(&u).map(|(k, u)| k * u).sum();
                 let size: f64 = rows.iter().zip(&u).map(|(k, u)| (k * u).abs()).sum();
                 assert!((found - right).abs() < 1e-12 * size, "{text} n={n} m={m} d={d}: {found} is not {right}");
@@ -288,7 +290,7 @@ mod tests {
         use crate::discrepancy::{Estimator, mmd2};
         let (n, m, d, b) = (40, 53, 6, 0.7);
         let (p, q) = (sample(n, d, 7), sample(m, d, 8));
-        let mean = |p: &Points| Moments::new(p, &vec![1.0 / p.len() as f64; p.len()], 3, None);
+        let mean = |p: &Points| Moments::new(p.view(), &vec![1.0 / p.len() as f64; p.len()], 3, None);
         let (mx, my) = (mean(&p), mean(&q));
         let gap = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
         let mmd = |text: String| {
@@ -314,7 +316,7 @@ mod tests {
         let kernel: Kernel = "poly:degree=3,gamma=0.1,coef=1".parse().unwrap();
         let powers = powers(&kernel).unwrap();
         let sum = || {
-            let moments = Moments::new(&p, &w, 3, None);
+            let moments = Moments::new(p.view(), &w, 3, None);
             moments.sum(&moments, &powers).to_bits()
         };
         let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(sum);

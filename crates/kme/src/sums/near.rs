@@ -2,14 +2,14 @@
 
 use super::simd::{Real, Work, vectorised};
 use crate::arith::Lane;
-use crate::points::{Data, Points};
+use crate::points::{DataView, PointsView};
 use std::ops::Range;
 
 /// The points of a tile, as they were before they were moved and rounded.
 #[derive(Clone, Copy)]
 pub(crate) struct Near<'a> {
-    pub x: &'a Points,
-    pub y: &'a Points,
+    pub x: PointsView<'a>,
+    pub y: PointsView<'a>,
     /// The place of the tile's first row among the x.
     pub first_row: usize,
     /// The place of its first column among the y.
@@ -30,21 +30,28 @@ impl Near<'_> {
 }
 
 /// ‖xᵢ − yⱼ‖² from the differences of the coordinates, in double precision; the same for the two the other way round.
-pub(crate) fn squared_distance(x: &Points, i: usize, y: &Points, j: usize) -> f64 {
+pub(crate) fn squared_distance(x: PointsView, i: usize, y: PointsView, j: usize) -> f64 {
     let mut found = 0.0;
     for_each_square(x, i, y, j, &[0], |_, square| found = square);
     found
 }
 
 /// Calls `found` with each of `columns` and the squared distance of xᵢ to the y at `first` plus it.
-fn for_each_square(x: &Points, i: usize, y: &Points, first: usize, columns: &[usize], found: impl FnMut(usize, f64)) {
+fn for_each_square(
+    x: PointsView,
+    i: usize,
+    y: PointsView,
+    first: usize,
+    columns: &[usize],
+    found: impl FnMut(usize, f64),
+) {
     let d = x.dim();
     let row: Range<usize> = i * d..(i + 1) * d;
     match (x.data(), y.data()) {
-        (Data::F64(x), Data::F64(y)) => vectorised(Squares { x: &x[row], y: &y[first * d..], columns, found }),
-        (Data::F64(x), Data::F32(y)) => vectorised(Squares { x: &x[row], y: &y[first * d..], columns, found }),
-        (Data::F32(x), Data::F64(y)) => vectorised(Squares { x: &x[row], y: &y[first * d..], columns, found }),
-        (Data::F32(x), Data::F32(y)) => vectorised(Squares { x: &x[row], y: &y[first * d..], columns, found }),
+        (DataView::F64(x), DataView::F64(y)) => vectorised(Squares { x: &x[row], y: &y[first * d..], columns, found }),
+        (DataView::F64(x), DataView::F32(y)) => vectorised(Squares { x: &x[row], y: &y[first * d..], columns, found }),
+        (DataView::F32(x), DataView::F64(y)) => vectorised(Squares { x: &x[row], y: &y[first * d..], columns, found }),
+        (DataView::F32(x), DataView::F32(y)) => vectorised(Squares { x: &x[row], y: &y[first * d..], columns, found }),
     }
 }
 

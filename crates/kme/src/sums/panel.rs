@@ -1,7 +1,7 @@
 //! Panels of points, converted to the arithmetic of the tiles, and their matrix product.
 
 use super::simd::{Real, Work, inner_product, vectorised};
-use crate::points::{Data, Points};
+use crate::points::{DataView, PointsView};
 use std::ops::Range;
 
 /// Points of a sample, moved by a centre and converted: shape (rows, d), with the squared norms of the rows.
@@ -21,7 +21,7 @@ pub(crate) struct ColumnPanel<T> {
 
 impl<T: Real> Panel<T> {
     /// The rows `range` of `points` minus `centre`.
-    pub(crate) fn new(points: &Points, range: Range<usize>, centre: Option<&[f64]>) -> Self {
+    pub(crate) fn new(points: PointsView, range: Range<usize>, centre: Option<&[f64]>) -> Self {
         let d = points.dim();
         let mut data = vec![T::default(); range.len() * d];
         let mut norms = vec![T::default(); range.len()];
@@ -121,7 +121,7 @@ fn add_squares<T: Real, const D: usize, const ADD: bool, const FMA: bool>(x: &[T
 impl<T: Real> ColumnPanel<T> {
     /// Reads the points `range` minus `centre` as columns. The memory is kept for the next ones: fresh pages would cost
     /// as much as the conversion.
-    pub(super) fn read(&mut self, points: &Points, range: Range<usize>, centre: Option<&[f64]>) {
+    pub(super) fn read(&mut self, points: PointsView, range: Range<usize>, centre: Option<&[f64]>) {
         let (d, n) = (points.dim(), range.len());
         self.data.resize(n * d, T::default());
         self.norms.resize(n, T::default());
@@ -136,12 +136,12 @@ impl<T: Real> ColumnPanel<T> {
 }
 
 /// Reads as many rows as fit, from row `first` on.
-fn read<T: Real>(points: &Points, first: usize, centre: Option<&[f64]>, data: &mut [T], norms: &mut [T]) {
+fn read<T: Real>(points: PointsView, first: usize, centre: Option<&[f64]>, data: &mut [T], norms: &mut [T]) {
     let d = points.dim();
     let numbers = first * d..first * d + data.len();
     match points.data() {
-        Data::F32(v) => vectorised(Read { from: &v[numbers], centre, d, data, norms }),
-        Data::F64(v) => vectorised(Read { from: &v[numbers], centre, d, data, norms }),
+        DataView::F32(v) => vectorised(Read { from: &v[numbers], centre, d, data, norms }),
+        DataView::F64(v) => vectorised(Read { from: &v[numbers], centre, d, data, norms }),
     }
 }
 
@@ -269,7 +269,7 @@ pub(crate) unsafe fn add_product<T: Real>(
 }
 
 /// The mean of the points, in double precision.
-pub(crate) fn mean(points: &Points) -> Vec<f64> {
+pub(crate) fn mean(points: PointsView) -> Vec<f64> {
     fn add<T: Real>(values: &[T], d: usize) -> Vec<f64> {
         let mut sums = vec![0.0; d];
         for row in values.chunks_exact(d) {
@@ -280,8 +280,8 @@ pub(crate) fn mean(points: &Points) -> Vec<f64> {
         sums
     }
     let sums = match points.data() {
-        Data::F32(v) => add(v, points.dim()),
-        Data::F64(v) => add(v, points.dim()),
+        DataView::F32(v) => add(v, points.dim()),
+        DataView::F64(v) => add(v, points.dim()),
     };
     sums.into_iter().map(|s| s / points.len() as f64).collect()
 }

@@ -7,7 +7,7 @@ use super::simd::{Real, vectorised};
 use super::sweep::{BLOCK, Task, block};
 use super::tile::{Entries, MendSquares, Tile};
 use crate::kernel::{Form, Kernel};
-use crate::points::Points;
+use crate::points::PointsView;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -21,8 +21,8 @@ const FEW_DIMENSIONS: usize = 3;
 
 /// The points whose inner products or squared distances are the tiles.
 pub(super) struct Sides<'a, T> {
-    x: &'a Points,
-    y: &'a Points,
+    x: PointsView<'a>,
+    y: PointsView<'a>,
     centre: Option<&'a [f64]>,
     what: Entries,
     /// Whether the panels are farther from the points than rounding of their differences.
@@ -51,34 +51,34 @@ impl<'a, T: Real> Sides<'a, T> {
         let forms = || frame.kernels.iter().flat_map(Kernel::terms).map(|(_, form)| form);
         let (has_dots, has_distance) = (forms().any(|f| f.degree().is_some()), forms().any(Form::has_distance));
         let is_exact = frame.has_exact_differences();
-        let takes_differences = has_distance && frame.x.dim() <= FEW_DIMENSIONS;
+        let takes_differences = has_distance && frame.x().dim() <= FEW_DIMENSIONS;
         let (what, centre) = match (takes_differences, has_dots) {
             (true, false) => (Entries::Squares, frame.centre.as_deref().filter(|_| !is_exact)),
             _ => (Entries::Products, frame.centre.as_deref()),
         };
-        let sides = Self::limited(&frame.x, frame.y(), centre, what, frame.farthest, WHOLE_SIDE);
+        let sides = Self::limited(frame.x(), frame.y(), centre, what, frame.farthest, WHOLE_SIDE);
         Self { is_rounded: takes_differences && !is_exact, has_both: takes_differences && has_dots, ..sides }
     }
 
     /// The same for sums of the points themselves, which must be moved, beside their distances.
     pub(super) fn moved(frame: &'a Frame) -> Self {
         let is_radial = frame.kernels.iter().all(Kernel::is_radial);
-        let what = if is_radial && frame.x.dim() <= FEW_DIMENSIONS { Entries::Squares } else { Entries::Products };
-        let sides = Self::limited(&frame.x, frame.y(), frame.centre.as_deref(), what, frame.farthest, WHOLE_SIDE);
+        let what = if is_radial && frame.x().dim() <= FEW_DIMENSIONS { Entries::Squares } else { Entries::Products };
+        let sides = Self::limited(frame.x(), frame.y(), frame.centre.as_deref(), what, frame.farthest, WHOLE_SIDE);
         Self { is_rounded: what == Entries::Squares, ..sides }
     }
 
     /// Converts sides up to `limit` bytes beforehand.
     fn limited(
-        x: &'a Points,
-        y: &'a Points,
+        x: PointsView<'a>,
+        y: PointsView<'a>,
         centre: Option<&'a [f64]>,
         what: Entries,
         farthest: f64,
         limit: usize,
     ) -> Self {
-        let is_small = |p: &Points| p.len() * p.dim() * size_of::<T>() <= limit;
-        let blocks = |p: &Points| (0..p.len().div_ceil(BLOCK)).into_par_iter();
+        let is_small = |p: PointsView| p.len() * p.dim() * size_of::<T>() <= limit;
+        let blocks = |p: PointsView| (0..p.len().div_ceil(BLOCK)).into_par_iter();
         let from = centre;
         let rows = is_small(x).then(|| blocks(x).map(|b| Panel::new(x, block(b, x.len()), from)).collect());
         let columns = is_small(y).then(|| {
@@ -157,7 +157,7 @@ impl<'a, T: Real> Sides<'a, T> {
 mod tests {
     use super::super::sweep::tasks;
     use super::*;
-    use crate::points::Data;
+    use crate::points::{Data, Points};
 
     #[test]
     fn converting_beforehand_changes_nothing() {
@@ -165,7 +165,14 @@ mod tests {
             |n: usize| Points::new(n, 3, Data::F32((0..3 * n).map(|i| (i as f32 * 0.7).sin()).collect())).unwrap();
         let (x, y) = (points(3000), points(700));
         let tiles = |limit: usize| {
-            let sides = Sides::<f64>::limited(&x, &y, Some(&[0.1, 0.2, 0.3]), Entries::Products, f64::INFINITY, limit);
+            let sides = Sides::<f64>::limited(
+                x.view(),
+                y.view(),
+                Some(&[0.1, 0.2, 0.3]),
+                Entries::Products,
+                f64::INFINITY,
+                limit,
+            );
             assert_eq!((sides.rows.is_some(), sides.columns.is_some()), (limit > 72000, limit >= 16800));
             let mut seen = Vec::new();
             for task in tasks(3000, 700, false, 2) {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::Field;
-use crate::points::Data;
+use crate::points::{Data, Points};
 use kme_testing::normal;
 
 const KERNELS: [&str; 16] = [
@@ -95,7 +95,7 @@ fn check(kernel: &Kernel, x: &Points, y: &Points, precision: Precision, toleranc
     let right: Vec<f64> = kxy.iter().map(|k| k.iter().zip(&v).map(|(k, v)| k * v).sum()).collect();
     agree(&rows(kernel, x, y, Some(&v), precision).unwrap(), &right, tolerance, &format!("rows {kernel}"));
 
-    let found = cross_marginals(kernel, x, y, 0.0, precision).unwrap();
+    let found = cross_marginals(kernel, x.view(), y.view(), 0.0, precision).unwrap();
     agree(
         &found.rows,
         &kxy.iter().map(|k| k.iter().sum()).collect::<Vec<f64>>(),
@@ -107,7 +107,7 @@ fn check(kernel: &Kernel, x: &Points, y: &Points, precision: Precision, toleranc
     let squares: f64 = kxy.iter().flatten().map(|k| k * k).sum();
     close(found.squares, squares, squares, 2.0 * tolerance, &format!("squares {kernel}"));
 
-    let found = within_marginals(kernel, x, 0.0, precision).unwrap();
+    let found = within_marginals(kernel, x.view(), 0.0, precision).unwrap();
     let right: Vec<f64> = (0..n).map(|i| (0..n).filter(|&j| j != i).map(|j| kxx[i][j]).sum()).collect();
     agree(&found.rows, &right, tolerance, &format!("row sums within {kernel}"));
     agree(&found.diagonal, &(0..n).map(|i| kxx[i][i]).collect::<Vec<_>>(), tolerance, &format!("diagonal {kernel}"));
@@ -145,7 +145,7 @@ fn every_kernel_equals_the_naive_loop() {
 /// What a tile adds up, by `run`: the vectorised code, or the same code for processors without its instructions.
 fn tile_sums<T: simd::Real>(kernel: &Kernel, run: impl Fn(tile::Sums<'_, T>)) -> (Vec<f64>, Vec<f64>, f64) {
     let (left, right) = (sample(19, 6, 0), sample(45, 6, 1));
-    let (x, y) = (Panel::<T>::new(&left, 0..19, None), Panel::<T>::new(&right, 0..45, None));
+    let (x, y) = (Panel::<T>::new(left.view(), 0..19, None), Panel::<T>::new(right.view(), 0..45, None));
     let dot = |i: usize, j: usize| (0..6).map(|k| x.data[6 * i + k].widen() * y.data[6 * j + k].widen()).sum();
     let mut dots: Vec<T> = (0..19 * 45).map(|e| T::narrow(dot(e / 45, e % 45))).collect();
     let (u, v) = (weights_of(19), weights_of(45));
@@ -157,7 +157,13 @@ fn tile_sums<T: simd::Real>(kernel: &Kernel, run: impl Fn(tile::Sums<'_, T>)) ->
             xx: &x.norms,
             yy: &y.norms,
             differences: None,
-            near: near::Near { x: &left, y: &right, first_row: 0, first_column: 0, farthest: f64::INFINITY },
+            near: near::Near {
+                x: left.view(),
+                y: right.view(),
+                first_row: 0,
+                first_column: 0,
+                farthest: f64::INFINITY,
+            },
         },
         kernel,
         origins: &weights_of(19),
@@ -203,9 +209,9 @@ fn the_same_bits_for_any_number_of_threads() {
                     within(&kernel, &x, Some(&u), precision).unwrap(),
                     rows(&kernel, &x, &y, Some(&v), precision).unwrap(),
                     gradients(&kernel, &x, &y, Some(&v), precision).unwrap(),
-                    cross_marginals(&kernel, &x, &y, 0.3, precision).unwrap(),
-                    within_marginals(&kernel, &x, 0.3, precision).unwrap(),
-                    distances(&y),
+                    cross_marginals(&kernel, x.view(), y.view(), 0.3, precision).unwrap(),
+                    within_marginals(&kernel, x.view(), 0.3, precision).unwrap(),
+                    distances(y.view()),
                 )
             };
             let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(all);
@@ -277,7 +283,8 @@ fn coincident_points_have_distance_zero() {
 fn an_origin_is_subtracted() {
     let (x, y) = (sample(300, 3, 0), sample(40, 3, 1));
     let kernel: Kernel = "gaussian:sigma=2".parse().unwrap();
-    let (plain, moved) = [0.0, 0.25].map(|o| cross_marginals(&kernel, &x, &y, o, Precision::F64).unwrap()).into();
+    let (plain, moved) =
+        [0.0, 0.25].map(|o| cross_marginals(&kernel, x.view(), y.view(), o, Precision::F64).unwrap()).into();
     for (plain, moved) in plain.rows.iter().zip(&moved.rows) {
         close(*moved, plain - 40.0 * 0.25, 1.0, 1e-12, "row");
     }
@@ -286,7 +293,7 @@ fn an_origin_is_subtracted() {
     }
     let total: f64 = plain.rows.iter().sum();
     close(moved.squares, plain.squares - 0.5 * total + 12000.0 * 0.0625, plain.squares, 1e-12, "squares");
-    let (plain, moved) = [0.0, 0.25].map(|o| within_marginals(&kernel, &x, o, Precision::F64).unwrap()).into();
+    let (plain, moved) = [0.0, 0.25].map(|o| within_marginals(&kernel, x.view(), o, Precision::F64).unwrap()).into();
     close(moved.rows[7], plain.rows[7] - 299.0 * 0.25, 1.0, 1e-12, "row within");
     assert_eq!(moved.diagonal[7], plain.diagonal[7] - 0.25);
 }

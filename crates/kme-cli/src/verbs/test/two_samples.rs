@@ -1,56 +1,40 @@
 //! Whether two samples differ.
 
 use super::report::short;
-use super::{Finding, Method, Test, line, measured, value};
+use super::{Arguments, Finding, Test, line, measured, value};
 use crate::output::{self, fields, with_error};
 use kme::evaluate::Measured;
-use kme::inference::{self, Blocks};
+use kme::inference::{self, TwoSampleFinding, TwoSampleMethod, TwoSampleTest};
 use kme::{Kernel, Result};
 use serde_json::json;
-
-/// Most points of both samples for the aggregated test, unless it is asked for.
-const AGGREGATED: usize = 8_000;
-
-/// Most points of both samples for a test of all pairs, unless it is asked for.
-const PERMUTATION: usize = 80_000;
 
 /// Kernels that are printed; the JSON has all.
 const KERNELS: usize = 6;
 
-impl Test<'_> {
-    /// How two samples are compared: as was asked for, else by the number of points.
-    pub(super) fn method(&self) -> Method {
-        let total = self.points(0).len() + self.points(1).len();
-        self.arguments.method.unwrap_or(match self.arguments.kernels.len() {
-            2.. => Method::Aggregated,
-            0 if total <= AGGREGATED => Method::Aggregated,
-            _ if total <= PERMUTATION => Method::Permutation,
-            _ => Method::Block,
-        })
+/// What is asked for, but for what the samples say.
+pub(super) fn request(arguments: &Arguments) -> TwoSampleTest<'static> {
+    TwoSampleTest {
+        method: arguments.method,
+        kernels: arguments.kernels.clone(),
+        estimator: arguments.estimator,
+        block_size: arguments.block_size,
+        alpha: arguments.alpha,
+        ..TwoSampleTest::default()
     }
+}
 
-    /// The blocks of a block test.
-    pub(super) fn blocks(&self) -> Result<Blocks> {
-        let (n, m) = (self.points(0).len(), self.points(1).len());
-        match (self.arguments.method, self.arguments.block_size) {
-            (_, Some(size)) => Blocks::of_size(n, m, size),
-            (Some(_), None) => Blocks::usual(n, m),
-            (None, None) => Blocks::large(n, m),
-        }
+impl Test<'_> {
+    /// How two samples are compared.
+    pub(super) fn method(&self) -> TwoSampleMethod {
+        request(self.arguments).method_for(self.points(0).len(), self.points(1).len())
     }
 
     pub(super) fn two_samples(&self) -> Result<Finding> {
         let arguments = self.arguments;
-        let (x, y) = (self.points(0), self.points(1));
-        let method = self.method();
-        let permutations = self.permutations();
-        match method {
-            Method::Aggregated | Method::Permutation => {
-                permutations.check(arguments.alpha, x.len(), y.len(), true)?;
-            }
-            Method::Block | Method::Linear => permutations.check_level(arguments.alpha)?,
+        let mut test = TwoSampleTest { permutations: self.permutations(), ..request(arguments) };
+        if arguments.kernels.is_empty() && self.method() != TwoSampleMethod::Aggregated {
+            test.fallback = (&self.kernel(&test.fallback)?).into();
         }
-        let kernel = || self.kernel("gaussian:sigma=median");
         let (a, b) = (self.texts[0], self.texts[1]);
         let verdicts = [format!("{a} and {b} differ"), format!("no difference found between {a} and {b}")];
         let finding = |outcome, method, found: Measured, estimator: &str, kernel: &Kernel| {
@@ -60,13 +44,8 @@ impl Test<'_> {
             let json = fields(json).into_iter().chain(fields(json!(found))).collect();
             Finding { outcome, verdicts: verdicts.clone(), method, lines, table: String::new(), json }
         };
-        match method {
-            Method::Aggregated => {
-                let kernels = match arguments.kernels.as_slice() {
-                    [] => inference::collection(x, y)?,
-                    specs => specs.iter().map(|spec| self.resolved(spec)).collect::<Result<_>>()?,
-                };
-                let found = inference::aggregated(&kernels, x, y, &permutations)?;
+        Ok(match test.run(self.points(0), self.points(1))? {
+            TwoSampleFinding::Aggregated(found) => {
                 let mut order: Vec<&inference::Component> = found.components.iter().collect();
                 order.sort_by(|a, b| a.p_value.total_cmp(&b.p_value).then(b.in_errors().total_cmp(&a.in_errors())));
                 let best = order[0];
@@ -82,34 +61,26 @@ impl Test<'_> {
                     told
                 });
                 result.json.insert("kernels".into(), json.collect());
-                Ok(result)
+                result
             }
-            Method::Permutation => {
-                let estimator = arguments.estimator.unwrap_or_default();
-                let found = inference::two_sample(&kernel()?, x, y, estimator, &permutations)?;
+            TwoSampleFinding::Permutation(found) => {
                 let of = &found.estimate;
-                let name = estimator.to_string();
-                let measured = Measured::from(of);
-                Ok(finding(found.outcome, "permutation", measured, &name, &of.kernel))
+                finding(found.outcome, "permutation", of.into(), &of.estimator.to_string(), &of.kernel)
             }
-            Method::Block => {
-                let (blocks, kernel) = (self.blocks()?, kernel()?);
-                let found = inference::block(&kernel, x, y, blocks, &permutations)?;
+            TwoSampleFinding::Block(found) => {
                 let measured = measured(found.mmd2, found.standard_error, found.standard_error_missing);
-                let mut result = finding(found.outcome, "block", measured, "unbiased", &kernel);
+                let mut result = finding(found.outcome, "block", measured, "unbiased", &found.kernel);
                 let text = format!("{} of {} and {} points", found.blocks, found.block_n, found.block_m);
                 result.lines.push(line("blocks", text));
                 let blocks = json!({ "count": found.blocks, "n": found.block_n, "m": found.block_m });
                 result.json.insert("blocks".into(), blocks);
-                Ok(result)
+                result
             }
-            Method::Linear => {
-                let found = inference::linear(&kernel()?, x, y, &permutations)?;
+            TwoSampleFinding::Linear(found) => {
                 let of = &found.estimate;
-                let measured = Measured::from(of);
-                Ok(finding(found.outcome, "linear", measured, "linear", &of.kernel))
+                finding(found.outcome, "linear", of.into(), "linear", &of.kernel)
             }
-        }
+        })
     }
 }
 
