@@ -109,7 +109,7 @@ impl Game {
         let tracked = self.generator.tracked();
         let pictures = self.pictures(&tracked, &rows);
         let (features, variation) = self.objective.see_generated(&self.critic.effective(), &pictures).unwrap();
-        [critic, parallel::generator(&self.objective, &tracked, &features, variation, team).unwrap()]
+        [critic, parallel::generator(&self.objective, &tracked, &[features], variation, team).unwrap()]
     }
 
     /// The same by `size` workers with even shares, for each of them.

@@ -203,7 +203,7 @@ impl Objective {
     /// When shapes do not fit, or the scale is not defined for the divergence.
     pub fn generator(&self, critic: &Net, pictures: &Pictures) -> Result<Terms> {
         let (features, variation) = self.see_generated(critic, pictures)?;
-        self.generator_of(&features, self.square(variation))
+        self.generator_of(&[features], self.square(variation))
     }
 
     /// The features that the generator's loss is of, and the [expectation in σ²](Scale::variation) where there is a scale.
@@ -225,19 +225,24 @@ impl Objective {
         Ok((Features { real, fake: forward(&pictures.fake)?, second }, variation))
     }
 
-    /// The generator's loss from features, with σ² where there is a scale.
+    /// The generator's loss from features, with σ² where there is a scale: the sum over all tensors of features, such as those
+    /// of several layers.
     ///
     /// # Errors
-    /// When the features do not fit the divergence.
-    pub fn generator_of(&self, features: &Features, square: Option<Tensor<1>>) -> Result<Terms> {
-        let value = self.divergence.generator(features)?;
+    /// When the features do not fit the divergence, or there are none.
+    pub fn generator_of(&self, features: &[Features], square: Option<Tensor<1>>) -> Result<Terms> {
+        let mut values = features.iter().map(|features| self.divergence.generator(features));
+        let first = values.next().ok_or_else(|| Error::too_few("tensors of features", 0, 1, "a loss"))?;
+        let value = values.try_fold(first?, |sum, value| Ok::<_, Error>(sum + value?))?;
         let mut parts = vec![(self.divergence.generator_name(), value.clone())];
         let mut loss = value;
         if let Some(square) = square {
             loss = loss * Scale::factor(&*self.divergence, square.detach());
         }
         if self.regulariser.order > 0.0 {
-            loss = loss + order_term(features) * self.regulariser.order;
+            for features in features {
+                loss = loss + order_term(features) * self.regulariser.order;
+            }
         }
         parts.push(("generator_loss", loss.clone()));
         Ok(Terms { loss, parts })

@@ -5,7 +5,7 @@ use super::feed::{Batch, Feed};
 use super::learner::Learner;
 use super::optimiser::{Pace, gradient_norm};
 use super::parallel::TeamResult;
-use super::task::{Finding, Numbers, Sheet, Task, first_fault, first_fault_of, restored_net};
+use super::task::{Finding, Numbers, Sheet, State, Task, first_fault, first_fault_of, restored_net};
 use burn::tensor::{Int, Tensor, TensorData, activation};
 use kme::{Error, Result, rng};
 use kme_image::Dataset;
@@ -192,7 +192,7 @@ impl Task for Trainer {
         self.model(step).write(path)
     }
 
-    fn state(&self) -> Vec<(String, Vec<usize>, Vec<f32>)> {
+    fn state(&self) -> State {
         self.learner.state("net")
     }
 

@@ -2,7 +2,7 @@
 
 use super::config::Optimiser as Settings;
 use super::optimiser::{Optimiser, Pace};
-use super::task::{net_state, restored_net};
+use super::task::{State, net_state, restored_net};
 use burn::tensor::Tensor;
 use kme::Result;
 use kme_net::{Net, Tensors};
@@ -25,10 +25,19 @@ impl Learner {
     }
 
     /// Everything that later steps depend on.
-    pub(super) fn state(&self, name: &str) -> Vec<(String, Vec<usize>, Vec<f32>)> {
+    pub(super) fn state(&self, name: &str) -> State {
         let optimiser = self.optimiser.tensors(&self.net).into_iter();
         let named = optimiser.map(|(part, shape, values)| (format!("{name}-optimiser.{part}"), shape, values));
         net_state(name, &self.net).into_iter().chain(named).collect()
+    }
+
+    /// Begins as the network of another run.
+    ///
+    /// # Errors
+    /// When a tensor is missing or has another shape.
+    pub(super) fn adopt(&mut self, name: &str, tensors: &Tensors) -> Result<()> {
+        self.net = restored_net(name, &self.net, tensors)?;
+        Ok(())
     }
 
     /// Takes over the state after `step` steps.

@@ -11,6 +11,9 @@ use std::path::Path;
 /// Named numbers of one step or one evaluation, in order.
 pub type Numbers = Vec<(&'static str, f64)>;
 
+/// Named tensors with their shapes: everything that later steps depend on.
+pub(super) type State = Vec<(String, Vec<usize>, Vec<f32>)>;
+
 /// One family of objectives.
 pub(crate) trait Task {
     /// Does step number `step` (from 0) and returns its losses. Randomness comes from the seed and the step alone. When a number
@@ -38,7 +41,7 @@ pub(crate) trait Task {
     fn write_model(&self, path: &Path, step: u64) -> Result<()>;
 
     /// Everything that later steps depend on.
-    fn state(&self) -> Vec<(String, Vec<usize>, Vec<f32>)>;
+    fn state(&self) -> State;
 
     /// Takes over the state after `step` steps.
     fn restore(&mut self, step: u64, tensors: &Tensors) -> TeamResult<()>;
@@ -95,7 +98,7 @@ pub(super) fn first_fault_of(name: &str, net: &Net) -> Option<Finding> {
 }
 
 /// A network's parameters as named tensors under `prefix`.
-pub(super) fn net_state(prefix: &str, net: &Net) -> Vec<(String, Vec<usize>, Vec<f32>)> {
+pub(super) fn net_state(prefix: &str, net: &Net) -> State {
     let tensor = |p: &kme_net::Param| {
         (format!("{prefix}.{}", p.name), p.shape.clone(), place::numbers_f32(p.value.clone().inner()))
     };

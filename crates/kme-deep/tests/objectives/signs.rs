@@ -185,7 +185,8 @@ fn the_order_term_is_in_both_losses_and_pushes_on() {
 
     let objective =
         |order: f64| Objective { divergence: gaussian(), regulariser: Regulariser { order, ..Regulariser::default() } };
-    let generator = |order: f64| slopes(&gaps, |f| objective(order).generator_of(f, None).unwrap().loss);
+    let generator =
+        |order: f64| slopes(&gaps, |f| objective(order).generator_of(std::slice::from_ref(f), None).unwrap().loss);
     let (with, without) = (generator(16.0), generator(0.0));
     assert!((with.0 - without.0 - 16.0 * value).abs() < 1e-12);
     let back = slopes(&gaps, asymmetric_penalty).1[1].clone();

@@ -189,8 +189,12 @@ impl Divergence for Mmd {
             Some(_) if !random.redraw => return Ok(None),
             Some(net) => net.redrawn(draw.seed, "random features", step),
             None => {
-                let layer = random_features(kernel, draw.features, random.count, random.waves)?;
-                let net = Net::new(vec![layer], [draw.features, 1, 1], Init::He, draw.seed, draw.place)?;
+                let [d] = *draw.features else {
+                    let what = format!("draw random features of {} layers", draw.features.len());
+                    return Err(Error::unsupported(what, "name a single layer in objective.features"));
+                };
+                let layer = random_features(kernel, d, random.count, random.waves)?;
+                let net = Net::new(vec![layer], [d, 1, 1], Init::He, draw.seed, draw.place)?;
                 net.redrawn(draw.seed, "random features", step)
             }
         };

@@ -117,8 +117,8 @@ pub struct Draw<'a> {
     pub seed: u64,
     /// The step, from 0.
     pub step: u64,
-    /// The dimension d of the features that are compared.
-    pub features: usize,
+    /// The dimensions of the features that are compared, one for each tensor of them.
+    pub features: &'a [usize],
     /// Where they live.
     pub place: &'a Place,
 }

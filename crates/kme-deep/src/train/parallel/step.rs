@@ -60,19 +60,21 @@ pub fn critic(
     let effective = seeing.effective();
     let seen = objective.see(&effective, pictures)?;
     let variation = objective.variation(&effective, &seen, pictures)?;
-    let all = Gathered::new(&seen.features, variation.as_ref(), team)?;
+    let own = std::slice::from_ref(&seen.features);
+    let all = Gathered::new(own, variation.as_ref(), team)?;
+    let features = &all.features[0];
 
     // Other leaves for the same parameters: this graph is gone after its backward pass, and the first is still needed.
     let judging = critic.tracked();
-    let value = objective.divergence.critic(&all.features)?;
-    let (gain, joint) = objective.gain(value, all.variation.clone(), &all.features);
+    let value = objective.divergence.critic(features)?;
+    let (gain, joint) = objective.gain(value, all.variation.clone(), features);
     let mut loss = gain.neg();
-    let asymmetric = (regulariser.asymmetric > 0.0).then(|| asymmetric_penalty(&all.features));
+    let asymmetric = (regulariser.asymmetric > 0.0).then(|| asymmetric_penalty(features));
     if let Some(penalty) = &asymmetric {
         loss = loss + penalty.clone() * regulariser.asymmetric;
     }
     let joint_loss = scalar(&loss);
-    let between = objective.penalty_between(&judging.effective(), pictures, &all.beside_own())?;
+    let between = objective.penalty_between(&judging.effective(), pictures, &all.beside_own(features))?;
     if let Some(penalty) = &between {
         loss = (loss + penalty.clone() * regulariser.gradient_penalty) * part;
     }
@@ -83,7 +85,7 @@ pub fn critic(
         pull = team.sum(pull)?;
     }
 
-    let mut own = all.along(&pull, &seen.features, true);
+    let mut own = all.along(&pull, own, true);
     if let Some(variation) = variation {
         own = own + variation * pull[pull.len() - 1].clone() * part;
     }
@@ -124,15 +126,15 @@ pub fn critic(
             total += weight * value;
         }
     }
-    numbers.push(("real_features", scalar(&all.features.real.clone().mean())));
-    numbers.push(("generated_features", scalar(&all.features.fake.clone().mean())));
+    numbers.push(("real_features", scalar(&features.real.clone().mean())));
+    numbers.push(("generated_features", scalar(&features.fake.clone().mean())));
     numbers.push(("critic_loss", total));
     numbers.push(("critic_gradient_norm", gradient_norm(sums.iter().chain(&decoder))));
     Ok(Descent { gradients: sums, decoder, numbers })
 }
 
 /// Down the [generator's loss](Objective::generator_of) of the features of all workers; `features` are those of this
-/// worker's samples, as many as every other's, and depend on the [tracked](Net::tracked) `generator`. `variation` is the
+/// worker's samples, a tensor for each layer that is looked at, as many as every other's, and depend on the [tracked](Net::tracked) `generator`. `variation` is the
 /// mean of [`Scale::variation`](crate::loss::Scale::variation) over them, where there is a scale.
 ///
 /// # Errors
@@ -140,7 +142,7 @@ pub fn critic(
 pub fn generator(
     objective: &Objective,
     generator: &Net,
-    features: &Features,
+    features: &[Features],
     variation: Option<Tensor<1>>,
     team: &dyn Collective,
 ) -> TeamResult<Descent> {
@@ -179,28 +181,17 @@ fn whole_critic(objective: &Objective, critic: &Net, decoder: Option<&Net>, pict
 
 /// The features of all workers, as leaves of a computation, and which rows are this worker's.
 struct Gathered {
-    features: Features,
+    /// One for each tensor of features.
+    features: Vec<Features>,
     variation: Option<Tensor<1>>,
     from: usize,
     count: usize,
 }
 
 impl Gathered {
-    fn new(own: &Features, variation: Option<&Tensor<1>>, team: &dyn Collective) -> TeamResult<Self> {
-        let parts: Vec<&Tensor<2>> = [&own.real, &own.fake].into_iter().chain(&own.second).collect();
-        let [count, d] = own.real.dims();
-        if let Some(other) = parts.iter().find(|part| part.dims() != [count, d]) {
-            let [found, wanted] = [other.dims(), [count, d]].map(|shape| format!("{shape:?}"));
-            let field = Field::Shape("generated and real features".into());
-            return Err(Error::mismatch(field, found, wanted, "give as many samples of either").into());
-        }
-        let own = Tensor::cat(parts.iter().map(|&part| part.clone().inner()).collect(), 1);
-        let [_, columns] = own.dims();
-        let all = team.gather(own)?;
-        let rows = count * team.size();
-        let mut leaves = (0..columns / d).map(|i| leaf(all.clone().slice([0..rows, i * d..(i + 1) * d])));
-        let mut next = || leaves.next().expect("a block of columns for each batch");
-        let features = Features { real: next(), fake: next(), second: (parts.len() == 3).then(next) };
+    fn new(own: &[Features], variation: Option<&Tensor<1>>, team: &dyn Collective) -> TeamResult<Self> {
+        let count = own.first().map_or(0, |features| features.real.dims()[0]);
+        let features = own.iter().map(|features| gathered(features, count, team)).collect::<TeamResult<_>>()?;
         let variation = match variation {
             None => None,
             Some(own) => {
@@ -214,8 +205,8 @@ impl Gathered {
 
     /// As [`gradient_penalty`](crate::loss::gradient_penalty) wants them at this worker's samples: all real and generated
     /// features, which the witness is of, and of the second batch the rows that belong to the samples.
-    fn beside_own(&self) -> Features {
-        let Features { real, fake, second } = &self.features;
+    fn beside_own(&self, features: &Features) -> Features {
+        let Features { real, fake, second } = features;
         let second = second.as_ref().map(|second| self.rows(second));
         Features { real: real.clone(), fake: fake.clone(), second }
     }
@@ -224,27 +215,48 @@ impl Gathered {
         all.clone().slice(self.from..self.from + self.count)
     }
 
-    /// The gradients of the leaves, flat: real, generated, second, variation.
+    /// The gradients of the leaves, flat: real, generated, second of each tensor of features; variation.
     fn gradients(&self, gradients: &mut Gradients) -> Vec<Tensor<1>> {
-        let Features { real, fake, second } = &self.features;
-        let mut pull: Vec<Tensor<1>> =
-            [real, fake].into_iter().chain(second).map(|leaf| flat(gradient_of(leaf, gradients))).collect();
+        let leaves = self.features.iter().flat_map(batches);
+        let mut pull: Vec<Tensor<1>> = leaves.map(|leaf| flat(gradient_of(leaf, gradients))).collect();
         pull.extend(self.variation.as_ref().map(|leaf| gradient_of(leaf, gradients)));
         pull
     }
 
     /// Σ over this worker's rows of ⟨gradient, own feature⟩; its gradient is the gradients carried back through what made
     /// the features. Real features are left out where they are constant.
-    fn along(&self, pull: &[Tensor<1>], own: &Features, with_real: bool) -> Tensor<1> {
-        let [n, d] = self.features.real.dims();
-        let batches = [&own.real, &own.fake].into_iter().chain(&own.second).zip(pull);
-        let along = |(own, pull): (&Tensor<2>, &Tensor<1>)| {
-            let pull = self.rows(&pull.clone().reshape([n, d]));
-            (own.clone() * pull).sum()
-        };
-        let terms = batches.skip(if with_real { 0 } else { 1 }).map(along);
-        terms.reduce(|sum, term| sum + term).expect("there are generated samples")
+    fn along(&self, pull: &[Tensor<1>], own: &[Features], with_real: bool) -> Tensor<1> {
+        let mut pull = pull.iter();
+        let mut terms = Vec::new();
+        for (all, own) in self.features.iter().zip(own) {
+            let [n, d] = all.real.dims();
+            for (i, (own, pull)) in batches(own).zip(&mut pull).enumerate() {
+                if i > 0 || with_real {
+                    terms.push((own.clone() * self.rows(&pull.clone().reshape([n, d]))).sum());
+                }
+            }
+        }
+        terms.into_iter().reduce(|sum, term| sum + term).expect("there are generated samples")
     }
+}
+
+/// Real, generated and second features.
+fn batches(features: &Features) -> impl Iterator<Item = &Tensor<2>> {
+    [&features.real, &features.fake].into_iter().chain(&features.second)
+}
+
+/// These features of all workers, as leaves; each has `count` of either kind.
+fn gathered(own: &Features, count: usize, team: &dyn Collective) -> TeamResult<Features> {
+    let d = own.real.dims()[1];
+    if let Some(other) = batches(own).find(|part| part.dims() != [count, d]) {
+        let [found, wanted] = [other.dims(), [count, d]].map(|shape| format!("{shape:?}"));
+        let field = Field::Shape("generated and real features".into());
+        return Err(Error::mismatch(field, found, wanted, "give as many samples of either").into());
+    }
+    let all = team.gather(Tensor::cat(batches(own).map(|part| part.clone().inner()).collect(), 1))?;
+    let rows = count * team.size();
+    let block = |i: usize| leaf(all.clone().slice([0..rows, i * d..(i + 1) * d]));
+    Ok(Features { real: block(0), fake: block(1), second: own.second.as_ref().map(|_| block(2)) })
 }
 
 fn leaf<const D: usize>(values: Tensor<D>) -> Tensor<D> {

@@ -5,7 +5,7 @@ use crate::train::config::{Config, Objective};
 use crate::train::generative::Trainer;
 use crate::train::optimiser::Pace;
 use crate::train::ready::helper;
-use crate::train::task::{Finding, Numbers, Sheet, Task};
+use crate::train::task::{Finding, Numbers, Sheet, State, Task};
 use crate::train::{Context, Sources};
 use kme::inference::Marginals;
 use kme::{Error, Result};
@@ -279,7 +279,7 @@ impl Task for Leader {
         self.trainer.write_model(path, step)
     }
 
-    fn state(&self) -> Vec<(String, Vec<usize>, Vec<f32>)> {
+    fn state(&self) -> State {
         self.trainer.state()
     }
 
