@@ -1,12 +1,14 @@
 //! Several workers take the step of one with the whole batch.
 
+mod watching;
+
 use burn::tensor::Tensor;
 use kme::rng;
 use kme_deep::loss::{
     Cramer, Divergence, Estimator, Logistic, MeanCovariance, Mmd, Objective, Pictures, Regulariser, Scale, Wasserstein,
 };
 use kme_deep::train::parallel::{self, Alone, Collective, Descent, Farewell, Sockets, Team, TeamResult};
-use kme_deep::train::{self, Config, Context, Event, Outcome};
+use kme_deep::train::{self, Config, Context, Event, Outcome, Plan, Request};
 use kme_image::Images;
 use kme_image::Places;
 use kme_net::Models;
@@ -20,6 +22,7 @@ use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
+use watching::watching;
 
 /// Samples of a step, side of a picture, latents, features.
 const N: usize = 8;
@@ -289,7 +292,7 @@ fn config(name: &str, source: &Path, generator: &str) -> Config {
          [optimiser]\n{RATE}\n[log]\nevery = 1\nsamples = 2\ncheckpoint = 2\n",
         source.display()
     );
-    Config::parse(&toml, Path::new("test.toml")).unwrap()
+    Plan::parse(&toml, Path::new("test.toml")).unwrap().into_config()
 }
 
 /// Objectives of runs. The dense critics start large enough that the generator's gradient is more than rounding.
@@ -335,6 +338,17 @@ fn go_on(_: Event) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
+/// Starts a run whose events go to a function.
+fn start(
+    config: &Config,
+    run: &Path,
+    team: Team,
+    event: &mut (impl FnMut(Event) -> ControlFlow<()> + Send),
+) -> kme::Result<Outcome> {
+    let plan = config.clone().check()?.named("test");
+    Request::new(run).with_context(context()).with_team(team).with_observer(&watching(event)).start(&plan)
+}
+
 fn team(workers: usize) -> Team {
     Team::threads(&vec![Place::cpu(); workers])
 }
@@ -377,7 +391,7 @@ fn a_run_of_two_workers_is_that_of_one() {
         let config = config(name, &pictures(folder.path()), DENSE);
         let [one, two] = [1, 2].map(|workers| {
             let run = folder.path().join(format!("{workers}"));
-            let done = train::start_with("test", &config, &run, &context(), team(workers), &mut go_on).unwrap();
+            let done = start(&config, &run, team(workers), &mut go_on).unwrap();
             assert_eq!(done, Outcome::Finished { steps: 4 });
             run
         });
@@ -408,14 +422,15 @@ fn a_run_of_two_workers_can_be_resumed() {
         let folder = tempfile::tempdir().unwrap();
         let config = config("mmd-gan", &pictures(folder.path()), generator);
         let [whole, stopped] = ["whole", "stopped"].map(|name| folder.path().join(name));
-        train::start_with("test", &config, &whole, &context(), team(2), &mut go_on).unwrap();
+        start(&config, &whole, team(2), &mut go_on).unwrap();
         let mut stop = |event: Event| match event {
             Event::Step { step: 3, .. } => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
         };
-        let outcome = train::start_with("test", &config, &stopped, &context(), team(2), &mut stop).unwrap();
+        let outcome = start(&config, &stopped, team(2), &mut stop).unwrap();
         assert_eq!(outcome, Outcome::Stopped { step: 3 });
-        train::resume_with(&stopped, &train::Changes::default(), &context(), team(2), &mut go_on).unwrap();
+        let resumed = Request::new(&stopped).with_context(context()).with_team(team(2));
+        resumed.resume(&train::Changes::default()).unwrap();
         assert!(state(&whole) == state(&stopped) && events(&whole) == events(&stopped), "{generator}");
         assert!(fs::read_to_string(whole.join("config.toml")).unwrap().contains("workers"));
     }
@@ -432,11 +447,9 @@ fn sockets_are_as_good_as_threads() {
     let source = pictures(folder.path());
     let config = config("mmd-gan", &source, DENSE);
     let [threads, sockets, failed] = ["threads", "sockets", "failed"].map(|name| folder.path().join(name));
-    train::start_with("test", &config, &threads, &context(), team(2), &mut go_on).unwrap();
+    start(&config, &threads, team(2), &mut go_on).unwrap();
 
-    let begin = |run: &Path, address: &str| {
-        train::start_with("test", &config, run, &context(), Team::meet(address, 2, || ())?, &mut go_on)
-    };
+    let begin = |run: &Path, address: &str| start(&config, run, Team::meet(address, 2, || ())?, &mut go_on);
     let help = |address: &str| parallel::help(Box::new(Sockets::join(address, 1, 2)?), &context());
     let address = free_address();
     thread::scope(|scope| {
@@ -491,9 +504,7 @@ fn what_cannot_be_shared_is_refused() {
     let source = pictures(folder.path());
     let run = folder.path().join("run");
     let mut config = config("mmd-gan", &source, DENSE);
-    let fault = |config: &Config, workers| {
-        train::start_with("test", config, &run, &context(), team(workers), &mut go_on).unwrap_err()
-    };
+    let fault = |config: &Config, workers| start(config, &run, team(workers), &mut go_on).unwrap_err();
     let message = |config: &Config, workers| fault(config, workers).to_string();
     assert!(
         matches!(fault(&config, 3), kme::Error::Parameter { parameter, given, .. } if parameter == "batch" && given == "8")
@@ -511,6 +522,6 @@ fn what_cannot_be_shared_is_refused() {
          units = [20, 5]\n[optimiser]\n{RATE}\n",
         source.display()
     );
-    let autoencoder = Config::parse(&toml, Path::new("test.toml")).unwrap();
+    let autoencoder = Plan::parse(&toml, Path::new("test.toml")).unwrap().into_config();
     assert_eq!(fault(&autoencoder, 2).parameter_name(), Some("workers"));
 }

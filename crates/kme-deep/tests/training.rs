@@ -1,13 +1,18 @@
 //! Laws of every trainer: a run that was cut off and resumed ends with the bits of one that never stopped, for any number of
 //! threads; and what goes wrong is said.
 
+mod watching;
+
+use kme::Progress;
 use kme::points::Data;
-use kme_deep::train::{self, Config, Context, Event, Outcome};
+use kme_deep::train::{self, Changes, Config, Context, Event, Outcome, Plan, Request, STEPS};
 use kme_image::{Images, Places};
 use kme_net::{Models, Place};
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use watching::watching;
 
 fn context() -> Context {
     Context { place: Place::cpu(), models: Models::default(), data: Places::new(None) }
@@ -116,7 +121,8 @@ fn config(objective: &str, pictures: &Path) -> Config {
          {}[log]\nevery = 1\nsamples = 3\ncheckpoint = 2\n",
         tables(objective)
     );
-    Config::parse(&toml, Path::new("test.toml")).unwrap_or_else(|e| panic!("{objective}: {e}\n{toml}"))
+    let plan = Plan::parse(&toml, Path::new("test.toml")).unwrap_or_else(|e| panic!("{objective}: {e}\n{toml}"));
+    plan.into_config()
 }
 
 fn learning_rate(config: &mut Config, rate: f64, clip: Option<f64>) {
@@ -126,6 +132,20 @@ fn learning_rate(config: &mut Config, rate: f64, clip: Option<f64>) {
 
 fn go_on(_: Event) -> ControlFlow<()> {
     ControlFlow::Continue(())
+}
+
+/// Starts a run whose events go to a function.
+fn start(
+    config: &Config,
+    run: &Path,
+    event: &mut (impl FnMut(Event) -> ControlFlow<()> + Send),
+) -> kme::Result<Outcome> {
+    let plan = config.clone().check()?.named("test");
+    Request::new(run).with_context(context()).with_observer(&watching(event)).start(&plan)
+}
+
+fn resume(run: &Path, event: &mut (impl FnMut(Event) -> ControlFlow<()> + Send)) -> kme::Result<Outcome> {
+    Request::new(run).with_context(context()).with_observer(&watching(event)).resume(&Changes::default())
 }
 
 fn copy_folder(from: &Path, to: &Path) {
@@ -159,7 +179,7 @@ fn resuming_gives_the_bits_of_never_stopping() {
         let folder = tempfile::tempdir().unwrap();
         let config = config(objective, &pictures(folder.path()));
         let whole = folder.path().join("whole");
-        let outcome = train::start("test", &config, &whole, &context(), &mut go_on).unwrap();
+        let outcome = start(&config, &whole, &mut go_on).unwrap();
         assert_eq!(outcome, Outcome::Finished { steps: 7 });
         let expected = result(&whole);
 
@@ -169,9 +189,9 @@ fn resuming_gives_the_bits_of_never_stopping() {
             Event::Step { step: 3, .. } => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
         };
-        let outcome = train::start("test", &config, &stopped, &context(), &mut stop).unwrap();
+        let outcome = start(&config, &stopped, &mut stop).unwrap();
         assert_eq!(outcome, Outcome::Stopped { step: 3 });
-        train::resume(&stopped, &context(), &mut go_on).unwrap();
+        resume(&stopped, &mut go_on).unwrap();
         assert!(result(&stopped) == expected, "{objective}: stopped and resumed");
 
         // Killed after step 5: what is on disk then has a checkpoint of step 4 and events of step 5.
@@ -182,12 +202,12 @@ fn resuming_gives_the_bits_of_never_stopping() {
             }
             ControlFlow::Continue(())
         };
-        train::start("test", &config, &running, &context(), &mut snapshot).unwrap();
+        start(&config, &running, &mut snapshot).unwrap();
         // A line that the kill cut short.
         let mut events = fs::read_to_string(killed.join("events.jsonl")).unwrap();
         events.push_str("{\"step\":6,\"ev");
         fs::write(killed.join("events.jsonl"), events).unwrap();
-        train::resume(&killed, &context(), &mut go_on).unwrap();
+        resume(&killed, &mut go_on).unwrap();
         assert!(result(&killed) == expected, "{objective}: killed and resumed");
     }
 }
@@ -221,7 +241,7 @@ fn training_trains() {
             }
             ControlFlow::Continue(())
         };
-        train::start("test", &config, &folder.path().join("run"), &context(), &mut observer).unwrap();
+        start(&config, &folder.path().join("run"), &mut observer).unwrap();
         println!("{objective}: {scores:?}");
         assert!(scores[1] < factor * scores[0], "{objective}: {scores:?}");
     }
@@ -234,17 +254,17 @@ fn what_a_kill_can_leave_behind() {
     let config = config("classifier", &pictures(folder.path()));
     let run = folder.path().join("run");
     fs::create_dir_all(run.join("samples")).unwrap();
-    train::start("test", &config, &run, &context(), &mut go_on).unwrap();
+    start(&config, &run, &mut go_on).unwrap();
     let model = fs::read(run.join("model.safetensors")).unwrap();
     fs::remove_file(run.join("model.safetensors")).unwrap();
-    train::resume(&run, &context(), &mut go_on).unwrap();
+    resume(&run, &mut go_on).unwrap();
     assert!(fs::read(run.join("model.safetensors")).unwrap() == model);
 
     let last = run.join("checkpoints/last.safetensors");
     let whole = fs::read(&last).unwrap();
     for cut in [0, 4, 100, whole.len() / 2, whole.len() - 1] {
         fs::write(&last, &whole[..cut]).unwrap();
-        let message = train::resume(&run, &context(), &mut go_on).unwrap_err().to_string();
+        let message = resume(&run, &mut go_on).unwrap_err().to_string();
         assert!(message.contains("last.safetensors"), "{cut}: {message}");
     }
     // One bit of a number, which leaves it a number.
@@ -252,12 +272,12 @@ fn what_a_kill_can_leave_behind() {
     let at = bent.len() - 4;
     bent[at] ^= 1;
     fs::write(&last, &bent).unwrap();
-    let message = train::resume(&run, &context(), &mut go_on).unwrap_err().to_string();
+    let message = resume(&run, &mut go_on).unwrap_err().to_string();
     assert!(message.contains("last.safetensors: has changed"), "{message}");
     // Without a checkpoint the run does not begin again over what there is.
     fs::remove_file(&last).unwrap();
     let events = fs::read(run.join("events.jsonl")).unwrap();
-    let message = train::resume(&run, &context(), &mut go_on).unwrap_err().to_string();
+    let message = resume(&run, &mut go_on).unwrap_err().to_string();
     assert!(message.contains("is missing, though step 7"), "{message}");
     assert!(fs::read(run.join("events.jsonl")).unwrap() == events);
 }
@@ -273,49 +293,64 @@ fn a_run_folder_is_kept_in_order() {
         Event::Begin { .. } => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     };
-    train::start("test", &config, &run, &context(), &mut stop).unwrap();
+    start(&config, &run, &mut stop).unwrap();
     assert!(run.join("report.html").exists());
     let held = fs::File::open(run.join(".lock")).unwrap();
     held.try_lock().unwrap();
-    let message = train::resume(&run, &context(), &mut go_on).unwrap_err().to_string();
+    let message = resume(&run, &mut go_on).unwrap_err().to_string();
     assert!(message.contains("another process"), "{message}");
     drop(held);
     fs::remove_dir_all(run.join("samples")).unwrap();
     let mut events = fs::read(run.join("events.jsonl")).unwrap();
     events.extend([0xff, 0xfe, b'\n']);
     fs::write(run.join("events.jsonl"), events).unwrap();
-    train::resume(&run, &context(), &mut go_on).unwrap();
+    resume(&run, &mut go_on).unwrap();
     let (_, events) = result(&run);
     assert_eq!(events.iter().filter(|event| event["event"] == "score").count(), 4, "steps 0, 3, 6 and 7");
 }
 
-/// Numbers whose decimal form is long survive the checkpoint's text.
+/// Starts another run in the same folder while the first one reads its pictures.
+struct Second<'a> {
+    config: &'a Config,
+    run: &'a Path,
+    fault: Mutex<Option<String>>,
+}
+
+impl kme::Observer for Second<'_> {
+    fn progress(&self, at: Progress) -> ControlFlow<()> {
+        let mut fault = self.fault.lock().unwrap();
+        if at.what != STEPS && fault.is_none() {
+            *fault = Some(start(self.config, self.run, &mut go_on).unwrap_err().to_string());
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl train::Observer for Second<'_> {}
+
 #[test]
 fn a_new_run_takes_its_folder_before_it_reads() {
     let folder = tempfile::tempdir().unwrap();
     let data = pictures(folder.path());
     let config = config("gmmn", &data);
     let run = folder.path().join("runs/new/deep");
-    let mut faults = Vec::new();
-    let mut observer = |event: Event| {
-        if let (Event::Reading { .. }, true) = (&event, faults.is_empty()) {
-            faults.push(train::start("test", &config, &run, &context(), &mut go_on).unwrap_err().to_string());
-        }
-        ControlFlow::Continue(())
-    };
-    train::start("test", &config, &run, &context(), &mut observer).unwrap();
-    assert!(faults[0].contains("is being trained by another process"), "{faults:?}");
+    let second = Second { config: &config, run: &run, fault: Mutex::default() };
+    let plan = config.clone().check().unwrap();
+    Request::new(&run).with_context(context()).with_observer(&second).start(&plan).unwrap();
+    let fault = second.fault.into_inner().unwrap().expect("pictures are read");
+    assert!(fault.contains("is being trained by another process"), "{fault}");
     // What does not begin leaves nothing, also of the folders above.
     fs::write(data.join("square/00.png"), "no picture").unwrap();
     let run = folder.path().join("others/new/deep");
-    train::start("test", &config, &run, &context(), &mut go_on).unwrap_err();
+    start(&config, &run, &mut go_on).unwrap_err();
     assert!(!folder.path().join("others").exists());
     // But what was there.
     fs::create_dir_all(folder.path().join("mine/new")).unwrap();
-    train::start("test", &config, &folder.path().join("mine/new"), &context(), &mut go_on).unwrap_err();
+    start(&config, &folder.path().join("mine/new"), &mut go_on).unwrap_err();
     assert_eq!(fs::read_dir(folder.path().join("mine/new")).unwrap().count(), 0);
 }
 
+/// Numbers whose decimal form is long survive the checkpoint's text.
 #[test]
 fn configurations_are_compared_exactly() {
     let folder = tempfile::tempdir().unwrap();
@@ -324,8 +359,8 @@ fn configurations_are_compared_exactly() {
     config.generator.as_mut().unwrap().ema_decay = 0.9864864864864865;
     let run = folder.path().join("run");
     let mut stop = |_: Event| ControlFlow::Break(());
-    assert_eq!(train::start("test", &config, &run, &context(), &mut stop).unwrap(), Outcome::Stopped { step: 0 });
-    train::resume(&run, &context(), &mut go_on).unwrap();
+    assert_eq!(start(&config, &run, &mut stop).unwrap(), Outcome::Stopped { step: 0 });
+    resume(&run, &mut go_on).unwrap();
 }
 
 #[test]
@@ -336,7 +371,7 @@ fn held_out_labels_must_mean_the_same() {
     copy_folder(&folder.path().join("pictures/bar"), &other.join("bar"));
     config.data.held_out = Some(other.display().to_string());
     let run = folder.path().join("run");
-    let message = train::start("test", &config, &run, &context(), &mut go_on).unwrap_err().to_string();
+    let message = start(&config, &run, &mut go_on).unwrap_err().to_string();
     assert!(message.contains("held_out") && !run.exists(), "{message}");
 }
 
@@ -349,7 +384,7 @@ fn threads_do_not_change_the_bits() {
             .map(|threads| {
                 let run = folder.path().join(format!("threads-{threads}"));
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-                pool.install(|| train::start("test", &config, &run, &context(), &mut go_on)).unwrap();
+                pool.install(|| start(&config, &run, &mut go_on)).unwrap();
                 result(&run)
             })
             .into();
@@ -367,19 +402,19 @@ fn a_changed_configuration_or_data_is_refused() {
         Event::Step { step: 2, .. } => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     };
-    train::start("test", &config, &run, &context(), &mut stop).unwrap();
-    let message = train::start("test", &config, &run, &context(), &mut go_on).unwrap_err().to_string();
+    start(&config, &run, &mut stop).unwrap();
+    let message = start(&config, &run, &mut go_on).unwrap_err().to_string();
     assert!(message.contains("resume the run in it"), "{message}");
 
     let file = run.join("config.toml");
     let original = fs::read_to_string(&file).unwrap();
     fs::write(&file, original.replace("beta1 = 0.5", "beta1 = 0.25")).unwrap();
-    let message = train::resume(&run, &context(), &mut go_on).unwrap_err().to_string();
+    let message = resume(&run, &mut go_on).unwrap_err().to_string();
     assert!(message.contains("optimiser.beta1 is 0.25, but must be 0.5, as in the run's last checkpoint"), "{message}");
     fs::write(&file, original).unwrap();
 
     Images::new(1, 1, 16, 16, vec![0.5; 256]).unwrap().write_png(0, &source.join("bar/99.png")).unwrap();
-    let message = train::resume(&run, &context(), &mut go_on).unwrap_err().to_string();
+    let message = resume(&run, &mut go_on).unwrap_err().to_string();
     assert!(message.contains("fingerprint"), "{message}");
 }
 
@@ -391,29 +426,29 @@ fn a_changed_network_is_refused() {
     let coder = folder.path().join("coder");
     let mut learn = config("autoencoder", &source);
     learn.steps = 2;
-    train::start("test", &learn, &coder, &context(), &mut go_on).unwrap();
+    start(&learn, &coder, &mut go_on).unwrap();
     let mut config = config("gmmn", &source);
     let generator = config.generator.as_mut().unwrap();
-    generator.net = train::config::Config::load("mnist-gmmn-code").unwrap().generator.unwrap().net;
+    generator.net = Plan::load("mnist-gmmn-code").unwrap().into_config().generator.unwrap().net;
     generator.decoder = Some(coder.display().to_string());
     let run = folder.path().join("run");
     let mut stop = |event: Event| match event {
         Event::Step { step: 2, .. } => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     };
-    train::start("test", &config, &run, &context(), &mut stop).unwrap();
+    start(&config, &run, &mut stop).unwrap();
     assert!(fs::read_to_string(run.join("config.toml")).unwrap().contains("# SHA-256 of generator.decoder: "));
 
     let kept = folder.path().join("kept");
     fs::rename(&coder, &kept).unwrap();
     learn.seed += 1;
-    train::start("test", &learn, &coder, &context(), &mut go_on).unwrap();
-    let message = train::resume(&run, &context(), &mut go_on).unwrap_err().to_string();
+    start(&learn, &coder, &mut go_on).unwrap();
+    let message = resume(&run, &mut go_on).unwrap_err().to_string();
     let expected = ["SHA-256 of generator.decoder", &coder.display().to_string(), "bring it back"];
     assert!(expected.iter().all(|part| message.contains(part)), "{message}");
     fs::remove_dir_all(&coder).unwrap();
     fs::rename(&kept, &coder).unwrap();
-    train::resume(&run, &context(), &mut go_on).unwrap();
+    resume(&run, &mut go_on).unwrap();
 }
 
 #[test]
@@ -429,10 +464,10 @@ fn held_out_points_must_fit() {
         (file("space.csv", "0,0,0\n1,1,1\n"), "dimension of the points differs: 3 and 2"),
         (file("one.csv", "0,0\n"), "a score needs at least 2 samples, but there is 1"),
     ] {
-        let mut config = Config::load("25-gaussians").unwrap();
+        let mut config = Plan::load("25-gaussians").unwrap().into_config();
         (config.data.source, config.data.held_out, config.batch) = (source.clone(), Some(held_out), 4);
         let run = folder.path().join("run");
-        let message = train::start("test", &config, &run, &context(), &mut go_on).unwrap_err().to_string();
+        let message = start(&config, &run, &mut go_on).unwrap_err().to_string();
         assert!(message.contains(expected) && !run.exists(), "{message}");
     }
 }
@@ -450,7 +485,7 @@ fn threads_do_not_change_the_bits_of_large_tensors() {
         .map(|threads| {
             let run = folder.path().join(format!("threads-{threads}"));
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| train::start("test", &config, &run, &context(), &mut go_on)).unwrap();
+            pool.install(|| start(&config, &run, &mut go_on)).unwrap();
             result(&run)
         })
         .into();
@@ -479,7 +514,7 @@ fn a_loss_that_is_not_finite_stops_the_run() {
         config.critic.as_mut().unwrap().clip_weights = None;
         config.regulariser = Default::default();
         let run = folder.path().join("run");
-        let message = train::start("test", &config, &run, &context(), &mut go_on).unwrap_err().to_string();
+        let message = start(&config, &run, &mut go_on).unwrap_err().to_string();
         println!("{message}");
         for part in parts.into_iter().chain(["lower optimiser.learning_rate and resume: ", "last.safetensors"]) {
             assert!(message.contains(part), "{part}: {message}");
@@ -491,7 +526,7 @@ fn a_loss_that_is_not_finite_stops_the_run() {
         };
         assert_eq!(number("the state after step ") + 1, number("at step "), "{message}");
         // What is on disk is good: the run goes on from there, to the same end.
-        let again = train::resume(&run, &context(), &mut go_on).unwrap_err().to_string();
+        let again = resume(&run, &mut go_on).unwrap_err().to_string();
         assert_eq!(again, message);
     }
 }

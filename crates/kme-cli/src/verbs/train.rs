@@ -2,15 +2,16 @@
 
 use crate::arguments::{self, Global};
 use crate::output::{self, fields};
-use crate::progress;
+use crate::progress::{self, Watcher};
 use clap::Args;
 use indicatif::ProgressBar;
-use kme::{Error, Field, Result};
+use kme::{Error, Field, Progress, Result};
 use kme_deep::train::config::AUTO;
 use kme_deep::train::parallel::{self, Sockets, Team};
-use kme_deep::train::{self, Changes, Config, Event, Numbers, Outcome};
+use kme_deep::train::{self, Changes, Config, Event, Numbers, Observer, Outcome, Plan, Request, STEPS};
 use kme_net::Place;
 use serde_json::json;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -149,63 +150,31 @@ fn trained(arguments: &Arguments, global: &Global) -> Result<bool> {
     // What can be told at once is told before others are waited for.
     let workers = arguments.workers();
     let changes = arguments.changes()?;
-    let (preset, config) = if arguments.resume {
-        let config = train::check_resume(path, &changes, workers)?;
-        arguments.preset.as_deref().map_or(Ok(()), |preset| check_begun_as(preset, &config, path))?;
-        (None, config)
+    let plan = if arguments.resume {
+        let plan = train::check_resume(path, &changes, workers)?;
+        arguments.preset.as_deref().map_or(Ok(()), |preset| check_begun_as(preset, plan.config(), path))?;
+        plan
     } else {
-        let preset = arguments.begun_as()?;
-        let config = arguments.config(&preset, global)?;
-        train::check_start(&config, path, workers)?;
-        (Some(preset), config)
+        let plan = arguments.plan(global)?;
+        train::check_start(&plan, path, workers)?;
+        plan
     };
     let team = arguments.team(global)?;
-    let bar = progress::bar(global, 0, "train");
-    let mut reading: Option<ProgressBar> = None;
-    let unit = if config.data.is_points() { "points" } else { "images" };
-    let (mut batch, mut seed) = (0, 0);
-    let mut observer = |event: Event| {
-        match event {
-            Event::Reading { done, total } => {
-                let bar = reading.get_or_insert_with(|| progress::bar(global, total as u64, "reading pictures"));
-                bar.set_position(done as u64);
-                if done == total {
-                    bar.finish_and_clear();
-                }
-            }
-            Event::Begin { step, steps, batch: of_run, seed: its_seed } => {
-                // From here on there is something to save: until now one signal ends it.
-                progress::catch_interrupt();
-                (batch, seed) = (of_run, its_seed);
-                bar.set_length(steps);
-                bar.set_position(step);
-                bar.reset_eta();
-            }
-            Event::Remark { text } => bar.suspend(|| output::remark(global, text)),
-            Event::Step { step, numbers } => {
-                bar.set_position(step);
-                let speed = bar.per_sec() * batch as f64;
-                bar.set_message(format!("{speed:.0} {unit}/s, {}", summary(numbers)));
-            }
-            Event::Score { step, numbers } => {
-                let text = format!("step {step}: {}", summary(numbers));
-                bar.suspend(|| output::remark(global, text));
-            }
-        }
-        progress::flow()
+    let config = plan.config();
+    let shown = Shown::new(config, global);
+    let request = Request::new(path).with_context(context).with_team(team).with_observer(&shown);
+    let outcome = if arguments.resume {
+        request.resume(&changes).map_err(|fault| {
+            let fault = naming_data(accepting(fault, path), config, "say where they are now with --data");
+            leaving_out(fault, config, " --accept-data")
+        })
+    } else {
+        request
+            .start(&plan)
+            .map_err(|fault| leaving_out(naming_data(fault, config, "name others with --data"), config, ""))
     };
-    let outcome = match preset {
-        None => {
-            let outcome = train::resume_with(path, &changes, &context, team, &mut observer);
-            outcome.map_err(|fault| accepting(fault, path)).map_err(|fault| {
-                let fault = naming_data(fault, &config, "say where they are now with --data");
-                leaving_out(fault, &config, " --accept-data")
-            })
-        }
-        Some(preset) => train::start_with(&preset, &config, path, &context, team, &mut observer)
-            .map_err(|fault| leaving_out(naming_data(fault, &config, "name others with --data"), &config, "")),
-    };
-    bar.finish_and_clear();
+    shown.bar.finish_and_clear();
+    let seed = config.seed;
     let (finished, step) = match outcome? {
         Outcome::Finished { steps } => (true, steps),
         Outcome::Stopped { step } => (false, step),
@@ -238,6 +207,63 @@ fn trained(arguments: &Arguments, global: &Global) -> Result<bool> {
         progress::end_interrupted();
     }
     Ok(true)
+}
+
+/// Shows a run on standard error: a bar of its steps with the numbers of the last one, and scores as remarks.
+struct Shown<'a> {
+    global: &'a Global,
+    /// What comes before the steps.
+    before: Watcher<'a>,
+    bar: ProgressBar,
+    batch: usize,
+    unit: &'static str,
+}
+
+impl<'a> Shown<'a> {
+    fn new(config: &Config, global: &'a Global) -> Self {
+        let unit = if config.data.is_points() { "points" } else { "images" };
+        let bar = progress::bar(global, 0, "train");
+        Self { global, before: Watcher::new(global), bar, batch: config.batch, unit }
+    }
+
+    fn remark_on(&self, text: &str) {
+        self.bar.suspend(|| output::remark(self.global, text));
+    }
+}
+
+impl kme::Observer for Shown<'_> {
+    fn remark(&self, text: &str) {
+        self.remark_on(&arguments::in_flags(text));
+    }
+
+    fn progress(&self, at: Progress) -> ControlFlow<()> {
+        if at.what != STEPS {
+            return self.before.progress(at);
+        }
+        self.bar.set_position(at.done);
+        progress::flow()
+    }
+}
+
+impl Observer for Shown<'_> {
+    fn event(&self, event: Event) {
+        match event {
+            Event::Begin { step, steps } => {
+                // From here on there is something to save: until now one signal ends it.
+                progress::catch_interrupt();
+                self.bar.set_length(steps);
+                self.bar.set_position(step);
+                self.bar.reset_eta();
+            }
+            Event::Step { step, numbers } => {
+                self.bar.set_position(step);
+                let speed = self.bar.per_sec() * self.batch as f64;
+                self.bar.set_message(format!("{speed:.0} {}/s, {}", self.unit, summary(numbers)));
+            }
+            Event::Score { step, numbers } => self.remark_on(&format!("step {step}: {}", summary(numbers))),
+            _ => {}
+        }
+    }
 }
 
 /// Which of several workers a process is.
@@ -303,7 +329,7 @@ fn accepting(fault: Error, path: &Path) -> Error {
 fn check_begun_as(preset: &str, config: &Config, path: &Path) -> Result<()> {
     let begun = config.preset.as_deref().unwrap_or_default();
     // A file may say itself what it was begun as.
-    if preset == begun || Config::load(preset).is_ok_and(|config| config.preset.as_deref() == Some(begun)) {
+    if preset == begun || Plan::load(preset).is_ok_and(|plan| plan.config().preset.as_deref() == Some(begun)) {
         return Ok(());
     }
     let run = path.display();
@@ -349,9 +375,10 @@ impl Arguments {
         Ok(Changes { sets, other_data: self.accept_data })
     }
 
-    /// The configuration of a new run.
-    fn config(&self, preset: &str, global: &Global) -> Result<Config> {
-        let mut config = Config::load_with(preset, &self.set)?;
+    /// The plan of a new run.
+    fn plan(&self, global: &Global) -> Result<Plan> {
+        let preset = self.begun_as()?;
+        let mut config = Plan::load_with(&preset, &self.set)?.into_config();
         let named = self.set.iter().any(|(key, value)| key == "data.held_out" && !value.trim().is_empty());
         if let Some(data) = &self.data {
             config.data.source = data.clone();
@@ -375,7 +402,7 @@ impl Arguments {
         config.steps = self.steps.unwrap_or(config.steps);
         config.log.tensorboard |= self.tensorboard;
         config.seed = global.asked_seed().unwrap_or(config.seed);
-        Ok(config)
+        Ok(config.check()?.named(preset))
     }
 
     /// How many share the steps of a run that this process keeps.
@@ -447,9 +474,9 @@ fn setting(text: &str) -> Result<(String, String)> {
 
 /// A preset's text.
 fn print(name: &str, global: &Global) -> Result<bool> {
-    let Some(preset) = Config::presets().find(|preset| preset.name == name) else {
+    let Some(preset) = Plan::presets().find(|preset| preset.name == name) else {
         // Says which names are near.
-        let text = Config::load(name)?.to_toml();
+        let text = Plan::load(name)?.config().to_toml();
         output::print(global, &text, fields(json!({ "config": text })))?;
         return Ok(true);
     };
@@ -463,7 +490,7 @@ const WIDTH: usize = 100;
 
 /// The presets under the papers that they follow.
 fn list(global: &Global) -> Result<bool> {
-    let presets: Vec<_> = Config::presets().collect();
+    let presets: Vec<_> = Plan::presets().collect();
     let names = presets.iter().map(|preset| preset.name.len()).max().unwrap_or(0);
     let mut text = String::new();
     for (i, preset) in presets.iter().enumerate() {

@@ -1,10 +1,10 @@
 //! Training runs of toys: settings in, the numbers of every step and samples out.
 
 use kme::{Action, Error, Points, Result};
-use kme_deep::train::{self, Config, Context, Event, Numbers};
+use kme_deep::train::{Context, Event, Numbers, Observer, Plan, Request};
 use kme_image::Places;
 use kme_net::{Generator, Models, NetworkGenerator, Place};
-use std::ops::ControlFlow;
+use std::sync::{Mutex, PoisonError};
 
 /// What came of a run.
 pub(crate) struct Found {
@@ -15,6 +15,23 @@ pub(crate) struct Found {
     /// [`SAMPLES`] generated points.
     pub samples: Points,
     pub seconds: f64,
+}
+
+/// Keeps the numbers of all steps and the last score with its standard error.
+#[derive(Default)]
+struct Watched(Mutex<(Vec<Numbers>, Option<(f64, f64)>)>);
+
+impl kme::Observer for Watched {}
+
+impl Observer for Watched {
+    fn event(&self, event: Event) {
+        let mut found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            Event::Step { numbers, .. } => found.0.push(numbers.clone()),
+            Event::Score { numbers, .. } => found.1 = Some((numbers[0].1, numbers[1].1)),
+            _ => {}
+        }
+    }
 }
 
 pub(crate) const SAMPLES: usize = 2500;
@@ -40,24 +57,19 @@ pub(crate) fn run(sets: &[impl AsRef<str>]) -> Result<Found> {
     }
     let rare = 1_000_000_000_u64.to_string();
     all.extend(["every", "samples", "checkpoint"].map(|key| (format!("log.{key}"), rare.clone())));
-    let config = Config::load_with(preset, &all)?;
+    let plan = Plan::load_with(preset, &all)?;
     let folder = tempfile::tempdir().map_err(|e| Error::io(std::env::temp_dir(), Action::Write, e))?;
     let path = folder.path().join("run");
     let context = Context { place: Place::cpu(), models: Models::default(), data: Places::new(None) };
-    let (mut steps, mut score) = (Vec::new(), (f64::NAN, f64::NAN));
+    let watched = Watched::default();
     let begun = std::time::Instant::now();
-    train::start(preset, &config, &path, &context, &mut |event| {
-        match event {
-            Event::Step { numbers, .. } => steps.push(numbers.clone()),
-            Event::Score { numbers, .. } => score = (numbers[0].1, numbers[1].1),
-            Event::Begin { .. } | Event::Remark { .. } | Event::Reading { .. } => {}
-        }
-        ControlFlow::Continue(())
-    })?;
+    Request::new(&path).with_context(context.clone()).with_observer(&watched).start(&plan)?;
     let seconds = begun.elapsed().as_secs_f64();
     let file = path.join("model.safetensors");
     let bytes = std::fs::read(&file).map_err(|e| Error::io(&file, Action::Read, e))?;
     let samples = NetworkGenerator::parse(&bytes, &file, &context.place)?.sample_points(SAMPLES, 1)?;
+    let (steps, score) = watched.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let score = score.unwrap_or((f64::NAN, f64::NAN));
     Ok(Found { steps, score, samples, seconds })
 }
 

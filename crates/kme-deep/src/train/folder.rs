@@ -3,6 +3,7 @@
 
 use super::config::Config;
 use super::edited::edited;
+use super::plan::Plan;
 use super::set;
 use super::sources::Sources;
 use super::task::Numbers;
@@ -217,9 +218,9 @@ impl Folder {
         kme::io::write_atomically(self.config(), |file| file.write_all(text.as_bytes()))
     }
 
-    /// The run's configuration, with settings changed.
-    pub(super) fn read_config(&self, sets: &[(String, String)]) -> Result<Config> {
-        Config::load_file(&self.config(), sets)
+    /// What the run's configuration says, with settings changed.
+    pub(super) fn read_config(&self, sets: &[(String, String)]) -> Result<Plan> {
+        Plan::load_file(&self.config(), sets)
     }
 
     /// Changes settings and facts in config.toml, and leaves the rest of it as it was written, with its comments. Where that

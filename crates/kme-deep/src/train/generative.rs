@@ -17,8 +17,9 @@ use super::judge::Judge;
 use super::learner::Learner;
 use super::optimiser::Pace;
 use super::parallel::{Collective, TeamResult};
+use super::plan::{Game, Rival};
 use super::task::{Finding, Numbers, Sheet, State, Task, first_fault_of, net_state, restored_net};
-use crate::loss::{Beside, Draw, Objective};
+use crate::loss::{Draw, Objective};
 use critic::Critic;
 use frozen::Frozen;
 use kme::inference::Marginals;
@@ -61,7 +62,8 @@ pub(super) struct Parts {
 }
 
 impl Trainer {
-    pub(super) fn new(config: &Config, settings: &config::Generator, parts: Parts, place: &Place) -> Result<Self> {
+    pub(super) fn new(config: &Config, game: &Game, parts: Parts, place: &Place) -> Result<Self> {
+        let settings = &game.generator;
         let Parts { feed, autoencoder, frozen, judge, made, collective } = parts;
         let supply = Supply::new(feed, autoencoder, settings, config, place)?;
         let (shape, classes) = (supply.shape(), supply.classes());
@@ -73,25 +75,18 @@ impl Trainer {
             let field = Field::Shape("generator.net's output and the data".into());
             return Err(Error::mismatch(field, found, wanted, "choose another generator.net"));
         }
-        let opponent: Box<dyn Opponent> = match &config.critic {
-            Some(critic) => Box::new(Critic::new(config, critic, shape, classes, place)?),
-            None => Box::new(Frozen(frozen)),
-        };
-        let Some(settings_of) = config.objective.divergence() else {
-            return Err(Error::unsupported("train a generator by this objective", "it trains another network"));
-        };
-        let top = config.critic.as_ref().map(|critic| critic.top);
-        let divergence = settings_of.divergence(&Beside { top, regulariser: &config.regulariser })?;
-        // Tried once, so that what does not fit is said before the first step.
-        let features = match top {
-            Some(top) => vec![top],
-            None => {
+        let (opponent, features): (Box<dyn Opponent>, _) = match &game.rival {
+            Rival::Critic(critic) => (Box::new(Critic::new(config, critic, shape, classes, place)?), vec![critic.top]),
+            Rival::Network(_) | Rival::Samples => {
+                let opponent = Frozen(frozen);
+                // Tried once, so that what does not fit is said before the first step.
                 let [c, h, w] = shape;
-                opponent.features(place.zeros([1, c, h, w]), None)?.iter().map(|t| t.dims()[1]).collect()
+                let tensors = opponent.features(place.zeros([1, c, h, w]), None)?;
+                (Box::new(opponent), tensors.iter().map(|t| t.dims()[1]).collect())
             }
         };
         let mut trainer = Self {
-            objective: Objective { divergence, regulariser: config.regulariser.clone() },
+            objective: game.objective.clone(),
             average: generator.clone(),
             generator: Learner::new(generator, &config.optimiser),
             opponent,

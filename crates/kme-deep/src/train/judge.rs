@@ -13,7 +13,7 @@ use kme::inference::Marginals;
 use kme::kernel::{Form, Kernel};
 use kme::points::Data;
 use kme::sums::Precision;
-use kme::{Error, Field, Points, Result};
+use kme::{Error, Field, Observer, Points, Result};
 use kme_image::{Images, evenly, scatter};
 use kme_net::{FeatureMap, Generator, place};
 use std::sync::Arc;
@@ -66,7 +66,7 @@ impl Judge {
         held_out: Option<HeldOut>,
         stock: &mut Stock,
         facts: &Facts,
-        say: &mut dyn FnMut(&str),
+        observer: &dyn Observer,
     ) -> Result<Self> {
         let mut sample = |n: usize| stock.sample(facts, n, APART);
         let training = match &config.schedule {
@@ -90,10 +90,10 @@ impl Judge {
             return Ok(Self { kind: Kind::Points(points(sample(SHOWN)?)?), held_out, training, network: None });
         }
         let network = map.sha256().map(String::from);
-        let mut say_of = |n: usize, what: &str| {
+        let say_of = |n: usize, what: &str| {
             // Small networks are done before this could be read.
             if map.input().is_some_and(|[_, h, w]| h * w >= LARGE) {
-                say(&format!("computing {} features of {n} {what} pictures", config.score.features));
+                observer.remark(&format!("computing {} features of {n} {what} pictures", config.score.features));
             }
         };
         let held_out = match held_out {

@@ -20,6 +20,7 @@ mod optimiser;
 mod other_run;
 pub mod parallel;
 mod paths;
+mod plan;
 mod presets;
 mod ready;
 mod remarks;
@@ -37,6 +38,7 @@ mod views;
 
 pub use crate::sample::Context;
 pub use config::Config;
+pub use plan::Plan;
 pub use presets::Preset;
 pub use resume::Changes;
 pub use task::Numbers;
@@ -49,34 +51,18 @@ use ready::{Begun, Ready, ready};
 use run::Run;
 use schedule::Schedule;
 use sources::Sources;
-use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// Something that happened in a run; returning [`ControlFlow::Break`] from the observer stops it after a checkpoint.
+/// A run that was begun, a step or a score, with its numbers.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Event<'a> {
-    /// Pictures are read before that: `done` of `total`.
-    Reading {
-        /// Pictures so far.
-        done: usize,
-        /// All of them.
-        total: usize,
-    },
     /// The run begins or continues after `step` steps of `steps`.
     Begin {
         /// Steps that are done; 0 of a new run.
         step: u64,
         /// Steps in all.
         steps: u64,
-        /// Samples per step.
-        batch: usize,
-        /// The run's seed.
-        seed: u64,
-    },
-    /// Something to know about the run, said before its first step.
-    Remark {
-        /// A sentence or two.
-        text: &'a str,
     },
     /// One step is done.
     Step {
@@ -94,8 +80,18 @@ pub enum Event<'a> {
     },
 }
 
-/// What watches a run and may stop it.
-pub type Observer<'a> = dyn FnMut(Event) -> ControlFlow<()> + 'a;
+/// Watches a run as any other long work: it is told of pictures that are read and of [`STEPS`] that are done, and may stop
+/// the run between steps, after a checkpoint. Whoever wants the numbers of steps and scores too implements
+/// [`event`](Self::event).
+pub trait Observer: kme::Observer {
+    /// Something happened.
+    fn event(&self, _event: Event) {}
+}
+
+impl Observer for () {}
+
+/// What is counted in the [progress](kme::Progress) of steps, whose value is the loss.
+pub const STEPS: &str = "steps";
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,123 +108,138 @@ pub enum Outcome {
     },
 }
 
-/// Starts a run in the new folder `path`.
+/// Where a run is kept, where and by whom its steps are done, and who watches.
 ///
-/// # Errors
-/// When the configuration, the data or the folder cannot be used, or a loss is not finite.
-pub fn start(
-    preset: &str,
-    config: &Config,
-    path: &Path,
-    context: &Context,
-    observer: &mut Observer,
-) -> Result<Outcome> {
-    start_with(preset, config, path, context, Team::alone(), observer)
-}
-
-/// Starts a run in the new folder `path` whose steps are shared among several workers.
+/// # Example
+/// A preset, made shorter; its generator is `runs/toy/model.safetensors` then.
+/// ```no_run
+/// use kme_deep::train::{Plan, Request};
 ///
-/// # Errors
-/// Those of [`start`]; when the batch cannot be shared evenly, the objective cannot be shared, or a worker has left.
-pub fn start_with(
-    preset: &str,
-    config: &Config,
-    path: &Path,
-    context: &Context,
+/// # fn main() -> kme::Result<()> {
+/// let mut config = Plan::load("25-gaussians")?.into_config();
+/// config.steps = 500;
+/// let outcome = Request::new("runs/toy").start(&config.check()?)?;
+/// println!("{outcome:?}");
+/// # Ok(())
+/// # }
+/// ```
+pub struct Request<'a> {
+    path: PathBuf,
+    context: Context,
     team: Team,
-    observer: &mut Observer,
-) -> Result<Outcome> {
-    config.check()?;
-    Folder::check_free(path)?;
-    kme::io::check(path.join("config.toml"), Wanted::FileAndFolders)?;
-    // A run's own config.toml says already what it was begun as.
-    let config = Config { preset: config.preset.clone().or_else(|| Some(preset.into())), ..config.begun_here() };
-    let workers = team.size();
-    team.run(context, |seat| {
-        // From now on the place is taken, though reading the data may take long. Nothing stays there of a run that does not begin.
-        let folder = Folder::create(path)?.locked()?;
-        // Everything that can be wrong with the configuration or the data is found before anything is written.
-        let Ready { mut task, mut sources, about } = ready(&config, context, seat, &Begun::default(), observer)?;
-        let schedule = Schedule::new(&config.schedule, config.optimiser.learning_rate(), config.steps)?;
-        let mut remarks = about.remarks.clone();
-        let from = other_run::begin(&config, context, &mut *task)?;
-        let mut facts = vec![("kme".into(), env!("CARGO_PKG_VERSION").to_string())];
-        facts.extend(sources.facts());
-        facts.extend(about.facts());
-        if workers > 1 {
-            facts.push(("workers".into(), workers.to_string()));
-        }
-        if let Some((sha256, some)) = from {
-            facts.push(("SHA-256 of from".into(), sha256));
-            remarks.extend(some);
-        }
-        sources.held_out.clone_from(&about.held_out);
-        folder.write_config(&config, &facts)?;
-        about.write(&folder)?;
-        Run { config, sources, task, schedule, folder, step: 0, best: None, remarks, changed: false }.go(observer)
-    })
+    observer: &'a dyn Observer,
 }
 
-/// What [`start_with`] would refuse, as far as it can be told without the data and the other workers.
+impl<'a> Request<'a> {
+    /// A run in the folder `path`: on the processor, by one worker, watched by nobody.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), context: Context::cpu(), team: Team::alone(), observer: &() }
+    }
+
+    /// With tensors, networks and data sets elsewhere.
+    #[must_use]
+    pub fn with_context(self, context: Context) -> Self {
+        Self { context, ..self }
+    }
+
+    /// By several workers, who share every step.
+    #[must_use]
+    pub fn with_team(self, team: Team) -> Self {
+        Self { team, ..self }
+    }
+
+    /// Watched.
+    #[must_use]
+    pub fn with_observer(self, observer: &'a dyn Observer) -> Self {
+        Self { observer, ..self }
+    }
+
+    /// Starts the run, in a new folder.
+    ///
+    /// # Errors
+    /// When the data or the folder cannot be used, or a loss is not finite. With several workers: when the batch or the
+    /// objective cannot be shared, or one has left.
+    pub fn start(self, plan: &Plan) -> Result<Outcome> {
+        let Self { path, context, team, observer } = self;
+        Folder::check_free(&path)?;
+        kme::io::check(path.join("config.toml"), Wanted::FileAndFolders)?;
+        // A run's own config.toml says already what it was begun as.
+        let plan = plan.begun_here();
+        let workers = team.size();
+        team.run(&context, |seat| {
+            // From now on the place is taken, though reading the data may take long. Nothing stays there of a run that does not begin.
+            let folder = Folder::create(&path)?.locked()?;
+            // Everything that can be wrong with the configuration or the data is found before anything is written.
+            let Ready { mut task, mut sources, about } = ready(&plan, &context, seat, &Begun::default(), observer)?;
+            let config = plan.into_config();
+            let schedule = Schedule::new(&config.schedule, config.optimiser.learning_rate(), config.steps)?;
+            let mut remarks = about.remarks.clone();
+            let from = other_run::begin(&config, &context, &mut *task)?;
+            let mut facts = vec![("kme".into(), env!("CARGO_PKG_VERSION").to_string())];
+            facts.extend(sources.facts());
+            facts.extend(about.facts());
+            if workers > 1 {
+                facts.push(("workers".into(), workers.to_string()));
+            }
+            if let Some((sha256, some)) = from {
+                facts.push(("SHA-256 of from".into(), sha256));
+                remarks.extend(some);
+            }
+            sources.held_out.clone_from(&about.held_out);
+            folder.write_config(&config, &facts)?;
+            about.write(&folder)?;
+            Run { config, sources, task, schedule, folder, step: 0, best: None, remarks, changed: false }.go(observer)
+        })
+    }
+
+    /// Continues the run in the folder from its last checkpoint, perhaps with some things changed. With as many workers as
+    /// before, and without changes, it ends with the bits of a run that never stopped.
+    ///
+    /// # Errors
+    /// When there is no run, its configuration or data has changed, something is changed that may not be, or a loss is not
+    /// finite. With several workers those of [`start`](Self::start).
+    pub fn resume(self, changes: &Changes) -> Result<Outcome> {
+        let Self { path, context, team, observer } = self;
+        let folder = Folder::open(&path)?.locked()?;
+        let plan = folder.read_config(&changes.sets)?;
+        team.run(&context, |seat| continued(folder, plan, changes, &context, seat, observer))
+    }
+}
+
+/// What [`Request::start`] would refuse, as far as it can be told without the data and the other workers.
 ///
 /// # Errors
-/// When the configuration cannot be trained with by that many workers, something is at `path` already, or it cannot be
+/// When that many workers cannot share the steps, something is at `path` already, or it cannot be
 /// written there.
-pub fn check_start(config: &Config, path: &Path, workers: usize) -> Result<()> {
-    config.check()?;
-    check_shares(config, workers)?;
+pub fn check_start(plan: &Plan, path: &Path, workers: usize) -> Result<()> {
+    check_shares(plan, workers)?;
     Folder::check_free(path)?;
     kme::io::check(path.join("config.toml"), Wanted::FileAndFolders)
 }
 
-/// What [`resume_with`] would refuse, as far as it can be told without the data and the other workers; the configuration
-/// of the run with these changes.
+/// What [`Request::resume`] would refuse, as far as it can be told without the data and the other workers; the plan of the
+/// run with these changes.
 ///
 /// # Errors
 /// When there is no run at `path`, or it cannot be shared among that many workers.
-pub fn check_resume(path: &Path, changes: &Changes, workers: usize) -> Result<Config> {
-    let config = Folder::open(path)?.read_config(&changes.sets)?;
-    check_shares(&config, workers)?;
-    Ok(config)
-}
-
-/// Continues the run in `path` from its last checkpoint.
-///
-/// # Errors
-/// When there is no run, its configuration or data has changed, or a loss is not finite.
-pub fn resume(path: &Path, context: &Context, observer: &mut Observer) -> Result<Outcome> {
-    resume_with(path, &Changes::default(), context, Team::alone(), observer)
-}
-
-/// Continues the run in `path` from its last checkpoint, with some things changed, its steps shared among several workers.
-/// With as many as before, and without changes, it ends with the bits of a run that never stopped.
-///
-/// # Errors
-/// Those of [`resume`] and [`start_with`]; when something is changed that may not be.
-pub fn resume_with(
-    path: &Path,
-    changes: &Changes,
-    context: &Context,
-    team: Team,
-    observer: &mut Observer,
-) -> Result<Outcome> {
-    let folder = Folder::open(path)?.locked()?;
-    let config = folder.read_config(&changes.sets)?;
-    team.run(context, |seat| continued(folder, config, changes, context, seat, observer))
+pub fn check_resume(path: &Path, changes: &Changes, workers: usize) -> Result<Plan> {
+    let plan = Folder::open(path)?.read_config(&changes.sets)?;
+    check_shares(&plan, workers)?;
+    Ok(plan)
 }
 
 fn continued(
     folder: Folder,
-    config: Config,
+    plan: Plan,
     changes: &Changes,
     context: &Context,
     seat: Seat,
-    observer: &mut Observer,
+    observer: &dyn Observer,
 ) -> TeamResult<Outcome> {
     let stored = folder.read_checkpoint()?;
     let differences = match &stored {
         Some((checkpoint, _)) => {
-            resume::differences(&checkpoint.config, &config, checkpoint.step, &changes.sets, &folder.config())?
+            resume::differences(&checkpoint.config, plan.config(), checkpoint.step, &changes.sets, &folder.config())?
         }
         None => Vec::new(),
     };
@@ -236,7 +247,8 @@ fn continued(
         known: folder.read_listing(),
         split: stored.as_ref().and_then(|(checkpoint, _)| checkpoint.sources.split),
     };
-    let Ready { mut task, mut sources, about } = ready(&config, context, seat, &begun, observer)?;
+    let Ready { mut task, mut sources, about } = ready(&plan, context, seat, &begun, observer)?;
+    let config = plan.into_config();
     let mut schedule = Schedule::new(&config.schedule, config.optimiser.learning_rate(), config.steps)?;
     let mut remarks = about.remarks.clone();
     sources.held_out.clone_from(&about.held_out);

@@ -95,6 +95,7 @@ fn found_network(base: &Path, text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::Plan;
 
     #[test]
     fn names_are_those_of_the_folder_that_a_run_was_begun_in() {
@@ -114,7 +115,7 @@ mod tests {
         assert_eq!(network("lr=0.1/pics").unwrap(), format!("{base}/lr=0.1/pics"));
         assert_eq!(at("vgg19=w.pth"), None);
         assert_eq!((at("no"), at("/pics"), at(":x")), (None, None, None));
-        let mut config = Config::load("fashion-mmd-gan").unwrap();
+        let mut config = Plan::load("fashion-mmd-gan").unwrap().into_config();
         config.begun_in = Some(base.into());
         (config.data.source, config.data.held_out) = ("pics".into(), Some("mnist".into()));
         let located = config.located();

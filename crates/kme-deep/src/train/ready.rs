@@ -1,17 +1,17 @@
 //! From a configuration to a trainer, with what it depends on and what is to be said of its data.
 
-use super::config::{Config, Objective};
+use super::config::Config;
 use super::feed::{self, Feed, HeldOut};
 use super::folder::Folder;
 use super::judge::{self, Judge};
-use super::parallel::{Collective, Leader, Seat, TeamResult, begin, check_shares};
+use super::parallel::{Collective, Leader, Seat, TeamResult, begin, check_shares, shared};
+use super::plan::{Goal, Plan, Rival};
 use super::sources::{self, Sources};
 use super::split::Split;
 use super::stock::{Opened, Stock};
 use super::task::Task;
-use super::{Context, Event, Observer, autoencoder, classifier, generative, remarks};
-use crate::loss::{CRITIC, IDENTITY, Settings};
-use kme::{Error, Result};
+use super::{Context, Observer, autoencoder, classifier, generative, remarks};
+use kme::{Error, Progress, Result};
 use kme_image::{Digest, Grid, Images, Survey, Watch, hex};
 use kme_net::{Autoencoder, FeatureMap, Pixels, Provenance};
 use std::collections::HashMap;
@@ -65,21 +65,23 @@ pub(super) struct Begun {
 
 /// The objective that a configuration names, and what it depends on.
 pub(super) fn ready(
-    config: &Config,
+    plan: &Plan,
     context: &Context,
     seat: Seat,
     begun: &Begun,
-    observer: &mut Observer,
+    observer: &dyn Observer,
 ) -> TeamResult<Ready> {
     let workers = seat.collective.size();
-    check_shares(config, workers)?;
-    let named = &config.located();
+    check_shares(plan, workers)?;
+    let config = plan.config();
+    let located = plan.located();
+    let named = located.config();
     // Networks before data, whose reading may take long.
-    let trained = Trained::new(named, context)?;
+    let trained = Trained::new(&located, context)?;
     let map = judge::features(named, context)?;
     let mut progress = |done, total| {
         // Nothing can be stopped yet.
-        let _ = observer(Event::Reading { done, total });
+        let _ = observer.progress(Progress::new("pictures read", done, total));
     };
     let is_known = |name: &str, sha256: &Digest| begun.known.get(name).is_some_and(|found| *found == hex(sha256));
     let mut watch = Watch { progress: &mut progress, is_known: &is_known };
@@ -113,32 +115,30 @@ pub(super) fn ready(
         None => Ok(None),
     };
     let made = made(config, &sources.data);
-    match &config.objective {
-        Objective::Classifier(objective) => {
+    let game = match plan.goal() {
+        Goal::Generator(game) => game,
+        Goal::Classifier(objective) => {
             let feed = Feed::new(stock, facts, config.batch, config.seed);
             let trainer = classifier::Trainer::new(config, objective, feed, pictures(held_out)?, made, place)?;
             return Ok(Ready { task: Box::new(trainer), sources, about });
         }
-        Objective::Autoencoder(objective) => {
+        Goal::Autoencoder(objective) => {
             let feed = Feed::new(stock, facts, config.batch, config.seed);
             let trainer = autoencoder::Trainer::new(config, objective, feed, pictures(held_out)?, made, place)?;
             return Ok(Ready { task: Box::new(trainer), sources, about });
         }
-        _ => {}
-    }
+    };
     trained.note(&mut sources);
     if workers > 1 {
         // The others make themselves ready meanwhile.
         // Names are meant from where each of them is, unless this one is elsewhere than where the run was begun.
         begin(&*seat.collective, &Config { begun_in: None, ..named.clone() }, &sources)?;
     }
-    let judge = Judge::new(config, map, held_out, &mut stock, &facts, &mut |text| {
-        // Nothing can be stopped yet.
-        let _ = observer(Event::Remark { text });
-    })?;
+    let judge = Judge::new(config, map, held_out, &mut stock, &facts, observer)?;
     sources.note("score.features", judge.network());
     let feed = Feed::new(stock, facts, config.batch, config.seed);
-    let trainer = trained.trainer(config, context, feed, judge, made, seat.collective)?;
+    let parts = trained.parts(feed, judge, made, seat.collective);
+    let trainer = generative::Trainer::new(config, game, parts, place)?;
     let task: Box<dyn Task> =
         if workers > 1 { Box::new(Leader::new(trainer, seat.threads)?) } else { Box::new(trainer) };
     Ok(Ready { task, sources, about })
@@ -163,24 +163,20 @@ struct Trained {
 }
 
 impl Trained {
-    /// Those that the configuration names.
-    fn new(config: &Config, context: &Context) -> Result<Self> {
-        let autoencoder = match config.generator.as_ref().and_then(|generator| generator.decoder.as_ref()) {
-            None => None,
-            Some(name) => {
-                let found = context.models.bytes(name);
-                let read = found.and_then(|(bytes, path)| Autoencoder::parse(&bytes, &path, &context.place));
-                Some(read.map_err(|fault| sources::of_network("generator.decoder", name, fault))?)
-            }
-        };
-        let frozen = match config.objective.divergence().map_or(CRITIC, Settings::features) {
-            CRITIC | IDENTITY => Arc::new(Pixels),
-            name => {
-                let found = context.models.feature_map(name, &context.place);
-                found.map_err(|fault| sources::of_network("objective.features", name, fault))?
-            }
-        };
-        Ok(Self { autoencoder, frozen })
+    /// Those that the plan names.
+    fn new(plan: &Plan, context: &Context) -> Result<Self> {
+        let mut trained = Self { autoencoder: None, frozen: Arc::new(Pixels) };
+        let Goal::Generator(game) = plan.goal() else { return Ok(trained) };
+        if let Some(name) = &game.generator.decoder {
+            let found = context.models.bytes(name);
+            let read = found.and_then(|(bytes, path)| Autoencoder::parse(&bytes, &path, &context.place));
+            trained.autoencoder = Some(read.map_err(|fault| sources::of_network("generator.decoder", name, fault))?);
+        }
+        if let Rival::Network(name) = &game.rival {
+            let found = context.models.feature_map(name, &context.place);
+            trained.frozen = found.map_err(|fault| sources::of_network("objective.features", name, fault))?;
+        }
+        Ok(trained)
     }
 
     /// Tells `sources` which they are.
@@ -189,37 +185,31 @@ impl Trained {
         sources.note("objective.features", self.frozen.sha256());
     }
 
-    fn trainer(
-        self,
-        config: &Config,
-        context: &Context,
-        feed: Feed,
-        judge: Judge,
-        made: Provenance,
-        collective: Box<dyn Collective>,
-    ) -> Result<generative::Trainer> {
-        let Some(generator) = &config.generator else {
-            return Err(Error::missing("generator", "this objective needs a table [generator]"));
-        };
+    fn parts(self, feed: Feed, judge: Judge, made: Provenance, collective: Box<dyn Collective>) -> generative::Parts {
         let Self { autoencoder, frozen } = self;
-        let parts = generative::Parts { feed, autoencoder, frozen, judge, made, collective };
-        generative::Trainer::new(config, generator, parts, &context.place)
+        generative::Parts { feed, autoencoder, frozen, judge, made, collective }
     }
 }
 
 /// The trainer of a worker that only takes steps, and what it depends on.
+///
+/// # Errors
+/// When the networks or data that the plan names cannot be had, or do not fit.
 pub(super) fn helper(
-    config: &Config,
+    plan: &Plan,
     split: Option<Split>,
     context: &Context,
     collective: Box<dyn Collective>,
 ) -> Result<(generative::Trainer, Sources)> {
-    check_shares(config, collective.size())?;
-    let named = &config.located();
-    let trained = Trained::new(named, context)?;
-    let feed = Feed::open(&named.data, config.batch, config.seed, split, &context.data)?;
+    check_shares(plan, collective.size())?;
+    let game = shared(plan, collective.size())?;
+    let located = plan.located();
+    let config = plan.config();
+    let trained = Trained::new(&located, context)?;
+    let feed = Feed::open(&located.config().data, config.batch, config.seed, split, &context.data)?;
     let mut sources = Sources::new(feed.fingerprint());
     trained.note(&mut sources);
     let made = made(config, &sources.data);
-    Ok((trained.trainer(config, context, feed, Judge::absent(), made, collective)?, sources))
+    let parts = trained.parts(feed, Judge::absent(), made, collective);
+    Ok((generative::Trainer::new(config, game, parts, &context.place)?, sources))
 }

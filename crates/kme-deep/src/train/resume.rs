@@ -121,6 +121,7 @@ pub(super) fn refusal(now: &str, begun: &str, files: Option<String>, source: &st
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::Plan;
 
     #[test]
     fn files_that_differ_are_named() {
@@ -144,10 +145,10 @@ mod tests {
     #[test]
     fn some_settings_may_be_changed_on_the_way() {
         let set = |key: &str, value: &str| [(key.to_string(), value.to_string())];
-        let begun = Config::load("fashion-mmd-gan").unwrap();
+        let begun = Plan::load("fashion-mmd-gan").unwrap().into_config();
         let file = Path::new("run/config.toml");
         let changed = |key: &str, value: &str| {
-            let now = Config::load_with("fashion-mmd-gan", &set(key, value)).unwrap();
+            let now = Plan::load_with("fashion-mmd-gan", &set(key, value)).unwrap().into_config();
             let asked = differences(&begun, &now, 7, &set(key, value), file).map_err(|fault| fault.to_string());
             let edited = differences(&begun, &now, 7, &[], file).map_err(|fault| fault.to_string());
             assert_eq!(asked.is_ok(), edited.is_ok(), "{key}");

@@ -6,11 +6,10 @@ use super::parallel::TeamResult;
 use super::schedule::Schedule;
 use super::sources::Sources;
 use super::task::{self, Finding, Numbers, Sheet, Task};
-use super::{Event, Observer, Outcome, views};
-use kme::{Error, Result};
+use super::{Event, Observer, Outcome, STEPS, views};
+use kme::{Error, Progress, Result};
 use kme_image::Grid;
 use std::collections::HashSet;
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -33,16 +32,16 @@ pub(super) struct Run {
 const FIRST: Duration = Duration::from_secs(60);
 
 impl Run {
-    pub(super) fn go(mut self, observer: &mut Observer) -> TeamResult<Outcome> {
-        let Config { steps, batch, seed, ref log, .. } = self.config;
+    pub(super) fn go(mut self, observer: &dyn Observer) -> TeamResult<Outcome> {
+        let Config { steps, batch, ref log, .. } = self.config;
         let log = log.clone();
-        let mut stopped = observer(Event::Begin { step: self.step, steps, batch, seed }).is_break();
-        for text in self.remarks.iter().cloned().chain(self.task.remarks()) {
-            stopped |= observer(Event::Remark { text: &text }).is_break();
-        }
+        observer.event(Event::Begin { step: self.step, steps });
+        self.remarks.iter().chain(&self.task.remarks()).for_each(|text| observer.remark(text));
+        let at = |step: u64| Progress::new(STEPS, step as usize, steps as usize);
+        let mut stopped = observer.progress(at(self.step)).is_break();
         let is_new = self.step == 0;
         if is_new {
-            stopped |= self.score(observer)?.is_break();
+            self.score(observer)?;
             self.checkpoint(&self.folder.model(), &self.folder.last_checkpoint())?;
         } else if self.changed {
             self.checkpoint(&self.folder.model(), &self.folder.last_checkpoint())?;
@@ -72,7 +71,10 @@ impl Run {
             };
             self.step += 1;
             done += 1;
-            stopped |= observer(Event::Step { step: self.step, numbers: &numbers }).is_break();
+            observer.event(Event::Step { step: self.step, numbers: &numbers });
+            let loss = numbers.iter().rfind(|(name, _)| name.ends_with("loss"));
+            let at = at(self.step);
+            stopped |= observer.progress(loss.map_or(at, |(_, loss)| at.with_value(*loss))).is_break();
             let due = |every: u64| self.step.is_multiple_of(every) || self.step == steps;
             let (log_due, score_due, checkpoint_due) = (due(log.every), due(log.samples), due(log.checkpoint));
             let step_seconds = begun.elapsed().as_secs_f64();
@@ -88,7 +90,7 @@ impl Run {
             // Whatever the steps say: nobody should wait, or lose, for hours.
             let time_due = log.minutes > 0.0 && shown.elapsed() >= pause && !score_due;
             if score_due {
-                stopped |= self.score(observer)?.is_break();
+                self.score(observer)?;
             } else if time_due {
                 self.draw()?;
             }
@@ -101,7 +103,7 @@ impl Run {
                     // Once for each, and no reason to end.
                     let text = format!("an earlier model stays: {fault}");
                     if told.insert(text.clone()) {
-                        stopped |= observer(Event::Remark { text: &text }).is_break();
+                        observer.remark(&text);
                     }
                 }
             }
@@ -194,15 +196,16 @@ impl Run {
     }
 
     /// Draws the sample sheet, scores held-out pictures, and keeps the state when the score is the best so far.
-    fn score(&mut self, observer: &mut Observer) -> Result<ControlFlow<()>> {
+    fn score(&mut self, observer: &dyn Observer) -> Result<()> {
         self.draw()?;
         let numbers = self.task.score()?;
-        let Some(&(_, value)) = numbers.first() else { return Ok(ControlFlow::Continue(())) };
+        let Some(&(_, value)) = numbers.first() else { return Ok(()) };
         self.folder.log(self.step, "score", &numbers)?;
         if self.best.is_none_or(|(least, _)| value < least) {
             self.best = Some((value, self.step));
             self.checkpoint(&self.folder.best_model(), &self.folder.best_checkpoint())?;
         }
-        Ok(observer(Event::Score { step: self.step, numbers: &numbers }))
+        observer.event(Event::Score { step: self.step, numbers: &numbers });
+        Ok(())
     }
 }

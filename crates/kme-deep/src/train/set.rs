@@ -1,48 +1,65 @@
 //! Settings changed on the way from a preset to a run.
 
-use super::config::read::{self, KINDS, SETTING, at, at_mut, fault_of_key};
-use super::config::{Config, table};
+use super::Plan;
+use super::config::Config;
+use super::config::read::{self, KINDS, SETTING, at, at_mut, fault_of_key, table};
+use super::presets::PRESETS;
 use kme::{Error, Result};
 use std::path::Path;
 use toml::{Table, Value};
 
-impl Config {
-    /// The configuration that `text` names (a preset, or a TOML file), with settings changed: each is a dotted key, such as
+impl Plan {
+    /// The plan that `text` names (a preset, or a TOML file), with settings changed: each is a dotted key, such as
     /// `data.size`, and a value as TOML. A value that is not TOML is a string; an empty one removes the setting. Where a
     /// `kind` is changed, the settings of the old kind that the new one does not have are removed.
     ///
     /// # Errors
-    /// As [`Config::load`], within the settings that the fault concerns; [`Error::Syntax`] and [`Error::Unsupported`] when a
+    /// As [`load`](Self::load), within the settings that the fault concerns; [`Error::Syntax`] and [`Error::Unsupported`] when a
     /// key does not name a place in a table.
     pub fn load_with(text: &str, sets: &[(String, String)]) -> Result<Self> {
-        if sets.is_empty() {
-            return Self::load(text);
-        }
-        let (toml, name) = Self::text(text)?;
-        Self::changed(&toml, &name, sets)
+        let (toml, name) = read_text(text)?;
+        Ok(Self::changed(&toml, &name, sets)?.named(text))
     }
 
-    /// The configuration in the file at `path`, with settings changed.
+    /// The plan in the file at `path`, with settings changed.
     ///
     /// # Errors
-    /// As [`Config::load_with`].
+    /// As [`load_with`](Self::load_with).
     pub(super) fn load_file(path: &Path, sets: &[(String, String)]) -> Result<Self> {
         let toml = std::fs::read_to_string(path).map_err(|e| kme::io::read_error(path, e))?;
-        if sets.is_empty() {
-            return Self::parse(&toml, path);
-        }
         Self::changed(&toml, &path.display().to_string(), sets)
     }
 
-    /// The configuration in `toml`, which goes by `name`, with settings changed.
+    /// The plan in `toml`, which goes by `name`, with settings changed.
     fn changed(toml: &str, name: &str, sets: &[(String, String)]) -> Result<Self> {
+        if sets.is_empty() {
+            return Self::parse(toml, Path::new(name));
+        }
         let after = changed(toml, name, sets)?;
-        let config = read::read(&after).and_then(|config| config.check().map(|()| config));
-        config.map_err(|fault| {
+        read::read(&after).and_then(Config::check).map_err(|fault| {
             let of: Vec<_> = concerned(sets, &fault).iter().map(|(key, value)| format!("{key}={value}")).collect();
             fault.within(format!("{name} with {}", of.join(", ")))
         })
     }
+}
+
+/// The TOML text that `text` names, and its name for messages.
+fn read_text(text: &str) -> Result<(String, String)> {
+    if let Some(preset) = PRESETS.iter().find(|preset| preset.name == text) {
+        return Ok((preset.toml.into(), text.into()));
+    }
+    let path = Path::new(text);
+    if !path.exists() && !text.ends_with(".toml") && !text.contains(['/', '\\']) {
+        return Err(Error::unknown("preset", text, Plan::presets().map(|preset| preset.name)));
+    }
+    if path.is_dir() {
+        let problem = match path.join("config.toml").is_file() {
+            true => "is a run folder: name its config.toml to begin a new run like it, or resume it",
+            false => "is a folder: name a preset or a TOML file",
+        };
+        return Err(Error::path(path, problem));
+    }
+    Ok((std::fs::read_to_string(path).map_err(|e| kme::io::read_error(path, e))?, text.into()))
 }
 
 /// The table in `toml`, which goes by `name`, with settings changed.
@@ -142,12 +159,12 @@ mod tests {
 
     fn load(sets: &[(&str, &str)]) -> Result<Config> {
         let sets: Vec<_> = sets.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
-        Config::load_with("fashion-mmd-gan", &sets)
+        Plan::load_with("fashion-mmd-gan", &sets).map(Plan::into_config)
     }
 
     #[test]
     fn any_setting_can_be_changed() {
-        let plain = Config::load("fashion-mmd-gan").unwrap();
+        let plain = Plan::load("fashion-mmd-gan").unwrap().into_config();
         assert_eq!(load(&[]).unwrap(), plain);
         let config = load(&[
             ("steps", "12"),
@@ -192,7 +209,7 @@ mod tests {
             let message = load(&[(key, value)]).unwrap_err().to_string();
             assert!(message.contains(expected), "{key}={value}: {message}");
         }
-        assert!(Config::load_with("nothing", &[("a".into(), "1".into())]).unwrap_err().to_string().contains("nothing"));
+        assert!(Plan::load_with("nothing", &[("a".into(), "1".into())]).unwrap_err().to_string().contains("nothing"));
     }
 
     #[test]
@@ -232,7 +249,7 @@ mod tests {
         let message = fault(&[("optimiser.kind", "eve")]);
         assert!(message.contains("unknown optimiser.kind 'eve'; choose one of adam, sgd, rmsprop"), "{message}");
         let back = [("optimiser.kind".to_string(), "adam".to_string())];
-        let message = Config::load_with("fashion-wgan", &back).unwrap_err().to_string();
+        let message = Plan::load_with("fashion-wgan", &back).unwrap_err().to_string();
         assert!(message.contains("optimiser.beta1 is missing"), "{message}");
         // A table that is set as a whole is taken as it is.
         assert!(fault(&[("optimiser", "{ kind = \"sgd\", learning_rate = 1, beta1 = 0.5 }")]).contains("beta1"));

@@ -14,3 +14,5 @@ mod scale;
 mod setup;
 mod signs;
 mod values;
+#[path = "../watching/mod.rs"]
+mod watching;

@@ -1,7 +1,8 @@
 //! Every objective, through the trainer, on eight Gaussians on a ring: the MMD² to held-out points, of the energy
 //! distance, falls.
 
-use kme_deep::train::{self, Config, Context, Event, Outcome};
+use crate::watching::watching;
+use kme_deep::train::{Context, Event, Outcome, Plan, Request};
 use kme_image::Places;
 use kme_net::{Models, Place};
 use std::ops::ControlFlow;
@@ -110,7 +111,7 @@ const STEPS: u64 = 500;
 /// round otherwise, and games are chaotic.
 const LEFT: f64 = 0.15;
 
-fn config((name, objective, parts, rate): &Way) -> Config {
+fn config((name, objective, parts, rate): &Way) -> Plan {
     let batch = if *name == "mean-covariance" { 128 } else { 64 };
     let optimiser = match rate {
         Adam(rate) => format!("kind = 'adam'\nlearning_rate = {rate}\nbeta1 = 0.5\nbeta2 = 0.9\nclip = 1.0\n"),
@@ -123,7 +124,7 @@ fn config((name, objective, parts, rate): &Way) -> Config {
          ema_decay = 0.98\n[log]\nevery = 1000\nsamples = 100\ncheckpoint = 100000\n[score]\ncount = 1000\n",
         parts.concat()
     );
-    Config::parse(&toml, Path::new("test.toml")).unwrap_or_else(|e| panic!("{name}: {e}\n{toml}"))
+    Plan::parse(&toml, Path::new("test.toml")).unwrap_or_else(|e| panic!("{name}: {e}\n{toml}"))
 }
 
 /// Scores of held-out points, from before the first step on.
@@ -131,15 +132,16 @@ fn scores(way: &Way) -> Vec<f64> {
     let folder = tempfile::tempdir().unwrap();
     let context = Context { place: Place::cpu(), models: Models::default(), data: Places::new(None) };
     let mut scores = Vec::new();
-    let mut observer = |event: Event| {
+    let observer = watching(|event: Event| {
         if let Event::Score { numbers, .. } = event {
             let (_, value) = numbers.iter().find(|(name, _)| *name == "mmd2").expect("the score of points");
             scores.push(*value);
         }
         ControlFlow::Continue(())
-    };
-    let outcome = train::start("test", &config(way), &folder.path().join("run"), &context, &mut observer).unwrap();
-    assert_eq!(outcome, Outcome::Finished { steps: STEPS });
+    });
+    let request = Request::new(folder.path().join("run")).with_context(context).with_observer(&observer);
+    assert_eq!(request.start(&config(way)).unwrap(), Outcome::Finished { steps: STEPS });
+    drop(observer);
     scores
 }
 

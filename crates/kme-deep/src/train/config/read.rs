@@ -11,6 +11,7 @@ use serde::de::{self, DeserializeOwned, Deserializer, Expected, IntoDeserializer
 use serde::forward_to_deserialize_any;
 use serde_path_to_error::Segment;
 use std::fmt;
+use std::path::Path;
 use toml::{Table, Value};
 
 /// What an unknown key is called in an [`Error::UnknownName`], within its table where it stands in one.
@@ -155,6 +156,22 @@ pub(in crate::train) fn at_mut<'a>(table: &'a mut Table, key: &str) -> Option<&'
     let mut parts = key.split('.');
     let first = table.get_mut(parts.next()?)?;
     parts.try_fold(first, |value, part| value.as_table_mut()?.get_mut(part))
+}
+
+/// TOML text as a table; `path` is for messages.
+///
+/// # Errors
+/// Within `path`, [`Error::Syntax`] of a number that is too large, or [`Error::Format`].
+pub(in crate::train) fn table(toml: &str, path: &Path) -> kme::Result<Table> {
+    toml.parse().map_err(|fault: toml::de::Error| {
+        let given = fault.span().and_then(|span| toml.get(span)).unwrap_or_default();
+        let digits = given.trim_start_matches(['-', '+']);
+        if digits.starts_with(|c: char| c.is_ascii_digit()) && digits.bytes().all(|b| b.is_ascii_digit() || b == b'_') {
+            let problem = format!("write a whole number of at most {}", i64::MAX);
+            return Error::syntax("number", given, problem).within(path.display());
+        }
+        Error::unreadable(path, "cannot be read as TOML", fault)
+    })
 }
 
 /// The configuration in a table.

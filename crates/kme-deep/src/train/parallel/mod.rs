@@ -39,6 +39,7 @@ mod threads;
 
 pub use sockets::{Farewell, Sockets};
 pub use step::{Descent, critic, generator};
+pub(super) use team::shared;
 pub(crate) use team::{Leader, Seat, begin, check_shares};
 pub use team::{Team, help};
 pub use threads::threads;

@@ -1,9 +1,10 @@
 //! A run that several workers do: the first one leads, keeps the run folder and says what is next; the others help.
 
 use super::{Alone, Collective, Sockets, TeamError, TeamResult, threads};
-use crate::train::config::{Config, Objective};
+use crate::train::config::Config;
 use crate::train::generative::Trainer;
 use crate::train::optimiser::Pace;
+use crate::train::plan::{Game, Goal, Plan};
 use crate::train::ready::helper;
 use crate::train::task::{Finding, Numbers, Sheet, State, Task};
 use crate::train::{Context, Sources};
@@ -122,16 +123,30 @@ fn pool(threads: usize) -> Result<ThreadPool> {
 ///
 /// # Errors
 /// When the number of workers does not divide the batch, or the objective is not that of a generator.
-pub(crate) fn check_shares(config: &Config, workers: usize) -> Result<()> {
-    if workers > 1 && matches!(config.objective, Objective::Classifier(_) | Objective::Autoencoder(_)) {
-        let allowed = "1 for this objective, since several workers train only generators";
-        return Err(Error::parameter("workers", workers, allowed));
+pub(crate) fn check_shares(plan: &Plan, workers: usize) -> Result<()> {
+    if workers > 1 {
+        shared(plan, workers)?;
     }
-    if config.batch.is_multiple_of(workers) {
+    let batch = plan.config().batch;
+    if batch.is_multiple_of(workers) {
         return Ok(());
     }
     let allowed = format!("a multiple of {workers}, the number of workers, so that each has an even share");
-    Err(Error::parameter("batch", config.batch, allowed))
+    Err(Error::parameter("batch", batch, allowed))
+}
+
+/// What several workers do together.
+///
+/// # Errors
+/// When it is not a generator that is trained.
+pub(in crate::train) fn shared(plan: &Plan, workers: usize) -> Result<&Game> {
+    match plan.goal() {
+        Goal::Generator(game) => Ok(game),
+        Goal::Classifier(_) | Goal::Autoencoder(_) => {
+            let allowed = "1 for this objective, since several workers train only generators";
+            Err(Error::parameter("workers", workers, allowed))
+        }
+    }
 }
 
 /// Tells the others which run it is. They are ready when the first step begins.
@@ -171,9 +186,9 @@ fn helped(collective: Box<dyn Collective>, context: &Context) -> TeamResult<()> 
     if version != own {
         return Err(Error::mismatch("version of kme", own, version, "run the same program for all workers").into());
     }
-    config.check()?;
-    let (mut trainer, found) = helper(&config, sources.split, context, collective)?;
-    found.check(&sources, &config, |name| format!("give all workers the same {name}"))?;
+    let plan = config.check()?;
+    let (mut trainer, found) = helper(&plan, sources.split, context, collective)?;
+    found.check(&sources, plan.config(), |name| format!("give all workers the same {name}"))?;
     loop {
         match hear(trainer.collective())? {
             Command::Step { step, factor, momentum } => {
