@@ -38,14 +38,21 @@ pub(crate) struct Global {
     pub models_dir: Option<PathBuf>,
 }
 
-/// The parameters of the verb that was typed, with their flags.
-pub(crate) static FLAGS: OnceLock<Vec<(String, String)>> = OnceLock::new();
+/// The verb that was typed, and its parameters with their flags.
+pub(crate) static FLAGS: OnceLock<(String, Vec<(String, String)>)> = OnceLock::new();
 
 /// The flag that sets the parameter of this name. Libraries know parameters; here, and only here, they become flags.
 pub(crate) fn flag(parameter: &str) -> Option<String> {
     // Of the rows that a group has.
     let parameter = if parameter == "rows" { "group" } else { parameter };
-    FLAGS.get()?.iter().find(|(name, _)| name == parameter).map(|(_, flag)| flag.clone())
+    FLAGS.get()?.1.iter().find(|(name, _)| name == parameter).map(|(_, flag)| flag.clone())
+}
+
+/// An error of the library with the flag that sets its parameter. The settings of a configuration are not flags, though
+/// some go by the same names: their faults stand within the preset or file that they are of.
+pub(crate) fn by_flags(error: kme::Error) -> kme::Error {
+    let is_of_file = matches!(error, kme::Error::Within { .. }) && FLAGS.get().is_some_and(|(verb, _)| verb == "train");
+    if is_of_file { error } else { error.renamed(flag) }
 }
 
 /// A text of the library, which names parameters in backticks, with the flags that set them.

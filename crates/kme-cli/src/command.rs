@@ -97,7 +97,7 @@ fn know_flags(verb: &str) {
         let long = flag.get_long().map(|long| (long.replace('-', "_"), text.clone()));
         std::iter::once((flag.get_id().to_string(), text)).chain(long)
     });
-    let _ = arguments::FLAGS.set(named.collect());
+    let _ = arguments::FLAGS.set((verb.into(), named.collect()));
 }
 
 /// What was typed, taken apart; what cannot be ends the program with its fault.

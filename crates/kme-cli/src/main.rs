@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         Ok(Ok(false)) => ExitCode::from(UNTRUE),
         Ok(Err(error)) => {
             progress::wait_where_ending();
-            let error = error.renamed(arguments::flag);
+            let error = arguments::by_flags(error);
             output::tell(format_args!("kme: {}", arguments::in_flags(&error.to_string())));
             ExitCode::from(BAD_INPUT)
         }
