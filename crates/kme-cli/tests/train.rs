@@ -63,7 +63,12 @@ fn settings_that_do_not_fit_are_named() {
     for (words, expected) in [
         ("--set steps", "KEY=VALUE"),
         ("--set stepz=3", "stepz"),
-        ("--set steps=many", "steps=many"),
+        // Not of the flag --steps, which has not been given.
+        (
+            "--set steps=many",
+            "fashion-mmd-gan with steps=many: steps is \"many\", but must be a whole number from 0 on",
+        ),
+        ("--steps 0", "kme: --steps is 0, but must be from 1 to 1000000000"),
         ("--set data.size=2", "data.size"),
         ("--set data.size.x=2", "'size' is a single value"),
         ("--set optimiser.learning_rate=-1", "learning_rate"),

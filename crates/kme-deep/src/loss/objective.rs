@@ -3,6 +3,7 @@
 use super::divergence::{Divergence, Features};
 use super::penalty::{activation_penalty, asymmetric_penalty, gradient_penalty, order_term, reconstruction_penalty};
 use super::scale::Scale;
+use crate::range::within;
 use burn::tensor::Tensor;
 use kme::{Error, Result};
 use kme_net::{Mode, Net, Pass, flat};
@@ -25,6 +26,27 @@ pub struct Regulariser {
     /// The factor σ² or σ of the Scaled MMD, in both.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scale: Option<Scale>,
+}
+
+impl Regulariser {
+    /// Refuses weights out of range.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] by the dotted key.
+    pub(crate) fn check(&self) -> Result<()> {
+        for (key, value) in [
+            ("gradient_penalty", self.gradient_penalty),
+            ("activation_penalty", self.activation_penalty),
+            ("asymmetric", self.asymmetric),
+            ("order", self.order),
+            ("reconstruction", self.reconstruction),
+        ] {
+            within(&format!("regulariser.{key}"), value, 0.0..=1e6)?;
+        }
+        let Some(scale) = &self.scale else { return Ok(()) };
+        within("regulariser.scale.weight", scale.weight, 0.0..=1e9)?;
+        within("regulariser.scale.offset", scale.offset, 1e-9..=1e9)
+    }
 }
 
 /// A divergence and its regularisers.

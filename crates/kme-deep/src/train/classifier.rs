@@ -64,7 +64,7 @@ fn check_held_out(config: &Config, data: &Feed, held_out: &Dataset, classes: usi
         ));
     }
     match labels.iter().find(|&&label| label as usize >= classes) {
-        Some(label) => Err(Error::value("label in data.held_out", label, format!("0 to {}", classes - 1))),
+        Some(label) => Err(Error::value("label in data.held_out", label, format!("from 0 to {}", classes - 1))),
         None => Ok(()),
     }
 }
@@ -107,7 +107,7 @@ impl Trainer {
 
     fn check_labels(&self, labels: &[u32]) -> Result<()> {
         match labels.iter().find(|&&label| label as usize >= self.classes.len()) {
-            Some(label) => Err(Error::parameter("label", label, format!("0 to {}", self.classes.len() - 1))),
+            Some(label) => Err(Error::parameter("label", label, format!("from 0 to {}", self.classes.len() - 1))),
             None => Ok(()),
         }
     }

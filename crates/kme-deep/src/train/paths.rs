@@ -1,6 +1,7 @@
 //! Names of files in a configuration, wherever a run goes on.
 
 use super::config::{Config, Objective};
+use crate::loss::{CRITIC, IDENTITY};
 use kme_image::{Toy, list};
 use kme_net::{SHIPPED, network_card};
 use std::path::Path;
@@ -66,7 +67,7 @@ fn is_data(text: &str) -> bool {
 /// Whether a name is that of a network, wherever its file is.
 fn is_network(text: &str) -> bool {
     let name = text.split_once(':').map_or(text, |(name, _)| name);
-    ["pixels", "critic", "identity"].contains(&name)
+    ["pixels", CRITIC, IDENTITY].contains(&name)
         || SHIPPED.iter().any(|shipped| shipped.name == name)
         || network_card(name).is_some()
 }

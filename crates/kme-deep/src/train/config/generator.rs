@@ -114,15 +114,7 @@ impl Critic {
         if let Some(rate) = self.learning_rate {
             within("critic.learning_rate", rate, 1e-9..=1e4)?;
         }
-        for (key, value) in [
-            ("gradient_penalty", regulariser.gradient_penalty),
-            ("activation_penalty", regulariser.activation_penalty),
-            ("asymmetric", regulariser.asymmetric),
-            ("order", regulariser.order),
-            ("reconstruction", regulariser.reconstruction),
-        ] {
-            within(&format!("regulariser.{key}"), value, 0.0..=1e6)?;
-        }
+        regulariser.check()?;
         if (regulariser.reconstruction > 0.0) != self.decoder.is_some() {
             let allowed = match self.decoder {
                 Some(_) => "above 0, since there is a critic.decoder",
@@ -135,10 +127,6 @@ impl Critic {
             let allowed = "without it, since regulariser.gradient_penalty and regulariser.scale need the derivatives of a \
                            picture's features, not of a whole batch's";
             return Err(Error::parameter("critic.net", "with batch normalisation", allowed));
-        }
-        if let Some(scale) = &regulariser.scale {
-            within("regulariser.scale.weight", scale.weight, 0.0..=1e9)?;
-            within("regulariser.scale.offset", scale.offset, 1e-9..=1e9)?;
         }
         Ok(())
     }
