@@ -4,9 +4,6 @@ use kme::{Error, Result};
 use std::ops::RangeInclusive;
 
 /// Refuses a whole number outside `range`.
-///
-/// # Errors
-/// [`Error::Parameter`] by `key`.
 pub(crate) fn count(key: &str, value: u64, range: RangeInclusive<u64>) -> Result<()> {
     if range.contains(&value) {
         return Ok(());
@@ -15,9 +12,6 @@ pub(crate) fn count(key: &str, value: u64, range: RangeInclusive<u64>) -> Result
 }
 
 /// Refuses a number outside `range`.
-///
-/// # Errors
-/// [`Error::Parameter`] by `key`.
 pub(crate) fn within(key: &str, value: f64, range: RangeInclusive<f64>) -> Result<()> {
     if range.contains(&value) {
         return Ok(());

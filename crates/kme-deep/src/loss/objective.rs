@@ -30,9 +30,6 @@ pub struct Regulariser {
 
 impl Regulariser {
     /// Refuses weights out of range.
-    ///
-    /// # Errors
-    /// [`Error::Parameter`] by the dotted key.
     pub(crate) fn check(&self) -> Result<()> {
         for (key, value) in [
             ("gradient_penalty", self.gradient_penalty),

@@ -192,9 +192,6 @@ impl Trained {
 }
 
 /// The trainer of a worker that only takes steps, and what it depends on.
-///
-/// # Errors
-/// When the networks or data that the plan names cannot be had, or do not fit.
 pub(super) fn helper(
     plan: &Plan,
     split: Option<Split>,

@@ -72,7 +72,7 @@ impl Run {
             self.step += 1;
             done += 1;
             observer.event(Event::Step { step: self.step, numbers: &numbers });
-            let loss = numbers.iter().rfind(|(name, _)| name.ends_with("loss"));
+            let loss = numbers.iter().rfind(|(name, _)| name.ends_with("loss")).or(numbers.first());
             let at = at(self.step);
             stopped |= observer.progress(loss.map_or(at, |(_, loss)| at.with_value(*loss))).is_break();
             let due = |every: u64| self.step.is_multiple_of(every) || self.step == steps;

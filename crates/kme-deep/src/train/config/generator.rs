@@ -77,9 +77,6 @@ pub enum Spectral {
 
 impl Generator {
     /// Refuses what cannot be trained with; `has_critic` says whether there is a critic that can see labels.
-    ///
-    /// # Errors
-    /// [`Error::Parameter`] by the dotted key.
     pub(in crate::train) fn check(&self, has_critic: bool) -> Result<()> {
         count("generator.latent.dim", self.latent.dim as u64, 1..=8192)?;
         within("generator.ema_decay", self.ema_decay, 0.0..=0.999999)?;
@@ -93,9 +90,6 @@ impl Generator {
 
 impl Critic {
     /// Refuses what cannot be trained with, beside these regularisers.
-    ///
-    /// # Errors
-    /// [`Error::Parameter`] by the dotted key.
     pub(in crate::train) fn check(&self, regulariser: &Regulariser) -> Result<()> {
         count("critic.top", self.top as u64, 1..=8192)?;
         count("critic.steps", self.steps, 1..=1000)?;

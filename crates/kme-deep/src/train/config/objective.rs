@@ -82,9 +82,6 @@ pub struct AutoencoderObjective {
 
 impl ClassifierObjective {
     /// Refuses what cannot be trained with on pictures of `data`.
-    ///
-    /// # Errors
-    /// By the dotted key, [`Error::Parameter`] and [`Error::Missing`].
     pub(in crate::train) fn check(&self, data: &Data) -> Result<()> {
         let (size, _) = data.picture()?;
         if !size.is_multiple_of(4) {
@@ -98,9 +95,6 @@ impl ClassifierObjective {
 
 impl AutoencoderObjective {
     /// Refuses what cannot be trained with.
-    ///
-    /// # Errors
-    /// [`Error::Parameter`] by the dotted key.
     pub(in crate::train) fn check(&self) -> Result<()> {
         within("objective.input_dropout", self.input_dropout, 0.0..=0.95)
     }

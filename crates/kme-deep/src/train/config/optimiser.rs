@@ -81,9 +81,6 @@ impl Optimiser {
     }
 
     /// Refuses what cannot be trained with.
-    ///
-    /// # Errors
-    /// [`Error::Parameter`](kme::Error::Parameter) by the dotted key.
     pub(super) fn check(&self) -> Result<()> {
         within("optimiser.learning_rate", self.learning_rate(), 1e-9..=1e4)?;
         if let Some(clip) = self.clip() {

@@ -122,9 +122,6 @@ fn floor() -> f64 {
 
 impl Schedule {
     /// Refuses what cannot be trained with.
-    ///
-    /// # Errors
-    /// By the dotted key, [`Error::Parameter`] and [`Error::NotApplicable`].
     pub(super) fn check(&self, config: &Config) -> Result<()> {
         match self {
             Self::Constant(_) => Ok(()),

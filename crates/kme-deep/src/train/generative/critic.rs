@@ -22,9 +22,6 @@ pub(super) struct Critic {
 
 impl Critic {
     /// One of samples of this shape, with `classes` planes of labels behind their channels.
-    ///
-    /// # Errors
-    /// When its layers do not fit.
     pub(super) fn new(
         config: &Config,
         settings: &config::Critic,

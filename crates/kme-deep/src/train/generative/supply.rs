@@ -30,9 +30,6 @@ pub(super) struct Real {
 
 impl Supply {
     /// The batches of `feed`, of `batch` samples each, encoded where there is an autoencoder.
-    ///
-    /// # Errors
-    /// When the autoencoder is one of other samples, or there are no labels where they are to be seen.
     pub(super) fn new(
         feed: Feed,
         autoencoder: Option<Autoencoder>,
