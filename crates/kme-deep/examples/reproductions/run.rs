@@ -4,7 +4,7 @@ use kme::{Action, Error, Points, Result};
 use kme_deep::train::{Context, Event, Numbers, Observer, Plan, Request};
 use kme_image::Places;
 use kme_net::{Generator, Models, NetworkGenerator, Place};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 /// What came of a run.
 pub(crate) struct Found {
@@ -17,18 +17,20 @@ pub(crate) struct Found {
     pub seconds: f64,
 }
 
-/// Keeps the numbers of all steps and the last score with its standard error.
+/// Keeps the numbers of all steps and of the last score.
 #[derive(Default)]
-struct Watched(Mutex<(Vec<Numbers>, Option<(f64, f64)>)>);
+struct Watched {
+    steps: Mutex<Vec<Numbers>>,
+    score: Mutex<Numbers>,
+}
 
 impl kme::Observer for Watched {}
 
 impl Observer for Watched {
     fn event(&self, event: Event) {
-        let mut found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
-            Event::Step { numbers, .. } => found.0.push(numbers.clone()),
-            Event::Score { numbers, .. } => found.1 = Some((numbers[0].1, numbers[1].1)),
+            Event::Step { numbers, .. } => self.steps.lock().expect("nobody panics with it").push(numbers.clone()),
+            Event::Score { numbers, .. } => *self.score.lock().expect("nobody panics with it") = numbers.clone(),
             _ => {}
         }
     }
@@ -68,8 +70,12 @@ pub(crate) fn run(sets: &[impl AsRef<str>]) -> Result<Found> {
     let file = path.join("model.safetensors");
     let bytes = std::fs::read(&file).map_err(|e| Error::io(&file, Action::Read, e))?;
     let samples = NetworkGenerator::parse(&bytes, &file, &context.place)?.sample_points(SAMPLES, 1)?;
-    let (steps, score) = watched.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let score = score.unwrap_or((f64::NAN, f64::NAN));
+    let Watched { steps, score } = watched;
+    let steps = steps.into_inner().unwrap_or_default();
+    let score = match &score.into_inner().unwrap_or_default()[..] {
+        [(_, value), (_, error), ..] => (*value, *error),
+        _ => (f64::NAN, f64::NAN),
+    };
     Ok(Found { steps, score, samples, seconds })
 }
 

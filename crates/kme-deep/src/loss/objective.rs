@@ -157,7 +157,7 @@ impl Objective {
         variation: Option<Tensor<1>>,
         features: &Features,
     ) -> (Tensor<1>, Vec<(&'static str, Tensor<1>)>) {
-        let mut parts = vec![(self.divergence.critic_name(), value.clone())];
+        let mut parts = vec![(self.divergence.names()[0], value.clone())];
         let mut gain = value;
         if let Some(square) = self.square(variation) {
             parts.push(("scale", square.clone()));
@@ -253,7 +253,7 @@ impl Objective {
         let mut values = features.iter().map(|features| self.divergence.generator(features));
         let first = values.next().ok_or_else(|| Error::too_few("tensors of features", 0, 1, "a loss"))?;
         let value = values.try_fold(first?, |sum, value| Ok::<_, Error>(sum + value?))?;
-        let mut parts = vec![(self.divergence.generator_name(), value.clone())];
+        let mut parts = vec![(self.divergence.names()[1], value.clone())];
         let mut loss = value;
         if let Some(square) = square {
             loss = loss * Scale::factor(&*self.divergence, square.detach());

@@ -9,7 +9,7 @@ use super::optimiser::{Pace, gradient_norm};
 use super::parallel::TeamResult;
 use super::task::{Finding, Numbers, Sheet, State, Task, first_fault, first_fault_of, restored_net};
 use burn::tensor::Tensor;
-use kme::{Error, Result, rng};
+use kme::{Result, rng};
 use kme_image::{Dataset, Images, evenly};
 use kme_net::architecture::autoencoder;
 use kme_net::{Autoencoder, Init, Mode, Net, Place, Provenance, Tensors, images_of, place, tensor_of};
@@ -40,10 +40,6 @@ impl Trainer {
         made: Provenance,
         place: &Place,
     ) -> Result<Self> {
-        if config.data.is_points() {
-            let allowed = "pictures, since the decoder's numbers are in [0, 1]";
-            return Err(Error::parameter("data.source", &config.data.source, allowed));
-        }
         let shape = feed.shape();
         let encoder = autoencoder::encoder(shape, &objective.units)?;
         let decoder = autoencoder::decoder(&objective.units, shape)?;

@@ -61,7 +61,7 @@ impl Config {
             }
             Kind::Autoencoder(objective) => {
                 self.check_alone()?;
-                objective.check()?;
+                objective.check(&self.data)?;
                 Goal::Autoencoder(objective.clone())
             }
         };

@@ -11,7 +11,7 @@ use super::split::Split;
 use super::stock::{Opened, Stock};
 use super::task::Task;
 use super::{Context, Observer, autoencoder, classifier, generative, remarks};
-use kme::{Error, Progress, Result};
+use kme::{Progress, Result};
 use kme_image::{Digest, Grid, Images, Survey, Watch, hex};
 use kme_net::{Autoencoder, FeatureMap, Pixels, Provenance};
 use std::collections::HashMap;
@@ -107,24 +107,20 @@ pub(super) fn ready(
     let mut sources = Sources { split, ..Sources::new(&facts.fingerprint) };
     let place = &context.place;
     let pictures = |held_out: Option<HeldOut>| match held_out {
-        Some(HeldOut::Pictures(pictures)) => Ok(Some(pictures)),
-        Some(HeldOut::Points(_)) => Err(Error::unsupported(
-            "train this objective on points",
-            "it learns from pictures. Set data.size and data.channels",
-        )),
-        None => Ok(None),
+        Some(HeldOut::Pictures(pictures)) => Some(pictures),
+        _ => None,
     };
     let made = made(config, &sources.data);
     let game = match plan.goal() {
         Goal::Generator(game) => game,
         Goal::Classifier(objective) => {
             let feed = Feed::new(stock, facts, config.batch, config.seed);
-            let trainer = classifier::Trainer::new(config, objective, feed, pictures(held_out)?, made, place)?;
+            let trainer = classifier::Trainer::new(config, objective, feed, pictures(held_out), made, place)?;
             return Ok(Ready { task: Box::new(trainer), sources, about });
         }
         Goal::Autoencoder(objective) => {
             let feed = Feed::new(stock, facts, config.batch, config.seed);
-            let trainer = autoencoder::Trainer::new(config, objective, feed, pictures(held_out)?, made, place)?;
+            let trainer = autoencoder::Trainer::new(config, objective, feed, pictures(held_out), made, place)?;
             return Ok(Ready { task: Box::new(trainer), sources, about });
         }
     };

@@ -141,7 +141,6 @@ fn scores(way: &Way) -> Vec<f64> {
     });
     let request = Request::new(folder.path().join("run")).with_context(context).with_observer(&observer);
     assert_eq!(request.start(&config(way)).unwrap(), Outcome::Finished { steps: STEPS });
-    drop(observer);
     scores
 }
 

@@ -22,12 +22,8 @@ impl Settings for Cramer {
 }
 
 impl Divergence for Cramer {
-    fn critic_name(&self) -> &'static str {
-        "critic_cramer"
-    }
-
-    fn generator_name(&self) -> &'static str {
-        "generator_energy"
+    fn names(&self) -> [&'static str; 2] {
+        ["critic_cramer", "generator_energy"]
     }
 
     fn generator(&self, features: &Features) -> Result<Tensor<1>> {

@@ -19,12 +19,8 @@ impl Settings for Logistic {
 }
 
 impl Divergence for Logistic {
-    fn critic_name(&self) -> &'static str {
-        "critic_log_likelihood"
-    }
-
-    fn generator_name(&self) -> &'static str {
-        "generator_surprise"
+    fn names(&self) -> [&'static str; 2] {
+        ["critic_log_likelihood", "generator_surprise"]
     }
 
     fn generator(&self, features: &Features) -> Result<Tensor<1>> {

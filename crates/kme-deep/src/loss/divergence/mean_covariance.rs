@@ -43,12 +43,8 @@ impl Settings for MeanCovariance {
 }
 
 impl Divergence for MeanCovariance {
-    fn critic_name(&self) -> &'static str {
-        "critic_mean_covariance"
-    }
-
-    fn generator_name(&self) -> &'static str {
-        "generator_mean_covariance"
+    fn names(&self) -> [&'static str; 2] {
+        ["critic_mean_covariance", "generator_mean_covariance"]
     }
 
     fn generator(&self, features: &Features) -> Result<Tensor<1>> {

@@ -145,12 +145,11 @@ impl Mmd {
 }
 
 impl Divergence for Mmd {
-    fn critic_name(&self) -> &'static str {
-        if self.estimator == Estimator::Root { "critic_mmd" } else { "critic_mmd2" }
-    }
-
-    fn generator_name(&self) -> &'static str {
-        if self.estimator == Estimator::Root { "generator_mmd" } else { "generator_mmd2" }
+    fn names(&self) -> [&'static str; 2] {
+        match self.estimator {
+            Estimator::Root => ["critic_mmd", "generator_mmd"],
+            _ => ["critic_mmd2", "generator_mmd2"],
+        }
     }
 
     fn generator(&self, features: &Features) -> Result<Tensor<1>> {

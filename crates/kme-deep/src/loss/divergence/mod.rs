@@ -27,11 +27,8 @@ use std::sync::Arc;
 /// It has two faces: what the critic raises, and what the generator lowers. They are the same expression unless the game is
 /// not zero-sum, or the critic raises a surrogate.
 pub trait Divergence: Debug + Send + Sync {
-    /// The name under which the critic's value is logged.
-    fn critic_name(&self) -> &'static str;
-
-    /// The name under which the generator's value is logged.
-    fn generator_name(&self) -> &'static str;
+    /// The names under which the critic's and the generator's values are logged.
+    fn names(&self) -> [&'static str; 2];
 
     /// What the generator lowers.
     ///

@@ -20,12 +20,8 @@ impl Settings for Wasserstein {
 }
 
 impl Divergence for Wasserstein {
-    fn critic_name(&self) -> &'static str {
-        "critic_wasserstein"
-    }
-
-    fn generator_name(&self) -> &'static str {
-        "generator_wasserstein"
+    fn names(&self) -> [&'static str; 2] {
+        ["critic_wasserstein", "generator_wasserstein"]
     }
 
     fn generator(&self, features: &Features) -> Result<Tensor<1>> {

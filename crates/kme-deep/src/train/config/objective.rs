@@ -94,8 +94,12 @@ impl ClassifierObjective {
 }
 
 impl AutoencoderObjective {
-    /// Refuses what cannot be trained with.
-    pub(in crate::train) fn check(&self) -> Result<()> {
+    /// Refuses what cannot be trained with on `data`.
+    pub(in crate::train) fn check(&self, data: &Data) -> Result<()> {
+        if data.is_points() {
+            let allowed = "pictures, since the decoder's numbers are in [0, 1]";
+            return Err(Error::parameter("data.source", &data.source, allowed));
+        }
         within("objective.input_dropout", self.input_dropout, 0.0..=0.95)
     }
 }
