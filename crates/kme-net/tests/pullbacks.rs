@@ -5,10 +5,11 @@ use burn::tensor::Tensor;
 use kme::features::Waves;
 use kme::kernel::{Kernel, KernelSpec};
 use kme::rng;
+use kme_image::Images;
 use kme_net::layer::{
     AveragePool, BatchNorm, Clamp, Concat, Conv, Cosines, GlobalAveragePool, GlobalSumPool, Layer, LeakyRelu, Linear,
-    MaxPool, Normalise, ReflectionPad, Relu, Reshape, Residual, Sigmoid, Tanh, TransposedConv, Upsample, ZeroPad,
-    random_features,
+    MaxPool, Normalise, ReflectionPad, Relu, Reshape, Residual, Resize, Sigmoid, Tanh, TransposedConv, Upsample,
+    ZeroPad, random_features,
 };
 use kme_net::{Init, Mode, Net, Place, dcgan_critic, place};
 
@@ -279,6 +280,56 @@ fn taps_have_one_common_pullback() {
     let expected = place::numbers(leaf.grad(&gradients).unwrap());
     assert!(pulled.iter().zip(expected).all(|(a, b)| relative(*a, b) < 1e-9));
     assert!(net.activations(Place::cpu_f64().zeros([1, 2, 9, 8]), &[7], Mode::Evaluate).is_err());
+}
+
+/// The linear maps of every protocol: their pullback, and the picture that the resampler of decoded files gives.
+#[test]
+fn resize() {
+    let place = Place::cpu_f64();
+    for protocol in
+        ["torch-bilinear", "tensorflow1-bilinear", "pillow-bicubic", "pillow-lanczos-crop", "pillow-box-pad:0.25"]
+    {
+        for [h, w, height, width] in [[7, 9, 5, 12], [6, 4, 13, 8], [5, 5, 5, 5]] {
+            let protocol = protocol.parse().unwrap();
+            let layer = Resize { height, width, protocol };
+            let name = format!("{layer:?}");
+            check(&name, vec![layer.clone().into()], [2, h, w], Mode::Train);
+            check(&name, vec![Conv::new(2, 1, 1).into(), layer.clone().into()], [2, h, w], Mode::Train);
+            // Around the middle, so that no kernel overshoots into the clamp of pictures.
+            let pixels: Vec<f32> = normals(2 * h * w, "pixels").iter().map(|x| 0.5 + 0.1 * x.sin() as f32).collect();
+            let images = Images::new(2, 1, h, w, pixels.clone()).unwrap();
+            let expected = protocol.apply(&images, height, width).unwrap();
+            let found = net(vec![layer.into()], [1, h, w]).forward(place.tensor(pixels, [2, 1, h, w]), Mode::Evaluate);
+            let found = place::numbers(found.unwrap());
+            assert_eq!(found.len(), expected.data().len());
+            let far = found.iter().zip(expected.data()).map(|(a, b)| (a - f64::from(*b)).abs()).fold(0.0, f64::max);
+            assert!(far < 1e-5, "{name}: {far:e}");
+        }
+    }
+}
+
+/// Between centres of pixels: row i of the output lies at (i + ½)·h/h′ − ½ of the input, cut at the border.
+#[test]
+fn resize_is_what_its_formula_says() {
+    let (h, to_h, place) = (4, 7, Place::cpu_f64());
+    let layer = Resize { height: to_h, width: 1, protocol: "torch-bilinear".parse().unwrap() };
+    let x = normals(h, "column");
+    let net = net(vec![layer.clone().into()], [1, h, 1]);
+    let found = place::numbers(net.forward(place.tensor_f64(x.clone(), [1, 1, h, 1]), Mode::Evaluate).unwrap());
+    for (i, found) in found.into_iter().enumerate() {
+        let at = ((i as f64 + 0.5) * h as f64 / to_h as f64 - 0.5).clamp(0.0, (h - 1) as f64);
+        let (low, t) = (at.floor() as usize, at.fract());
+        let expected = (1.0 - t) * x[low] + t * x[(low + 1).min(h - 1)];
+        assert!((found - expected).abs() < 1e-6, "{i}: {found} {expected}");
+    }
+    // It stands in files by the name of its protocol.
+    let text = serde_json::to_string(&Layer::from(layer.clone())).unwrap();
+    assert_eq!(text, r#"{"layer":"resize","height":7,"width":1,"protocol":"torch-bilinear"}"#);
+    assert_eq!(serde_json::from_str::<Layer>(&text).unwrap(), layer.clone().into());
+    let refused = |layer: Resize| Net::new(vec![layer.into()], [1, h, 1], Init::He, 0, &place).unwrap_err();
+    let rounding = refused(Resize { protocol: "clean-fid".parse().unwrap(), ..layer.clone() });
+    assert!(matches!(rounding, kme::Error::Unsupported { .. }), "{rounding}");
+    refused(Resize { height: 0, ..layer });
 }
 
 #[test]

@@ -71,7 +71,8 @@ impl Tool {
 /// assert_eq!(protocol.apply(&pictures, 299, 299)?.shape(), [1, 1, 299, 299]);
 /// # Ok::<(), kme::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Protocol {
     /// Whether pixels are rounded to whole 255ths first.
     pub eight_bit: bool,
@@ -148,6 +149,20 @@ impl FromStr for Protocol {
         let method =
             method.ok_or_else(|| Error::syntax("resize protocol", text, format!("write one of {PROTOCOLS}")))?;
         Ok(Self { eight_bit, method, tool: None })
+    }
+}
+
+impl TryFrom<String> for Protocol {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<Protocol> for String {
+    fn from(protocol: Protocol) -> Self {
+        protocol.to_string()
     }
 }
 

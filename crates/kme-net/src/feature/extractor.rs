@@ -150,7 +150,7 @@ impl Extractor {
 impl FeatureMap for Extractor {
     fn tensors(&self, pictures: Tensor<4>) -> Result<Vec<Tensor<2>>> {
         let [c, ..] = self.net.input();
-        let pictures = fitted(pictures, c, &self.resize, self.net.place());
+        let pictures = fitted(pictures, c, &self.resize);
         let pictures = if self.gain() == 1.0 { pictures } else { pictures * self.gain() };
         let mut found = self.net.activations(pictures, &[self.features], Mode::Evaluate)?;
         Ok(vec![self.vectors(found.remove(0))])

@@ -1,6 +1,6 @@
 //! Pictures brought to a network's channels and size, as an expression that can be differentiated.
 
-use crate::net::Place;
+use crate::net::layer::resampled;
 use burn::tensor::Tensor;
 use kme_conv::{Bounds, clamp};
 use kme_image::Resize;
@@ -11,8 +11,8 @@ use kme_image::Resize;
 /// Every step is linear but two: the clamp to [0, 1], whose derivative is 0 outside, and the rounding to whole 255ths of a
 /// protocol that asks for it. Rounding has no derivative that would help; a gradient goes through it as if it were not
 /// there (Bengio, Léonard, Courville 2013, "straight-through"), while the value is the rounded one.
-pub(super) fn fitted(pictures: Tensor<4>, channels: usize, resize: &Resize, place: &Place) -> Tensor<4> {
-    let [n, c, h, w] = pictures.dims();
+pub(super) fn fitted(pictures: Tensor<4>, channels: usize, resize: &Resize) -> Tensor<4> {
+    let [_, c, h, w] = pictures.dims();
     let (to_h, to_w) = (resize.height(), resize.width());
     let eight_bit = resize.protocol().eight_bit;
     if c == channels && [h, w] == [to_h, to_w] && !eight_bit {
@@ -29,18 +29,7 @@ pub(super) fn fitted(pictures: Tensor<4>, channels: usize, resize: &Resize, plac
     if [h, w] == [to_h, to_w] {
         return pictures;
     }
-    let axes = resize.axes(h, w);
-    // Columns first: (n c h, w) · (w, w′); then rows of the transposed planes, (n c w′, h) · (h, h′).
-    let columns = place.tensor_f64(axes.columns, [to_w, w]).transpose();
-    let rows = place.tensor_f64(axes.rows, [to_h, h]).transpose();
-    let narrow = pictures.reshape([n * channels * h, w]).matmul(columns);
-    let turned: Tensor<4> = narrow.reshape([n, channels, h, to_w]).swap_dims(2, 3);
-    let small = turned.reshape([n * channels * to_w, h]).matmul(rows);
-    let mut resized: Tensor<4> = small.reshape([n, channels, to_w, to_h]).swap_dims(2, 3);
-    if let Some(ground) = axes.ground {
-        resized = resized + place.tensor_f64(ground, [1, 1, to_h, to_w]);
-    }
-    in_range(resized)
+    in_range(resampled(pictures, resize.axes(h, w)))
 }
 
 fn in_range(pictures: Tensor<4>) -> Tensor<4> {
@@ -63,6 +52,7 @@ fn coloured(pictures: Tensor<4>, channels: usize) -> Tensor<4> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::Place;
     use crate::net::place::numbers;
     use kme_image::{Colour, Images};
 
@@ -113,7 +103,7 @@ mod tests {
                         let resize = resize(protocol, to_h, to_w);
                         let colour = Colour::from_channels(to).unwrap();
                         let expected = resize.bring(images.to_colour(colour)).unwrap();
-                        let found = fitted(place.tensor(data, [2, from, h, w]), to, &resize, &place);
+                        let found = fitted(place.tensor(data, [2, from, h, w]), to, &resize);
                         assert_eq!(found.dims(), [2, to, to_h, to_w]);
                         // Luma that lies between two levels may be rounded to either.
                         let slack = if protocol.starts_with("uint8") && from > to { 1.01 / 255.0 } else { 1e-5 };
@@ -135,7 +125,7 @@ mod tests {
     fn sum_and_gradient(x: &[f64], shape: [usize; 4], to: usize, resize: &Resize) -> (f64, Vec<f64>) {
         let place = Place::cpu_f64();
         let leaf = place.tensor_f64(x.to_vec(), shape).autodiff().require_grad();
-        let small = fitted(leaf.clone(), to, resize, &place);
+        let small = fitted(leaf.clone(), to, resize);
         let r = factors(small.dims().iter().product());
         let sum = (small.clone() * place.tensor_f64(r, small.dims())).sum();
         let value = numbers(sum.clone().inner())[0];
@@ -158,7 +148,7 @@ mod tests {
                         let at = |by: f64| {
                             let mut moved = x.clone();
                             moved[i] += by;
-                            numbers(fitted(place.tensor_f64(moved, shape), to, &resize, &place))
+                            numbers(fitted(place.tensor_f64(moved, shape), to, &resize))
                         };
                         // Of each number that comes out, then summed: nearly all do not move, and the rounding of a sum of them
                         // all, 10⁻¹³ of some thousand, would be 10⁻⁷ of the difference. What moves is linear but for its bounds,

@@ -19,6 +19,7 @@ mod ranges;
 mod reflection_pad;
 mod reshape;
 mod residual;
+mod resize;
 mod sides;
 mod transposed_conv;
 mod upsample;
@@ -37,6 +38,8 @@ pub(crate) use ranges::{Params, Ranges};
 pub use reflection_pad::ReflectionPad;
 pub use reshape::Reshape;
 pub use residual::Residual;
+pub use resize::Resize;
+pub(crate) use resize::resampled;
 pub use sides::Sides;
 pub use transposed_conv::TransposedConv;
 pub use upsample::Upsample;
@@ -159,6 +162,8 @@ layers! {
     GlobalSumPool,
     /// Enlarging by repetition.
     Upsample,
+    /// Another height and width, by a resize protocol.
+    Resize,
     /// Mirrored rows and columns on every side.
     ReflectionPad,
     /// Zeros around the image, and channels of zeros.
