@@ -6,13 +6,11 @@ use crate::output::{self, fields};
 use crate::progress::Watcher;
 use crate::sources::SourceFlags;
 use clap::Args;
-use kme::embedding::{AnyEmbedding, FeatureIdentity, MeanEmbedding, Shard};
+use kme::embedding::{FeatureIdentity, Shard};
 use kme::evaluate::Statistics;
-use kme::features::{RandomFeatures, Waves};
-use kme::kernel;
-use kme::points::{Data, read_weights};
-use kme::{Embedding, Error, Kernel, KernelSpec, Points, Result};
-use kme_deep::sample::{Reader, Sample, Sources, naming};
+use kme::sums::Precision;
+use kme::{Error, KernelSpec, Points, Result};
+use kme_deep::sample::{EmbedRequest, Embedded, Reader, Sample, Sources};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -49,8 +47,6 @@ pub(crate) struct Arguments {
     flags: SourceFlags,
 }
 
-const DEFAULT_KERNEL: &str = "poly:degree=3,gamma=1/d,coef=1";
-
 const KERNEL_HELP: &str = "\
 Use this kernel, such as gaussian:sigma=median or energy [default: poly:degree=3,gamma=1/d,coef=1]";
 
@@ -74,33 +70,16 @@ the file has 33 MB, however many pictures there were.";
 
 pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let begin = Instant::now();
-    check_usage(arguments)?;
+    let request = request(arguments)?;
     output::check_place(&arguments.output)?;
     let (settings, context, watcher) =
         (arguments.flags.settings(global.seed()), global.context()?, Watcher::new(global));
     let mut sources = Sources::open(&arguments.sources, Reader::new(&settings, &context, &watcher))?;
-    if let Some(i) = (0..sources.all().len()).find(|&i| sources.is_combination(i)) {
-        let operation = format!("embed '{}'", sources.all()[i].text());
-        return Err(Error::unsupported(operation, "it is an embedding already. Use it as it is"));
-    }
-    let sample = pooled(&mut sources, arguments)?;
     let form = Form::of(&arguments.output)?;
     if form != Form::Embedding {
-        return write_plain(&sample, form, arguments, global, begin).map(|()| true);
+        return write_plain(&request.pool(&mut sources)?, form, arguments, global, begin).map(|()| true);
     }
-    let points = sample.points;
-    let kernel = arguments.kernel().resolve_for(&[&points])?;
-    let seed = sources.all().iter().any(|source| source.is_random()).then_some(global.seed());
-    let embedding = match arguments.random_features {
-        None => AnyEmbedding::Points(Embedding::of_sample(points, sample.weights, kernel, sample.features, seed)?),
-        Some(count) => {
-            if sample.weights.is_some() {
-                return Err(Error::not_applicable("weights", "a mean of random features does not take weights"));
-            }
-            let random = RandomFeatures::new(points.dim(), count, sigma(&kernel)?, Waves::default(), global.seed())?;
-            AnyEmbedding::Mean(MeanEmbedding::of_sample(&points, &random, sample.features, seed)?)
-        }
-    };
+    let Embedded { embedding, skipped } = request.run(&mut sources)?;
     embedding.write(&arguments.output)?;
 
     let output = arguments.output.display();
@@ -116,7 +95,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
         "kernel": kernel.to_string(),
         "features": embedding.features(),
         "shard": arguments.shard.to_string(),
-        "skipped": sample.skipped,
+        "skipped": skipped,
         "seconds": begin.elapsed().as_secs_f64(),
     });
     output::print(global, &text, fields(json))?;
@@ -196,16 +175,8 @@ fn write_plain(sample: &Sample, form: Form, arguments: &Arguments, global: &Glob
     output::print(global, &text, fields(json))
 }
 
-impl Arguments {
-    /// That of the kernel inception distance unless another is asked for. It needs no data, so that shards agree on it.
-    fn kernel(&self) -> KernelSpec {
-        let default = || DEFAULT_KERNEL.parse().expect("the default kernel is one");
-        self.kernel.clone().unwrap_or_else(default)
-    }
-}
-
-/// What can be said before anything is read.
-fn check_usage(arguments: &Arguments) -> Result<()> {
+/// What is asked for, with all that can be said before anything is read.
+fn request(arguments: &Arguments) -> Result<EmbedRequest> {
     let form = Form::of(&arguments.output)?;
     if form != Form::Embedding {
         let given = [
@@ -221,100 +192,16 @@ fn check_usage(arguments: &Arguments) -> Result<()> {
             return Err(Error::parameter("shard", arguments.shard, allowed));
         }
     }
-    let kernel = arguments.kernel();
-    if arguments.shard != Shard::WHOLE && kernel.needs_median() {
-        let allowed = "a kernel with numbers when there is --shard, since every part has another median";
-        return Err(Error::parameter("kernel", &kernel, allowed));
-    }
-    if arguments.random_features.is_some() {
-        // The median, if it is asked for, is some length.
-        sigma(&kernel.resolve(1, || Ok(1.0))?)?;
-    }
-    Ok(())
-}
-
-/// The width of the one kernel that has random features here.
-fn sigma(kernel: &Kernel) -> Result<f64> {
-    match kernel.terms() {
-        &[(1.0, kernel::Form::Gaussian { sigma })] => Ok(sigma),
-        _ => Err(Error::parameter("kernel", kernel, "one Gaussian, such as gaussian:sigma=2, with --random-features")),
-    }
-}
-
-/// The part of all sources together that is asked for.
-fn pooled(sources: &mut Sources, arguments: &Arguments) -> Result<Sample> {
-    let whole = arguments.shard == Shard::WHOLE && arguments.weights.is_none();
-    let counts = match whole {
-        true => Vec::new(),
-        false => (0..sources.all().len()).map(|i| sources.count(i)).collect::<Result<Vec<_>>>()?,
+    let request = EmbedRequest {
+        kernel: arguments.kernel.clone(),
+        weights: arguments.weights.clone(),
+        shard: arguments.shard,
+        random_features: arguments.random_features,
+        precision: arguments
+            .precision
+            .as_deref()
+            .map(|text| if text == "f32" { Precision::F32 } else { Precision::F64 }),
     };
-    let total: usize = counts.iter().sum();
-    // What is wanted whole is not counted.
-    let wanted = if whole { 0..0 } else { arguments.shard.items(total)? };
-    let (mut parts, mut start) = (Vec::new(), 0);
-    for i in 0..sources.all().len() {
-        let range = counts.get(i).map(|count| {
-            let range =
-                wanted.start.clamp(start, start + count) - start..wanted.end.clamp(start, start + count) - start;
-            start += count;
-            range
-        });
-        if range.as_ref().is_some_and(|range| range.is_empty()) {
-            continue;
-        }
-        parts.push((sources.all()[i].text().to_string(), sources.read(i, range)?));
-    }
-    let (first, others) = parts.split_first().ok_or_else(|| Error::too_few("sources", 0, 1, "an embedding"))?;
-    for other in others {
-        first.1.features.check_same(&other.1.features).map_err(|fault| naming(fault, &first.0, &other.0))?;
-        if first.1.points.dim() != other.1.points.dim() {
-            let side = |(text, sample): &(String, Sample)| format!("{} ({text})", sample.points.dim());
-            let remedy = "only points of one dimension can be pooled";
-            return Err(Error::mismatch("dimension d of the points", side(first), side(other), remedy));
-        }
-    }
-    let given = match &arguments.weights {
-        Some(path) => {
-            if let Some((text, _)) = parts.iter().find(|(_, sample)| sample.weights.is_some()) {
-                return Err(Error::not_applicable("weights", format!("{text} has weights of its own")));
-            }
-            if let Some((text, _)) = parts.iter().find(|(_, sample)| !sample.skipped.is_empty()) {
-                let reason = format!("pictures of {text} were left out. Remove these pictures first");
-                return Err(Error::not_applicable("weights", reason));
-            }
-            Some(read_weights(path, total)?[wanted].to_vec())
-        }
-        None => None,
-    };
-    let weights = given.or_else(|| {
-        parts.iter().any(|(_, sample)| sample.weights.is_some()).then(|| {
-            let each = |s: &Sample| s.weights.clone().unwrap_or_else(|| vec![1.0; s.points.len()]);
-            parts.iter().flat_map(|(_, sample)| each(sample)).collect()
-        })
-    });
-    let mut samples: Vec<Sample> = parts.into_iter().map(|(_, sample)| sample).collect();
-    let mut pooled = samples.remove(0);
-    pooled.skipped.extend(samples.iter().flat_map(|sample| sample.skipped.clone()));
-    if !samples.is_empty() {
-        let others = samples.iter().map(|sample| &sample.points);
-        pooled.points = Points::concat(&std::iter::once(&pooled.points).chain(others).collect::<Vec<_>>())?;
-    }
-    pooled.points = stored(pooled.points, arguments.precision.as_deref())?;
-    Ok(Sample { weights, ..pooled })
-}
-
-fn stored(points: Points, precision: Option<&str>) -> Result<Points> {
-    let (n, d) = (points.len(), points.dim());
-    let too_large = |x: &f64| x.abs() > f64::from(f32::MAX);
-    if let (Some("f32"), Data::F64(rows)) = (precision, points.data())
-        && let Some(large) = rows.iter().find(|x| too_large(x))
-    {
-        return Err(Error::parameter("precision", "f32", format!("f64, since a point holds {large:e}")));
-    }
-    let data = match (precision, points.into_data()) {
-        (Some("f32"), Data::F64(rows)) => Data::F32(rows.into_iter().map(|x| x as f32).collect()),
-        (Some("f64"), Data::F32(rows)) => Data::F64(rows.into_iter().map(f64::from).collect()),
-        (_, data) => data,
-    };
-    Points::new(n, d, data)
+    request.check()?;
+    Ok(request)
 }

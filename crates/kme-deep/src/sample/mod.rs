@@ -3,6 +3,7 @@
 //! The way of every command and every score: names are [opened](Sources::open), which tells what each is and finds the one
 //! feature map of all; each is [read](Sources::read) into a [`Sample`]. What a name may be says [`Sources`].
 
+mod embed;
 mod expression;
 mod extract;
 mod gallery;
@@ -14,6 +15,7 @@ mod repeated;
 mod settings;
 mod weighted;
 
+pub use embed::{EmbedRequest, Embedded};
 pub use expression::{is_embedding, read_embedding};
 pub use gallery::{Gallery, Look};
 pub use likes::{Input, Likes};
