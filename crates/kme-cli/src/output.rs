@@ -12,7 +12,7 @@ use std::path::Path;
 /// Prints `text`, or with `--json` the object `json` with the version and the seed added.
 ///
 /// # Errors
-/// When standard output cannot be written, except that a reader who has seen enough (a closed pipe) is no fault.
+/// When standard output cannot be written, except that a reader who has seen enough (a closed pipe) is not an error.
 pub(crate) fn print(global: &Global, text: &str, json: Map<String, Value>) -> Result<()> {
     match global.json {
         true => print_text(&json_text(global, json)),

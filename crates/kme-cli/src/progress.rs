@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 /// A bar of `length` steps. Its message comes last and is cut where the line ends: what wraps cannot be taken back.
 ///
-/// Where standard error is no terminal (under nohup, in a batch system, in a file), a line a minute says the same.
+/// Where standard error is not a terminal (under nohup, in a batch system, in a file), a line a minute says the same.
 pub(crate) fn bar(global: &Global, length: u64, what: impl Into<String>) -> ProgressBar {
     let what: String = what.into();
     let lines = !global.quiet && !draws();
@@ -234,7 +234,7 @@ fn end() -> ! {
     end_interrupted();
 }
 
-/// Waits for the end where Ctrl-C is ending the program: that an unfinished output is gone meanwhile is no fault to be told.
+/// Waits for the end where Ctrl-C is ending the program: that an unfinished output is gone meanwhile is not an error to report.
 pub(crate) fn wait_where_ending() {
     while ENDING.load(Ordering::SeqCst) {
         std::thread::park();

@@ -106,7 +106,7 @@ fn by_chunks(
 // The bounds are arguments by value: read through a closure, they would be loaded again after every store, and nothing would
 // be done in vectors.
 
-/// min(max(x, least), most); what is no number stays none.
+/// min(max(x, least), most); NaN stays NaN.
 fn hold(room: &mut [MaybeUninit<f32>], x: &[f32], least: f32, most: f32) {
     for (to, &x) in room.iter_mut().zip(x) {
         let x = if x <= least { least } else { x };

@@ -23,7 +23,7 @@ pub fn leaky_relu<const D: usize>(x: Tensor<D>, slope: f64) -> Tensor<D> {
     gate(x.clone(), x, slope)
 }
 
-/// y where x ≥ 0 (or is no number), slope·y elsewhere. Differentiable in y; x counts as a constant.
+/// y where x ≥ 0 (or is NaN), slope·y elsewhere. Differentiable in y; x counts as a constant.
 ///
 /// # Panics
 /// When the shapes or precisions differ.

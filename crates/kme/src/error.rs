@@ -33,7 +33,7 @@ pub enum Error {
     /// A number in what was given is outside of what is `allowed`: a pixel, a weight, a size in a file, the parameter of a
     /// kernel in its text.
     Value {
-        /// What is meant.
+        /// The thing, by name.
         what: Text,
         /// What was given.
         given: String,
@@ -56,7 +56,7 @@ pub enum Error {
     },
     /// Nothing of the sort `what` ("kernel", "protocol") has this name.
     UnknownName {
-        /// What is meant.
+        /// The thing, by name.
         what: Text,
         /// The name that was given.
         name: String,
@@ -67,16 +67,16 @@ pub enum Error {
     },
     /// A text that names a `what` does not follow its grammar.
     Syntax {
-        /// What is meant.
+        /// The thing, by name.
         what: Text,
         /// The text that was given.
         text: String,
         /// What is wrong with it.
         problem: Text,
     },
-    /// What is done needs more of `what` ("points", "pictures"); `purpose` is who needs them ("the unbiased estimator").
+    /// The operation needs more of `what` ("points", "pictures"); `purpose` is who needs them ("the unbiased estimator").
     TooFew {
-        /// What is meant.
+        /// The thing, by name.
         what: Text,
         /// What was given.
         given: usize,
@@ -85,9 +85,9 @@ pub enum Error {
         /// Who needs them.
         purpose: Text,
     },
-    /// What is done would need more of something than there can be: memory, pixels, numbers of a type.
+    /// The operation would need more of something than there can be: memory, pixels, numbers of a type.
     TooMany {
-        /// What is meant.
+        /// The thing, by name.
         what: Text,
         /// What was given.
         given: String,
@@ -98,7 +98,7 @@ pub enum Error {
     },
     /// A number that was given or computed is infinite or NaN, or too large for what follows.
     NotFinite {
-        /// What is meant.
+        /// The thing, by name.
         what: Text,
         /// What was given.
         given: f64,
@@ -171,7 +171,7 @@ pub enum Field {
     FeatureMap,
     /// The SHA-256 of the feature maps' weights.
     FeatureWeights,
-    /// What is done to pictures before the feature maps see them.
+    /// The preprocessing of pictures before the feature maps.
     Preprocessing,
     /// The dimension of points.
     Dimension,
@@ -347,7 +347,7 @@ impl Error {
         }
     }
 
-    /// What is wrong with the file that the error is about, without its path; of other errors the whole message.
+    /// The message about the file that the error is about, without its path; of other errors the whole message.
     pub fn problem(&self) -> String {
         match self {
             Self::Io { remedy: None, source, .. } => reason(source),

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Progress<'a> {
-    /// What is counted: "pictures", "draws", "steps".
+    /// The unit: "pictures", "draws", "steps".
     pub what: &'a str,
     /// How many are done; the last call has `done` = `of`.
     pub done: u64,

@@ -172,7 +172,7 @@ impl Target {
 
     fn far(&self) -> Result<&(Far, f64)> {
         if self.far.get().is_none() {
-            // Of what is no distribution, every part of a kernel counts.
+            // Of what is not a distribution, every part of a kernel counts.
             let far = if (self.total - 1.0).abs() > WHOLE {
                 (Far::new(&self.kernel), self.norm2)
             } else {

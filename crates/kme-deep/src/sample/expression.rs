@@ -15,7 +15,7 @@ pub fn is_embedding(text: &str) -> bool {
     text.match_indices(".kme").any(|(i, _)| matches!(text.as_bytes().get(i + 4), None | Some(b' ' | b'\'' | b'"')))
 }
 
-/// Whether `text`, which is no expression of `.kme` files, looks like one.
+/// Whether `text`, which is not an expression of `.kme` files, looks like one.
 pub(super) fn is_like_a_sum(text: &str) -> bool {
     text.contains(".kme") && text.contains(['+', '*', '(']) && !Path::new(text).exists()
 }

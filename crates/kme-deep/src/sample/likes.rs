@@ -9,7 +9,7 @@ use kme_net::FeatureMap;
 
 /// The inputs of a match.
 pub struct Likes {
-    /// What is shown of them: at most a sheet's worth of pictures, none for embeddings.
+    /// Pictures of them to show: at most a sheet's worth, none for embeddings.
     pub shown: Option<Images>,
     /// Each of them.
     pub inputs: Vec<Input>,
@@ -107,7 +107,7 @@ impl Likes {
 /// expression any sum.
 ///
 /// # Errors
-/// When it is not positive. A difference of embeddings is no distribution, and nothing can be more like it alone.
+/// When it is not positive. A difference of embeddings is not a distribution, and nothing can be more like it alone.
 fn total<'a>(parts: impl Iterator<Item = (f64, &'a [f64])>) -> Result<f64> {
     let (mut total, mut all) = (0.0, Vec::new());
     for (weight, inner) in parts {

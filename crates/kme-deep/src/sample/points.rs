@@ -17,7 +17,7 @@ const ARCHIVES: [&str; 4] = ["npz", "safetensors", "pt", "pth"];
 /// What is read as points, for messages about files that hold neither points nor pictures.
 const FORMATS: &str = "points are read from .npy, .npz, .safetensors, .pt, .csv, .tsv and .txt";
 
-/// Groups that a column may have: more are no groups but numbers or names.
+/// Groups that a column may have: more are numbers or names.
 const MOST_GROUPS: usize = 50;
 
 /// What there is to say of a table besides its points.

@@ -1,4 +1,4 @@
-//! What is said of samples in which points repeat: all scores and tests take points as independent.
+//! Remarks on samples in which points repeat: all scores and tests assume independent points.
 
 use kme::Points;
 use serde_json::{Map, Value, json};
@@ -31,7 +31,7 @@ impl Repeated {
         }
     }
 
-    /// What is to be said of the sample `name`.
+    /// A remark on the sample `name`, if it needs one.
     pub fn remark(self, name: &str) -> Option<String> {
         let Self { n, count } = self;
         if self.coincide() {

@@ -88,7 +88,7 @@ pub enum Cache {
 /// What sources are read with.
 #[derive(Clone, Copy)]
 pub struct Reader<'a> {
-    /// What is set.
+    /// The settings.
     pub settings: &'a Settings,
     /// Where things are found.
     pub context: &'a Context,

@@ -1,4 +1,4 @@
-//! What is said when a match cannot become what is hoped for.
+//! Remarks on matches that cannot succeed.
 
 use super::{Distance, Domain, Sight, Span, bandwidth};
 use crate::sample::Input;
@@ -155,7 +155,7 @@ impl Excess {
     }
 }
 
-/// What is to be said of a kernel whose length does not fit the distances between inputs and the generator's pictures.
+/// A remark on a kernel whose length does not fit the distances between inputs and the generator's pictures.
 ///
 /// # Errors
 /// When dimensions differ.

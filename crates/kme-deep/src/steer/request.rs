@@ -33,7 +33,7 @@ pub struct MatchRequest {
     /// Without it that of the embeddings among the inputs, else (c² + r²)^(−1/2) with the [`bandwidth`] c, rounded up to three
     /// digits.
     pub kernel: Option<KernelSpec>,
-    /// What is cut out of the inputs; without it what the generator's card says.
+    /// The crop of the inputs; by default the one on the generator's card.
     pub crop: Option<Crop>,
     /// Of a conditional generator, the name or number of the class of all pictures.
     pub class: Option<String>,

@@ -26,7 +26,7 @@ pub struct Data {
     /// 1 (grey) or 3 (red, green, blue).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channels: Option<usize>,
-    /// What is cut out of pictures first. Of held-out pictures, `random:N` takes the middle.
+    /// The crop before pictures are resized. Of held-out pictures, `random:N` takes the middle.
     #[serde(default, skip_serializing_if = "Crop::is_none")]
     pub crop: Crop,
     /// The colour under transparent parts, and around pictures that `crop = "pad"` fills up: `white`, `black` or `#rrggbb`.

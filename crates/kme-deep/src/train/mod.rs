@@ -90,7 +90,7 @@ pub trait Observer: kme::Observer {
 
 impl Observer for () {}
 
-/// What is counted in the [progress](kme::Progress) of steps, whose value is the loss.
+/// The unit of the [progress](kme::Progress) of steps, whose value is the loss.
 pub const STEPS: &str = "steps";
 
 /// How a run ended.

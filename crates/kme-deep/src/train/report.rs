@@ -375,7 +375,7 @@ mod tests {
         assert_eq!(page.matches("<svg").count(), 3);
     }
 
-    /// Whatever stands in the files: a page, nothing that a browser would run, and no line that is no event.
+    /// Whatever stands in the files: a page, nothing that a browser would run, and no line that is not an event.
     #[test]
     fn hostile_and_broken_files_are_shown_as_text_or_left_out() {
         let evil = "</code></pre><script>alert(1)</script>";

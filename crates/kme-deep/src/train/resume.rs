@@ -7,7 +7,7 @@ use kme_image::{Survey, hex};
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
-/// What is changed where a run goes on.
+/// Changes to a run that is resumed.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
     /// Settings, as dotted keys with TOML values.

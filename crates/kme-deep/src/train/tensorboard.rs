@@ -59,7 +59,7 @@ impl Writer {
     /// Takes up what the run folder holds beyond what was taken before.
     ///
     /// # Errors
-    /// When the file cannot be written. Lines that are no events, and sheets that are no PNG files, are left out.
+    /// When the file cannot be written. Lines that are not events, and sheets that are not PNG files, are left out.
     pub(super) fn follow(&mut self) -> Result<()> {
         let mut out = Vec::new();
         for (step, path) in new_sheets(&self.run.join("samples"), &self.sheets) {

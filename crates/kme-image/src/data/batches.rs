@@ -49,7 +49,7 @@ pub(super) struct Looked {
     pub(super) size: Option<(usize, usize)>,
     /// "grey" or "colour", each also "with transparency" and ", 16 bits".
     pub(super) mode: Option<String>,
-    /// What is kept of the picture.
+    /// The result for the picture.
     pub(super) picture: Option<Images>,
 }
 

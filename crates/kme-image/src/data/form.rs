@@ -13,11 +13,11 @@ use crate::image::{Background, Channels, Colour, Crop, Decoder, Images, Resize, 
 pub struct Form {
     /// Decoding, with what happens to channels and transparency.
     pub decoder: Decoder,
-    /// What is cut out.
+    /// The crop.
     pub crop: Crop,
     /// The size; without it, all pictures must have one size already.
     pub resize: Option<Resize>,
-    /// What is under transparent parts, in the place of the decoder's own, and around pictures that are filled up.
+    /// The colour under transparent parts, instead of the decoder's own, and around pictures that are filled up.
     pub background: Background,
 }
 

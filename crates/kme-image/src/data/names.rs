@@ -78,7 +78,7 @@ enum Files {
     Cifar { train: [Part; 5], test: [Part; 1] },
 }
 
-/// What is known about a data set.
+/// A data set that is known by name.
 pub(super) struct Known {
     pub(super) name: &'static str,
     what: &'static str,
@@ -287,7 +287,7 @@ fn check(name: &str, part: &Part, path: &PathBuf, found: &str) -> Result<()> {
     }
 }
 
-/// What is known about a data set and whether it is here. Displays as text for people; serialises for programs.
+/// A data set, and whether it is here. Displays as text for people; serialises for programs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Info {
     /// Its name as a source, such as `mnist`.
@@ -327,7 +327,7 @@ pub struct FileInfo {
     pub state: String,
 }
 
-/// What is known about the data set `name`, where it is looked for, which of its files are found, and whether their
+/// The data set `name`, where it is looked for, which of its files are found, and whether their
 /// content is the original one.
 ///
 /// # Errors

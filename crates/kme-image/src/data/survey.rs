@@ -16,7 +16,7 @@ use crate::image::{Decoder, Images};
 /// SHA-256 of a picture's content.
 pub type Digest = [u8; 32];
 
-/// What is in a source of pictures.
+/// The contents of a source of pictures.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Survey {
     /// Pictures that can be read.

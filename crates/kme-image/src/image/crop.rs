@@ -13,7 +13,7 @@ const MOST_STEPS: usize = 3;
 /// Sides of squares, in pixels.
 const SIDES: std::ops::RangeInclusive<usize> = 1..=8192;
 
-/// What is cut out of a picture before it is resized: prints as and parses from its text, `none` or up to three steps
+/// A crop of a picture before it is resized: prints as and parses from its text, `none` or up to three steps
 /// in their order, separated by commas.
 ///
 /// | step | what it does |

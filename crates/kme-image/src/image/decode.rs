@@ -97,7 +97,7 @@ pub struct Decoder {
     pub background: f32,
     /// Larger pictures are refused before memory is taken for them.
     pub max_pixels: u64,
-    /// What is made of orientation, transparency and 16 bits.
+    /// How to treat orientation, transparency and 16 bits.
     pub reading: Reading,
 }
 

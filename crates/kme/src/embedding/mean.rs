@@ -395,7 +395,7 @@ fn split(sum: i128) -> [f64; 3] {
     [high, middle, low].map(|part| part / SCALE)
 }
 
-/// The inverse of [`split`]; `None` if the parts are no such sum.
+/// The inverse of [`split`]; `None` if the parts are not such a sum.
 fn join(parts: [f64; 3]) -> Option<i128> {
     let whole = |part: f64| {
         let scaled = part * SCALE;

@@ -12,7 +12,7 @@
 //! they came, and for every way to split a sample, merging the embeddings of the parts equals embedding the whole,
 //! bit for bit. [`MeanEmbedding`] is the same for random features: one vector, however many points, also merged exactly.
 //!
-//! A point of mass 0 is no part of a sample: it is dropped, so that samples with and without it are equal.
+//! A point of mass 0 is not part of a sample: it is dropped, so that samples with and without it are equal.
 
 mod any;
 mod canonical;

@@ -87,7 +87,7 @@ impl Statistics {
     /// the number of points and the features too.
     ///
     /// # Errors
-    /// When there is no such file, it lacks one of them, or they are no statistics.
+    /// When there is no such file, it lacks one of them, or they are not statistics.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let none = || Error::format(path, "holds no mean and covariance (mu, sigma)");

@@ -44,7 +44,7 @@ impl Permutations<'_> {
     /// Whether a test at level `alpha` could reject at all.
     ///
     /// # Errors
-    /// When α is no level, or below the smallest p-value that so many permutations or points can reach.
+    /// When α is not a level, or below the smallest p-value that so many permutations or points can reach.
     pub fn check(&self, alpha: f64, n: usize, m: usize, is_symmetric: bool) -> Result<()> {
         self.check_level(alpha)?;
         let least = self.smallest_p_value(n, m, is_symmetric);
@@ -59,7 +59,7 @@ impl Permutations<'_> {
     /// Whether so many permutations could reject at level `alpha`.
     ///
     /// # Errors
-    /// When α is no level, or below 1/(B + 1).
+    /// When α is not a level, or below 1/(B + 1).
     pub fn check_level(&self, alpha: f64) -> Result<()> {
         self.check_enough(alpha, usize::MAX)
     }
@@ -68,7 +68,7 @@ impl Permutations<'_> {
     /// p-value is continued below 1/(B + 1) from [`Self::CONTINUED`] permutations on.
     ///
     /// # Errors
-    /// When α is no level, or below 1/(B + 1) with fewer permutations than that.
+    /// When α is not a level, or below 1/(B + 1) with fewer permutations than that.
     pub fn check_continued(&self, alpha: f64) -> Result<()> {
         self.check_enough(alpha, Self::CONTINUED)
     }

@@ -199,7 +199,7 @@ impl Form {
         }
     }
 
-    /// Refuses parameters for which the formula is no kernel, or overflows where it should not.
+    /// Refuses parameters for which the formula is not a kernel, or overflows where it should not.
     pub(super) fn check(&self) -> Result<()> {
         let positive = |name: &'static str, value: f64| {
             if (1e-12..=1e12).contains(&value) {

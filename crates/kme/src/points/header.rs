@@ -20,7 +20,7 @@ pub(super) struct Plan {
     pub d: usize,
     /// Names of all columns, where there is a header.
     pub names: Option<Vec<String>>,
-    /// Whether the first line is no point.
+    /// Whether the first line is not a point.
     pub skip_first: bool,
     /// Set where the first line holds numbers that could be names; [`Numbers::is_header`] decides in the end.
     pub numbers: Option<Numbers>,
@@ -98,7 +98,7 @@ impl Numbers {
     }
 }
 
-/// Fewer lines than this are no table that a program wrote.
+/// Fewer lines than this are not a table that a program wrote.
 const FEW: usize = 5;
 
 /// A number that is written with digits alone.

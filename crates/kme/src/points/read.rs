@@ -19,7 +19,7 @@ pub struct Reading {
     /// The coordinates, in this order: names in the header, numbers from 1 on, or ranges of numbers such as `2-5` or `3-`.
     /// None chosen: all columns, of text files without row names.
     pub columns: Vec<String>,
-    /// Only the rows of a text file whose column (first) holds this value (second). The column is no coordinate then.
+    /// Only the rows of a text file whose column (first) holds this value (second). The column is not a coordinate then.
     pub rows: Option<(String, String)>,
 }
 

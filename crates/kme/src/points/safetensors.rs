@@ -30,7 +30,7 @@ impl Container {
     /// Opens the file at `path`.
     ///
     /// # Errors
-    /// When the header is no safetensors header, its tensors overlap or leave gaps, a size does not follow from type
+    /// When the header is not a safetensors header, its tensors overlap or leave gaps, a size does not follow from type
     /// and shape, or the file is shorter or longer than the header says.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let fault = |text: String| Error::format(path, text);

@@ -72,7 +72,7 @@ fn agree(found: &[f64], right: &[f64], tolerance: f64, what: &str) {
     }
 }
 
-/// All operations for one kernel and sizes that are no multiples of anything.
+/// All operations for one kernel and sizes that are not multiples of anything.
 fn check(kernel: &Kernel, x: &Points, y: &Points, precision: Precision, tolerance: f64) {
     let (n, m) = (x.len(), y.len());
     let (u, v) = (weights_of(n), weights_of(m));

@@ -1,4 +1,4 @@
-//! What is learned, and by which loss.
+//! Objectives of training, with their settings.
 
 use super::Data;
 use crate::loss::{Cramer, Logistic, MeanCovariance, MmdSettings, Settings, Wasserstein};
@@ -6,7 +6,7 @@ use crate::range::{count, within};
 use kme::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// What is learned: by what a generator's samples are told from the data, or another task.
+/// The objective: the divergence of a generator's samples from the data, or another task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Objective {
@@ -35,7 +35,7 @@ pub(in crate::train) enum Kind<'a> {
 }
 
 impl Objective {
-    /// What is trained by it.
+    /// The kind of network that it trains.
     pub(in crate::train) fn kind(&self) -> Kind<'_> {
         match self {
             Self::Mmd(settings) => Kind::Generator(settings),

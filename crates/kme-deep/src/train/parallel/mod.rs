@@ -1,6 +1,6 @@
 //! One run by several workers: each has a share of every batch, and together they take the step of the whole batch.
 //!
-//! A discrepancy is no mean over samples. Its gradient on n samples is not the mean of its gradients on two halves: that
+//! A discrepancy is not a mean over samples. Its gradient on n samples is not the mean of its gradients on two halves: that
 //! is the gradient of another estimator, of two comparisons of n/2 samples. So what is exchanged is first of all the
 //! *features*, and the loss is computed of those of all workers. See `step.rs` for the three parts of a step.
 //!
