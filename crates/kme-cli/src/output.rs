@@ -195,7 +195,7 @@ impl Table {
         match format {
             Format::Text => self.text.clone(),
             Format::Json => json_text(global, self.json.clone()),
-            Format::Csv => csv(&self.csv),
+            Format::Csv => separated(&self.csv, b','),
             Format::Markdown => format!("{}\n{}", markdown(&self.markdown), self.notes),
         }
     }
@@ -229,13 +229,13 @@ pub(crate) fn printed(format: Option<Format>, global: &Global) -> Result<Format>
     }
 }
 
-/// Rows as CSV; what holds a comma, a quote or the end of a line stands in quotes.
-pub(crate) fn csv(rows: &[Vec<String>]) -> String {
-    let field = |cell: &String| match cell.contains([',', '"', '\n', '\r']) {
-        true => format!("\"{}\"", cell.replace('"', "\"\"")),
-        false => cell.clone(),
-    };
-    rows.iter().map(|row| row.iter().map(field).collect::<Vec<_>>().join(",") + "\n").collect()
+/// Rows as text with this separator; a cell that holds it, a quote or the end of a line stands in quotes.
+pub(crate) fn separated(rows: impl IntoIterator<Item = impl AsRef<[String]>>, separator: u8) -> String {
+    let mut writer = csv::WriterBuilder::new().delimiter(separator).flexible(true).from_writer(Vec::new());
+    for row in rows {
+        writer.write_record(row.as_ref()).expect("memory takes every row");
+    }
+    String::from_utf8(writer.into_inner().expect("memory takes every row")).expect("cells are text")
 }
 
 /// Rows as a table of Markdown, the first being the header; columns of numbers to the right.
@@ -329,7 +329,7 @@ mod tests {
     #[test]
     fn tables_are_written_for_other_programs() {
         let rows = [["name", "kid"], ["a, \"b\"", "0.1"], ["c|d", "-2 ± 1"]].map(|row| row.map(String::from).to_vec());
-        assert_eq!(csv(&rows), "name,kid\n\"a, \"\"b\"\"\",0.1\nc|d,-2 ± 1\n");
+        assert_eq!(separated(&rows, b','), "name,kid\n\"a, \"\"b\"\"\",0.1\nc|d,-2 ± 1\n");
         assert_eq!(markdown(&rows), "| name | kid |\n| --- | ---: |\n| a, \"b\" | 0.1 |\n| c\\|d | -2 ± 1 |\n");
     }
 

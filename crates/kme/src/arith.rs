@@ -10,6 +10,16 @@ pub(crate) use lane::Lane;
 
 use std::ops::{Add, Mul, Sub};
 
+/// Σᵢ xᵢ.
+pub(crate) fn sum(x: &[f64]) -> f64 {
+    x.iter().sum()
+}
+
+/// ⟨x,y⟩.
+pub(crate) fn dot(x: &[f64], y: &[f64]) -> f64 {
+    x.iter().zip(y).map(|(x, y)| x * y).sum()
+}
+
 /// A number, or something that behaves like one elementwise.
 ///
 /// Operands may have different shapes that broadcast, such as (n, m), (n, 1) and (1, m).

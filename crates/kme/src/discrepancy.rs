@@ -15,13 +15,12 @@ pub use median::median_distance;
 pub(crate) use median::some_distances;
 pub use witness::Witness;
 
+use crate::error::named;
 use crate::kernel::{Form, Kernel};
 use crate::points::PointsView;
 use crate::standard_error::{self, NoStandardError, StandardError};
 use crate::sums::{self, About, Differences, Precision};
 use crate::{Error, Field, Result, rng};
-use std::fmt;
-use std::str::FromStr;
 pub(crate) use variance::Variance;
 
 /// Points with optional weights; weights are divided by their sum.
@@ -98,32 +97,7 @@ pub enum Estimator {
     Linear,
 }
 
-impl Estimator {
-    const ALL: [(Self, &'static str); 4] = [
-        (Self::Biased, "biased"),
-        (Self::Unbiased, "unbiased"),
-        (Self::UStatistic, "u-statistic"),
-        (Self::Linear, "linear"),
-    ];
-}
-
-impl fmt::Display for Estimator {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let (_, name) = Self::ALL.iter().find(|(e, _)| e == self).expect("every estimator has a name");
-        f.write_str(name)
-    }
-}
-
-impl FromStr for Estimator {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match Self::ALL.iter().find(|(_, name)| name.eq_ignore_ascii_case(text.trim())) {
-            Some((estimator, _)) => Ok(*estimator),
-            None => Err(Error::unknown("estimator", text, Self::ALL.map(|(_, name)| name))),
-        }
-    }
-}
+named!(Estimator, "estimator": Biased = "biased", Unbiased = "unbiased", UStatistic = "u-statistic", Linear = "linear");
 
 /// An estimate of MMD², as it came out: an unbiased one may be negative.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]

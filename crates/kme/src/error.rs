@@ -5,6 +5,10 @@
 //! configurations (`subset_size`, `critic.steps`). It knows no flags of a command: whoever has flags renames parameters
 //! with [`Error::renamed`], which is the one place for it.
 
+mod named;
+
+pub(crate) use named::named;
+
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;

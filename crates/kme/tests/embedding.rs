@@ -73,7 +73,9 @@ fn merging_any_shards_in_any_order_is_embedding_the_whole_bit_for_bit() {
 fn masses_of_one_are_no_masses_and_precision_is_promoted() {
     let (narrow, wide) = (grid(9, 2, 1, false), grid(5, 2, 2, true));
     assert_eq!(embed(narrow.clone(), Some(vec![1.0; 9])), embed(narrow.clone(), None));
-    assert!(embed(narrow.clone(), None).is_uniform() && !embed(wide.clone(), Some(vec![2.0; 5])).is_uniform());
+    assert!(
+        embed(narrow.clone(), None).masses().is_none() && embed(wide.clone(), Some(vec![2.0; 5])).masses().is_some()
+    );
     let merged = Embedding::merge(&[&embed(narrow.clone(), None), &embed(wide.clone(), Some(vec![2.0; 5]))]).unwrap();
     let joined = Points::concat(&[&wide, &narrow]).unwrap();
     assert!(matches!(joined.data(), Data::F64(_)));
@@ -103,7 +105,7 @@ fn points_of_mass_zero_are_no_part_of_a_sample() {
         FeatureIdentity::identity(),
         None,
     );
-    assert!(ones.unwrap().is_uniform());
+    assert!(ones.unwrap().masses().is_none());
 }
 
 #[test]

@@ -10,7 +10,7 @@ use kme::{Error, KernelSpec, Result};
 use kme_deep::judge::{Order, Ranked, RankedSample, Ranking};
 use kme_deep::sample::{Reader, Sources};
 use serde_json::{Value, json};
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -155,30 +155,17 @@ fn write_all(path: &Path, sides: [Side; 2], head: &Value) -> Result<()> {
         }
         return write_atomically(path, |out| writeln!(out, "{}", Value::Object(object)));
     }
-    let separator = if output::has_ending(path, "csv") { ',' } else { '\t' };
-    write_atomically(path, |out| {
-        let row = |out: &mut dyn Write, cells: [String; 7]| -> io::Result<()> {
-            writeln!(out, "{}", cells.map(|cell| quoted(&cell, separator)).join(&separator.to_string()))
-        };
-        row(out, ["sample", "rank", "name", "index", "witness", "own", "other"].map(String::from))?;
-        for (role, side) in sides {
-            for (rank, &i) in side.order.iter().enumerate() {
-                let numbers = [side.witness[i], side.values.own[i], side.values.other[i]].map(|x| x.to_string());
-                let [witness, own, other] = numbers;
-                let rank = (rank + 1).to_string();
-                row(out, [role.into(), rank, side.name(i), i.to_string(), witness, own, other])?;
-            }
-        }
-        Ok(())
-    })
-}
-
-/// A cell of a table, in quotes where it holds what would end it.
-fn quoted(cell: &str, separator: char) -> String {
-    match cell.contains([separator, '"', '\n', '\r']) {
-        true => format!("\"{}\"", cell.replace('"', "\"\"")),
-        false => cell.into(),
-    }
+    let header = ["sample", "rank", "name", "index", "witness", "own", "other"].map(String::from);
+    let rows = sides.into_iter().flat_map(|(role, side)| {
+        side.order.iter().enumerate().map(move |(rank, &i)| {
+            let [witness, own, other] =
+                [side.witness[i], side.values.own[i], side.values.other[i]].map(|x| x.to_string());
+            [role.into(), (rank + 1).to_string(), side.name(i), i.to_string(), witness, own, other]
+        })
+    });
+    let separator = if output::has_ending(path, "csv") { b',' } else { b'\t' };
+    let table = output::separated(std::iter::once(header).chain(rows), separator);
+    write_atomically(path, |out| out.write_all(table.as_bytes()))
 }
 
 fn report(arguments: &Arguments, global: &Global, sides: [Side; 2], head: Value, begin: Instant) -> Result<()> {

@@ -180,7 +180,7 @@ fn what_cannot_be_estimated_is_refused() {
     refused!(with(&[1.0, 0.0, 0.0, 0.0, 0.0]), (&y).into(), Unbiased, Error::TooFew { given: 1, least: 2, .. });
     refused!(with(&[1.0; 5]), (&y).into(), Linear, Error::Unsupported { .. });
     assert!(matches!("median".parse::<Estimator>(), Err(Error::UnknownName { known, .. }) if known.len() == 4));
-    for (estimator, name) in Estimator::ALL {
+    for &(estimator, name) in Estimator::ALL {
         assert_eq!((name.parse::<Estimator>().unwrap(), estimator.to_string().as_str()), (estimator, name));
         assert_eq!(serde_json::to_string(&estimator).unwrap(), format!("\"{name}\""));
     }

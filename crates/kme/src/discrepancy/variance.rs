@@ -1,5 +1,6 @@
 //! The variance of the unbiased estimator of MMD².
 
+use crate::arith::{dot, sum};
 use crate::standard_error::{NoStandardError, StandardError};
 use crate::sums::{CrossMarginals, WithinMarginals};
 use statrs::distribution::{ContinuousCDF, StudentsT};
@@ -189,12 +190,4 @@ fn mean_of_disjoint_products(xy: &CrossMarginals) -> f64 {
     let c = sum(&xy.rows);
     let sums = c * c - dot(&xy.rows, &xy.rows) - dot(&xy.columns, &xy.columns) + xy.squares;
     sums / (n * (n - 1.0) * m * (m - 1.0))
-}
-
-fn sum(values: &[f64]) -> f64 {
-    values.iter().sum()
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }

@@ -288,20 +288,9 @@ impl Embedding {
         self.kind
     }
 
-    /// Whether all weights are 1/n, so that estimators for plain samples apply.
-    pub fn is_uniform(&self) -> bool {
-        self.kind == Kind::Sample && self.masses.is_none()
-    }
-
     /// The kernel k.
     pub fn kernel(&self) -> &Kernel {
         &self.kernel
-    }
-
-    /// The same points and weights under another kernel.
-    #[must_use]
-    pub fn with_kernel(self, kernel: Kernel) -> Self {
-        Self { kernel, ..self }
     }
 
     /// The identity of the feature map φ.

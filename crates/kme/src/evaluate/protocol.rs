@@ -1,8 +1,6 @@
 //! The ways in which scores are computed elsewhere.
 
-use crate::{Error, Result};
-use std::fmt;
-use std::str::FromStr;
+use crate::error::named;
 
 /// Whose definition of a score is followed.
 ///
@@ -29,35 +27,18 @@ pub enum Protocol {
     Paper,
 }
 
-impl Protocol {
-    const ALL: [(Self, &'static str); 5] = [
-        (Self::Full, "full"),
-        (Self::TorchFidelity, "torch-fidelity"),
-        (Self::CleanFid, "clean-fid"),
-        (Self::PytorchFid, "pytorch-fid"),
-        (Self::Paper, "paper"),
-    ];
+named!(
+    Protocol, "protocol":
+    Full = "full",
+    TorchFidelity = "torch-fidelity",
+    CleanFid = "clean-fid",
+    PytorchFid = "pytorch-fid",
+    Paper = "paper",
+);
 
+impl Protocol {
     /// The seed when the user names none: torch-fidelity has one of its own.
     pub fn default_seed(self) -> u64 {
         if self == Self::TorchFidelity { 2020 } else { 0 }
-    }
-}
-
-impl fmt::Display for Protocol {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let (_, name) = Self::ALL.iter().find(|(p, _)| p == self).expect("every protocol has a name");
-        f.write_str(name)
-    }
-}
-
-impl FromStr for Protocol {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match Self::ALL.iter().find(|(_, name)| name.eq_ignore_ascii_case(text.trim())) {
-            Some((protocol, _)) => Ok(*protocol),
-            None => Err(Error::unknown("protocol", text, Self::ALL.map(|(_, name)| name))),
-        }
     }
 }

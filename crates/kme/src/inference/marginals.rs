@@ -1,6 +1,7 @@
 //! What the three-sample test needs of a candidate: sums over its points, and the averages that they give.
 
 use super::typical_value;
+use crate::arith::{dot, sum};
 use crate::kernel::Kernel;
 use crate::points::PointsView;
 use crate::sums::{self, Differences, Precision};
@@ -212,12 +213,4 @@ fn centred(mut values: Vec<f64>) -> Vec<f64> {
     let mean = sum(&values) / values.len() as f64;
     values.iter_mut().for_each(|value| *value -= mean);
     values
-}
-
-fn sum(values: &[f64]) -> f64 {
-    values.iter().sum()
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }

@@ -1,6 +1,7 @@
 //! What a coreset is to stand for: a sample with its embedding, and how near a choice of points comes to it.
 
 use super::{Reduced, Weighting, weights};
+use crate::arith::dot;
 use crate::discrepancy::{Sample, squared_norm};
 use crate::kernel::Kernel;
 use crate::points::{Points, PointsView};
@@ -93,17 +94,6 @@ impl<'a> Target<'a> {
         let chosen = self.points.select(indices)?;
         let mean: Vec<f64> = indices.iter().map(|&i| self.mean[i]).collect();
         self.distance(chosen.view(), &mean, v)
-    }
-
-    /// The biased MMD² between any points with weights v and the sample, as [`mmd2`](Self::mmd2).
-    ///
-    /// *Cost*: O(nNd).
-    ///
-    /// # Errors
-    /// When the dimension differs, the weights are not n finite numbers of sum 1, or a sum overflows.
-    pub fn mmd2_of_points<'p>(&self, points: impl Into<PointsView<'p>>, v: Option<&[f64]>) -> Result<f64> {
-        let points = points.into();
-        self.distance(points, &self.mean_at(points)?, v)
     }
 
     /// μ − origin at any points: shape (points).
@@ -216,8 +206,4 @@ fn typical_value(kernel: &Kernel, points: PointsView) -> Result<f64> {
     }
     let some = points.select(&(0..few).map(|i| i * points.len() / few).collect::<Vec<_>>())?;
     Ok(sums::within(kernel, &some, None, Precision::F64)?.off_diagonal / (few * (few - 1)) as f64)
-}
-
-fn dot(v: &[f64], mean: &[f64]) -> f64 {
-    v.iter().zip(mean).map(|(v, m)| v * m).sum()
 }

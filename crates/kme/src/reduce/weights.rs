@@ -1,12 +1,11 @@
 //! The best weights for points that are given.
 
+use crate::error::named;
 use crate::kernel::Kernel;
 use crate::points::PointsView;
 use crate::sums::Gram;
 use crate::{Error, Result};
 use rayon::prelude::*;
-use std::fmt;
-use std::str::FromStr;
 
 /// The weights of the points of a coreset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -19,11 +18,11 @@ pub enum Weighting {
     Optimal,
 }
 
+named!(Weighting, "weighting": Equal = "equal", Optimal = "optimal");
+
 impl Weighting {
     /// The most points that can have optimal weights, which need an n × n matrix.
     pub const MOST: usize = 4096;
-
-    const ALL: [(Self, &'static str); 2] = [(Self::Equal, "equal"), (Self::Optimal, "optimal")];
 
     /// Whether n points can be weighted so.
     pub(super) fn check(self, n: usize) -> Result<()> {
@@ -32,24 +31,6 @@ impl Weighting {
                 Err(Error::parameter("n", n, format!("at most {} for optimal weights", Self::MOST)))
             }
             _ => Ok(()),
-        }
-    }
-}
-
-impl fmt::Display for Weighting {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let (_, name) = Self::ALL.iter().find(|(w, _)| w == self).expect("every weighting has a name");
-        f.write_str(name)
-    }
-}
-
-impl FromStr for Weighting {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match Self::ALL.iter().find(|(_, name)| *name == text) {
-            Some((weighting, _)) => Ok(*weighting),
-            None => Err(Error::unknown("weighting", text, Self::ALL.map(|(_, name)| name))),
         }
     }
 }
