@@ -493,12 +493,12 @@ fn threads_do_not_change_the_bits_of_large_tensors() {
 }
 
 /// Steps so long that the kernel overflows at finite features, and that the features do themselves: the run stops, and names
-/// the step, the number, the first tensor that is not finite and the last good state.
+/// the step, the number, the first value that is not finite and the last good state.
 #[test]
 fn a_loss_that_is_not_finite_stops_the_run() {
     for (objective, rate, parts) in [
         ("mmd-gan", 10.0, ["critic_mmd2 at step", "before it are finite"]),
-        ("wgan", 1e4, ["_wasserstein at step", "the first tensor that is not finite is"]),
+        ("wgan", 1e4, ["_wasserstein at step", "the first value that is not finite is"]),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let mut config = config(objective, &pictures(folder.path()));

@@ -123,7 +123,7 @@ pub trait Generator: fmt::Debug + Send + Sync {
         }
         let number = || text.parse().ok().filter(|&number: &usize| number < self.classes().len());
         let named = self.classes().iter().position(|name| name == text);
-        named.or_else(number).ok_or_else(|| Error::unknown("name or number of a class", text, self.classes()))
+        named.or_else(number).ok_or_else(|| Error::unknown("class", text, self.classes()))
     }
 
     /// The inputs (n, width) for latents (n, dim), row after row, and one class for each; `classes` is empty

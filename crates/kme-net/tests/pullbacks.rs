@@ -454,7 +454,7 @@ fn upsampling_repeats_and_the_sum_pool_sums() {
     }
 }
 
-/// The issue of the house: a whole convolutional critic, its penalty's gradient exact to 1e-5.
+/// A whole convolutional critic: the gradient of its penalty is exact to 1e-5.
 #[test]
 fn dcgan_critic_penalty() {
     check("dcgan critic", dcgan_critic(17, 2, 2, 3).unwrap(), [2, 17, 17], Mode::Train);

@@ -136,7 +136,7 @@ impl Run {
         let Some((name, value)) = bad else { return outcome };
         let first = match first {
             Some(Finding { tensor, position, value }) => {
-                format!("the first tensor that is not finite is {tensor}: {value} at position {position}")
+                format!("the first value that is not finite is {value} in {tensor} at index {position}")
             }
             None => "parameters, samples and features before it are finite".into(),
         };

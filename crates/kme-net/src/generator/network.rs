@@ -193,7 +193,7 @@ mod tests {
         // A name goes before a number.
         assert_eq!((g.class("b").unwrap(), g.class("0").unwrap(), g.class("1").unwrap()), (1, 0, 2));
         let message = g.class("c").unwrap_err().to_string();
-        assert_eq!(message, "unknown name or number of a class 'c'; choose one of a, b, 1");
+        assert_eq!(message, "unknown class 'c'; choose one of a, b, 1");
         assert!(g.points(&[0.5, 0.5]).is_err() && g.pictures_of(&[0.5, 0.5], &[0]).is_err());
         assert!(matches!(reread(2, 2, &[], true).unwrap().class("a"), Err(Error::NotApplicable { .. })));
     }

@@ -121,7 +121,7 @@ impl Sockets {
                 Err(Error::parameter("rank", format!("{rank}/{size}"), allowed))
             }
             Err(e) => {
-                let remedy = "what answers there is not a worker 0 of this version: check address and version";
+                let remedy = "it answered, but is not a worker 0 of this version: check the address, and run the same kme everywhere";
                 Err(unreached(address, remedy, e))
             }
         }
