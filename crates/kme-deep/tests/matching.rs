@@ -1,21 +1,23 @@
 //! Matching on a generator whose pictures are its latents, so that the answer is known.
 
+use burn::tensor::Tensor;
+use kme::embedding::FeatureIdentity;
 use kme::kernel::{Form, Pair};
 use kme::points::Data;
 use kme::sums::Precision;
-use kme::{Embedding, Kernel, Observer, Points, Progress};
+use kme::{Embedding, Kernel, Observer, Points, Progress, Result};
 use kme_deep::steer::{Match, bandwidth};
-use kme_image::{Background, Crop};
+use kme_image::{Background, Crop, Images, Protocol, Resize};
 use kme_net::layer::{Linear, Reshape};
 use kme_net::weights::Weights;
 use kme_net::{
-    Extractor, FeatureMap, Generator, Init, Latent, Models, Net, Network, NetworkGenerator, Pixels, Place, Positions,
-    Prior, Provenance, network_card,
+    Extractor, FeatureMap, Generator, Init, Latent, Makes, Models, Net, Network, NetworkGenerator, Outputs, Pictures,
+    Pixels, Place, Positions, Prior, Provenance, flat, network_card, place,
 };
 use kme_testing::made_up::Golden;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// The known network of this name with made-up weights.
 fn network(name: &str, golden: &Golden) -> Network {
@@ -66,6 +68,99 @@ fn target(points: &[f32], weights: &[f64], kernel: &str) -> Embedding {
     let points = Points::new(points.len() / 2, 2, Data::F32(points.to_vec())).unwrap();
     let kernel: Kernel = kernel.parse().unwrap();
     Embedding::of_weighted(points, weights.to_vec(), kernel, Pixels.identity([1, 1, 2]), None).unwrap()
+}
+
+/// [`generator`], without a network.
+#[derive(Debug)]
+struct Plain(Place);
+
+impl Generator for Plain {
+    fn latent(&self) -> Latent {
+        Latent { dim: 2, prior: Prior::Normal }
+    }
+
+    fn makes(&self) -> Makes {
+        Makes::Pictures([1, 1, 2])
+    }
+
+    fn place(&self) -> &Place {
+        &self.0
+    }
+
+    fn sha256(&self) -> &str {
+        "plain"
+    }
+
+    fn forward(&self, inputs: Tensor<4>) -> Result<Tensor<4>> {
+        let [n, ..] = inputs.dims();
+        Ok((inputs * 0.125 + 0.5).reshape([n, 1, 1, 2]))
+    }
+}
+
+/// Pixels and their squares, as two layers that are looked at.
+#[derive(Debug)]
+struct Squares;
+
+impl FeatureMap for Squares {
+    fn tensors(&self, pictures: Tensor<4>) -> Result<Vec<Tensor<2>>> {
+        Ok(vec![flat(pictures.clone()), flat(pictures.clone() * pictures)])
+    }
+
+    fn outputs(&self, pictures: Pictures<'_>, _: bool) -> Result<Outputs> {
+        let pixels = Pixels.features(pictures)?;
+        let (n, d) = (pixels.len(), pixels.dim());
+        let row = |i: usize| (0..d).map(move |j| i * d + j);
+        let at = |i: usize| pixels.data().get(i) as f32;
+        let rows = (0..n).flat_map(|i| row(i).map(at).chain(row(i).map(|i| at(i) * at(i))).collect::<Vec<_>>());
+        Ok(Outputs { features: Points::new(n, 2 * d, Data::F32(rows.collect()))?, logits: None })
+    }
+
+    fn identity(&self, shape: [usize; 3]) -> FeatureIdentity {
+        FeatureIdentity { name: "squares".into(), ..Pixels.identity(shape) }
+    }
+
+    fn sha256(&self) -> Option<&str> {
+        None
+    }
+
+    fn input(&self) -> Option<[usize; 3]> {
+        None
+    }
+
+    fn resize(&self) -> Option<Resize> {
+        None
+    }
+
+    fn with_resize(&self, _: Protocol) -> Arc<dyn FeatureMap> {
+        Arc::new(Self)
+    }
+}
+
+/// A generator of another kind is moved like a network, and a map that looks at several layers steers like one of all of them
+/// side by side.
+#[test]
+fn generators_and_maps_of_other_kinds_are_matched_alike() {
+    let plain = Plain(Place::cpu());
+    let near = |a: &Images, b: &[f32]| a.data().iter().zip(b).all(|(a, b)| (a - b).abs() < 2e-3);
+    let settings = Match { n: 1, steps: 300, ..Match::default() };
+    let pixels = target(&[0.6, 0.45], &[1.0], "imq:c=0.3");
+    let [network, other] =
+        [&generator() as &dyn Generator, &plain].map(|g| settings.run(g, &Pixels, &pixels, &()).unwrap());
+    assert!(near(&network.pictures, &[0.6, 0.45]), "{:?}", network.pictures);
+    assert!(near(&other.pictures, network.pictures.data()), "{:?} {:?}", other.pictures, network.pictures);
+    assert_eq!(plain.sample(70, 3).unwrap().picture(69), plain.pictures(&plain.draw(70, 3)[138..]).unwrap().picture(0));
+
+    let shown = Images::new(1, 1, 1, 2, vec![0.6, 0.45]).unwrap();
+    let points = Squares.features((&shown).into()).unwrap();
+    let together = Squares.tensor(Place::cpu().tensor(vec![0.6, 0.45], [1, 1, 1, 2])).unwrap();
+    assert_eq!(place::numbers(together), (0..4).map(|i| points.data().get(i)).collect::<Vec<_>>());
+    let kernel = "imq:c=0.3".parse().unwrap();
+    let identity = Squares.identity([1, 1, 2]);
+    let squares = Embedding::of_weighted(points, vec![1.0], kernel, identity, None).unwrap();
+    let found = settings.run(&plain, &Squares, &squares, &()).unwrap();
+    assert!(found.after < 1e-4 * found.before && near(&found.pictures, shown.data()), "{:?}", found.pictures);
+    // Another map's target is not this one's.
+    assert!(matches!(settings.run(&plain, &Squares, &pixels, &()), Err(kme::Error::Mismatch { .. })));
 }
 
 /// Stops where this says so.
