@@ -8,7 +8,7 @@
 //! 8 pictures of 28x28
 //! ```
 
-use kme_deep::sample::Context;
+use kme_deep::Context;
 use kme_image::{Grid, Part, sheet};
 
 fn main() -> kme::Result<()> {

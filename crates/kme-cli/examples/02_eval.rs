@@ -12,8 +12,7 @@
 //! mmd 0.080 ± 0.034
 //! ```
 
-use kme_deep::judge::{Metric, Request};
-use kme_deep::sample::{Context, Reader, Settings};
+use kme_deep::{Context, EvalRequest, Metric, Reader, SourceSettings};
 
 fn main() -> kme::Result<()> {
     println!("{}", example()?);
@@ -21,8 +20,8 @@ fn main() -> kme::Result<()> {
 }
 
 pub(crate) fn example() -> kme::Result<String> {
-    let (settings, context) = (Settings::default(), Context::cpu());
-    let request = Request { metrics: vec![Metric::Mmd], ..Request::default() };
+    let (settings, context) = (SourceSettings::default(), Context::cpu());
+    let request = EvalRequest { metrics: vec![Metric::Mmd], ..EvalRequest::default() };
     let sources = ["assets/points/before.csv", "assets/points/after.csv"].map(String::from);
     let report = request.run(&sources, Reader::new(&settings, &context, &()))?;
     let score = &report.scores[0];

@@ -19,8 +19,7 @@
 //! worst fakes: [30, 25, 15], most missed: [6, 9, 43]
 //! ```
 
-use kme_deep::judge::Ranking;
-use kme_deep::sample::{Context, Reader, Settings, Sources};
+use kme_deep::{Context, Ranking, Reader, SourceSettings, Sources};
 
 fn main() -> kme::Result<()> {
     println!("{}", example()?);
@@ -28,7 +27,7 @@ fn main() -> kme::Result<()> {
 }
 
 pub(crate) fn example() -> kme::Result<String> {
-    let (settings, context) = (Settings::default(), Context::cpu());
+    let (settings, context) = (SourceSettings::default(), Context::cpu());
     let reader = Reader::new(&settings, &context, &());
     let mut sources = Sources::open(&["assets/points/before.csv", "assets/points/after.csv"], reader)?;
     let ranked = Ranking::default().run(&mut sources)?;

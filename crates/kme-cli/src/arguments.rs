@@ -1,7 +1,7 @@
 //! Flags that every verb has, parameters of the library as flags, and numbers that are typed.
 
 use clap::Args;
-use kme_deep::sample::Context;
+use kme_deep::Context;
 use kme_image::Places;
 use kme_net::{Models, Place};
 use std::num::IntErrorKind;

@@ -4,7 +4,7 @@ use crate::arguments;
 use clap::Args;
 use kme::sums::Precision;
 use kme::{Error, Result};
-use kme_deep::sample::{Cache, Settings};
+use kme_deep::{Cache, SourceSettings};
 use kme_image::{Colour, DEFAULT_MAX_PIXELS, PROTOCOLS, Protocol, Resize};
 use std::path::PathBuf;
 
@@ -114,8 +114,8 @@ pub(crate) struct SourceFlags {
 
 impl SourceFlags {
     /// The same for the library, with the seed of all randomness.
-    pub(crate) fn settings(&self, seed: u64) -> Settings {
-        Settings {
+    pub(crate) fn settings(&self, seed: u64) -> SourceSettings {
+        SourceSettings {
             features: self.features.clone(),
             size: self.size,
             resize: self.resize,

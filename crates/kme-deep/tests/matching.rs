@@ -6,7 +6,7 @@ use kme::kernel::{Form, Pair};
 use kme::points::Data;
 use kme::sums::Precision;
 use kme::{Embedding, Kernel, Observer, Points, Progress, Result};
-use kme_deep::steer::{Match, bandwidth};
+use kme_deep::{Match, bandwidth};
 use kme_image::{Background, Crop, Images, Protocol, Resize};
 use kme_net::layer::{Linear, Reshape};
 use kme_net::weights::Weights;

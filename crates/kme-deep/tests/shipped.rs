@@ -1,7 +1,6 @@
 //! The networks that come with the program are as good as their cards say.
 
-use kme_deep::evaluate::Reference;
-use kme_deep::steer::{Match, bandwidth};
+use kme_deep::{Match, Reference, bandwidth};
 use kme_image::{Decoder, Images};
 use kme_image::{Form, Places, Source};
 use kme_net::{Classifier, FeatureMap, Generator, Models, Place};

@@ -5,7 +5,7 @@ use crate::output::{self, fields};
 use crate::progress;
 use clap::{Args, Subcommand};
 use kme::{Error, Result};
-use kme_deep::sample::Gallery;
+use kme_deep::Gallery;
 use kme_image::{DEFAULT_MAX_PIXELS, Decoder, Grid, NoClasses, Source, Survey};
 use kme_net::FeatureCache;
 use serde_json::json;

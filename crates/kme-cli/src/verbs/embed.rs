@@ -10,7 +10,7 @@ use kme::embedding::{FeatureIdentity, Shard};
 use kme::evaluate::Statistics;
 use kme::sums::Precision;
 use kme::{Error, KernelSpec, Points, Result};
-use kme_deep::sample::{EmbedRequest, Embedded, Reader, Sample, Sources};
+use kme_deep::{EmbedRequest, Embedded, Reader, Sample, Sources};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Instant;

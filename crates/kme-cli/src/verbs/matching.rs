@@ -6,7 +6,7 @@ use crate::progress::{self, Watcher};
 use clap::Args;
 use kme::io::NewFolder;
 use kme::{Error, KernelSpec, Result};
-use kme_deep::steer::{Match, MatchRequest};
+use kme_deep::{Match, MatchRequest};
 use kme_image::{Crop, Grid, Images, Part, sheet};
 use serde_json::json;
 use std::path::{Path, PathBuf};

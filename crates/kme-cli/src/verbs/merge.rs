@@ -7,7 +7,7 @@ use crate::output::{self, fields};
 use clap::Args;
 use kme::embedding::{AnyEmbedding, Kind};
 use kme::{Error, Result};
-use kme_deep::sample::naming;
+use kme_deep::naming;
 use serde_json::json;
 use std::path::PathBuf;
 

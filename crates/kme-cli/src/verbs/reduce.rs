@@ -10,7 +10,7 @@ use kme::discrepancy;
 use kme::io::{NewFolder, write_atomically};
 use kme::reduce::{Coreset, Herding, Method, Reduction, Support, Thinning, Weighting};
 use kme::{Embedding, Error, KernelSpec, Points, Result};
-use kme_deep::sample::{Gallery, Look, Reader, Sample, Sources};
+use kme_deep::{Gallery, Look, Reader, Sample, Sources};
 use kme_image::Grid;
 use serde_json::{Value, json};
 use std::io::Write;

@@ -16,7 +16,7 @@ use kme::evaluate::Measured;
 use kme::inference::{self, MemorisationTest, Null, Outcome, Permutations, ThreeSampleTest, TwoSampleMethod};
 use kme::sums::Precision;
 use kme::{Error, Kernel, KernelSpec, NoStandardError, Points, Result};
-use kme_deep::sample::{Reader, Repeated, Sample, Sources, common_kernel, groups_of, naming_small};
+use kme_deep::{Reader, Repeated, Sample, Sources, common_kernel, groups_of, naming_small};
 use manual::{EXAMPLES, NOTES};
 use report::{report, short};
 use serde_json::{Map, Value, json};

@@ -1,6 +1,6 @@
 //! Scores when one of the sources is a mean of random features.
 
-use super::Request;
+use super::EvalRequest;
 use super::metric::{Metric, Score, fields};
 use crate::sample::{Sources, naming};
 use kme::discrepancy::Estimator;
@@ -11,7 +11,7 @@ use serde_json::json;
 use std::time::Instant;
 
 /// Scores when one of the sources is a mean of random features: all others go through the same features.
-pub(super) fn scores(sources: &mut Sources, request: &Request, metrics: &[Metric]) -> Result<Vec<Score>> {
+pub(super) fn scores(sources: &mut Sources, request: &EvalRequest, metrics: &[Metric]) -> Result<Vec<Score>> {
     let means = sources.all().iter().find_map(|source| Some((source.text().to_string(), source.mean()?.clone())));
     let Some((text, first)) = &means else { return Ok(Vec::new()) };
     let holds = format!("{text} holds the mean of random features");

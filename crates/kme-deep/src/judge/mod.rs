@@ -1,7 +1,7 @@
 //! How far samples are from a reference: from names to scores, claims and comparisons.
 //!
-//! A [`Request`] says what is computed, and [`Request::run`] gives a [`Report`]: a [`Score`] for each candidate and metric,
-//! with all that it depends on.
+//! An [`EvalRequest`] says what is computed, and [`EvalRequest::run`] gives an [`EvalReport`]: a [`Score`] for each candidate and
+//! metric, with all that it depends on.
 
 mod claim;
 mod compare;
@@ -24,7 +24,7 @@ use kme_image::Tool;
 
 /// What is computed. The default is the kernel inception distance of all points.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub struct EvalRequest {
     /// What is computed, in this order. None: mmd where there is a kernel or a mean of random features, fid where there is a mean
     /// and covariance or the protocol has nothing else, otherwise kid; and whatever a claim is about.
     pub metrics: Vec<Metric>,
@@ -52,7 +52,7 @@ pub struct Request {
     pub sort: Option<Metric>,
 }
 
-impl Default for Request {
+impl Default for EvalRequest {
     fn default() -> Self {
         Self {
             metrics: Vec::new(),
@@ -73,7 +73,7 @@ impl Default for Request {
 
 /// What was found.
 #[derive(Clone, Debug)]
-pub struct Report {
+pub struct EvalReport {
     /// None for the inception score alone.
     pub reference: Option<String>,
     /// What was judged, by name.
@@ -84,12 +84,12 @@ pub struct Report {
     pub scores: Vec<Score>,
 }
 
-impl Request {
+impl EvalRequest {
     /// The scores of all sources but the first against the first; the inception score takes a source alone.
     ///
     /// # Errors
     /// When a source cannot be read, they are not of one space, or a setting does not go with what is computed.
-    pub fn run(&self, texts: &[String], mut reader: Reader) -> Result<Report> {
+    pub fn run(&self, texts: &[String], mut reader: Reader) -> Result<EvalReport> {
         if let Some(claim) =
             self.claims.iter().find(|claim| !self.metrics.is_empty() && !self.metrics.contains(&claim.metric))
         {
@@ -123,7 +123,7 @@ impl Request {
         if let Some(by) = self.sort {
             sort(&mut scores, by);
         }
-        Ok(Report { reference, candidates, metrics, scores })
+        Ok(EvalReport { reference, candidates, metrics, scores })
     }
 
     /// What is computed of these sources.

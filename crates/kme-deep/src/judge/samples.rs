@@ -1,6 +1,6 @@
 //! Scores of samples, and of statistics.
 
-use super::Request;
+use super::EvalRequest;
 use super::metric::{Metric, Score, fields};
 use crate::sample::{Repeated, Sample, Sources, check_same_dim, common_kernel, naming, naming_small};
 use kme::discrepancy::{self, Estimator};
@@ -92,7 +92,7 @@ fn logits_of(side: &Side) -> Result<&Points> {
 pub(super) fn scores(
     sources: &mut Sources,
     has_reference: bool,
-    request: &Request,
+    request: &EvalRequest,
     metrics: &[Metric],
     observer: &dyn Observer,
 ) -> Result<Vec<Score>> {
@@ -200,14 +200,14 @@ struct Judge<'a> {
     reference: &'a Side,
     has_reference: bool,
     candidates: &'a [Side],
-    request: &'a Request,
+    request: &'a EvalRequest,
     kernel: Option<Kernel>,
     fitted: Option<Fitted<'a>>,
     manifold: Option<Manifold<'a>>,
 }
 
 impl<'a> Judge<'a> {
-    fn new(reference: &'a Side, candidates: &'a [Side], request: &'a Request, metrics: &[Metric]) -> Result<Self> {
+    fn new(reference: &'a Side, candidates: &'a [Side], request: &'a EvalRequest, metrics: &[Metric]) -> Result<Self> {
         let kernel = match metrics.contains(&Metric::Mmd) {
             false => None,
             true => {

@@ -14,9 +14,9 @@ use std::path::PathBuf;
 ///
 /// # Example
 /// ```no_run
-/// use kme_deep::sample::{Context, EmbedRequest, Reader, Settings, Sources};
+/// use kme_deep::{Context, EmbedRequest, Reader, SourceSettings, Sources};
 ///
-/// let settings = Settings { features: Some("fashion-classifier".into()), ..Settings::default() };
+/// let settings = SourceSettings { features: Some("fashion-classifier".into()), ..SourceSettings::default() };
 /// let context = Context::cpu();
 /// let mut sources = Sources::open(&["photos/", "more.zip"], Reader::new(&settings, &context, &()))?;
 /// EmbedRequest::default().run(&mut sources)?.embedding.write("photos.kme".as_ref())?;

@@ -6,7 +6,7 @@ use kme::{Embedding, Result};
 use std::path::Path;
 
 /// Whether `text` is meant as a `.kme` file or an expression of such files.
-pub fn is_embedding(text: &str) -> bool {
+pub(super) fn is_embedding(text: &str) -> bool {
     let path = Path::new(text);
     if path.exists() {
         return path.is_file() && path.extension().is_some_and(|e| e == "kme");
@@ -30,7 +30,7 @@ pub(super) fn read_any(text: &str) -> Result<AnyEmbedding> {
 }
 
 /// The embedding that a text names: a file, or an expression of files.
-pub fn read_embedding(text: &str) -> Result<Embedding> {
+pub(super) fn read_embedding(text: &str) -> Result<Embedding> {
     read_combination(&Expression::parse(text)?)
 }
 

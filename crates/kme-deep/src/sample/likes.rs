@@ -8,7 +8,7 @@ use kme_image::{Form, Images, Source, evenly};
 use kme_net::FeatureMap;
 
 /// The inputs of a match.
-pub struct Likes {
+pub(crate) struct Likes {
     /// Pictures of them to show: at most a sheet's worth, none for embeddings.
     pub shown: Option<Images>,
     /// Each of them.
@@ -23,7 +23,7 @@ pub struct Likes {
 
 /// One input.
 #[derive(Clone)]
-pub struct Input {
+pub(crate) struct Input {
     /// As it was named, without its weight.
     pub name: String,
     /// How many points it has.
@@ -44,7 +44,7 @@ impl Likes {
     ///
     /// # Errors
     /// When an input cannot be read, an embedding has another feature map, or the weights do not have a positive sum.
-    pub fn read(
+    pub(crate) fn read(
         texts: &[String],
         map: &dyn FeatureMap,
         shape: [usize; 3],
@@ -86,7 +86,7 @@ impl Likes {
     ///
     /// # Errors
     /// When the kernel's text needs what is not there.
-    pub fn embedding(
+    pub(crate) fn embedding(
         self,
         asked: Option<&KernelSpec>,
         default: impl FnOnce(&Points) -> Result<Kernel>,

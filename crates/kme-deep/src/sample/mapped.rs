@@ -1,7 +1,7 @@
 //! How pictures become points: the feature map that sources share, what pictures are brought to, and where features are kept.
 
 use super::opened::{Content, Opened};
-use super::{Cache, Reader, Settings};
+use super::{Cache, Reader, SourceSettings};
 use kme::embedding::FeatureIdentity;
 use kme::{Error, Field, Result};
 use kme_image::{Channels, Decoder, Form};
@@ -82,7 +82,7 @@ fn check_name(all: &[Opened], name: Option<&str>) -> Result<()> {
 }
 
 /// Where features are kept. Only those of networks are worth it.
-pub(super) fn cache(map: Option<&dyn FeatureMap>, settings: &Settings) -> Result<Option<FeatureCache>> {
+pub(super) fn cache(map: Option<&dyn FeatureMap>, settings: &SourceSettings) -> Result<Option<FeatureCache>> {
     if map.is_none_or(|map| map.sha256().is_none()) {
         return Ok(None);
     }

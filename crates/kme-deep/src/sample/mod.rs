@@ -16,14 +16,14 @@ mod settings;
 mod weighted;
 
 pub use embed::{EmbedRequest, Embedded};
-pub use expression::{is_embedding, read_embedding};
 pub use gallery::{Gallery, Look};
-pub use likes::{Input, Likes};
+pub(crate) use likes::{Input, Likes};
 pub use opened::Opened;
-pub use points::{Table, groups_of, is_points};
+pub use points::{Table, groups_of};
 pub use repeated::Repeated;
-pub use settings::{Cache, Context, Reader, Settings};
-pub use weighted::{Sample, check_same_dim, common_kernel, naming, naming_small};
+pub use settings::{Cache, Context, Reader, SourceSettings};
+pub(crate) use weighted::check_same_dim;
+pub use weighted::{Sample, common_kernel, naming, naming_small};
 
 use extract::{Extraction, batch_size};
 use kme::discrepancy::total_weight;
@@ -205,7 +205,7 @@ impl<'a> Sources<'a> {
         match &self.all[i].content {
             Content::Pictures(source) => Some(Gallery::of_source(source.clone(), self.form.decoder)),
             Content::Generator(generator) => {
-                let Settings { samples, seed, .. } = *self.reader.settings;
+                let SourceSettings { samples, seed, .. } = *self.reader.settings;
                 Some(Gallery::of_generator(generator.clone(), samples, seed))
             }
             _ => None,

@@ -1,6 +1,6 @@
 //! Sources that are points: files, standard input, and one group of a file's rows.
 
-use super::{Reader, Settings};
+use super::{Reader, SourceSettings};
 use kme::evaluate::Statistics;
 use kme::points::{Loaded, Reading, Refused, Remedy, groups};
 use kme::{Action, Error, Field, Observer, Points, Result};
@@ -83,7 +83,7 @@ impl Named {
 }
 
 /// Whether `text` is the name of points.
-pub fn is_points(text: &str) -> bool {
+pub(super) fn is_points(text: &str) -> bool {
     Named::parse(text).is_some()
 }
 
@@ -130,7 +130,7 @@ pub(super) fn tell(text: &str, table: &Table, told: &mut Vec<String>, observer: 
     }
 }
 
-fn read_file(named: &Named, settings: &Settings) -> Result<Found> {
+fn read_file(named: &Named, settings: &SourceSettings) -> Result<Found> {
     let Named { file, array, group, .. } = named;
     let extension = file.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).unwrap_or_default();
     if ["pt", "pth"].contains(&extension.as_str()) {
@@ -173,7 +173,7 @@ fn with_remedy(refused: Refused) -> Error {
 }
 
 /// Reads standard input or a pipe, whose first bytes tell the kind.
-fn read_stream(named: &Named, settings: &Settings) -> Result<Found> {
+fn read_stream(named: &Named, settings: &SourceSettings) -> Result<Found> {
     let name = &named.file;
     let copy = copied(name)?;
     let copied = Named { file: copy.path().into(), array: None, group: named.group.clone(), is_stream: false };
@@ -227,7 +227,7 @@ fn copied(name: &Path) -> Result<tempfile::NamedTempFile> {
 ///
 /// # Errors
 /// When there is such a column and a source is not text, or the column is not there or has too many values.
-pub fn groups_of(texts: Vec<String>, settings: &Settings) -> Result<Vec<String>> {
+pub fn groups_of(texts: Vec<String>, settings: &SourceSettings) -> Result<Vec<String>> {
     if texts.iter().filter(|text| *text == "-").count() > 1 {
         return Err(Error::unsupported("read standard input twice", "name - once"));
     }

@@ -26,7 +26,7 @@ impl Context {
 
 /// How sources become points. The default is that of the command.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct SourceSettings {
     /// Feature map: `identity` for points, `pixels`, a classifier, or a known network as `NAME[=FILE][:LAYER][:flat]`.
     /// Without it, the one that an embedding or a generator's card among the sources names.
     pub features: Option<String>,
@@ -54,7 +54,7 @@ pub struct Settings {
     pub seed: u64,
 }
 
-impl Default for Settings {
+impl Default for SourceSettings {
     fn default() -> Self {
         Self {
             features: None,
@@ -89,7 +89,7 @@ pub enum Cache {
 #[derive(Clone, Copy)]
 pub struct Reader<'a> {
     /// The settings.
-    pub settings: &'a Settings,
+    pub settings: &'a SourceSettings,
     /// Where things are found.
     pub context: &'a Context,
     /// How pictures are resized unless the settings name another way: the protocol of a tool.
@@ -100,7 +100,7 @@ pub struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// A reader with these settings.
-    pub fn new(settings: &'a Settings, context: &'a Context, observer: &'a dyn Observer) -> Self {
+    pub fn new(settings: &'a SourceSettings, context: &'a Context, observer: &'a dyn Observer) -> Self {
         Self { settings, context, resize: None, observer }
     }
 }

@@ -123,7 +123,7 @@ pub fn common_kernel(asked: Option<&KernelSpec>, samples: &[(&str, &Sample)], ot
 ///
 /// # Errors
 /// [`Error::Mismatch`] when they have not.
-pub fn check_same_dim((d, name): (usize, &str), (other, other_name): (usize, &str)) -> Result<()> {
+pub(crate) fn check_same_dim((d, name): (usize, &str), (other, other_name): (usize, &str)) -> Result<()> {
     match d == other {
         true => Ok(()),
         false => {

@@ -10,4 +10,4 @@ pub use descent::{Best, Descent};
 pub use domain::{Distance, Domain, Sight, Span};
 pub use doubts::{Excess, Far, FarCounts, FarInput};
 pub use matching::{Match, Matched, bandwidth};
-pub use request::{MatchRequest, Prepared};
+pub use request::{MatchRequest, PreparedMatch};

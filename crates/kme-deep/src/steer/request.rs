@@ -13,8 +13,8 @@ use std::sync::Arc;
 ///
 /// # Example
 /// ```no_run
-/// use kme_deep::sample::Context;
-/// use kme_deep::steer::MatchRequest;
+/// use kme_deep::Context;
+/// use kme_deep::MatchRequest;
 ///
 /// let likes = vec!["0.8*boot.png".into(), "0.2*bag.png".into()];
 /// let request = MatchRequest { likes, ..MatchRequest::new("fashion") };
@@ -43,7 +43,7 @@ pub struct MatchRequest {
 
 /// A match of which everything is read and decided: what it depends on, and what there is to say before it runs.
 #[derive(Debug)]
-pub struct Prepared {
+pub struct PreparedMatch {
     /// The generator.
     pub generator: Arc<dyn Generator>,
     /// The feature map in which pictures are compared.
@@ -86,7 +86,7 @@ impl MatchRequest {
     /// # Errors
     /// When something cannot be read, or the inputs do not fit together; [`Error::Unsupported`] of a generator of points;
     /// [`Error::Cancelled`] when the observer stops it.
-    pub fn prepare(&self, context: &Context, observer: &dyn Observer) -> Result<Prepared> {
+    pub fn prepare(&self, context: &Context, observer: &dyn Observer) -> Result<PreparedMatch> {
         let Context { models, place, data: _ } = context;
         let generator = models.generator(&self.generator, place)?;
         let Makes::Pictures(shape) = generator.makes() else {
@@ -140,11 +140,11 @@ impl MatchRequest {
         let far = Far::of(&inputs, &points, &domain, &pictures)?;
         let doubts = [far.text(&features), of_kernel(target.kernel(), &points, &domain)?];
         doubts.iter().flatten().for_each(|text| observer.remark(text));
-        Ok(Prepared { generator, map, features, target, shown, shape, crop, background, far, how })
+        Ok(PreparedMatch { generator, map, features, target, shown, shape, crop, background, far, how })
     }
 }
 
-impl Prepared {
+impl PreparedMatch {
     /// Moves the latents. Breaking stops there and keeps what was reached.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use crate::arguments::Global;
 use crate::output::{self, Table, fields, with_error};
 use kme::Result;
 use kme::standard_error::StandardError;
-use kme_deep::judge::{Comparison, Side, compare};
+use kme_deep::{Comparison, Side, compare};
 use serde_json::{Value, json};
 
 const CSV: [&str; 9] = [

@@ -13,8 +13,7 @@ use kme::discrepancy::Estimator;
 use kme::evaluate::{Protocol, prdc};
 use kme::sums::Precision;
 use kme::{Error, KernelSpec, Result};
-use kme_deep::judge::{Claim, Metric, Request};
-use kme_deep::sample::Reader;
+use kme_deep::{Claim, EvalRequest, Metric, Reader};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Instant;
@@ -143,8 +142,8 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
 }
 
 impl Arguments {
-    fn request(&self, global: &Global) -> Request {
-        Request {
+    fn request(&self, global: &Global) -> EvalRequest {
+        EvalRequest {
             metrics: self.metrics.iter().flat_map(|asked| asked.0.clone()).collect(),
             protocol: self.protocol,
             subsets: self.subsets,

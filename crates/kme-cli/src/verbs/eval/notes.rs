@@ -4,11 +4,11 @@ use super::Arguments;
 use crate::arguments::Global;
 use crate::output;
 use kme::NoStandardError;
-use kme_deep::judge::{Metric, Report, Score};
+use kme_deep::{EvalReport, Metric, Score};
 
 /// The lines below the table.
-pub(super) fn notes(report: &Report, arguments: &Arguments, global: &Global) -> String {
-    let Report { candidates, metrics, scores, .. } = report;
+pub(super) fn notes(report: &EvalReport, arguments: &Arguments, global: &Global) -> String {
+    let EvalReport { candidates, metrics, scores, .. } = report;
     let mut text = String::new();
     if scores.iter().any(|score| score.error.is_ok()) {
         text.push_str("± is a standard error\n");
@@ -64,8 +64,8 @@ pub(super) fn notes(report: &Report, arguments: &Arguments, global: &Global) -> 
 }
 
 /// A line for each reason why errors are missing, with the metrics, and the candidates unless it is all of them.
-fn missing(report: &Report) -> String {
-    let Report { candidates, metrics, scores, .. } = report;
+fn missing(report: &EvalReport) -> String {
+    let EvalReport { candidates, metrics, scores, .. } = report;
     let mut reasons: Vec<NoStandardError> = Vec::new();
     for reason in scores.iter().filter_map(|score| score.error.err()) {
         if !reasons.contains(&reason) {

@@ -5,11 +5,11 @@ use super::notes::notes;
 use crate::arguments::Global;
 use crate::output::{self, Table, fields, with_error};
 use kme::{NoStandardError, Result};
-use kme_deep::judge::{Report, Score, Verdict};
+use kme_deep::{EvalReport, Score, Verdict};
 use serde_json::{Value, json};
 
 /// Prints the scores. False when a claim does not hold.
-pub(super) fn print(report: &Report, arguments: &Arguments, global: &Global, seconds: f64) -> Result<bool> {
+pub(super) fn print(report: &EvalReport, arguments: &Arguments, global: &Global, seconds: f64) -> Result<bool> {
     let scores = &report.scores;
     let mut all_hold = true;
     let mut results = Vec::new();
@@ -98,7 +98,7 @@ fn remarks(scores: &[Score], global: &Global) {
 const ZERO_RADII: f64 = 0.01;
 
 /// A row for each candidate, a column for each metric.
-fn rows(report: &Report) -> Vec<Vec<String>> {
+fn rows(report: &EvalReport) -> Vec<Vec<String>> {
     let mut rows = vec![vec!["candidate".to_string()]];
     rows[0].extend(report.metrics.iter().map(|metric| metric.quantity().to_string()));
     rows[0].push("points".into());
@@ -114,7 +114,7 @@ fn rows(report: &Report) -> Vec<Vec<String>> {
 }
 
 /// A row for each number, with all that it depends on, in full precision.
-fn csv(report: &Report, global: &Global) -> Vec<Vec<String>> {
+fn csv(report: &EvalReport, global: &Global) -> Vec<Vec<String>> {
     let header = [
         "reference",
         "candidate",
