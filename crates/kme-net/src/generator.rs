@@ -178,8 +178,7 @@ pub trait Generator: fmt::Debug + Send + Sync {
         }
     }
 
-    /// Points (n, d) for inputs (n, width), row after row, exactly as they come. Each depends
-    /// on its own input alone.
+    /// Points (n, d) for inputs (n, width), row after row, exactly as they come. Each depends on its own input alone.
     ///
     /// # Errors
     /// [`Error::Unsupported`] when the generator makes pictures; [`Error::NotFinite`] when it has diverged.
@@ -207,22 +206,6 @@ pub trait Generator: fmt::Debug + Send + Sync {
     /// As [`Generator::inputs`] and [`Generator::pictures_from`].
     fn pictures_of(&self, latents: &[f32], classes: &[usize]) -> Result<Images> {
         self.pictures_from(&self.inputs(latents, classes)?)
-    }
-
-    /// Points for latents of shape (n, dim), row after row; not clamped.
-    ///
-    /// # Errors
-    /// As [`Generator::inputs`] and [`Generator::points_from`].
-    fn points(&self, latents: &[f32]) -> Result<Points> {
-        self.points_of(latents, &[])
-    }
-
-    /// Points for latents of shape (n, dim), row after row, each of its class.
-    ///
-    /// # Errors
-    /// As [`Generator::inputs`] and [`Generator::points_from`].
-    fn points_of(&self, latents: &[f32], classes: &[usize]) -> Result<Points> {
-        self.points_from(&self.inputs(latents, classes)?)
     }
 
     /// `n` pictures from latents of the generator's prior; of a conditional one with classes that are all equally likely.

@@ -16,8 +16,8 @@ mod networks;
 
 // Networks: layers with pullbacks, and what they are made of.
 pub use net::{
-    CriticNet, GeneratorNet, Init, Layer, Mode, Net, Param, Pass, Place, Role, Taps, Tensors, architecture,
-    dcgan_critic, dcgan_generator, flat, layer, parse_tensors, place, write_tensors,
+    CriticNet, GeneratorNet, Init, Layer, Mode, Net, Param, Pass, Place, Role, Tensors, architecture, dcgan_critic,
+    dcgan_generator, flat, layer, parse_tensors, place, write_tensors,
 };
 
 // Files of weights, and the networks that the field knows by name.

@@ -245,10 +245,10 @@ fn inception_block() {
     check("inception block", layers, [3, 13, 11], Mode::Train);
 }
 
-/// The pullback of several taps is the gradient of the sum of their inner products, and so is automatic
-/// differentiation.
+/// Activations on the way are those of a network that ends there, and a gradient through several of them is the sum of these
+/// networks' pullbacks.
 #[test]
-fn taps_have_one_common_pullback() {
+fn activations_on_the_way_are_outputs_of_beginnings() {
     let place = Place::cpu_f64();
     let layers: Vec<Layer> = vec![
         Conv::new(2, 3, 3).padding(1).into(),
@@ -261,24 +261,21 @@ fn taps_have_one_common_pullback() {
     let net = net(layers, [2, 9, 8]);
     let x: Tensor<4> = place.tensor_f64(normals(3 * 144, "x"), [3, 2, 9, 8]);
     let depths = [5, 0, 2, 2];
-    let taps = net.taps(x.clone(), &depths, Mode::Evaluate).unwrap();
-    let plain = net.activations(x.clone(), &depths, Mode::Evaluate).unwrap();
-    let cotangents: Vec<Tensor<4>> = taps
-        .activations
-        .iter()
-        .zip(["a", "b", "c", "d"])
-        .map(|(tap, name)| place.tensor_f64(normals(tap.dims().iter().product(), name), tap.dims()))
-        .collect();
-    for (tap, plain) in taps.activations.iter().zip(&plain) {
-        assert_eq!(place::numbers(tap.clone()), place::numbers(plain.clone()));
-    }
-    let pulled = place::numbers(net.pullback_taps(&taps, cotangents.clone()));
-    let leaf = x.autodiff().require_grad();
+    let leaf = x.clone().autodiff().require_grad();
     let found = net.activations(leaf.clone(), &depths, Mode::Evaluate).unwrap();
-    let parts = found.into_iter().zip(cotangents).map(|(tap, g)| (tap * g.autodiff()).sum());
-    let gradients = parts.reduce(|a, b| a + b).unwrap().backward();
-    let expected = place::numbers(leaf.grad(&gradients).unwrap());
-    assert!(pulled.iter().zip(expected).all(|(a, b)| relative(*a, b) < 1e-9));
+    let (mut sum, mut expected) = (Tensor::<1>::zeros([1], (&leaf.device(), leaf.dtype())), vec![0.0; 3 * 144]);
+    for ((activation, depth), name) in found.into_iter().zip(depths).zip(["a", "b", "c", "d"]) {
+        let beginning = net.truncated(depth).unwrap();
+        let pass = beginning.pass(x.clone(), Mode::Evaluate, false).unwrap();
+        assert_eq!(place::numbers(activation.clone().inner()), place::numbers(pass.output.clone()));
+        let dims = activation.dims();
+        let g: Tensor<4> = place.tensor_f64(normals(dims.iter().product(), name), dims);
+        let pulled = place::numbers(beginning.pullback(&pass, g.clone()));
+        expected.iter_mut().zip(pulled).for_each(|(sum, x)| *sum += x);
+        sum = sum + (activation * g.autodiff()).sum();
+    }
+    let gradient = place::numbers(leaf.grad(&sum.backward()).unwrap());
+    assert!(gradient.iter().zip(expected).all(|(a, b)| relative(*a, b) < 1e-9));
     assert!(net.activations(Place::cpu_f64().zeros([1, 2, 9, 8]), &[7], Mode::Evaluate).is_err());
 }
 

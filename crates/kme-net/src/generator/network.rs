@@ -184,7 +184,8 @@ mod tests {
 
         let g = reread(5, 2, &["a", "b", "1"], true).unwrap();
         assert_eq!((g.width(), &g.classes[..]), (5, &["a", "b", "1"].map(String::from)[..]));
-        let points = g.points_of(&[0.5, -0.5, 0.25, 1.0, 0.5, -0.5, 0.25, 1.0], &[0, 0, 1, 1]).unwrap();
+        let inputs = g.inputs(&[0.5, -0.5, 0.25, 1.0, 0.5, -0.5, 0.25, 1.0], &[0, 0, 1, 1]).unwrap();
+        let points = g.points_from(&inputs).unwrap();
         let at = |i: usize, j: usize| points.data().get(4 * i + j);
         for j in 0..4 {
             let (first, second) = (at(2, j) - at(0, j), at(3, j) - at(1, j));
@@ -194,7 +195,7 @@ mod tests {
         assert_eq!((g.class("b").unwrap(), g.class("0").unwrap(), g.class("1").unwrap()), (1, 0, 2));
         let message = g.class("c").unwrap_err().to_string();
         assert_eq!(message, "unknown class 'c'; choose one of a, b, 1");
-        assert!(g.points(&[0.5, 0.5]).is_err() && g.pictures_of(&[0.5, 0.5], &[0]).is_err());
+        assert!(g.inputs(&[0.5, 0.5], &[]).is_err() && g.pictures_of(&[0.5, 0.5], &[0]).is_err());
         assert!(matches!(reread(2, 2, &[], true).unwrap().class("a"), Err(Error::NotApplicable { .. })));
     }
 

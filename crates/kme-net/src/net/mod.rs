@@ -2,12 +2,12 @@
 
 pub mod architecture;
 mod compose;
+mod depths;
 pub(crate) mod file;
 pub mod layer;
 mod param;
 pub mod place;
 mod spectral;
-mod taps;
 
 pub use architecture::{CriticNet, GeneratorNet, dcgan_critic, dcgan_generator};
 pub(crate) use file::ModelFile;
@@ -15,7 +15,6 @@ pub use file::{Tensors, parse_tensors, write_tensors};
 pub use layer::{Layer, Mode};
 pub use param::{Init, Param, Role};
 pub use place::Place;
-pub use taps::Taps;
 
 use burn::tensor::{Gradients, Tensor};
 use kme::{Error, Field, Result};

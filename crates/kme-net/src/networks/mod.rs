@@ -18,7 +18,7 @@ mod vgg_normalised;
 
 pub use card::{Convention, Known, NetworkCard, Normalisation};
 
-use crate::net::{Mode, Net, Place, Taps};
+use crate::net::{Mode, Net, Place};
 use crate::weights::{self, Weights};
 use burn::tensor::Tensor;
 use kme::{Error, Result};
@@ -129,14 +129,6 @@ impl Network {
     /// As [`depth`](Self::depth); [`Error::Mismatch`] when the pictures do not have the network's shape.
     pub fn activations(&self, pictures: Tensor<4>, layers: &[&str]) -> Result<Vec<Tensor<4>>> {
         self.net.activations(pictures, &self.depths(layers)?, Mode::Evaluate)
-    }
-
-    /// As [`activations`](Self::activations), with what [`Net::pullback_taps`] needs.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn taps(&self, pictures: Tensor<4>, layers: &[&str]) -> Result<Taps> {
-        self.net.taps(pictures, &self.depths(layers)?, Mode::Evaluate)
     }
 
     fn depths(&self, layers: &[&str]) -> Result<Vec<usize>> {
