@@ -2,7 +2,8 @@
 //!
 //! What a network makes of pictures depends on the pictures' bytes, the form they are brought to, the network and the
 //! machine's arithmetic. A file is named by the SHA-256 of all of these ([`Key`]), so that it never has to be brought up to
-//! date. It is a safetensors file whose metadata say what it holds; a damaged one is never believed.
+//! date. It is a safetensors file whose metadata say what it holds; a damaged one is never believed. Its header
+//! is read here, not with `kme`'s container: numbers pass by in blocks, so that they are hashed and held once.
 
 use kme::embedding::FeatureIdentity;
 use kme::points::Data;

@@ -4,7 +4,8 @@
 //! A file is a sequence of records: the length of the data (u64), its masked CRC-32C, the data, its masked CRC-32C, all
 //! little-endian; a CRC is masked by turning it right by 15 bits and adding 0xa282ead8. The data is a protocol buffer
 //! `tensorflow.Event`. References: `tensorflow/core/lib/io/record_writer.cc`, `core/util/event.proto` and
-//! `core/framework/summary.proto` of TensorFlow.
+//! `core/framework/summary.proto` of TensorFlow. By hand, since no crate that writes
+//! these files is maintained, and the three messages need no compiler of protocol buffers.
 //!
 //! A writer begins with all that the run folder holds and then follows it. So a run that is continued has one file with every
 //! step once, like its events.jsonl.

@@ -1,4 +1,6 @@
 //! Network files: one safetensors file holds the weights and, in its metadata, everything needed to rebuild the network.
+//!
+//! By the `safetensors` crate alone: a network is in memory as a whole, shipped ones from the start, so nothing is streamed.
 
 use super::{Layer, Net, Place, layer::Shape, param::Spec};
 use kme::{Error, Result};

@@ -2,6 +2,7 @@
 //!
 //! The `safetensors` crate parses and checks the header; the numbers are streamed from the file, so that opening
 //! never holds a second copy and reading one tensor does not read the others.
+//! Embeddings use it as well; networks and cached features, which are read as a whole, have readers of their own.
 
 use std::collections::HashMap;
 use std::fs::File;

@@ -2,6 +2,7 @@
 //!
 //! What runs here is generic code, inlined into one function per instruction set, so that a program built for any
 //! processor uses the widest vectors of the one on which it finds itself.
+//! kme-conv writes vectors out with `pulp`; here the compiler makes them of the formulas, which are also those of tensors.
 
 use crate::arith::{Arith, Lane};
 

@@ -22,7 +22,7 @@ const LETTERS: f64 = 11.0;
 /// Greatest value over the least from which an axis is logarithmic: of scores, and of anything.
 const WIDE: (f64, f64) = (20.0, 1e3);
 
-/// Colours that stand for those of the page, which replace them in the text of the drawing.
+/// Colours that stand for those of the page, which replace them in the text of the drawing: plotters knows no CSS variables.
 const INK: RGBColor = RGBColor(1, 2, 3);
 const GRID: RGBColor = RGBColor(1, 2, 4);
 const CURVE: RGBColor = RGBColor(1, 2, 5);
