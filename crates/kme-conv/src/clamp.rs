@@ -3,11 +3,9 @@
 //! `clamp(x)` is min(max(x, least), most); its pullback is [`within`], which keeps a cotangent where least < x < most and is linear in
 //! it, with itself as derivative. burn's own takes its passes over the numbers on one thread.
 
+use crate::linear::{Linear, tracked};
 use crate::tensor::slice;
-use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
-use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
@@ -121,39 +119,40 @@ fn keep(room: &mut [MaybeUninit<f32>], x: &[f32], y: &[f32], least: f32, most: f
     }
 }
 
-/// Keeps a cotangent where x is between the bounds: the derivative of both operations.
-#[derive(Debug)]
-struct Step;
+/// [`clamp()`] of this x; its derivative keeps a cotangent where x is between the bounds.
+#[derive(Clone, Debug)]
+struct Held<B: Backend>(FloatTensor<B>, Bounds);
 
-impl<B: Clamp> Backward<B, 1> for Step {
-    type State = (FloatTensor<B>, Bounds);
+impl<B: Clamp> Linear<B> for Held<B> {
+    fn apply(self, x: FloatTensor<B>) -> FloatTensor<B> {
+        B::clamp(x, self.1)
+    }
 
-    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let cotangent = grads.consume::<B>(&ops.node);
-        let (x, bounds) = ops.state;
-        let [parent] = ops.parents;
-        if let Some(node) = parent {
-            grads.register::<B>(node.id, B::within(x, cotangent, bounds));
-        }
+    fn adjoint(self, cotangent: FloatTensor<B>) -> FloatTensor<B> {
+        B::within(self.0, cotangent, self.1)
+    }
+}
+
+/// [`within()`] at this x.
+#[derive(Clone, Debug)]
+struct Kept<B: Backend>(FloatTensor<B>, Bounds);
+
+impl<B: Clamp> Linear<B> for Kept<B> {
+    fn apply(self, y: FloatTensor<B>) -> FloatTensor<B> {
+        B::within(self.0, y, self.1)
+    }
+
+    fn adjoint(self, cotangent: FloatTensor<B>) -> FloatTensor<B> {
+        self.apply(cotangent)
     }
 }
 
 impl<B: Clamp, C: CheckpointStrategy> Clamp for Autodiff<B, C> {
     fn clamp(x: FloatTensor<Self>, bounds: Bounds) -> FloatTensor<Self> {
-        match Step.prepare::<C>([x.node()]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => {
-                let x = x.into_primitive();
-                prep.finish((x.clone(), bounds), B::clamp(x, bounds))
-            }
-            OpsKind::UnTracked(prep) => prep.finish(B::clamp(x.into_primitive(), bounds)),
-        }
+        tracked::<B, C>(Held(x.clone().into_primitive(), bounds), x)
     }
 
     fn within(x: FloatTensor<Self>, y: FloatTensor<Self>, bounds: Bounds) -> FloatTensor<Self> {
-        let x = x.into_primitive();
-        match Step.prepare::<C>([y.node()]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((x.clone(), bounds), B::within(x, y.into_primitive(), bounds)),
-            OpsKind::UnTracked(prep) => prep.finish(B::within(x, y.into_primitive(), bounds)),
-        }
+        tracked::<B, C>(Kept(x.into_primitive(), bounds), y)
     }
 }

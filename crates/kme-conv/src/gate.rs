@@ -4,11 +4,9 @@
 //! y, with themselves as derivative, and the derivative in x is zero almost everywhere. burn's own takes several passes over the
 //! numbers on one thread for the same.
 
+use crate::linear::{Linear, tracked};
 use crate::tensor::slice;
-use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
-use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
@@ -68,28 +66,22 @@ impl Gate for Flex {
     }
 }
 
-#[derive(Debug)]
-struct Step;
+/// [`gate()`] at this x with this slope.
+#[derive(Clone, Debug)]
+struct At<B: Backend>(FloatTensor<B>, f64);
 
-impl<B: Gate> Backward<B, 1> for Step {
-    type State = (FloatTensor<B>, f64);
+impl<B: Gate> Linear<B> for At<B> {
+    fn apply(self, y: FloatTensor<B>) -> FloatTensor<B> {
+        B::gate(self.0, y, self.1)
+    }
 
-    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let cotangent = grads.consume::<B>(&ops.node);
-        let (x, slope) = ops.state;
-        let [to_y] = ops.parents;
-        if let Some(node) = to_y {
-            grads.register::<B>(node.id, B::gate(x, cotangent, slope));
-        }
+    fn adjoint(self, cotangent: FloatTensor<B>) -> FloatTensor<B> {
+        self.apply(cotangent)
     }
 }
 
 impl<B: Gate, C: CheckpointStrategy> Gate for Autodiff<B, C> {
     fn gate(x: FloatTensor<Self>, y: FloatTensor<Self>, slope: f64) -> FloatTensor<Self> {
-        let x = x.into_primitive();
-        match Step.prepare::<C>([y.node()]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((x.clone(), slope), B::gate(x, y.into_primitive(), slope)),
-            OpsKind::UnTracked(prep) => prep.finish(B::gate(x, y.into_primitive(), slope)),
-        }
+        tracked::<B, C>(At(x.into_primitive(), slope), y)
     }
 }

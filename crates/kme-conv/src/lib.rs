@@ -80,6 +80,7 @@ pub mod gate;
 mod geometry;
 mod grouped;
 mod isa;
+mod linear;
 pub mod pool;
 pub mod scratch;
 mod shared;

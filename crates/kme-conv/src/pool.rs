@@ -6,11 +6,9 @@
 //!   at x is `put(x, ·)`, and the derivative in x is zero almost everywhere;
 //! * [`average`] is the mean over the pixels of a window that lie in the image, [`average_back`] its adjoint.
 
+use crate::linear::{Linear, tracked};
 use crate::tensor::slice;
-use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
-use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
 use burn::backend::ops::ModuleOps;
 use burn::backend::tensor::{FloatTensor, IntTensor};
@@ -374,56 +372,36 @@ impl Pool for Flex {
     }
 }
 
-/// Which of a pair of adjoint maps, as a step of the graph.
+/// Which of a pair of adjoint maps.
 #[derive(Clone, Copy, Debug)]
 enum Way {
     Forward,
     Back,
 }
 
-/// [`pick`] and [`put`], linear in their second operand.
-#[derive(Clone, Copy, Debug)]
-struct Largest(Way);
-
-impl Largest {
-    fn apply<B: Pool>(self, x: FloatTensor<B>, y: FloatTensor<B>, window: Window) -> FloatTensor<B> {
-        match self.0 {
-            Way::Forward => B::pick(x, y, window),
-            Way::Back => B::put(x, y, window),
-        }
-    }
-
-    fn adjoint<B: Pool>(self, x: FloatTensor<B>, y: FloatTensor<B>, window: Window) -> FloatTensor<B> {
-        match self.0 {
-            Way::Forward => B::put(x, y, window),
-            Way::Back => B::pick(x, y, window),
-        }
-    }
-
-    fn tracked<B: Pool, C: CheckpointStrategy>(
-        self,
-        x: FloatTensor<Autodiff<B, C>>,
-        y: FloatTensor<Autodiff<B, C>>,
-        window: Window,
-    ) -> FloatTensor<Autodiff<B, C>> {
-        let x = x.into_primitive();
-        match self.prepare::<C>([y.node()]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((x.clone(), window), self.apply::<B>(x, y.into_primitive(), window)),
-            OpsKind::UnTracked(prep) => prep.finish(self.apply::<B>(x, y.into_primitive(), window)),
+impl Way {
+    fn other(self) -> Self {
+        match self {
+            Self::Forward => Self::Back,
+            Self::Back => Self::Forward,
         }
     }
 }
 
-impl<B: Pool> Backward<B, 1> for Largest {
-    type State = (FloatTensor<B>, Window);
+/// [`pick`] and [`put`] at this x, linear in their second operand.
+#[derive(Clone, Debug)]
+struct Largest<B: Backend>(Way, FloatTensor<B>, Window);
 
-    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let cotangent = grads.consume::<B>(&ops.node);
-        let (x, window) = ops.state;
-        let [to_y] = ops.parents;
-        if let Some(node) = to_y {
-            grads.register::<B>(node.id, self.adjoint::<B>(x, cotangent, window));
+impl<B: Pool> Linear<B> for Largest<B> {
+    fn apply(self, y: FloatTensor<B>) -> FloatTensor<B> {
+        match self.0 {
+            Way::Forward => B::pick(self.1, y, self.2),
+            Way::Back => B::put(self.1, y, self.2),
         }
+    }
+
+    fn adjoint(self, cotangent: FloatTensor<B>) -> FloatTensor<B> {
+        Self(self.0.other(), self.1, self.2).apply(cotangent)
     }
 }
 
@@ -431,54 +409,34 @@ impl<B: Pool> Backward<B, 1> for Largest {
 #[derive(Clone, Copy, Debug)]
 struct Mean(Way, [usize; 2], Window);
 
-impl Mean {
-    fn apply<B: Pool>(self, y: FloatTensor<B>) -> FloatTensor<B> {
-        let Self(way, image, window) = self;
-        match way {
-            Way::Forward => B::average(y, window),
-            Way::Back => B::average_back(y, image, window),
+impl<B: Pool> Linear<B> for Mean {
+    fn apply(self, y: FloatTensor<B>) -> FloatTensor<B> {
+        match self.0 {
+            Way::Forward => B::average(y, self.2),
+            Way::Back => B::average_back(y, self.1, self.2),
         }
     }
 
-    fn tracked<B: Pool, C: CheckpointStrategy>(self, y: FloatTensor<Autodiff<B, C>>) -> FloatTensor<Autodiff<B, C>> {
-        match self.prepare::<C>([y.node()]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((), self.apply::<B>(y.into_primitive())),
-            OpsKind::UnTracked(prep) => prep.finish(self.apply::<B>(y.into_primitive())),
-        }
-    }
-}
-
-impl<B: Pool> Backward<B, 1> for Mean {
-    type State = ();
-
-    fn backward(self, ops: Ops<(), 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let cotangent = grads.consume::<B>(&ops.node);
-        let adjoint = match self.0 {
-            Way::Forward => Way::Back,
-            Way::Back => Way::Forward,
-        };
-        let [to_y] = ops.parents;
-        if let Some(node) = to_y {
-            grads.register::<B>(node.id, Self(adjoint, self.1, self.2).apply::<B>(cotangent));
-        }
+    fn adjoint(self, cotangent: FloatTensor<B>) -> FloatTensor<B> {
+        Linear::<B>::apply(Self(self.0.other(), self.1, self.2), cotangent)
     }
 }
 
 impl<B: Pool, C: CheckpointStrategy> Pool for Autodiff<B, C> {
     fn pick(x: FloatTensor<Self>, y: FloatTensor<Self>, window: Window) -> FloatTensor<Self> {
-        Largest(Way::Forward).tracked::<B, C>(x, y, window)
+        tracked::<B, C>(Largest(Way::Forward, x.into_primitive(), window), y)
     }
 
     fn put(x: FloatTensor<Self>, g: FloatTensor<Self>, window: Window) -> FloatTensor<Self> {
-        Largest(Way::Back).tracked::<B, C>(x, g, window)
+        tracked::<B, C>(Largest(Way::Back, x.into_primitive(), window), g)
     }
 
     fn average(x: FloatTensor<Self>, window: Window) -> FloatTensor<Self> {
         let shape = x.shape();
-        Mean(Way::Forward, [shape[2], shape[3]], window).tracked::<B, C>(x)
+        tracked::<B, C>(Mean(Way::Forward, [shape[2], shape[3]], window), x)
     }
 
     fn average_back(g: FloatTensor<Self>, image: [usize; 2], window: Window) -> FloatTensor<Self> {
-        Mean(Way::Back, image, window).tracked::<B, C>(g)
+        tracked::<B, C>(Mean(Way::Back, image, window), g)
     }
 }

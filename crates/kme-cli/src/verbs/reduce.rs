@@ -6,7 +6,6 @@ use crate::output::{self, fields};
 use crate::progress::Watcher;
 use crate::sources::SourceFlags;
 use clap::Args;
-use kme::discrepancy;
 use kme::io::{NewFolder, write_atomically};
 use kme::reduce::{Coreset, Herding, Method, Reduction, Support, Thinning, Weighting};
 use kme::{Embedding, Error, KernelSpec, Points, Result};
@@ -168,7 +167,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let method = method(arguments);
     let own = || sample.kernel.as_ref().filter(|kernel| method.takes(kernel)).map(KernelSpec::from);
     let kernel = arguments.kernel.clone().or_else(own);
-    let whole = discrepancy::Sample { points: sample.points.view(), weights: sample.weights.as_deref() };
+    let whole = sample.weighted();
     let coreset = Reduction { n: arguments.n, method, kernel, seed: global.seed() }.run(whole)?;
 
     let is_seeded = is_random || method.is_random();

@@ -1,7 +1,7 @@
 //! Which points make the difference of two samples.
 
 use crate::sample::{Gallery, Repeated, Sample, Sources, common_kernel};
-use kme::discrepancy::{self, LeftOut, left_out};
+use kme::discrepancy::{LeftOut, left_out};
 use kme::sums::Precision;
 use kme::{Error, Kernel, KernelSpec, Result};
 use kme_image::{Grid, Images, Part, sheet};
@@ -98,7 +98,7 @@ impl Ranking {
         }
         let pair = [(texts[0].as_str(), &real), (texts[1].as_str(), &fake)];
         let kernel = common_kernel(self.kernel.as_ref(), &pair, "gaussian:sigma=median")?;
-        let (of_real, of_fake) = left_out(&kernel, weighted(&real), weighted(&fake), Precision::F64)?;
+        let (of_real, of_fake) = left_out(&kernel, real.weighted(), fake.weighted(), Precision::F64)?;
         let [of_reals, of_fakes] = galleries;
         let fakes = RankedSample::new(fake, of_fakes, of_fake, 1.0, self.by);
         let reals = RankedSample::new(real, of_reals, of_real, -1.0, self.by);
@@ -144,8 +144,4 @@ impl RankedSample {
         let last = gallery.sheet(&last, names)?;
         sheet(&[Part { label: titles[0], images: &first }, Part { label: titles[1], images: &last }], &Grid::default())
     }
-}
-
-fn weighted(sample: &Sample) -> discrepancy::Sample<'_> {
-    discrepancy::Sample { points: sample.points.view(), weights: sample.weights.as_deref() }
 }

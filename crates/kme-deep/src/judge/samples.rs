@@ -315,7 +315,7 @@ impl<'a> Judge<'a> {
         };
         let estimator = self.request.estimator.unwrap_or_default();
         let (precision, seed) = (self.request.precision, self.request.seed.unwrap_or(0));
-        let found = discrepancy::mmd2_paired(kernel, weighted(x), weighted(y), estimator, precision, seed)?;
+        let found = discrepancy::mmd2_paired(kernel, x.weighted(), y.weighted(), estimator, precision, seed)?;
         let told = json!({ "sample": "full", "precision": found.precision });
         let score = self.score(metric, Measured::from(&found), estimator, told);
         let (n, m) = (Some(found.n as u64), Some(found.m as u64));
@@ -401,10 +401,6 @@ fn fit(side: &Side) -> Result<Fitted<'_>> {
         }
         Content::Sample(_) => Fitted::of_points(side.points(Metric::Fid)?),
     }
-}
-
-fn weighted(sample: &Sample) -> discrepancy::Sample<'_> {
-    discrepancy::Sample { points: sample.points.view(), weights: sample.weights.as_deref() }
 }
 
 /// Says which sample is too small.
