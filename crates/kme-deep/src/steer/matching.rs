@@ -160,7 +160,7 @@ impl Match {
         let norm2 = target.norm2(Precision::F64)?;
         let goal = Target::new(
             kernel.clone(),
-            place.tensor_f64(numbers(target.points()), [target.len(), target.dim()]),
+            place.tensor_f64(target.points().data().clone().into_f64(), [target.len(), target.dim()]),
             place.tensor_f64(target.weights().to_vec(), [target.len()]),
             norm2,
         );
@@ -280,7 +280,7 @@ impl Match {
                 }
                 let points = points.select(&seen.collect::<Vec<_>>())?;
                 let best = Self::best(&points, target, &chosen)?;
-                chosen.extend(numbers(&points.select(&[best])?));
+                chosen.extend(points.select(&[best])?.into_data().into_f64());
                 first.take(draws, 0, dim);
                 start.take(draws, best, dim);
             }
@@ -302,7 +302,7 @@ impl Match {
             let others = Points::new(j, d, Data::F64(chosen.to_vec()))?;
             sums::rows(kernel, points, &others, None, Precision::F64)?
         };
-        let rows = numbers(points);
+        let rows = points.data().clone().into_f64();
         // The part of MMD² times (j+1)² that depends on this draw.
         let cost = |i: usize| {
             let norm2: f64 = rows[i * d..(i + 1) * d].iter().map(|x| x * x).sum();
@@ -331,13 +331,5 @@ impl Draws {
     fn take(&mut self, others: &Draws, i: usize, dim: usize) {
         self.latents.extend_from_slice(&others.latents[i * dim..(i + 1) * dim]);
         self.classes.extend(others.classes.get(i));
-    }
-}
-
-/// The coordinates of points in double precision, row after row.
-fn numbers(points: &Points) -> Vec<f64> {
-    match points.data() {
-        Data::F32(values) => values.iter().map(|&x| x.into()).collect(),
-        Data::F64(values) => values.clone(),
     }
 }

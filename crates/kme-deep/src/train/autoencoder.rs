@@ -5,7 +5,7 @@
 use super::config::{AutoencoderObjective, Config};
 use super::feed::{Batch, Feed};
 use super::learner::Learner;
-use super::optimiser::{Pace, gradient_norm};
+use super::optimiser::Pace;
 use super::parallel::TeamResult;
 use super::task::{Finding, Numbers, Sheet, State, Task, first_fault, first_fault_of, restored_net};
 use burn::tensor::Tensor;
@@ -92,14 +92,8 @@ impl Task for Trainer {
         let net = self.learner.net.tracked();
         let pass = net.pass(seen, Mode::Train, false)?;
         let loss = cross_entropy(&whole, pass.output.clone());
-        let value = place::scalar(loss.clone().inner());
-        let rate = self.config.optimiser.learning_rate();
-        let gradients = net.gradients(&mut loss.backward());
-        let norm = gradient_norm(&gradients);
-        if value.is_finite() && norm.is_finite() {
-            self.learner.step(gradients, rate, pace);
-        }
-        Ok(vec![("cross_entropy", value), ("gradient_norm", norm), ("learning_rate", rate * pace.factor)])
+        let (_, numbers) = self.learner.descend(&net, loss, self.config.optimiser.learning_rate(), pace);
+        Ok(numbers)
     }
 
     fn score(&self) -> Result<Numbers> {

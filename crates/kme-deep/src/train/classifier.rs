@@ -3,7 +3,7 @@
 use super::config::{ClassifierObjective, Config};
 use super::feed::{Batch, Feed};
 use super::learner::Learner;
-use super::optimiser::{Pace, gradient_norm};
+use super::optimiser::Pace;
 use super::parallel::TeamResult;
 use super::task::{Finding, Numbers, Sheet, State, Task, first_fault, first_fault_of, restored_net};
 use burn::tensor::{Int, Tensor, TensorData, activation};
@@ -159,15 +159,11 @@ impl Task for Trainer {
         let labels: Vec<i32> = labels.iter().map(|&l| l as i32).collect();
         let labels: Tensor<2, Int> = Tensor::from_data(TensorData::new(labels, [n, 1]), self.place.device());
         let loss = log_probabilities.gather(1, labels).mean().neg();
-        let value = place::scalar(loss.clone().inner());
-        let rate = self.config.optimiser.learning_rate();
-        let gradients = net.gradients(&mut loss.backward());
-        let norm = gradient_norm(&gradients);
-        if value.is_finite() && norm.is_finite() {
-            self.learner.step(gradients, rate, pace);
+        let (has_moved, numbers) = self.learner.descend(&net, loss, self.config.optimiser.learning_rate(), pace);
+        if has_moved {
             self.learner.net.update_running_statistics(&pass);
         }
-        Ok(vec![("cross_entropy", value), ("gradient_norm", norm), ("learning_rate", rate * pace.factor)])
+        Ok(numbers)
     }
 
     fn score(&self) -> Result<Numbers> {

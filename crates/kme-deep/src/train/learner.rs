@@ -1,11 +1,11 @@
 //! A network and how it moves: what every trainer has one or more of.
 
 use super::config::Optimiser as Settings;
-use super::optimiser::{Optimiser, Pace};
-use super::task::{State, net_state, restored_net};
+use super::optimiser::{Optimiser, Pace, gradient_norm};
+use super::task::{Numbers, State, net_state, restored_net};
 use burn::tensor::Tensor;
 use kme::Result;
-use kme_net::{Net, Tensors};
+use kme_net::{Net, Tensors, place};
 
 /// A network with its optimiser. In checkpoints they stand under a name and under the name followed by `-optimiser`.
 #[derive(Clone)]
@@ -22,6 +22,19 @@ impl Learner {
     /// One step down these gradients, in the order of the network's trained parameters.
     pub(super) fn step(&mut self, gradients: Vec<Tensor<1>>, rate: f64, pace: Pace) {
         self.net = self.optimiser.step(&self.net, gradients, rate, pace);
+    }
+
+    /// One step down this mean cross-entropy of `net`, which is its own network as it is tracked, if the loss and its
+    /// gradient are finite: whether they are, and the numbers of the log.
+    pub(super) fn descend(&mut self, net: &Net, loss: Tensor<1>, rate: f64, pace: Pace) -> (bool, Numbers) {
+        let value = place::scalar(loss.clone().inner());
+        let gradients = net.gradients(&mut loss.backward());
+        let norm = gradient_norm(&gradients);
+        let is_finite = value.is_finite() && norm.is_finite();
+        if is_finite {
+            self.step(gradients, rate, pace);
+        }
+        (is_finite, vec![("cross_entropy", value), ("gradient_norm", norm), ("learning_rate", rate * pace.factor)])
     }
 
     /// Everything that later steps depend on.
