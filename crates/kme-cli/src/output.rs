@@ -2,7 +2,7 @@
 
 use crate::arguments::Global;
 use crate::ending::{Ending, is_folder_name};
-use kme::io::Wanted;
+use kme::internal::io::Wanted;
 use kme::{Action, Error, Result};
 use serde_json::{Map, Value};
 use std::fmt::Display;
@@ -76,7 +76,7 @@ pub(crate) fn fields(value: Value) -> Map<String, Value> {
 /// When `path` is a folder, write-protected or `-`, or no file can be made in its folder.
 pub(crate) fn check_place(path: &Path) -> Result<()> {
     check_named(path)?;
-    kme::io::check(path, Wanted::File)
+    kme::internal::io::check(path, Wanted::File)
 }
 
 /// Whether a folder for `what` can be made at `path`, which is none yet or is empty.
@@ -89,7 +89,7 @@ pub(crate) fn check_new_folder(path: &Path, what: &str) -> Result<()> {
         let allowed = format!("{what}, or a folder; for a new folder of this name add / at the end");
         return Err(Error::parameter("output", path.display(), allowed));
     }
-    kme::io::check(path, Wanted::Folder)
+    kme::internal::io::check(path, Wanted::Folder)
 }
 
 /// Refuses `-`, which elsewhere stands for standard output, and nothing at all.
@@ -207,7 +207,7 @@ impl Table {
     pub(crate) fn deliver(&self, format: Option<Format>, output: Option<&Path>, global: &Global) -> Result<()> {
         if let Some(path) = output {
             let text = self.written(Format::of_file(path)?, global);
-            kme::io::write_atomically(path, |out| writeln!(out, "{}", text.trim_end()))?;
+            kme::internal::io::write_atomically(path, |out| writeln!(out, "{}", text.trim_end()))?;
         }
         print_text(&self.written(printed(format, global)?, global))
     }

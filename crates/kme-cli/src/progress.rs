@@ -228,7 +228,7 @@ static ENDING: AtomicBool = AtomicBool::new(false);
 
 fn end() -> ! {
     ENDING.store(true, Ordering::SeqCst);
-    if kme::io::discard_unfinished() {
+    if kme::internal::io::discard_unfinished() {
         output::tell("\nkme: interrupted; the unfinished output is removed");
     }
     end_interrupted();

@@ -2,8 +2,7 @@
 
 use crate::arguments;
 use clap::Args;
-use kme::sums::Precision;
-use kme::{Error, Result};
+use kme::{Error, Precision, Result};
 use kme_deep::{Cache, SourceSettings};
 use kme_image::{Colour, DEFAULT_MAX_PIXELS, PROTOCOLS, Protocol, Resize};
 use std::path::PathBuf;

@@ -3,8 +3,7 @@
 mod common;
 
 use common::Place;
-use kme::points::Data;
-use kme::{Embedding, Points};
+use kme::{Data, Embedding, Points};
 
 /// Seven shards with `arguments`, merged in a random order, and the whole: the same file.
 fn shards_make_the_whole(place: &Place, arguments: &str) {

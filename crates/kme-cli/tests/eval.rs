@@ -298,16 +298,15 @@ fn value(results: &serde_json::Value, metric: &str) -> serde_json::Value {
 
 #[test]
 fn every_metric_is_that_of_the_library() {
-    use kme::Points;
-    use kme::evaluate::{self, Protocol};
+    use kme::{Points, Protocol};
     let place = Place::new();
     place.normal("x.npy", 120, 6, 0.0, 1);
     place.normal("y.npy", 90, 6, 0.4, 2);
     let [x, y] = ["x.npy", "y.npy"].map(|name| Points::read(place.path(name)).unwrap());
     let found = place.kme("eval x.npy y.npy --metrics kid,fid,is,mmd,prdc --kernel linear --json").json();
-    let fid = evaluate::fid(&x, &y).unwrap();
-    let score = evaluate::inception_score(&y, 10, Protocol::Full, None).unwrap();
-    let balls = evaluate::prdc(&x, &y, 3).unwrap();
+    let fid = kme::fid(&x, &y).unwrap();
+    let score = kme::inception_score(&y, 10, Protocol::Full, None).unwrap();
+    let balls = kme::prdc(&x, &y, 3).unwrap();
     for (metric, expected, error) in [
         ("fid", fid.value, fid.standard_error),
         ("inception_score", score.value, score.standard_error),
@@ -333,8 +332,7 @@ fn every_metric_is_that_of_the_library() {
 
 #[test]
 fn protocols_are_those_of_the_library_and_are_told() {
-    use kme::evaluate::{self, Protocol, Subsets};
-    use kme::sums::Precision;
+    use kme::{Protocol, Subsets};
     let place = Place::new();
     place.normal("x.npy", 120, 6, 0.0, 1);
     place.normal("y.npy", 90, 6, 0.4, 2);
@@ -346,7 +344,8 @@ fn protocols_are_those_of_the_library_and_are_told() {
         (Protocol::Paper, "--seed 2", Some(2)),
     ] {
         let subsets = Subsets { count: 7, size: 50 };
-        let expected = evaluate::kid(&x, &y, protocol, subsets, seed, Precision::F64).unwrap();
+        let expected =
+            kme::KidSettings { protocol, subsets, seed, ..kme::KidSettings::default() }.measure(&x, &y).unwrap();
         let command = format!("eval x.npy y.npy --protocol {protocol} --subsets 7 --subset-size 50 {flags}");
         let found = place.kme(&format!("{command} --json")).json();
         assert_eq!(found["value"].as_f64(), Some(expected.value));
@@ -393,7 +392,7 @@ fn write_statistics(place: &Place, name: &str, mean: &[f64], covariance: &[f64])
 
 #[test]
 fn statistics_are_a_source_for_fid_alone() {
-    use kme::evaluate::Statistics;
+    use kme::Statistics;
     let place = Place::new();
     place.normal("x.npy", 120, 6, 0.0, 1);
     place.normal("y.npy", 90, 6, 0.4, 2);
@@ -538,7 +537,7 @@ fn cmmd_is_a_thousand_times_the_biased_mmd_of_unit_vectors() {
             let length = row.iter().map(|x| x * x).sum::<f64>().sqrt();
             row.iter_mut().for_each(|x| *x /= length);
         }
-        kme::Points::new(n, 5, kme::points::Data::F64(rows.concat())).unwrap().write(place.path(name)).unwrap();
+        kme::Points::new(n, 5, kme::Data::F64(rows.concat())).unwrap().write(place.path(name)).unwrap();
         sides.push(rows);
     }
     let mean = |x: &[Vec<f64>], y: &[Vec<f64>]| {

@@ -243,6 +243,6 @@ fn ways_to_resize_are_recorded_and_not_mixed() {
     );
     let wanted = "torch-bilinear".parse::<kme_image::Protocol>().unwrap().apply(&large, 9, 7).unwrap();
     let found = kme::Embedding::read(place.path("p.kme")).unwrap();
-    let kme::points::Data::F32(found) = found.points().data() else { panic!("single precision") };
+    let kme::Data::F32(found) = found.points().data() else { panic!("single precision") };
     assert!(found.iter().zip(wanted.data()).all(|(a, b)| (a - b).abs() < 1e-6));
 }

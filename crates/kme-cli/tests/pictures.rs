@@ -3,7 +3,7 @@
 mod common;
 
 use common::Place;
-use kme::points::Data;
+use kme::Data;
 use kme_image::Images;
 use kme_net::{Models, Place as Device};
 use std::io::Write;
@@ -500,7 +500,7 @@ fn grey_of_16_bits_is_told() {
     assert_eq!(place.kme("embed a -o a.npy --features pixels --size 4x4 --resize clean-fid").code, Some(0));
     let points = kme::Points::read(place.path("a.npy")).unwrap();
     let expected = (0..3).flat_map(|i| (0..16).map(move |j| (j * 40 + i).min(255) as f32 / 255.0));
-    let kme::points::Data::F32(found) = points.data() else { panic!("not f32") };
+    let kme::Data::F32(found) = points.data() else { panic!("not f32") };
     assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{found:?}");
     let ran = place.kme(embed);
     assert!(ran.code == Some(0) && !ran.err.contains("grey with 16 bits"), "{}", ran.err);

@@ -217,7 +217,7 @@ fn tensors_of_torch_are_points() {
         let points = kme::Points::read(place.path("t.npy")).unwrap();
         let expected: Vec<f64> = (0..12).map(|i| f64::from(i - 4) / if wide { 10.0 } else { 2.0 }).collect();
         assert_eq!((points.len(), points.dim()), (4, 3), "{name}");
-        assert_eq!(matches!(points.data(), kme::points::Data::F64(_)), wide, "{name}");
+        assert_eq!(matches!(points.data(), kme::Data::F64(_)), wide, "{name}");
         assert_eq!(points.into_data().into_f64(), expected, "{name}");
     }
     let ran = place.run(&["embed", &golden("dictionary.pth"), "-o", "t.npy"]);

@@ -3,7 +3,7 @@
 mod common;
 
 use common::Place;
-use kme::evaluate::Statistics;
+use kme::Statistics;
 use serde_json::Value;
 
 /// The bias of FID by hand, for d = 1: σ² (1/n + 1/m) + ½ (1/(n−1) + 1/(m−1)) σ with the singular value σ = s·t.

@@ -4,7 +4,7 @@
 mod common;
 
 use common::Place;
-use kme::points::Data;
+use kme::Data;
 use kme_image::{Channels, Colour, Decoder, Images, Places, Reading, Source, hex};
 use kme_net::{Models, Pictures, Place as Device};
 use sha2::{Digest, Sha256};

@@ -1,8 +1,6 @@
 //! Scores of pictures against a reference, in a feature map.
 
-use kme::discrepancy::{self, Estimate};
-use kme::sums::Precision;
-use kme::{Points, Result};
+use kme::{Estimate, Estimator, Kernel, Points, Precision, Result, mmd2};
 use kme_image::Images;
 use kme_net::{FeatureMap, Pixels};
 use std::sync::Arc;
@@ -54,6 +52,7 @@ impl Reference {
     /// # Errors
     /// When a feature is not finite, or there are fewer than 2 pictures.
     pub fn kid(&self, images: &Images) -> Result<Estimate> {
-        discrepancy::kid(&self.points, &self.map.features(images.into())?, Precision::F64)
+        let features = self.map.features(images.into())?;
+        mmd2(&Kernel::kid(self.points.dim())?, &self.points, &features, Estimator::Unbiased, Precision::F64)
     }
 }

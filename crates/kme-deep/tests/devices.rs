@@ -1,7 +1,7 @@
 //! The same computation in other places: single precision and graphics cards against double precision on the processor.
 
 use burn::tensor::Tensor;
-use kme::kernel::Kernel;
+use kme::Kernel;
 use kme_deep::loss::{Estimator, Features, Mmd, activation_penalty, gradient_penalty, mmd2_unbiased};
 use kme_net::{Init, Mode, Net, Place, dcgan_critic, dcgan_generator, place};
 

@@ -1,8 +1,8 @@
 //! Discrepancies on tensors where points lie far away, against loops over differences in double precision.
 
 use burn::tensor::{DType, Tensor};
-use kme::kernel::{Form, Kernel};
-use kme::rng;
+use kme::internal::rng;
+use kme::{Form, Kernel};
 use kme_deep::loss::{Target, mmd2_biased, mmd2_unbiased, witness_gradient};
 use kme_net::{Place, place};
 use rand::RngExt;

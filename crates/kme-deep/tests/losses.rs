@@ -1,8 +1,8 @@
 //! Discrepancies and penalties on tensors against naive double precision loops and central differences.
 
 use burn::tensor::Tensor;
-use kme::kernel::{Kernel, Pair};
-use kme::rng;
+use kme::Kernel;
+use kme::internal::{Pair, rng};
 use kme_deep::loss::{
     Estimator, Features, Mmd, Target, activation_penalty, gradient_penalty, mmd2_biased, mmd2_unbiased,
     witness_gradient,

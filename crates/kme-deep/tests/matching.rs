@@ -1,11 +1,11 @@
 //! Matching on a generator whose pictures are its latents, so that the answer is known.
 
 use burn::tensor::Tensor;
-use kme::embedding::FeatureIdentity;
-use kme::kernel::{Form, Pair};
-use kme::points::Data;
-use kme::sums::Precision;
+use kme::Data;
+use kme::Precision;
+use kme::internal::Pair;
 use kme::{Embedding, Kernel, Observer, Points, Progress, Result};
+use kme::{FeatureIdentity, Form};
 use kme_deep::{Match, bandwidth};
 use kme_image::{Background, Crop, Images, Protocol, Resize};
 use kme_net::layer::{Linear, Reshape};
@@ -67,7 +67,9 @@ fn linear(classes: &[&str], weight: Vec<f32>) -> NetworkGenerator {
 fn target(points: &[f32], weights: &[f64], kernel: &str) -> Embedding {
     let points = Points::new(points.len() / 2, 2, Data::F32(points.to_vec())).unwrap();
     let kernel: Kernel = kernel.parse().unwrap();
-    Embedding::of_weighted(points, weights.to_vec(), kernel, Pixels.identity([1, 1, 2]), None).unwrap()
+    Embedding::combination(kme::Sample { points: points.view(), weights: Some(weights) }, kernel)
+        .unwrap()
+        .with_features(Pixels.identity([1, 1, 2]))
 }
 
 /// [`generator`], without a network.
@@ -156,7 +158,9 @@ fn generators_and_maps_of_other_kinds_are_matched_alike() {
     assert_eq!(place::numbers(together), (0..4).map(|i| points.data().get(i)).collect::<Vec<_>>());
     let kernel = "imq:c=0.3".parse().unwrap();
     let identity = Squares.identity([1, 1, 2]);
-    let squares = Embedding::of_weighted(points, vec![1.0], kernel, identity, None).unwrap();
+    let squares = Embedding::combination(kme::Sample { points: points.view(), weights: Some(&[1.0]) }, kernel)
+        .unwrap()
+        .with_features(identity);
     let found = settings.run(&plain, &Squares, &squares, &()).unwrap();
     assert!(found.after < 1e-4 * found.before && near(&found.pictures, shown.data()), "{:?}", found.pictures);
     // Another map's target is not this one's.
@@ -305,7 +309,10 @@ fn a_match_goes_through_a_networks_own_resize() {
             let kernel =
                 Kernel::try_from(Form::InverseMultiquadric { c: bandwidth(&points, &points).unwrap() }).unwrap();
             let identity = map.identity([3, 4, 4]);
-            let target = Embedding::of_weighted(points, vec![0.5; 2], kernel, identity.clone(), None).unwrap();
+            let target =
+                Embedding::combination(kme::Sample { points: points.view(), weights: Some(&[0.5; 2]) }, kernel)
+                    .unwrap()
+                    .with_features(identity.clone());
             let settings = Match { n: 2, steps: 25, best_of: 4, ..Match::default() };
             let seen = Mutex::new(Vec::new());
             let on = On(|at: Progress| {
@@ -318,7 +325,7 @@ fn a_match_goes_through_a_networks_own_resize() {
             assert!((least - found.after).abs() < 1e-3 * found.before, "{name} {protocol}: {least} {}", found.after);
             // As whoever has the pictures.
             let again = map.features((&found.pictures).into()).unwrap();
-            let again = Embedding::of_sample(again, None, target.kernel().clone(), identity, None).unwrap();
+            let again = Embedding::of(&again, target.kernel().clone()).unwrap().with_features(identity);
             let again = again.mmd2(&target, Precision::F64).unwrap();
             assert!((again - found.after).abs() < 1e-12 * found.before.max(1.0), "{again} {}", found.after);
         }

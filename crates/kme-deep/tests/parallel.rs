@@ -3,7 +3,7 @@
 mod watching;
 
 use burn::tensor::Tensor;
-use kme::rng;
+use kme::internal::rng;
 use kme_deep::loss::{
     Cramer, Divergence, Estimator, Logistic, MeanCovariance, Mmd, Objective, Pictures, Regulariser, Scale, Wasserstein,
 };

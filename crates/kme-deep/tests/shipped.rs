@@ -56,7 +56,7 @@ fn a_match_gives_what_was_shown() {
     let points = map.features((&inputs).into()).unwrap();
     let c = bandwidth(&points, &map.features((&generator.sample(200, 0).unwrap()).into()).unwrap()).unwrap();
     let kernel = format!("imq:c={c}").parse().unwrap();
-    let target = kme::Embedding::of_sample(points, None, kernel, map.identity([1, 28, 28]), None).unwrap();
+    let target = kme::Embedding::of(&points, kernel).unwrap().with_features(map.identity([1, 28, 28]));
     let settings = Match { steps: 100, ..Match::default() };
     let matched = settings.run(&*generator, &*map, &target, &()).unwrap();
     assert!(matched.after < matched.before && matched.before < matched.random);

@@ -3,8 +3,7 @@
 
 mod watching;
 
-use kme::Progress;
-use kme::points::Data;
+use kme::{Data, Progress};
 use kme_deep::train::{self, Changes, Config, Context, Event, Outcome, Plan, Request, STEPS};
 use kme_image::{Images, Places};
 use kme_net::{Models, Place};

@@ -46,8 +46,8 @@ fn main() {
         let pixels = uniform(&format!("{name} pictures"), PICTURES * c * h * w).map(|u| u as f32).collect();
         let images = Images::new(PICTURES, c, h, w, pixels).expect("pixels in [0, 1]");
         let run = || match map.features((&images).into()).expect("finite features").into_data() {
-            kme::points::Data::F32(rows) => rows,
-            kme::points::Data::F64(_) => unreachable!("features are in single precision"),
+            kme::Data::F32(rows) => rows,
+            kme::Data::F64(_) => unreachable!("features are in single precision"),
         };
         let rows = run();
         let time = |_| {

@@ -5,9 +5,8 @@
 //! date. It is a safetensors file whose metadata say what it holds; a damaged one is never believed. Its header
 //! is read here, not with `kme`'s container: numbers pass by in blocks, so that they are hashed and held once.
 
-use kme::embedding::FeatureIdentity;
-use kme::points::Data;
-use kme::{Action, Error, Points, Result, io};
+use kme::internal::io;
+use kme::{Action, Data, Error, FeatureIdentity, Points, Result};
 use kme_image::{Skipped, hex, user_cache_folder};
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use serde::{Deserialize, Serialize};

@@ -74,7 +74,7 @@ impl Models {
         let path = self.path(name)?;
         let bytes = match SHIPPED.iter().find(|s| s.name == name) {
             Some(shipped) => Cow::Borrowed(shipped.bytes),
-            None => std::fs::read(&path).map_err(|e| kme::io::read_error(&path, e))?.into(),
+            None => std::fs::read(&path).map_err(|e| kme::internal::io::read_error(&path, e))?.into(),
         };
         Ok((bytes, path))
     }

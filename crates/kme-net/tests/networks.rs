@@ -187,12 +187,12 @@ fn check_bits(network: &Network, layer: &str, count: usize) {
     let logits = together.logits;
     let dim = together.features.dim();
     let together = match together.features.into_data() {
-        kme::points::Data::F32(rows) => rows,
-        kme::points::Data::F64(_) => unreachable!(),
+        kme::Data::F32(rows) => rows,
+        kme::Data::F64(_) => unreachable!(),
     };
     let rows = |images: &Images| match map.features(images.into()).unwrap().into_data() {
-        kme::points::Data::F32(rows) => rows,
-        kme::points::Data::F64(_) => unreachable!(),
+        kme::Data::F32(rows) => rows,
+        kme::Data::F64(_) => unreachable!(),
     };
     for threads in [1, 3] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();

@@ -2,9 +2,8 @@
 //! the pullback is the derivative, and a penalty on the pullback has the gradient of central differences.
 
 use burn::tensor::Tensor;
-use kme::features::Waves;
-use kme::kernel::{Kernel, KernelSpec};
-use kme::rng;
+use kme::internal::rng;
+use kme::{Kernel, KernelSpec, Waves};
 use kme_image::Images;
 use kme_net::layer::{
     AveragePool, BatchNorm, Clamp, Concat, Conv, Cosines, GlobalAveragePool, GlobalSumPool, Layer, LeakyRelu, Linear,

@@ -212,8 +212,7 @@ fn check_value(value: f64) -> Result<()> {
 ///
 /// # Errors
 /// As [`mmd2`].
-pub fn kid<'a>(x: impl Into<PointsView<'a>>, y: impl Into<PointsView<'a>>, precision: Precision) -> Result<Estimate> {
-    let (x, y) = (x.into(), y.into());
+pub(crate) fn kid(x: PointsView, y: PointsView, precision: Precision) -> Result<Estimate> {
     mmd2(&Kernel::kid(x.dim())?, x, y, Estimator::Unbiased, precision)
 }
 

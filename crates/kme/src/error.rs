@@ -16,7 +16,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// Text of a field: fixed by the library, or made of what was given.
-pub type Text = Cow<'static, str>;
+pub(crate) type Text = Cow<'static, str>;
 
 /// A fault in something that a user gave. Nothing in here is an internal fault: those are bugs and panic.
 ///

@@ -4,18 +4,18 @@
 //! A score is one file here: its formula, the protocols in which it is published or implemented, and its standard error.
 //! Nothing is multiplied by 100 or 1000, clipped, or square-rooted.
 
-pub mod frechet;
-pub mod inception_score;
-pub mod kid;
+mod frechet;
+mod inception_score;
+mod kid;
 mod matrix;
 mod numpy;
-pub mod prdc;
+mod prdc;
 mod protocol;
-pub mod statistics;
+mod statistics;
 
 pub use frechet::{Fid, Fitted, fid};
 pub use inception_score::{InceptionScore, inception_score};
-pub use kid::{Draw, Kid, Subsets, kid, kid_on_draws};
+pub use kid::{Draw, Kid, KidSettings, Subsets, draws, kid_on_draws};
 pub use matrix::symmetric_eigen;
 pub use prdc::{Manifold, Prdc, prdc};
 pub use protocol::Protocol;

@@ -29,8 +29,7 @@ pub enum Waves {
 ///
 /// # Example
 /// ```
-/// use kme::features::{RandomFeatures, Waves};
-/// use kme::points::{Data, Points};
+/// use kme::{Data, Points, RandomFeatures, Waves};
 /// let map = RandomFeatures::new(3, 500, 2.0, Waves::Paired, 7)?;
 /// let x = Points::new(2, 3, Data::F64(vec![0.0, 0.0, 0.0, 1.0, 1.0, 1.0]))?;
 /// let z = map.map(&x)?;

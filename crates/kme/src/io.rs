@@ -52,7 +52,7 @@ pub fn open(path: impl AsRef<Path>) -> Result<(BufReader<File>, u64)> {
 /// # use std::io::Write;
 /// # let folder = tempfile::tempdir().unwrap();
 /// # let path = folder.path().join("answer.txt");
-/// kme::io::write_atomically(&path, |w| writeln!(w, "42"))?;
+/// kme::internal::io::write_atomically(&path, |w| writeln!(w, "42"))?;
 /// assert_eq!(std::fs::read_to_string(&path).unwrap(), "42\n");
 /// # Ok::<(), kme::Error>(())
 /// ```

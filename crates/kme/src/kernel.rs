@@ -3,7 +3,8 @@
 //! A [`Kernel`] is a weighted sum of [`Form`]s, a plain value that prints as and parses from its text:
 //!
 //! ```
-//! use kme::kernel::{Kernel, Pair};
+//! use kme::Kernel;
+//! use kme::internal::Pair;
 //! let k: Kernel = "gaussian:sigma=1,2+0.5*linear".parse()?;
 //! let (x, y) = ([1.0, 2.0], [0.0, 1.0]);
 //! let value = k.value(&Pair::of(&x, &y));

@@ -1,9 +1,6 @@
 //! Files of either form through one reader.
 
-use kme::embedding::{AnyEmbedding, FeatureIdentity, MeanEmbedding};
-use kme::features::{RandomFeatures, Waves};
-use kme::points::Data;
-use kme::{Embedding, Error, Field, Points};
+use kme::{AnyEmbedding, Data, Embedding, Error, Field, MeanEmbedding, Points, RandomFeatures, Waves};
 
 #[test]
 fn the_reader_finds_out_the_form_and_refuses_unknown_ones() {
@@ -11,10 +8,9 @@ fn the_reader_finds_out_the_form_and_refuses_unknown_ones() {
     let path = folder.path().join("a.kme");
     let points = Points::new(3, 1, Data::F64(vec![0.0, 1.0, 3.0])).unwrap();
     let random = RandomFeatures::new(1, 8, 2.0, Waves::Paired, 1).unwrap();
-    let identity = FeatureIdentity::identity;
-    let mean = MeanEmbedding::of_sample(&points, &random, identity(), None).unwrap();
+    let mean = MeanEmbedding::of(&points, &random).unwrap();
     let kernel = "gaussian:sigma=2".parse().unwrap();
-    let whole = Embedding::of_sample(points, None, kernel, identity(), None).unwrap();
+    let whole = Embedding::of(&points, kernel).unwrap();
     let (mean, whole) = (AnyEmbedding::Mean(mean), AnyEmbedding::Points(whole));
     for (embedding, form) in [(&mean, "mean"), (&whole, "points")] {
         embedding.write(&path).unwrap();

@@ -1,10 +1,7 @@
 //! The one-sided 95 % bounds of MMD² against the truth in closed form: how often they are on its wrong side.
 
-use kme::discrepancy::{Estimator, mmd2};
-use kme::points::Data;
-use kme::rng::{Rng, stream};
-use kme::sums::Precision;
-use kme::{Kernel, Points};
+use kme::internal::rng::{Rng, stream};
+use kme::{Data, Estimator, Kernel, Points, Precision, mmd2};
 use rayon::prelude::*;
 use statrs::distribution::{Binomial, ContinuousCDF, DiscreteCDF, Normal};
 

@@ -3,9 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use kme::embedding::{Expression, FeatureIdentity, Kind, Shard};
-use kme::points::Data;
-use kme::{Embedding, Error, Field, Kernel, Points, rng};
+use kme::internal::rng;
+use kme::{Data, Embedding, EmbeddingKind, Error, Expression, FeatureIdentity, Field, Kernel, Points, Sample, Shard};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 
@@ -19,7 +18,10 @@ fn embed(points: Points, masses: Option<Vec<f64>>) -> Embedding {
         protocol: "32×32, antialiased, [−1, 1]".into(),
         sha256: Some("ab".repeat(32)),
     };
-    Embedding::of_sample(points, masses, kernel("gaussian:sigma=2,5+0.1*linear"), features, Some(7)).unwrap()
+    Embedding::of(Sample { points: points.view(), weights: masses.as_deref() }, kernel("gaussian:sigma=2,5+0.1*linear"))
+        .unwrap()
+        .with_features(features)
+        .with_seed(Some(7))
 }
 
 /// n points of dimension d on a coarse grid, so that rows repeat and begin alike.
@@ -90,7 +92,7 @@ fn points_of_mass_zero_are_no_part_of_a_sample() {
     let masses = [2.0, 0.0, 1.0, -0.0, 3.0, 0.0, 0.0, 0.0, 0.0];
     let part = |items: std::ops::Range<usize>| {
         let own = points.select(&items.clone().collect::<Vec<_>>()).unwrap();
-        Embedding::of_sample(own, Some(masses[items].to_vec()), kernel("energy"), FeatureIdentity::identity(), None)
+        Embedding::of(Sample { points: own.view(), weights: Some(&masses[items]) }, kernel("energy"))
     };
     let whole = part(0..9).unwrap();
     assert_eq!((whole.len(), whole.weights().iter().sum::<f64>()), (3, 1.0));
@@ -98,21 +100,14 @@ fn points_of_mass_zero_are_no_part_of_a_sample() {
     assert!(matches!(part(6..9), Err(Error::Value { .. })));
     let merged = Embedding::merge(&[&part(3..6).unwrap(), &part(0..3).unwrap()]).unwrap();
     assert_eq!(bytes(&merged), bytes(&whole));
-    let ones = Embedding::of_sample(
-        grid(3, 2, 1, true),
-        Some(vec![1.0, 0.0, 1.0]),
-        kernel("energy"),
-        FeatureIdentity::identity(),
-        None,
-    );
+    let ones =
+        Embedding::of(Sample { points: grid(3, 2, 1, true).view(), weights: Some(&[1.0, 0.0, 1.0]) }, kernel("energy"));
     assert!(ones.unwrap().masses().is_none());
 }
 
 #[test]
 fn seeds_are_kept_when_they_agree() {
-    let with = |seed| {
-        Embedding::of_sample(grid(3, 1, 0, true), None, kernel("linear"), FeatureIdentity::identity(), seed).unwrap()
-    };
+    let with = |seed| Embedding::of(&grid(3, 1, 0, true), kernel("linear")).unwrap().with_seed(seed);
     let merged = |seeds: &[Option<u64>]| {
         let parts: Vec<Embedding> = seeds.iter().map(|&s| with(s)).collect();
         Embedding::merge(&parts.iter().collect::<Vec<_>>()).unwrap().seed()
@@ -126,7 +121,7 @@ fn seeds_are_kept_when_they_agree() {
 fn algebra_weighs_the_points_and_does_not_depend_on_the_order_of_terms() {
     let (a, b) = (embed(grid(4, 2, 1, false), None), embed(grid(3, 2, 2, true), Some(vec![1.0, 2.0, 5.0])));
     let ab = Embedding::combine(&[(0.75, &a), (-2.0, &b)]).unwrap();
-    assert_eq!((ab.kind(), ab.len()), (Kind::Combination, 7));
+    assert_eq!((ab.kind(), ab.len()), (EmbeddingKind::Combination, 7));
     assert_eq!(bytes(&ab), bytes(&Embedding::combine(&[(-2.0, &b), (0.75, &a)]).unwrap()));
     // Whatever a function f, Σ wᵢ f(xᵢ) is linear.
     let mean = |e: &Embedding| {
@@ -144,7 +139,7 @@ fn algebra_weighs_the_points_and_does_not_depend_on_the_order_of_terms() {
     let alone = |text: String| Expression::parse(&text).unwrap().read().unwrap();
     assert_eq!(alone(format!("{}", path("b-1 +.kme").display())), b);
     assert_eq!(alone(format!("1*{}", path("a.kme").display())), a);
-    assert_eq!(alone(format!("2*{}", path("a.kme").display())).kind(), Kind::Combination);
+    assert_eq!(alone(format!("2*{}", path("a.kme").display())).kind(), EmbeddingKind::Combination);
     let missing = Expression::parse("0.5*no-such.kme + a.kme").unwrap().read().unwrap_err();
     assert!(matches!(&missing, Error::Io { path, .. } if path == Path::new("no-such.kme")), "{missing}");
 }
@@ -155,7 +150,7 @@ fn what_does_not_fit_is_refused_and_the_field_named() {
     let make = |points: &Points, k: &str, change: &dyn Fn(&mut FeatureIdentity)| {
         let mut features = FeatureIdentity { sha256: Some("00".into()), ..FeatureIdentity::identity() };
         change(&mut features);
-        Embedding::of_sample(points.clone(), None, kernel(k), features, None).unwrap()
+        Embedding::of(points, kernel(k)).unwrap().with_features(features)
     };
     let base = make(&points, "linear", &|_| ());
     for (field, other) in [
@@ -183,9 +178,8 @@ fn what_does_not_fit_is_refused_and_the_field_named() {
         assert!(matches!(none, Err(Error::TooFew { given: 0, least: 1, .. })));
     }
     assert!(matches!(Embedding::combine(&[(f64::NAN, &base)]), Err(Error::NotFinite { .. })));
-    let sample = |masses| {
-        Embedding::of_sample(points.clone(), Some(masses), kernel("linear"), FeatureIdentity::identity(), None)
-    };
+    let sample =
+        |masses: Vec<f64>| Embedding::of(Sample { points: points.view(), weights: Some(&masses) }, kernel("linear"));
     assert!(matches!(sample(vec![1.0; 3]), Err(Error::Mismatch { field: Field::Count(_), .. })));
     for masses in [vec![1.0, 1.0, 1.0, -1.0], vec![f64::NAN; 4], vec![0.0; 4], vec![f64::MAX; 4]] {
         assert!(matches!(sample(masses), Err(Error::Value { .. })));
@@ -233,7 +227,7 @@ fn a_file_of_another_program_may_have_its_rows_in_any_order() {
     let metadata = std::collections::HashMap::from([("kme".to_string(), header.to_string())]);
     safetensors::serialize_to_file(tensors, Some(metadata), &path).unwrap();
     let points = Points::new(3, 1, Data::F64(vec![1.0, 2.0, 3.0])).unwrap();
-    let expected = Embedding::of_sample(points, None, kernel("linear"), FeatureIdentity::identity(), None).unwrap();
+    let expected = Embedding::of(&points, kernel("linear")).unwrap();
     assert_eq!(Embedding::read(&path).unwrap(), expected);
 }
 

@@ -1,11 +1,10 @@
 //! Scores of points against the field's tools, naive loops, and their contracts.
 
-use kme::evaluate::kid::draws;
-use kme::evaluate::{Draw, Protocol, Statistics, Subsets, fid, inception_score, kid, kid_on_draws, prdc};
-use kme::neighbours::{kth_nearest, mutual, nearest};
-use kme::points::Data;
-use kme::sums::Precision;
-use kme::{Error, Field, Points, discrepancy, rng};
+use kme::Data;
+use kme::Precision;
+use kme::internal::{Draw, draws, kid_on_draws, kth_nearest, mutual, nearest, rng};
+use kme::{Error, Field, Points};
+use kme::{KidSettings, Protocol, Statistics, Subsets, fid, inception_score, prdc};
 use kme_testing::{Lcg, normal};
 
 /// Nearly normal numbers, as golden/evaluate.py makes them.
@@ -33,8 +32,11 @@ fn scores_are_those_of_the_tools() {
     let check =
         |found: f64, name: &str, tolerance| assert_close(found, golden[name].as_f64().unwrap(), tolerance, name);
     let (x, y) = (features(200, 64, 0.0, 1), features(180, 64, 0.1, 2));
-    let of =
-        |protocol, count, size, seed| kid(&x, &y, protocol, Subsets { count, size }, seed, Precision::F64).unwrap();
+    let of = |protocol, count, size, seed| {
+        KidSettings { protocol, subsets: Subsets { count, size }, seed, ..KidSettings::default() }
+            .measure(&x, &y)
+            .unwrap()
+    };
     let found = of(Protocol::TorchFidelity, 20, 100, None);
     check(found.value, "torch_fidelity_kid_mean", 1e-9);
     check(found.spread.unwrap(), "torch_fidelity_kid_std", 1e-9);
@@ -69,18 +71,25 @@ fn scores_are_those_of_the_tools() {
 #[test]
 fn subsets_are_averages_of_the_full_value() {
     let (x, y) = (features(40, 5, 0.0, 1), features(30, 5, 0.2, 2));
-    let full = kid(&x, &y, Protocol::Full, Subsets::default(), None, Precision::F64).unwrap();
-    let plain = discrepancy::kid(&x, &y, Precision::F64).unwrap();
+    let full = KidSettings::default().measure(&x, &y).unwrap();
+    let plain = kme::KidSettings::default().measure(&x, &y).unwrap();
     assert_eq!((full.value, full.standard_error), (plain.value, plain.standard_error));
     // One subset of everything is the full value of these points.
     let first: Vec<usize> = (0..30).rev().collect();
     let all = Draw { reference: first.clone(), candidate: first.clone() };
     let one = kid_on_draws(&x, &y, &[all], Precision::F64).unwrap();
-    let some = discrepancy::kid(&x.select(&first).unwrap(), &y, Precision::F64).unwrap();
+    let some = kme::KidSettings::default().measure(&x.select(&first).unwrap(), &y).unwrap();
     assert_close(one.value, some.value, 1e-12, "one subset");
     assert_close(one.standard_error.unwrap(), some.standard_error.unwrap(), 1e-12, "its error");
     // Many subsets come near the full value, within what their scatter tells.
-    let many = kid(&x, &y, Protocol::Paper, Subsets { count: 4000, size: 10 }, Some(3), Precision::F64).unwrap();
+    let many = KidSettings {
+        protocol: Protocol::Paper,
+        subsets: Subsets { count: 4000, size: 10 },
+        seed: Some(3),
+        ..KidSettings::default()
+    }
+    .measure(&x, &y)
+    .unwrap();
     let scatter = many.spread.unwrap() / 4000_f64.sqrt();
     assert!((many.value - full.value).abs() < 4.0 * scatter, "{} {} {scatter}", many.value, full.value);
     let (found, expected) = (many.standard_error.unwrap(), full.standard_error.unwrap().hypot(scatter));
@@ -94,7 +103,9 @@ fn the_error_over_subsets_is_the_scatter_over_samples() {
     let mut squares = 0.0;
     for seed in 0..300 {
         let (x, y) = (features(90, 6, 0.0, 2 * seed + 1), features(60, 6, 0.3, 2 * seed + 2));
-        let found = kid(&x, &y, Protocol::Paper, subsets, Some(seed), Precision::F64).unwrap();
+        let found = KidSettings { protocol: Protocol::Paper, subsets, seed: Some(seed), ..KidSettings::default() }
+            .measure(&x, &y)
+            .unwrap();
         values.push(found.value);
         squares += found.standard_error.unwrap().powi(2) / 300.0;
     }
@@ -212,7 +223,9 @@ fn scores_do_not_depend_on_threads() {
             (
                 fid(&x, &y).unwrap(),
                 fid(&few, &y).unwrap(),
-                kid(&x, &y, Protocol::TorchFidelity, subsets, None, Precision::F64).unwrap(),
+                KidSettings { protocol: Protocol::TorchFidelity, subsets, ..KidSettings::default() }
+                    .measure(&x, &y)
+                    .unwrap(),
                 inception_score(&x, 10, Protocol::Full, None).unwrap(),
                 prdc(&x, &y, 3).unwrap(),
                 nearest(&x, &y, 1, Precision::F64).unwrap(),
@@ -263,7 +276,9 @@ fn what_cannot_be_computed_is_refused_with_the_remedy() {
         assert!(parts.iter().all(|part| text.contains(part)), "{text}");
     };
     let kid = |x: &Points, protocol, size| {
-        kid(x, &y, protocol, Subsets { count: 2, size }, Some(1 << 40), Precision::F64).map(|k| k.value)
+        KidSettings { protocol, subsets: Subsets { count: 2, size }, seed: Some(1 << 40), ..KidSettings::default() }
+            .measure(x, &y)
+            .map(|k| k.value)
     };
     let parameter = |result: kme::Result<f64>, name: &str| {
         let error = result.unwrap_err();
@@ -294,7 +309,7 @@ fn what_cannot_be_computed_is_refused_with_the_remedy() {
     assert!(matches!(is(&x, 2, Protocol::CleanFid), Err(Error::Unsupported { .. })));
     assert!(matches!("best".parse::<Protocol>(), Err(Error::UnknownName { known, .. }) if known.len() == 5));
     let statistics = |mean: &[f64], covariance: &[f64]| {
-        Statistics::new(mean.to_vec(), covariance.to_vec()).and_then(kme::evaluate::Fitted::of_statistics).map(|_| 0.0)
+        Statistics::new(mean.to_vec(), covariance.to_vec()).and_then(kme::Fitted::of_statistics).map(|_| 0.0)
     };
     fault(statistics(&[0.0, 0.0], &[1.0, 0.5, 0.2, 1.0]), &["symmetric"]);
     fault(statistics(&[0.0, 0.0], &[1.0, 2.0, 2.0, 1.0]), &["positive semi-definite"]);

@@ -2,13 +2,14 @@
 //!
 //! The table comes from `golden/far_points.py`; all else is compared with plain loops over differences.
 
-use kme::discrepancy::{Estimator, Witness, left_out, median_distance, mmd2};
-use kme::evaluate::prdc;
-use kme::inference::{Blocks, Permutations, block, memorisation, two_sample};
-use kme::neighbours::nearest;
-use kme::points::Data;
-use kme::reduce::{Herding, Target};
-use kme::sums::{Precision, gradients, rows};
+use kme::Data;
+use kme::Precision;
+use kme::internal::nearest;
+use kme::internal::sums::{gradients, rows};
+use kme::{
+    Blocks, Estimator, Permutations, Witness, block, left_out, median_distance, memorisation, mmd2, prdc, two_sample,
+};
+use kme::{Herding, Target};
 use kme::{Kernel, Points};
 
 /// Far point, distance of the clusters, kernel, estimator, MMD².
@@ -126,10 +127,7 @@ fn distance_and_linear_far_from_the_origin() {
             close(found, right, 1e-9 * right, &format!("error of {estimator} {text}"));
         }
         let weighted = |x, y| {
-            let (x, y) = (
-                kme::discrepancy::Sample { points: x, weights: Some(&w) },
-                kme::discrepancy::Sample { points: y, weights: Some(&v) },
-            );
+            let (x, y) = (kme::Sample { points: x, weights: Some(&w) }, kme::Sample { points: y, weights: Some(&v) });
             mmd2(&k, x, y, Estimator::Biased, Precision::F64).unwrap().value
         };
         let (found, right) = (weighted(x.view(), y.view()), weighted(x0.view(), y0.view()));
@@ -168,7 +166,7 @@ fn the_weighted_unbiased_estimate_is_that_of_its_formula() {
         let pairs = (0..50).flat_map(|i| (0..60).map(move |j| (i, j)));
         let cross = pairs.map(|(i, j)| w[i] * v[j] * value(&x, i, &y, j)).sum::<f64>() / total(&w) / total(&v);
         let right = within(&x, &w) + within(&y, &v) - 2.0 * cross;
-        let sample = |points, weights| kme::discrepancy::Sample { points, weights: Some(weights) };
+        let sample = |points, weights| kme::Sample { points, weights: Some(weights) };
         let found = mmd2(
             &kernel(text),
             sample(x.view(), &w[..]),
@@ -224,7 +222,7 @@ fn precision_recall_density_and_coverage() {
             let data = (0..p.data().len()).map(|i| p.data().get(i) * scale).collect();
             Points::new(p.len(), 2, Data::F64(data)).unwrap()
         };
-        let found = prdc::prdc(&scaled(&x), &scaled(&y), k).unwrap();
+        let found = prdc(&scaled(&x), &scaled(&y), k).unwrap();
         assert_eq!(
             [found.precision.value, found.recall.value, found.coverage.value],
             [precision, recall, coverage],

@@ -1,9 +1,7 @@
 //! The Fréchet distance: closed forms, its bias, its standard error, and the order of models that it gets wrong.
 
-use kme::evaluate::{Fid, Fitted, Statistics, fid};
-use kme::points::Data;
-use kme::sums::Precision;
-use kme::{Points, discrepancy, rng};
+use kme::internal::rng;
+use kme::{Data, Fid, Fitted, Points, Statistics, fid};
 use kme_testing::mean_and_deviation;
 use statrs::function::gamma::ln_gamma;
 
@@ -260,7 +258,7 @@ fn the_order_of_two_models_is_wrong_for_few_points() {
                 let candidate = models.draw(which, m, i);
                 fids[model] += q.distance(&Fitted::of_points(&candidate).unwrap()).unwrap().value / repeats as f64;
                 let few = candidate.select(&(0..m.min(1000)).collect::<Vec<_>>()).unwrap();
-                let kid = discrepancy::kid(&reference, &few, Precision::F64).unwrap();
+                let kid = kme::KidSettings::default().measure(&reference, &few).unwrap();
                 kids[model] += kid.value / repeats as f64;
             }
         }
@@ -305,7 +303,7 @@ fn kid_has_no_bias() {
         let values: Vec<f64> = (0..60)
             .map(|i| {
                 let (x, y) = (normal(n, 64, "kid x", i + n as u64), normal(n, 64, "kid y", i + n as u64));
-                discrepancy::kid(&x, &y, Precision::F64).unwrap().value
+                kme::KidSettings::default().measure(&x, &y).unwrap().value
             })
             .collect();
         let (mean, scatter) = mean_and_deviation(&values);

@@ -1,14 +1,10 @@
 //! Statistical claims of the tests: their level, their calibration, their power. Every repeat has its own seed.
 
-use kme::discrepancy::{Estimator, kid, median_distance};
-use kme::inference::{
-    Blocks, Marginals, Permutations, aggregated, block, collection, linear, memorisation, three_sample,
-    three_sample_asymptotic, two_sample,
+use kme::internal::rng::{Rng, stream};
+use kme::{
+    Blocks, Data, Estimator, Kernel, KernelSpec, KidSettings, Marginals, Permutations, Points, Precision, aggregated,
+    block, collection, linear, median_distance, memorisation, three_sample, three_sample_asymptotic, two_sample,
 };
-use kme::points::Data;
-use kme::rng::{Rng, stream};
-use kme::sums::Precision;
-use kme::{Kernel, KernelSpec, Points};
 use kme_testing::normal;
 use rand::RngExt;
 use rand_distr::Distribution;
@@ -219,7 +215,7 @@ fn the_standard_error_of_kid_covers_the_truth() {
             let one = |i: u64| {
                 let mut rng = stream(i, "coverage", n as u64);
                 let (x, y) = (draw(0, n, d, 0.0, &mut rng), draw(0, m, d, shift, &mut rng));
-                let found = kid(&x, &y, Precision::F64).unwrap();
+                let found = KidSettings::default().measure(&x, &y).unwrap();
                 (found.value, found.standard_error.unwrap())
             };
             let all: Vec<(f64, f64)> = (0..repeats).into_par_iter().map(one).collect();
@@ -293,7 +289,7 @@ fn with_copies(samples: Points, train: &Points, copies: usize, noise: f64, rng: 
         return samples;
     }
     let d = samples.dim();
-    let mut usual = kme::neighbours::nearest(&samples, train, 1, Precision::F32).unwrap().distances;
+    let mut usual = kme::internal::nearest(&samples, train, 1, Precision::F32).unwrap().distances;
     usual.sort_by(f64::total_cmp);
     let scale = noise * usual[usual.len() / 2] / (d as f64).sqrt();
     let mut numbers = samples.into_data().into_f64();

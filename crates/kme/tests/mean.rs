@@ -2,11 +2,10 @@
 
 use std::fs;
 
-use kme::embedding::{FeatureIdentity, Kind, MeanEmbedding};
-use kme::features::{RandomFeatures, Waves};
-use kme::points::Data;
-use kme::sums::Precision;
-use kme::{Embedding, Error, Points, rng};
+use kme::internal::rng;
+use kme::{
+    Data, Embedding, EmbeddingKind, Error, FeatureIdentity, MeanEmbedding, Points, Precision, RandomFeatures, Waves,
+};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 
@@ -15,7 +14,7 @@ fn map(seed: u64) -> RandomFeatures {
 }
 
 fn embed(points: &Points) -> MeanEmbedding {
-    MeanEmbedding::of_sample(points, &map(4), FeatureIdentity::identity(), Some(1)).unwrap()
+    MeanEmbedding::of(points, &map(4)).unwrap().with_seed(Some(1))
 }
 
 fn points(n: usize, seed: u64) -> Points {
@@ -68,7 +67,7 @@ fn means_are_means_and_algebra_is_linear() {
         assert!((value - (0..40).map(|i| product(i, j)).sum::<f64>() / 40.0).abs() < 1e-15);
     }
     let c = MeanEmbedding::combine(&[(1.0, &a), (-1.0, &b)]).unwrap();
-    assert_eq!((c.kind(), c.len()), (Kind::Combination, 70));
+    assert_eq!((c.kind(), c.len()), (EmbeddingKind::Combination, 70));
     let expected = a.inner(&a).unwrap() + b.inner(&b).unwrap() - 2.0 * a.inner(&b).unwrap();
     assert!((a.mmd2(&b).unwrap() - expected).abs() < 1e-15);
     assert!((c.inner(&c).unwrap() - expected).abs() < 1e-15);
@@ -84,10 +83,9 @@ fn means_are_means_and_algebra_is_linear() {
 fn many_features_approximate_the_embedding_by_points() {
     let random = RandomFeatures::new(3, 20_000, 1.0, Waves::Paired, 0).unwrap();
     let features = FeatureIdentity::identity;
-    let exact =
-        |p: Points| Embedding::of_sample(p, None, "gaussian:sigma=1".parse().unwrap(), features(), None).unwrap();
+    let exact = |p: Points| Embedding::of(&p, "gaussian:sigma=1".parse().unwrap()).unwrap().with_features(features());
     let (x, y) = (points(40, 1), points(30, 2));
-    let approximate = |p: &Points| MeanEmbedding::of_sample(p, &random, features(), None).unwrap();
+    let approximate = |p: &Points| MeanEmbedding::of(p, &random).unwrap().with_features(features());
     let found = approximate(&x).mmd2(&approximate(&y)).unwrap();
     let expected = exact(x).mmd2(&exact(y), Precision::F64).unwrap();
     // The error of each inner product is below 1/√s, that of their means smaller.
@@ -97,7 +95,7 @@ fn many_features_approximate_the_embedding_by_points() {
 #[test]
 fn what_does_not_fit_is_refused() {
     let a = embed(&points(3, 1));
-    let other = MeanEmbedding::of_sample(&points(3, 1), &map(5), FeatureIdentity::identity(), None).unwrap();
+    let other = MeanEmbedding::of(&points(3, 1), &map(5)).unwrap();
     match MeanEmbedding::merge(&[&a, &other]) {
         Err(Error::Mismatch { field, left, .. }) => {
             assert_eq!(
@@ -108,7 +106,7 @@ fn what_does_not_fit_is_refused() {
         other => panic!("{other:?}"),
     }
     let plane = Points::new(1, 2, Data::F64(vec![1.0; 2])).unwrap();
-    assert!(MeanEmbedding::of_sample(&plane, &map(4), FeatureIdentity::identity(), None).is_err());
+    assert!(MeanEmbedding::of(&plane, &map(4)).is_err());
     assert!(matches!(a.value(&plane), Err(Error::Mismatch { .. })));
 }
 

@@ -1,12 +1,10 @@
 //! Where there is no standard error there is a reason, and the right one.
 
-use kme::discrepancy::{Estimate, Estimator, Sample, mmd2};
-use kme::evaluate::{self, Fitted, Protocol, Statistics, Subsets};
-use kme::inference::{self, Blocks, Permutations};
-use kme::points::Data;
-use kme::rng::stream;
-use kme::sums::Precision;
-use kme::{Kernel, NoStandardError as Reason, Points};
+use kme::internal::rng::stream;
+use kme::{
+    Blocks, Data, Estimate, Estimator, Fitted, Kernel, NoStandardError as Reason, Permutations, Points, Precision,
+    Protocol, Sample, Statistics, Subsets, mmd2,
+};
 use kme_testing::normals;
 
 fn points(n: usize, d: usize, number: impl FnMut(usize) -> f64) -> Points {
@@ -61,7 +59,7 @@ fn kid_far_from_the_origin() {
                 points(n, 3, |k| offset + width * (z.data().get(k)))
             };
             let (x, y) = (sample(0, 60), sample(1, 60));
-            let whole = evaluate::kid(&x, &y, Protocol::Full, Subsets::default(), None, Precision::F64).unwrap();
+            let whole = kme::KidSettings::default().measure(&x, &y).unwrap();
             let exact = kid_about(offset, &x, &y);
             match (whole.standard_error, whole.standard_error_missing) {
                 (Some(error), None) => {
@@ -150,7 +148,10 @@ fn scores() {
     let (x, y) = (normal(60, 3, 2), normal(50, 3, 3));
     let kid = |size| {
         let subsets = Subsets { count: 5, size };
-        evaluate::kid(&x, &y, Protocol::Paper, subsets, None, Precision::F64).unwrap().standard_error_missing
+        kme::KidSettings { protocol: Protocol::Paper, subsets, ..kme::KidSettings::default() }
+            .measure(&x, &y)
+            .unwrap()
+            .standard_error_missing
     };
     assert_eq!([kid(20), kid(3)], [None, Some(Reason::FewPoints)]);
     let statistics = || Fitted::of_statistics(Statistics::of_points(&x).unwrap()).unwrap();
@@ -158,10 +159,10 @@ fn scores() {
     assert_eq!(both.standard_error_missing, Some(Reason::Statistics));
     let one = statistics().distance(&Fitted::of_points(&y).unwrap()).unwrap();
     assert!(one.standard_error.is_some() && one.standard_error_missing.is_none());
-    let constant = evaluate::fid(&same(20, 1.0), &same(30, 2.0)).unwrap();
+    let constant = kme::fid(&same(20, 1.0), &same(30, 2.0)).unwrap();
     assert_eq!((constant.value, constant.standard_error_missing), (3.0, Some(Reason::Coincide)));
     let score = |points, splits| {
-        let found = evaluate::inception_score(points, splits, Protocol::Full, None).unwrap();
+        let found = kme::inception_score(points, splits, Protocol::Full, None).unwrap();
         (found.standard_error.is_some(), found.standard_error_missing)
     };
     assert_eq!(score(&x, 10), (true, None));
@@ -180,7 +181,7 @@ fn balls_around_copies() {
         (&one, &same(25, 2.0), [0.0, 0.0, 0.0, 0.0]),
         (&one, &x, [0.0, 1.0, 0.0, 0.0]),
     ] {
-        let found = evaluate::prdc(reference, candidate, 3).unwrap();
+        let found = kme::prdc(reference, candidate, 3).unwrap();
         let all = [found.precision, found.recall, found.density, found.coverage];
         assert!(all.iter().all(|m| m.standard_error_missing == Some(Reason::Coincide)), "{found:?}");
         if candidate.view().coincide() {
@@ -190,13 +191,13 @@ fn balls_around_copies() {
     }
     // Half of the points are copies of one: their balls, and no others, have radius 0.
     let half = points(40, 3, |i| if i < 60 { 0.25 } else { x.data().get(i % 60) });
-    let found = evaluate::prdc(&half, &x, 3).unwrap();
+    let found = kme::prdc(&half, &x, 3).unwrap();
     assert_eq!(found.zero_radii, [20, 0]);
     assert!(found.density.standard_error.is_some());
     // All count: there is no scatter, but the samples have some.
-    let found = evaluate::prdc(&x, &x, 3).unwrap();
+    let found = kme::prdc(&x, &x, 3).unwrap();
     assert_eq!((found.recall.value, found.recall.standard_error), (1.0, found.recall.standard_error));
-    let none = evaluate::prdc(&x, &points(30, 3, |i| 1e3 + x.data().get(i)), 3).unwrap();
+    let none = kme::prdc(&x, &points(30, 3, |i| 1e3 + x.data().get(i)), 3).unwrap();
     assert_eq!((none.precision.value, none.precision.standard_error_missing), (0.0, Some(Reason::Alike)));
 }
 
@@ -204,23 +205,22 @@ fn balls_around_copies() {
 fn tests() {
     let permutations = Permutations { count: 19, ..Permutations::default() };
     let kernel: Kernel = "gaussian:sigma=1".parse().unwrap();
-    let found =
-        inference::aggregated(std::slice::from_ref(&kernel), &same(9, 1.0), &same(9, 2.0), &permutations).unwrap();
+    let found = kme::aggregated(std::slice::from_ref(&kernel), &same(9, 1.0), &same(9, 2.0), &permutations).unwrap();
     assert_eq!(found.components[0].standard_error_missing, Some(Reason::Coincide));
     let blocks = Blocks::of_size(60, 60, 3).unwrap();
     let (x, y) = (normal(60, 1, 5), normal(60, 1, 6));
-    let found = inference::block(&kernel, &x, &y, blocks, &permutations).unwrap();
+    let found = kme::block(&kernel, &x, &y, blocks, &permutations).unwrap();
     assert!(found.standard_error.is_some() && found.standard_error_missing.is_none());
     let few = Blocks::of_size(6, 6, 3).unwrap();
     let some = |points: &Points| points.select(&[0, 1, 2, 3, 4, 5]).unwrap();
-    let found = inference::block(&kernel, &some(&x), &some(&y), few, &permutations).unwrap();
+    let found = kme::block(&kernel, &some(&x), &some(&y), few, &permutations).unwrap();
     assert_eq!(found.standard_error_missing, Some(Reason::FewPoints));
     // Every sample is one point: which training point is near says nothing.
-    let found = inference::memorisation(&same(15, 0.5), &normal(20, 3, 7), &normal(20, 3, 8), &permutations).unwrap();
+    let found = kme::memorisation(&same(15, 0.5), &normal(20, 3, 7), &normal(20, 3, 8), &permutations).unwrap();
     assert_eq!((found.copies_standard_error, found.tied), (None, 0));
     assert_eq!(found.copies_standard_error_missing, Some(Reason::Coincide));
     // Training and held-out points are one point each, and one the other: five ties at least around every sample.
-    let found = inference::memorisation(&normal(15, 3, 9), &same(20, 0.5), &same(20, 0.5), &permutations).unwrap();
+    let found = kme::memorisation(&normal(15, 3, 9), &same(20, 0.5), &same(20, 0.5), &permutations).unwrap();
     assert_eq!((found.copies, found.tied), (0.0, 15));
     assert_eq!(found.copies_standard_error_missing, Some(Reason::Ties));
 }

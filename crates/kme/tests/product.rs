@@ -1,10 +1,9 @@
 //! Inner products, distances and values of embeddings against loops over pairs.
 
-use kme::embedding::FeatureIdentity;
-use kme::kernel::Pair;
-use kme::points::Data;
-use kme::sums::Precision;
-use kme::{Embedding, Error, Kernel, Points, rng};
+use kme::Data;
+use kme::Precision;
+use kme::internal::{Pair, rng};
+use kme::{Embedding, Error, Kernel, Points, Sample};
 use rand::RngExt;
 
 const KERNELS: [&str; 8] = [
@@ -24,9 +23,9 @@ fn points(n: usize, seed: u64) -> Points {
 }
 
 fn embed(n: usize, seed: u64, masses: bool, kernel: &str) -> Embedding {
-    let masses = masses.then(|| (1..=n).map(|i| i as f64).collect());
+    let masses = masses.then(|| (1..=n).map(|i| i as f64).collect::<Vec<f64>>());
     let kernel: Kernel = kernel.parse().unwrap();
-    Embedding::of_sample(points(n, seed), masses, kernel, FeatureIdentity::identity(), None).unwrap()
+    Embedding::of(Sample { points: points(n, seed).view(), weights: masses.as_deref() }, kernel).unwrap()
 }
 
 fn row(points: &Points, i: usize) -> Vec<f64> {
@@ -96,7 +95,7 @@ fn merging_does_not_change_distances_by_a_bit() {
         .map(|s| {
             let items: Vec<usize> = (0..30).filter(|i| i % 3 == s).collect();
             let points = points(30, 5).select(&items).unwrap();
-            Embedding::of_sample(points, None, whole.kernel().clone(), FeatureIdentity::identity(), None).unwrap()
+            Embedding::of(&points, whole.kernel().clone()).unwrap()
         })
         .collect();
     let merged = Embedding::merge(&[&parts[2], &parts[0], &parts[1]]).unwrap();
@@ -119,7 +118,7 @@ fn the_distance_of_samples_keeps_its_digits_under_a_wide_kernel() {
     // Every value is 1 − tiny, and MMD² is that of the linear kernel over σ².
     let embed = |numbers: &[f64], text: &str| {
         let points = Points::new(numbers.len(), 1, Data::F64(numbers.to_vec())).unwrap();
-        Embedding::of_sample(points, None, text.parse().unwrap(), FeatureIdentity::identity(), None).unwrap()
+        Embedding::of(&points, text.parse().unwrap()).unwrap()
     };
     let wide = |numbers: &[f64]| embed(numbers, "gaussian:sigma=1e5");
     let found = wide(&[0.0, 1.0, 0.5]).mmd2(&wide(&[1.0, 2.5]), Precision::F64).unwrap();

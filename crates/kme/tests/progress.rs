@@ -1,10 +1,7 @@
 //! The rule for learning rates on samples with noise: when it decays, how often it errs, what its floor hides.
 
-use kme::inference::{Marginals, Progress, ProgressRule, Verdict, three_sample_asymptotic};
-use kme::points::Data;
-use kme::rng::{Rng, stream};
-use kme::sums::Precision;
-use kme::{Error, Kernel, Points};
+use kme::internal::rng::{Rng, stream};
+use kme::{Data, Error, Kernel, Marginals, Plateau, PlateauRule, Points, Precision, Verdict, three_sample_asymptotic};
 use rayon::prelude::*;
 
 /// n points of N(shift, scale²·I).
@@ -27,7 +24,7 @@ fn improving(seed: u64, count: usize) -> Vec<Marginals> {
 }
 
 fn decays(all: &[Marginals]) -> Vec<usize> {
-    let mut progress = Progress::new(ProgressRule::default()).unwrap();
+    let mut progress = Plateau::new(PlateauRule::default()).unwrap();
     let is_decay = |v| matches!(v, Verdict::Decay { .. });
     let mut found = Vec::new();
     for (t, y) in (1..).zip(all) {
@@ -53,7 +50,7 @@ fn decays_follow_the_plateau() {
 /// that counts is larger than the true one.
 #[test]
 fn one_of_ten_equals_is_called_better() {
-    let rule = ProgressRule { queue: 1, kept: 1, ..ProgressRule::default() };
+    let rule = PlateauRule { queue: 1, kept: 1, ..PlateauRule::default() };
     let repeats = 1000;
     for (shift, nearer, expected) in [
         (0.3, 0.3, 0.08..0.12),
@@ -65,7 +62,7 @@ fn one_of_ten_equals_is_called_better() {
         let one = |seed: u64| {
             let mut rng = stream(seed, "progress: calibration", 0);
             let x = normal(150, 8, 0.0, 1.0, &mut rng);
-            let mut progress = Progress::new(rule).unwrap();
+            let mut progress = Plateau::new(rule).unwrap();
             progress.observe(sums(&x, &normal(150, 8, shift, 1.0, &mut rng))).unwrap();
             let found = progress.observe(sums(&x, &normal(150, 8, nearer, 1.0, &mut rng))).unwrap();
             u32::from(matches!(found, Verdict::Better { .. }))
@@ -90,8 +87,8 @@ fn the_published_floor_hides_small_progress() {
         let found = three_sample_asymptotic(&near, &old, 0.0).unwrap();
         assert!((found.difference + gap).abs() < 0.0007 && found.standard_error < 0.0004, "{found:?}");
         for (floor, expected) in [(0.0, true), (1e-5, is_seen)] {
-            let rule = ProgressRule { queue: 1, kept: 1, floor, ..ProgressRule::default() };
-            let mut progress = Progress::new(rule).unwrap();
+            let rule = PlateauRule { queue: 1, kept: 1, floor, ..PlateauRule::default() };
+            let mut progress = Plateau::new(rule).unwrap();
             progress.observe(old.clone()).unwrap();
             let verdict = progress.observe(near.clone()).unwrap();
             assert_eq!(matches!(verdict, Verdict::Better { .. }), expected, "gap {gap}, floor {floor}: {verdict:?}");
@@ -102,7 +99,7 @@ fn the_published_floor_hides_small_progress() {
 #[test]
 fn a_stored_state_goes_on_with_the_same_bits() {
     let all = improving(3, 42);
-    let mut whole = Progress::new(ProgressRule::default()).unwrap();
+    let mut whole = Plateau::new(PlateauRule::default()).unwrap();
     let mut stored = whole.clone();
     for (t, y) in (1..).zip(all) {
         // Through text after every sample: in filling, after failures, after the decay.

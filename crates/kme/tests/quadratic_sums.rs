@@ -2,8 +2,8 @@
 //!
 //! The points and the four numbers come from `golden/quadratic_sums.py`.
 
-use kme::sums::{Precision, cross, rows};
-use kme::{Kernel, Points};
+use kme::internal::sums::{cross, rows};
+use kme::{Kernel, Points, Precision};
 
 const B: f64 = 1.3;
 

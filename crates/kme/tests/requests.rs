@@ -1,11 +1,10 @@
 //! What is asked for in one request is what the parts give: defaults, choice of method, kernels of these points, cancelling.
 
-use kme::discrepancy::median_distance;
-use kme::inference::{
-    MemorisationTest, Permutations, ThreeSampleTest, TwoSampleFinding, TwoSampleMethod, TwoSampleTest, collection,
+use kme::{
+    Error, Herding, Kernel, KernelSpec, MemorisationTest, Observer, Permutations, Points, Progress, Reduction,
+    ReductionMethod, Support, Target, Thinning, ThreeSampleTest, TwoSampleFinding, TwoSampleMethod, TwoSampleTest,
+    collection, median_distance,
 };
-use kme::reduce::{Herding, Method, Reduction, Support, Target, Thinning};
-use kme::{Error, Kernel, KernelSpec, Observer, Points, Progress, inference};
 use std::ops::ControlFlow;
 
 /// n points on a wave in the plane.
@@ -40,19 +39,19 @@ fn a_request_finds_what_its_parts_find() {
     let permutations = Permutations { count: 99, seed: 3, ..Permutations::default() };
     let asked = |method| TwoSampleTest { method: Some(method), permutations, ..TwoSampleTest::default() }.run(&x, &y);
     let kernel = of_median(&[&x, &y]);
-    let estimator = kme::discrepancy::Estimator::Unbiased;
-    let right = inference::two_sample(&kernel, &x, &y, estimator, &permutations).unwrap();
+    let estimator = kme::Estimator::Unbiased;
+    let right = kme::two_sample(&kernel, &x, &y, estimator, &permutations).unwrap();
     assert_eq!(asked(TwoSampleMethod::Permutation).unwrap(), TwoSampleFinding::Permutation(right));
-    let right = inference::aggregated(&collection(&x, &y).unwrap(), &x, &y, &permutations).unwrap();
+    let right = kme::aggregated(&collection(&x, &y).unwrap(), &x, &y, &permutations).unwrap();
     assert_eq!(asked(TwoSampleMethod::Aggregated).unwrap(), TwoSampleFinding::Aggregated(right));
-    let blocks = inference::Blocks::usual(60, 50).unwrap();
-    let right = inference::block(&kernel, &x, &y, blocks, &permutations).unwrap();
+    let blocks = kme::Blocks::usual(60, 50).unwrap();
+    let right = kme::block(&kernel, &x, &y, blocks, &permutations).unwrap();
     assert_eq!(asked(TwoSampleMethod::Block).unwrap(), TwoSampleFinding::Block(right));
-    let right = inference::linear(&kernel, &x, &y, &permutations).unwrap();
+    let right = kme::linear(&kernel, &x, &y, &permutations).unwrap();
     assert_eq!(asked(TwoSampleMethod::Linear).unwrap(), TwoSampleFinding::Linear(right));
-    let right = inference::three_sample(&Kernel::kid(2).unwrap(), &x, &y, &z, &permutations).unwrap();
+    let right = kme::three_sample(&Kernel::kid(2).unwrap(), &x, &y, &z, &permutations).unwrap();
     assert_eq!(ThreeSampleTest { permutations, ..ThreeSampleTest::default() }.run(&x, &y, &z).unwrap(), right);
-    let right = inference::memorisation(&x, &y, &z, &permutations).unwrap();
+    let right = kme::memorisation(&x, &y, &z, &permutations).unwrap();
     assert_eq!(MemorisationTest { permutations, ..MemorisationTest::default() }.run(&x, &y, &z).unwrap(), right);
 }
 
@@ -104,16 +103,17 @@ fn a_reduction_finds_what_its_method_finds() {
     assert_eq!((&herded.reduced, &herded.kernel), (&Herding::default().reduce(&target, 9).unwrap(), &kernel));
     assert_eq!(herded.random_subsets, target.random_subsets(9, 100, 0).unwrap());
     let thinning = Thinning { exchanges: 0, ..Thinning::default() };
-    let found = Reduction { method: Method::Thinning(thinning), seed: 5, ..Reduction::new(50) }.run(&x).unwrap();
+    let found =
+        Reduction { method: ReductionMethod::Thinning(thinning), seed: 5, ..Reduction::new(50) }.run(&x).unwrap();
     assert_eq!(found.reduced, thinning.reduce(&target, 50, 5).unwrap());
     assert_eq!(found.random_subsets.subsets, 20);
-    let support = Method::Support(Support::default());
+    let support = ReductionMethod::Support(Support::default());
     let found = Reduction { method: support, ..Reduction::new(5) }.run(&x).unwrap();
     assert_eq!(found.kernel.to_string(), "energy:a=0");
     assert!(found.reduced.indices.is_none() && support.moves_points());
     let linear = Reduction { method: support, kernel: Some("linear".parse().unwrap()), ..Reduction::new(5) };
     assert!(matches!(linear.run(&x), Err(Error::Unsupported { .. })));
-    for name in Method::NAMES {
-        assert_eq!(name.parse::<Method>().unwrap().to_string(), name);
+    for name in ReductionMethod::NAMES {
+        assert_eq!(name.parse::<ReductionMethod>().unwrap().to_string(), name);
     }
 }

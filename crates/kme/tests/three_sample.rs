@@ -2,11 +2,8 @@
 //!
 //! `cargo test --release -p kme --test three_sample -- --ignored --nocapture` prints the tables of `docs/which-test.md`.
 
-use kme::discrepancy::median_distance;
-use kme::inference::{Permutations, ThreeSample, three_sample};
-use kme::points::Data;
-use kme::rng::{Rng, stream};
-use kme::{Kernel, KernelSpec, Points};
+use kme::internal::rng::{Rng, stream};
+use kme::{Data, Kernel, KernelSpec, Permutations, Points, ThreeSample, median_distance, three_sample};
 use kme_testing::normal;
 use rand::RngExt;
 use rayon::prelude::*;

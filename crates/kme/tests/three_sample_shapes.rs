@@ -5,12 +5,8 @@
 //!
 //! `cargo test --release -p kme --test three_sample_shapes -- --ignored --nocapture` searches for the worst cases.
 
-use kme::discrepancy::{Estimator, mmd2};
-use kme::inference::{Permutations, three_sample};
-use kme::points::Data;
-use kme::rng::{Rng, stream};
-use kme::sums::Precision;
-use kme::{Kernel, KernelSpec, Points};
+use kme::internal::rng::{Rng, stream};
+use kme::{Data, Estimator, Kernel, KernelSpec, Permutations, Points, Precision, mmd2, three_sample};
 use rand::RngExt;
 use rayon::prelude::*;
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};

@@ -8,16 +8,16 @@ fn unfinished_files_can_be_discarded_from_outside() {
     let folder = tempfile::tempdir().unwrap();
     let count = |folder: &Path| std::fs::read_dir(folder).unwrap().count();
     let path = folder.path().join("out");
-    let result = kme::io::write_atomically(&path, |w| {
+    let result = kme::internal::io::write_atomically(&path, |w| {
         w.write_all(b"part")?;
         w.flush()?;
         assert_eq!(count(folder.path()), 1);
-        kme::io::discard_unfinished();
+        kme::internal::io::discard_unfinished();
         assert_eq!(count(folder.path()), 0);
         Ok(())
     });
     assert!(result.is_err() && !path.exists());
-    kme::io::write_atomically(&path, |w| w.write_all(b"whole")).unwrap();
-    kme::io::discard_unfinished();
+    kme::internal::io::write_atomically(&path, |w| w.write_all(b"whole")).unwrap();
+    kme::internal::io::discard_unfinished();
     assert_eq!(std::fs::read(&path).unwrap(), b"whole");
 }

@@ -6,10 +6,7 @@ use crate::output::{self, fields};
 use crate::progress::Watcher;
 use crate::sources::SourceFlags;
 use clap::Args;
-use kme::embedding::{FeatureIdentity, Shard};
-use kme::evaluate::Statistics;
-use kme::sums::Precision;
-use kme::{Error, KernelSpec, Points, Result};
+use kme::{Error, FeatureIdentity, KernelSpec, Points, Precision, Result, Shard, Statistics};
 use kme_deep::{EmbedRequest, Embedded, Reader, Sample, Sources};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -122,7 +119,7 @@ impl Form {
         })
     }
 
-    /// As [`write_atomically`](kme::io::write_atomically), of what has no kernel and no weights.
+    /// As [`write_atomically`](kme::internal::io::write_atomically), of what has no kernel and no weights.
     fn write(self, points: &Points, features: &FeatureIdentity, path: &Path) -> Result<()> {
         match self {
             Self::Statistics => write_statistics(points, features, path),

@@ -4,7 +4,7 @@ use crate::arguments::{self, Global};
 use crate::output::{self, fields};
 use crate::progress::{self, Watcher};
 use clap::Args;
-use kme::io::NewFolder;
+use kme::internal::io::NewFolder;
 use kme::{Error, KernelSpec, Result};
 use kme_deep::{Match, MatchRequest};
 use kme_image::{Crop, Grid, Images, Part, sheet};

@@ -5,8 +5,7 @@ use crate::arguments::Global;
 use crate::ending::Ending;
 use crate::output::{self, fields};
 use clap::Args;
-use kme::embedding::{AnyEmbedding, Kind};
-use kme::{Error, Result};
+use kme::{AnyEmbedding, EmbeddingKind, Error, Result};
 use kme_deep::naming;
 use serde_json::json;
 use std::path::PathBuf;
@@ -38,7 +37,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
     let mut parts = Vec::new();
     for path in &arguments.parts {
         let part = AnyEmbedding::read(path)?;
-        if part.kind() == Kind::Combination {
+        if part.kind() == EmbeddingKind::Combination {
             return Err(Error::format(
                 path,
                 "a combination cannot be pooled; write a sum such as 'a.kme + b.kme' instead",

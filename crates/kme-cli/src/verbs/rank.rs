@@ -5,7 +5,7 @@ use crate::output::{self, fields};
 use crate::progress::Watcher;
 use crate::sources::SourceFlags;
 use clap::Args;
-use kme::io::write_atomically;
+use kme::internal::io::write_atomically;
 use kme::{Error, KernelSpec, Result};
 use kme_deep::{Order, Ranked, RankedSample, Ranking, Reader, Sources};
 use serde_json::{Value, json};

@@ -6,9 +6,10 @@ use crate::output::{self, fields};
 use crate::progress::Watcher;
 use crate::sources::SourceFlags;
 use clap::Args;
-use kme::io::{NewFolder, write_atomically};
-use kme::reduce::{Coreset, Herding, Method, Reduction, Support, Thinning, Weighting};
-use kme::{Embedding, Error, KernelSpec, Points, Result};
+use kme::internal::io::{NewFolder, write_atomically};
+use kme::{
+    Coreset, Embedding, Error, Herding, KernelSpec, Reduction, ReductionMethod, Result, Support, Thinning, Weighting,
+};
 use kme_deep::{Gallery, Look, Reader, Sample, Sources};
 use kme_image::Grid;
 use serde_json::{Value, json};
@@ -30,8 +31,8 @@ pub(crate) struct Arguments {
     #[arg(short, value_name = "N", required = true, value_parser = arguments::count::<usize>)]
     n: usize,
     /// Select by this method: herding, thinning, or support (see Methods)
-    #[arg(long, value_name = "METHOD", default_value_t = Method::default())]
-    by: Method,
+    #[arg(long, value_name = "METHOD", default_value_t = ReductionMethod::default())]
+    by: ReductionMethod,
     /// Write the result here; the ending decides what (see Outputs); repeatable
     #[arg(short, long, value_name = "OUT")]
     output: Vec<PathBuf>,
@@ -211,20 +212,20 @@ fn check_usage(arguments: &Arguments) -> Result<Vec<Kind>> {
 }
 
 /// The method that was asked for, with the settings that were.
-fn method(arguments: &Arguments) -> Method {
+fn method(arguments: &Arguments) -> ReductionMethod {
     let weighting = arguments.weights;
     match arguments.by {
-        Method::Herding(by) => {
-            Method::Herding(Herding { exchanges: arguments.exchanges.unwrap_or(by.exchanges), weighting })
+        ReductionMethod::Herding(by) => {
+            ReductionMethod::Herding(Herding { exchanges: arguments.exchanges.unwrap_or(by.exchanges), weighting })
         }
-        Method::Thinning(by) => Method::Thinning(Thinning {
+        ReductionMethod::Thinning(by) => ReductionMethod::Thinning(Thinning {
             compress: arguments.compress.map_or(by.compress, |Compression(g)| g),
             exchanges: arguments.exchanges.unwrap_or(by.exchanges),
             weighting,
         }),
-        Method::Support(by) => {
+        ReductionMethod::Support(by) => {
             let steps = arguments.steps.unwrap_or(by.steps);
-            Method::Support(Support { steps, snap: arguments.snap, weighting, ..by })
+            ReductionMethod::Support(Support { steps, snap: arguments.snap, weighting, ..by })
         }
     }
 }
@@ -280,10 +281,10 @@ impl Found<'_> {
     }
 
     fn embedding(&self, global: &Global) -> Result<Embedding> {
-        let masses = (self.arguments.weights == Weighting::Optimal).then(|| self.coreset.reduced.weights.clone());
-        let seed = self.is_seeded.then(|| global.seed());
-        let points: Points = self.coreset.reduced.points.clone();
-        Embedding::of_sample(points, masses, self.coreset.kernel.clone(), self.sample.features.clone(), seed)
+        let Coreset { reduced, kernel, .. } = self.coreset;
+        let weights = Some(reduced.weights.as_slice()).filter(|_| self.arguments.weights == Weighting::Optimal);
+        let mu = Embedding::of(kme::Sample { points: reduced.points.view(), weights }, kernel.clone())?;
+        Ok(mu.with_features(self.sample.features.clone()).with_seed(self.is_seeded.then(|| global.seed())))
     }
 
     fn text(&self) -> String {

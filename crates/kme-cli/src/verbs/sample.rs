@@ -5,7 +5,7 @@ use crate::ending::is_folder_name;
 use crate::output::{self, fields};
 use crate::progress;
 use clap::Args;
-use kme::io::NewFolder;
+use kme::internal::io::NewFolder;
 use kme::{Error, Points, Result};
 use kme_image::{Grid, Images, scatter};
 use kme_net::{Arrangement, Draw, Drawn, Generator, Makes};

@@ -11,11 +11,10 @@ use crate::progress::Watcher;
 use crate::sources::{self, SourceFlags};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
-use kme::discrepancy::Estimator;
-use kme::evaluate::Measured;
-use kme::inference::{self, MemorisationTest, Null, Outcome, Permutations, ThreeSampleTest, TwoSampleMethod};
-use kme::sums::Precision;
-use kme::{Error, Kernel, KernelSpec, NoStandardError, Points, Result};
+use kme::{
+    Error, Estimator, Kernel, KernelSpec, Measured, MemorisationTest, NoStandardError, Null, Outcome, Permutations,
+    Points, Precision, Result, ThreeSampleTest, TwoSampleMethod,
+};
 use kme_deep::{Reader, Repeated, Sample, Sources, common_kernel, groups_of, naming_small};
 use manual::{EXAMPLES, NOTES};
 use report::{report, short};
@@ -175,7 +174,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Result<bool> {
 
 /// Whether every flag that was given has a meaning for this question.
 fn check_flags(arguments: &Arguments, question: Question) -> Result<()> {
-    inference::check_level(arguments.alpha)?;
+    kme::check_level(arguments.alpha)?;
     let only =
         |parameter: &'static str, with: &str| Err(Error::not_applicable(parameter, format!("it goes with {with}")));
     if let Some(claim) = arguments.claim {
@@ -359,7 +358,7 @@ fn by_permutations(p_value: Option<f64>, null: Null) -> String {
 }
 
 /// How much the asymptotic p-value counts, and how much the guard.
-fn weights(guard: inference::Guard) -> String {
+fn weights(guard: kme::Guard) -> String {
     format!("{:.2}, {:.2}", guard.weight, 1.0 - guard.weight)
 }
 

@@ -3,8 +3,7 @@
 // Each test program uses a part of this.
 #![allow(dead_code)]
 
-use kme::Points;
-use kme::points::Data;
+use kme::{Data, Points};
 use kme_image::Images;
 use kme_testing::Lcg;
 use serde_json::Value;

@@ -3,8 +3,8 @@
 use crate::gaussians;
 use burn::optim::{Adam, AdamConfig, AdamState, Optimizer};
 use burn::tensor::Tensor;
-use kme::points::Data;
-use kme::{Points, Result, rng};
+use kme::internal::rng;
+use kme::{Data, Points, Result};
 use kme_deep::loss::{Objective, Pictures};
 use kme_net::{CriticNet, Mode, Net, Place, architecture::MlpCritic, place};
 use rand::RngExt;

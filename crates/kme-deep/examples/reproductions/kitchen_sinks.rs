@@ -3,9 +3,8 @@
 use crate::figure::{self, Axis, BLUE, GREY, Layer, ORANGE, Panel, Shape};
 use crate::run::{Modes, run as train};
 use burn::tensor::Tensor;
-use kme::features::Waves;
-use kme::kernel::Kernel;
-use kme::{Result, rng};
+use kme::internal::rng;
+use kme::{Kernel, Result, Waves};
 use kme_deep::loss::{Divergence, Estimator, Features, Mmd};
 use kme_net::{Init, Net, Place, layer, place};
 use plotters::prelude::SeriesLabelPosition;

@@ -3,7 +3,8 @@
 use crate::figure::{self, Axis, BLUE, GREY, Layer, Panel, Shape};
 use crate::gaussians;
 use crate::run::{Modes, run as train};
-use kme::{Points, Result, rng};
+use kme::internal::rng;
+use kme::{Points, Result};
 use std::path::Path;
 
 /// Name, and what is changed of the kernelized GAN.

@@ -1,7 +1,7 @@
 //! Claims on scores: what should hold at 95 %.
 
 use super::{Metric, Score};
-use kme::standard_error::StandardError;
+use kme::internal::StandardError;
 use kme::{Error, Result};
 use std::fmt;
 use std::str::FromStr;

@@ -2,8 +2,9 @@
 
 use super::Metric;
 use crate::sample::naming;
-use kme::standard_error::{NoStandardError, StandardError};
-use kme::{Error, Field, Result, io};
+use kme::NoStandardError;
+use kme::internal::{StandardError, io};
+use kme::{Error, Field, Result};
 use serde_json::{Map, Value};
 use std::io::Read;
 use std::path::{Path, PathBuf};

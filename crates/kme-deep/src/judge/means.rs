@@ -3,10 +3,7 @@
 use super::EvalRequest;
 use super::metric::{Metric, Score, fields};
 use crate::sample::{Sources, naming};
-use kme::discrepancy::Estimator;
-use kme::embedding::MeanEmbedding;
-use kme::evaluate::Protocol;
-use kme::{Error, NoStandardError, Result};
+use kme::{Error, Estimator, MeanEmbedding, NoStandardError, Protocol, Result};
 use serde_json::json;
 use std::time::Instant;
 
@@ -42,7 +39,7 @@ pub(super) fn scores(sources: &mut Sources, request: &EvalRequest, metrics: &[Me
                     let reason = format!("{own} has weights, and {holds}");
                     return Err(Error::unsupported("compare them", reason));
                 }
-                MeanEmbedding::of_sample(&sample.points, &random, sample.features, None)?
+                MeanEmbedding::of(&sample.points, &random)?.with_features(sample.features)
             }
         });
     }

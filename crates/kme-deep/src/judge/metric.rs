@@ -1,6 +1,6 @@
 //! What can be computed, and a computed number with all that it depends on.
 
-use kme::standard_error::StandardError;
+use kme::internal::StandardError;
 use kme::{Error, Result};
 use serde_json::{Map, Value, json};
 use std::fmt;

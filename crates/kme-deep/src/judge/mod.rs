@@ -16,10 +16,7 @@ pub use metric::{Metric, Score};
 pub use rank::{Order, Ranked, RankedSample, Ranking};
 
 use crate::sample::{Reader, Sources, groups_of};
-use kme::discrepancy::Estimator;
-use kme::evaluate::{Protocol, prdc};
-use kme::sums::Precision;
-use kme::{Error, KernelSpec, Result};
+use kme::{Error, Estimator, KernelSpec, Precision, Protocol, Result};
 use kme_image::Tool;
 
 /// What is computed. The default is the kernel inception distance of all points.
@@ -60,7 +57,7 @@ impl Default for EvalRequest {
             subsets: None,
             subset_size: None,
             splits: 10,
-            neighbours: prdc::NEIGHBOURS,
+            neighbours: kme::Prdc::NEIGHBOURS,
             kernel: None,
             estimator: None,
             precision: Precision::F64,

@@ -1,9 +1,7 @@
 //! Which points make the difference of two samples.
 
 use crate::sample::{Gallery, Repeated, Sample, Sources, common_kernel};
-use kme::discrepancy::{LeftOut, left_out};
-use kme::sums::Precision;
-use kme::{Error, Kernel, KernelSpec, Result};
+use kme::{Error, Kernel, KernelSpec, LeftOut, Precision, Result, left_out};
 use kme_image::{Grid, Images, Part, sheet};
 use std::fmt;
 use std::str::FromStr;

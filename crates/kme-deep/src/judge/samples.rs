@@ -3,11 +3,10 @@
 use super::EvalRequest;
 use super::metric::{Metric, Score, fields};
 use crate::sample::{Repeated, Sample, Sources, check_same_dim, common_kernel, naming, naming_small};
-use kme::discrepancy::{self, Estimator};
-use kme::embedding::FeatureIdentity;
-use kme::evaluate::{self, Fitted, Manifold, Measured, Prdc, Protocol, Statistics, Subsets};
-use kme::points::Data;
-use kme::{Error, Kernel, KernelSpec, Observer, Points, Result};
+use kme::{
+    Data, Error, Estimator, FeatureIdentity, Fitted, Kernel, KernelSpec, Manifold, Measured, Observer, Points, Prdc,
+    Protocol, Result, Statistics, Subsets,
+};
 use kme_image::hex;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -297,7 +296,7 @@ impl<'a> Judge<'a> {
         };
         let (x, y) = (self.reference.points(Metric::Kid)?, candidate.points(Metric::Kid)?);
         let (protocol, precision) = (self.request.protocol, self.request.precision);
-        let found = evaluate::kid(x, y, protocol, subsets, self.request.seed, precision)?;
+        let found = kme::KidSettings { protocol, subsets, seed: self.request.seed, precision }.measure(x, y)?;
         let told = json!({
             "sample": "subsets",
             "subsets": found.subsets,
@@ -315,7 +314,7 @@ impl<'a> Judge<'a> {
         };
         let estimator = self.request.estimator.unwrap_or_default();
         let (precision, seed) = (self.request.precision, self.request.seed.unwrap_or(0));
-        let found = discrepancy::mmd2_paired(kernel, x.weighted(), y.weighted(), estimator, precision, seed)?;
+        let found = kme::mmd2_paired(kernel, x.weighted(), y.weighted(), estimator, precision, seed)?;
         let told = json!({ "sample": "full", "precision": found.precision });
         let score = self.score(metric, Measured::from(&found), estimator, told);
         let (n, m) = (Some(found.n as u64), Some(found.m as u64));
@@ -339,7 +338,7 @@ impl<'a> Judge<'a> {
         let kernel: Kernel = CMMD.parse::<KernelSpec>()?.resolve(self.reference.dim(), || Ok(1.0))?;
         let (x, y) = (self.reference.points(Metric::Cmmd)?, candidate.points(Metric::Cmmd)?);
         let precision = self.request.precision;
-        let found = discrepancy::mmd2(&kernel, x, y, Estimator::Biased, precision)?;
+        let found = kme::mmd2(&kernel, x, y, Estimator::Biased, precision)?;
         let told = json!({ "sample": "full", "precision": found.precision, "factor": 1000 });
         let thousand = |x: f64| 1000.0 * x;
         let measured = Measured {
@@ -363,7 +362,7 @@ impl<'a> Judge<'a> {
     fn inception_score(&self, candidate: &Side) -> Result<Score> {
         let logits = logits_of(candidate)?;
         let (splits, protocol) = (self.request.splits, self.request.protocol);
-        let found = evaluate::inception_score(logits, splits, protocol, self.request.seed)?;
+        let found = kme::inception_score(logits, splits, protocol, self.request.seed)?;
         let told = json!({ "sample": "full", "splits": splits, "classes": found.classes, "seed": found.seed });
         let score = self.score(Metric::InceptionScore, Measured::from(&found), "mean over splits", told);
         Ok(Score { spread: Some(found.spread), m: Some(found.n as u64), ..score })

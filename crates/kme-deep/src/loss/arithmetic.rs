@@ -1,7 +1,7 @@
 //! Tensors as the arithmetic in which kernels are written.
 
 use burn::tensor::Tensor;
-use kme::arith::Arith;
+use kme::internal::Arith;
 use std::ops::{Add, Mul, Sub};
 
 /// A tensor of shape (n, m), (n, 1) or (1, m) in kernel formulas.

@@ -7,9 +7,8 @@
 use super::arithmetic::Entries;
 use super::mmd::{pair, squared_norms};
 use burn::tensor::{Bool, DType, Tensor};
-use kme::kernel::{Form, Kernel, Pair, Slope};
-use kme::points::Data;
-use kme::sums::{self, Precision};
+use kme::internal::{Pair, Slope, sums};
+use kme::{Data, Form, Kernel, Precision};
 use kme::{Points, Result};
 use kme_net::place;
 
@@ -189,7 +188,7 @@ impl Far {
             add(kernel.value(&pair(&self.about(x), &self.about(y))).0);
         }
         if self.norms > 0.0 {
-            let norms = |z: &Tensor<2>| kme::arith::Arith::sqrt(Entries(squared_norms(z))).0 * self.norms;
+            let norms = |z: &Tensor<2>| kme::internal::Arith::sqrt(Entries(squared_norms(z))).0 * self.norms;
             add(norms(x) + norms(y).transpose());
         }
         values.expect("a kernel has at least one term")

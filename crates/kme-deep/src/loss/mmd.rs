@@ -16,8 +16,8 @@
 use super::arithmetic::Entries;
 use super::far::{Far, Pairs, is_far};
 use burn::tensor::{Bool, Tensor};
-use kme::kernel::{Form, Kernel, Pair, Slope};
-use kme::{Error, Result};
+use kme::internal::{Pair, Slope};
+use kme::{Error, Form, Kernel, Result};
 use kme_net::place;
 use std::cell::OnceCell;
 

@@ -1,6 +1,6 @@
 //! Discrepancies and penalties on tensors, differentiable by the engine's automatic differentiation.
 //!
-//! The kernels' formulas are those of [`kme::kernel`], evaluated in tensor arithmetic: nothing about a kernel is written here.
+//! The kernels' formulas are those of [`kme::Kernel`], evaluated in tensor arithmetic: nothing about a kernel is written here.
 
 mod arithmetic;
 mod divergence;

@@ -3,8 +3,7 @@
 use super::arithmetic::Entries;
 use super::divergence::{Divergence, Scaled, lifted};
 use burn::tensor::Tensor;
-use kme::kernel::{Form, Kernel};
-use kme::{Error, Result};
+use kme::{Error, Form, Kernel, Result};
 use kme_net::{Mode, Net, Pass, Place, flat};
 use serde::{Deserialize, Serialize};
 

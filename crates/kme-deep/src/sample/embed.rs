@@ -1,12 +1,10 @@
 //! Several sources pooled into one sample, whole or a shard of it, and embedded.
 
 use super::{Sample, Sources, naming};
-use kme::embedding::{AnyEmbedding, MeanEmbedding, Shard};
-use kme::features::{RandomFeatures, Waves};
-use kme::kernel;
-use kme::points::{Data, read_weights};
-use kme::sums::Precision;
-use kme::{Embedding, Error, Kernel, KernelSpec, Points, Result};
+use kme::{
+    AnyEmbedding, Data, Embedding, Error, Kernel, KernelSpec, MeanEmbedding, Points, Precision, RandomFeatures, Result,
+    Shard, Waves, read_weights,
+};
 use kme_image::Skipped;
 use std::path::PathBuf;
 
@@ -87,13 +85,17 @@ impl EmbedRequest {
         let own = sources.reader.settings.seed;
         let seed = drawn.then_some(own);
         let embedding = match self.random_features {
-            None => AnyEmbedding::Points(Embedding::of_sample(points, weights, kernel, features, seed)?),
+            None => AnyEmbedding::Points(
+                Embedding::of(kme::Sample { points: points.view(), weights: weights.as_deref() }, kernel)?
+                    .with_features(features)
+                    .with_seed(seed),
+            ),
             Some(_) if weights.is_some() => {
                 return Err(Error::not_applicable("weights", "a mean of random features does not take weights"));
             }
             Some(count) => {
                 let random = RandomFeatures::new(points.dim(), count, sigma(&kernel)?, Waves::default(), own)?;
-                AnyEmbedding::Mean(MeanEmbedding::of_sample(&points, &random, features, seed)?)
+                AnyEmbedding::Mean(MeanEmbedding::of(&points, &random)?.with_features(features).with_seed(seed))
             }
         };
         Ok(Embedded { embedding, skipped })
@@ -172,7 +174,7 @@ impl EmbedRequest {
 /// The width of the one kernel that has random features here.
 fn sigma(kernel: &Kernel) -> Result<f64> {
     match kernel.terms() {
-        &[(1.0, kernel::Form::Gaussian { sigma })] => Ok(sigma),
+        &[(1.0, kme::Form::Gaussian { sigma })] => Ok(sigma),
         _ => Err(Error::parameter("kernel", kernel, "one Gaussian, such as gaussian:sigma=2, with `random_features`")),
     }
 }

@@ -1,8 +1,7 @@
 //! Names that are embeddings: files, and sums of files.
 
 use super::weighted::naming;
-use kme::embedding::{AnyEmbedding, Expression};
-use kme::{Embedding, Result};
+use kme::{AnyEmbedding, Embedding, Expression, Result};
 use std::path::Path;
 
 /// Whether `text` is meant as a `.kme` file or an expression of such files.

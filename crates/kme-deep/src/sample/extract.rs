@@ -1,10 +1,7 @@
 //! Pictures become features: batch by batch, or out of the folder of features where they are there already.
 
 use super::{Reader, Sample};
-use kme::embedding::FeatureIdentity;
-use kme::observe::{self, Progress};
-use kme::points::Data;
-use kme::{Points, Result};
+use kme::{Data, FeatureIdentity, Points, Progress, Result};
 use kme_image::{Channels, Form, Images, Passed, Reading, Skipped, Source};
 use kme_net::{Entry, FeatureCache, FeatureMap, Generator, Key, Pictures};
 use std::collections::HashSet;
@@ -257,7 +254,7 @@ impl<'a> Rows<'a> {
     }
 
     fn tell(&self, done: usize) -> Result<()> {
-        observe::check(self.extraction.reader.observer, Progress::new("pictures", done, self.total))
+        kme::internal::observe::check(self.extraction.reader.observer, Progress::new("pictures", done, self.total))
     }
 
     /// Takes the features of the next pictures, which have the common form, after which `done` pictures are done.

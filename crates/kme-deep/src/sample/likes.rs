@@ -2,8 +2,7 @@
 
 use super::Context;
 use super::expression::{is_embedding, read_embedding};
-use kme::discrepancy::total_weight;
-use kme::{Embedding, Error, Field, Kernel, KernelSpec, Points, Result};
+use kme::{Embedding, Error, Field, Kernel, KernelSpec, Points, Result, total_weight};
 use kme_image::{Form, Images, Source, evenly};
 use kme_net::FeatureMap;
 
@@ -99,7 +98,8 @@ impl Likes {
             (None, Some(kernel)) => kernel,
             (None, None) => default(&self.points)?,
         };
-        Embedding::of_weighted(self.points, self.weights, kernel, map.identity(shape), Some(seed))
+        Embedding::combination(kme::Sample { points: self.points.view(), weights: Some(&self.weights) }, kernel)
+            .map(|mu| mu.with_features(map.identity(shape)).with_seed(Some(seed)))
     }
 }
 

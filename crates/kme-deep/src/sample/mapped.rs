@@ -2,8 +2,7 @@
 
 use super::opened::{Content, Opened};
 use super::{Cache, Reader, SourceSettings};
-use kme::embedding::FeatureIdentity;
-use kme::{Error, Field, Result};
+use kme::{Error, FeatureIdentity, Field, Result};
 use kme_image::{Channels, Decoder, Form};
 use kme_net::{FeatureCache, FeatureMap, SHIPPED};
 use std::path::Path;

@@ -26,9 +26,7 @@ pub(crate) use weighted::check_same_dim;
 pub use weighted::{Sample, common_kernel, naming, naming_small};
 
 use extract::{Extraction, batch_size};
-use kme::discrepancy::total_weight;
-use kme::embedding::{FeatureIdentity, Kind, MeanEmbedding};
-use kme::{Error, Observer, Points, Result};
+use kme::{EmbeddingKind, Error, FeatureIdentity, MeanEmbedding, Observer, Points, Result, total_weight};
 use kme_image::Form;
 use kme_net::{FeatureCache, FeatureMap};
 use mapped::{cache, form, named_map, unknown_weights};
@@ -144,8 +142,8 @@ impl<'a> Sources<'a> {
             Content::Embedding(embedding) => {
                 // Masses rather than weights, so that pooling samples pools them as they were.
                 let weights = match embedding.kind() {
-                    Kind::Sample => embedding.masses(),
-                    Kind::Combination => {
+                    EmbeddingKind::Sample => embedding.masses(),
+                    EmbeddingKind::Combination => {
                         self.check_mass(text, embedding.weights())?;
                         Some(embedding.weights())
                     }
@@ -214,7 +212,7 @@ impl<'a> Sources<'a> {
 
     /// Whether source `i` is a combination, whose weights may have any sign.
     pub fn is_combination(&self, i: usize) -> bool {
-        matches!(&self.all[i].content, Content::Embedding(e) if e.kind() == Kind::Combination)
+        matches!(&self.all[i].content, Content::Embedding(e) if e.kind() == EmbeddingKind::Combination)
     }
 }
 

@@ -3,9 +3,7 @@
 use super::Reader;
 use super::expression::{is_embedding, is_like_a_sum, read_any};
 use super::points::{self, Found, Table};
-use kme::embedding::{AnyEmbedding, FeatureIdentity, MeanEmbedding};
-use kme::evaluate::Statistics;
-use kme::{Embedding, Error, Points, Result};
+use kme::{AnyEmbedding, Embedding, Error, FeatureIdentity, MeanEmbedding, Points, Result, Statistics};
 use kme_image::Source;
 use kme_net::{Generator, Makes, SHIPPED};
 use std::path::Path;

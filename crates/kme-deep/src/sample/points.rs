@@ -1,9 +1,7 @@
 //! Sources that are points: files, standard input, and one group of a file's rows.
 
 use super::{Reader, SourceSettings};
-use kme::evaluate::Statistics;
-use kme::points::{Loaded, Reading, Refused, Remedy, groups};
-use kme::{Action, Error, Field, Observer, Points, Result};
+use kme::{Action, Error, Field, Loaded, Observer, Points, Reading, Refused, Remedy, Result, Statistics, groups};
 use kme_net::weights::{Arrays, read_arrays};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};

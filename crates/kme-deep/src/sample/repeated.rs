@@ -52,7 +52,7 @@ impl Repeated {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kme::points::Data;
+    use kme::Data;
 
     #[test]
     fn copies_are_told_from_a_tenth_on() {

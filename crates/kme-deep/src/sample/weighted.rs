@@ -1,9 +1,7 @@
 //! A source as points, and what of several must agree.
 
 use super::points::Table;
-use kme::discrepancy;
-use kme::embedding::FeatureIdentity;
-use kme::{Error, Field, Kernel, KernelSpec, Points, Result};
+use kme::{Error, FeatureIdentity, Field, Kernel, KernelSpec, Points, Result};
 use kme_image::Skipped;
 use serde_json::{Value, json};
 use std::fmt::Display;
@@ -40,8 +38,8 @@ pub struct Sample {
 
 impl Sample {
     /// Its points and weights, as statistics take them.
-    pub fn weighted(&self) -> discrepancy::Sample<'_> {
-        discrepancy::Sample { points: self.points.view(), weights: self.weights.as_deref() }
+    pub fn weighted(&self) -> kme::Sample<'_> {
+        kme::Sample { points: self.points.view(), weights: self.weights.as_deref() }
     }
 
     /// Points of this feature map, and nothing more: of equal weight, from nowhere that is known.

@@ -1,8 +1,8 @@
 //! What a generator can be steered to: how far inputs lie from what it makes, and whether a kernel sees that far.
 
 use burn::tensor::Tensor;
-use kme::neighbours::nearest;
-use kme::sums::{self, Precision};
+use kme::Precision;
+use kme::internal::{nearest, sums};
 use kme::{Error, Field, Kernel, Points, Result};
 use kme_image::{Images, evenly};
 use kme_net::{Place, place, tensor_of};
@@ -272,7 +272,7 @@ impl Sight {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kme::points::Data;
+    use kme::Data;
 
     fn points(x: &[f64]) -> Points {
         Points::new(x.len() / 2, 2, Data::F64(x.to_vec())).unwrap()

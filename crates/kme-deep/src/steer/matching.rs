@@ -7,10 +7,9 @@
 use super::Descent;
 use crate::loss::Target;
 use burn::tensor::Tensor;
-use kme::kernel::Definiteness;
-use kme::points::Data;
-use kme::sums::{self, Precision};
-use kme::{Embedding, Error, Kernel, Observer, Points, Progress, Result, rng};
+use kme::internal::{rng, sums};
+use kme::{Data, Definiteness, Precision};
+use kme::{Embedding, Error, Kernel, Observer, Points, Progress, Result};
 use kme_image::{Images, evenly};
 use kme_net::{FeatureMap, Generator, Makes, labelled, place};
 use std::ops::Range;
@@ -166,7 +165,8 @@ impl Match {
         );
         let dim = generator.latent().dim;
         let mmd2_of = |points: Points| {
-            Embedding::of_sample(points, None, kernel.clone(), target.features().clone(), None)?
+            Embedding::of(&points, kernel.clone())?
+                .with_features(target.features().clone())
                 .mmd2(target, Precision::F64)
         };
         let ([first, start], mut interrupted) = self.starts(generator, map, target, observer)?;

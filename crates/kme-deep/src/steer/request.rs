@@ -3,8 +3,7 @@
 use super::doubts::{Far, of_kernel};
 use super::{Domain, Match, Matched, bandwidth};
 use crate::sample::{Context, Likes};
-use kme::kernel::Form;
-use kme::{Embedding, Error, Kernel, KernelSpec, Observer, Points, Progress, Result};
+use kme::{Embedding, Error, Form, Kernel, KernelSpec, Observer, Points, Progress, Result};
 use kme_image::{Background, Channels, Colour, Crop, Decoder, Images, Resize};
 use kme_net::{FeatureMap, Generator, Makes};
 use std::sync::Arc;
@@ -177,7 +176,7 @@ fn in_features(map: &dyn FeatureMap) -> usize {
 
 /// The features of the first pictures.
 fn features_of(map: &dyn FeatureMap, pictures: &Images, count: usize, observer: &dyn Observer) -> Result<Points> {
-    let tell = |done: usize| kme::observe::check(observer, Progress::new("pictures", done, count));
+    let tell = |done: usize| kme::internal::observe::check(observer, Progress::new("pictures", done, count));
     tell(0)?;
     let numbers: Vec<usize> = (0..count).collect();
     let mut parts = Vec::new();

@@ -120,7 +120,7 @@ impl Folder {
         let path = self.path.join(LOCK);
         // Written to, since some file systems (NFS) lock only what is open for writing.
         let open = OpenOptions::new().create(true).truncate(false).write(true).read(true).open(&path);
-        let mut file = open.map_err(|e| kme::io::write_error(&path, e))?;
+        let mut file = open.map_err(|e| kme::internal::io::write_error(&path, e))?;
         if let Err(TryLockError::WouldBlock) = file.try_lock() {
             let owner = fs::read_to_string(&path).unwrap_or_default();
             let owner = if owner.trim().is_empty() { String::new() } else { format!(" ({})", owner.trim()) };
@@ -133,7 +133,7 @@ impl Folder {
         for part in
             [self.path.clone(), self.path.join("samples"), self.path.join("checkpoints"), self.path.join("models")]
         {
-            kme::io::discard_abandoned(part);
+            kme::internal::io::discard_abandoned(part);
         }
         Ok(self)
     }
@@ -199,7 +199,7 @@ impl Folder {
             }
         }
         if is_kept(step) {
-            fs::create_dir_all(&folder).map_err(|e| kme::io::write_error(&folder, e))?;
+            fs::create_dir_all(&folder).map_err(|e| kme::internal::io::write_error(&folder, e))?;
             write(&folder.join(format!("step-{step:06}.safetensors")))?;
         }
         Ok(stay)
@@ -215,7 +215,7 @@ impl Folder {
     }
 
     fn write_config_text(&self, text: &str) -> Result<()> {
-        kme::io::write_atomically(self.config(), |file| file.write_all(text.as_bytes()))
+        kme::internal::io::write_atomically(self.config(), |file| file.write_all(text.as_bytes()))
     }
 
     /// What the run's configuration says, with settings changed.
@@ -235,14 +235,14 @@ impl Folder {
         facts: &[(String, String)],
     ) -> Result<Option<String>> {
         let path = self.config();
-        let text = fs::read_to_string(&path).map_err(|e| kme::io::read_error(&path, e))?;
+        let text = fs::read_to_string(&path).map_err(|e| kme::internal::io::read_error(&path, e))?;
         let wanted = set::changed(&text, &path.display().to_string(), sets)?;
         if let Some(text) = edited(&text, &wanted) {
             self.write_config_text(&with_facts(&text, facts))?;
             return Ok(None);
         }
         let kept = self.path.join("config.toml.before");
-        kme::io::write_atomically(&kept, |file| file.write_all(text.as_bytes()))?;
+        kme::internal::io::write_atomically(&kept, |file| file.write_all(text.as_bytes()))?;
         let head: String = text.split_inclusive('\n').take_while(|line| line.starts_with('#')).collect();
         self.write_config_text(&with_facts(&format!("{head}\n{}", config.to_toml()), facts))?;
         let remark = "could not be changed line by line and was written anew; as it was, with its comments, it is in";
@@ -255,7 +255,7 @@ impl Folder {
 
     /// Writes data.jsonl: name and SHA-256 of each picture, and what is left out.
     pub(super) fn write_listing(&self, survey: &Survey) -> Result<()> {
-        kme::io::write_atomically(self.listing(), |out| {
+        kme::internal::io::write_atomically(self.listing(), |out| {
             for (name, sha256) in &survey.files {
                 writeln!(out, "{}", serde_json::json!({ "name": name, "sha256": hex(sha256) }))?;
             }
@@ -310,7 +310,7 @@ impl Folder {
         let path = self.path.join("events.jsonl");
         match fs::read(&path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
-            Err(e) => Err(kme::io::read_error(&path, e)),
+            Err(e) => Err(kme::internal::io::read_error(&path, e)),
             // A line that something else broke into is one that is dropped.
             Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
         }
@@ -329,7 +329,7 @@ impl Folder {
             .filter(|line| step_of(line).is_some_and(|s| step.is_some_and(|last| s <= last)))
             .flat_map(|line| [line, "\n"])
             .collect();
-        kme::io::write_atomically(&path, |file| file.write_all(kept.as_bytes()))
+        kme::internal::io::write_atomically(&path, |file| file.write_all(kept.as_bytes()))
     }
 
     /// Writes a checkpoint.
@@ -349,7 +349,7 @@ impl Folder {
         if !path.exists() {
             return Ok(None);
         }
-        let bytes = fs::read(&path).map_err(|e| kme::io::read_error(&path, e))?;
+        let bytes = fs::read(&path).map_err(|e| kme::internal::io::read_error(&path, e))?;
         let (checkpoint, tensors): (Checkpoint, _) = parse_tensors(&bytes, &path)?;
         if checkpoint.format != Checkpoint::FORMAT {
             let (found, own) = (checkpoint.format, Checkpoint::FORMAT);

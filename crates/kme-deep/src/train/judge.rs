@@ -8,12 +8,7 @@ use super::stock::{Facts, Stock};
 use super::task::Numbers;
 use crate::evaluate::Reference;
 use burn::tensor::Tensor;
-use kme::discrepancy::{self, Estimator};
-use kme::inference::Marginals;
-use kme::kernel::{Form, Kernel};
-use kme::points::Data;
-use kme::sums::Precision;
-use kme::{Error, Field, Observer, Points, Result};
+use kme::{Data, Error, Estimator, Field, Form, Kernel, Marginals, Observer, Points, Precision, Result};
 use kme_image::{Images, evenly, scatter};
 use kme_net::{FeatureMap, Generator, place};
 use std::sync::Arc;
@@ -131,8 +126,7 @@ impl Judge {
             Kind::Pictures => ("kid", "kid_standard_error", reference.kid(&model.sample(reference.count(), seed)?)?),
             Kind::Points(_) => {
                 let points = model.points_from(&model.draw(reference.count(), seed))?;
-                let found =
-                    discrepancy::mmd2(&energy()?, reference.points(), &points, Estimator::Unbiased, Precision::F64)?;
+                let found = kme::mmd2(&energy()?, reference.points(), &points, Estimator::Unbiased, Precision::F64)?;
                 ("mmd2", "mmd2_standard_error", found)
             }
         };

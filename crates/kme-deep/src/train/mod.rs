@@ -44,7 +44,7 @@ pub use resume::Changes;
 pub use task::Numbers;
 
 use folder::{Checkpoint, Folder};
-use kme::io::Wanted;
+use kme::internal::io::Wanted;
 use kme::{Error, Result};
 use parallel::{Seat, Team, TeamResult, check_shares};
 use ready::{Begun, Ready, ready};
@@ -162,7 +162,7 @@ impl<'a> Request<'a> {
     pub fn start(self, plan: &Plan) -> Result<Outcome> {
         let Self { path, context, team, observer } = self;
         Folder::check_free(&path)?;
-        kme::io::check(path.join("config.toml"), Wanted::FileAndFolders)?;
+        kme::internal::io::check(path.join("config.toml"), Wanted::FileAndFolders)?;
         // A run's own config.toml says already what it was begun as.
         let plan = plan.begun_here();
         let workers = team.size();
@@ -214,7 +214,7 @@ impl<'a> Request<'a> {
 pub fn check_start(plan: &Plan, path: &Path, workers: usize) -> Result<()> {
     check_shares(plan, workers)?;
     Folder::check_free(path)?;
-    kme::io::check(path.join("config.toml"), Wanted::FileAndFolders)
+    kme::internal::io::check(path.join("config.toml"), Wanted::FileAndFolders)
 }
 
 /// What [`Request::resume`] would refuse, as far as it can be told without the data and the other workers; the plan of the

@@ -31,7 +31,9 @@ pub(super) fn begin(
 fn networks(name: &str, config: &Config, context: &Context) -> Result<(String, Tensors)> {
     let checkpoint = Path::new(name).join("checkpoints").join("last.safetensors");
     let (bytes, path) = match checkpoint.is_file() {
-        true => (std::fs::read(&checkpoint).map_err(|e| kme::io::read_error(&checkpoint, e))?.into(), checkpoint),
+        true => {
+            (std::fs::read(&checkpoint).map_err(|e| kme::internal::io::read_error(&checkpoint, e))?.into(), checkpoint)
+        }
         false => context.models.bytes(name)?,
     };
     let sha256 = hex(&Sha256::digest(&bytes));

@@ -32,7 +32,7 @@ const PICTURES: usize = 8_000_000;
 /// When the file cannot be written. What cannot be read is not shown.
 pub fn write(run: &Path) -> Result<()> {
     let page = page(run);
-    kme::io::write_atomically(run.join("report.html"), |file| file.write_all(page.as_bytes()))
+    kme::internal::io::write_atomically(run.join("report.html"), |file| file.write_all(page.as_bytes()))
 }
 
 /// The page.

@@ -3,8 +3,7 @@
 use super::config::{Schedule as Settings, ThreeSample};
 use super::optimiser::Pace;
 use super::task::Numbers;
-use kme::inference::{Marginals, Progress, ProgressRule, Verdict};
-use kme::{Error, Result};
+use kme::{Error, Marginals, Plateau, PlateauRule, Result, Verdict};
 use std::path::Path;
 
 /// A schedule with what it remembers.
@@ -14,7 +13,7 @@ pub(crate) struct Schedule {
     /// The optimiser's learning rate, which the floors of schedules are relative to.
     rate: f64,
     /// The rule by tests, where that decides.
-    progress: Option<Progress>,
+    progress: Option<Plateau>,
 }
 
 impl Schedule {
@@ -26,7 +25,7 @@ impl Schedule {
         let progress = match settings {
             Settings::ThreeSample(rule) => {
                 let ThreeSample { queue, alpha, patience, kept, variance_floor: floor, .. } = *rule;
-                Some(Progress::new(ProgressRule { queue, alpha, patience, kept, floor })?)
+                Some(Plateau::new(PlateauRule { queue, alpha, patience, kept, floor })?)
             }
             _ => None,
         };
@@ -53,7 +52,7 @@ impl Schedule {
             }
             Settings::Drop(_) => 1.0,
             Settings::ThreeSample(rule) => {
-                let decays = self.progress.as_ref().map_or(0, Progress::decays).min(i32::MAX as u32) as i32;
+                let decays = self.progress.as_ref().map_or(0, Plateau::decays).min(i32::MAX as u32) as i32;
                 rule.factor.powi(decays).max(floor(rule.least))
             }
         };

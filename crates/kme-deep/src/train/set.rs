@@ -26,7 +26,7 @@ impl Plan {
     /// # Errors
     /// As [`load_with`](Self::load_with).
     pub(super) fn load_file(path: &Path, sets: &[(String, String)]) -> Result<Self> {
-        let toml = std::fs::read_to_string(path).map_err(|e| kme::io::read_error(path, e))?;
+        let toml = std::fs::read_to_string(path).map_err(|e| kme::internal::io::read_error(path, e))?;
         Self::changed(&toml, &path.display().to_string(), sets)
     }
 
@@ -59,7 +59,7 @@ fn read_text(text: &str) -> Result<(String, String)> {
         };
         return Err(Error::path(path, problem));
     }
-    Ok((std::fs::read_to_string(path).map_err(|e| kme::io::read_error(path, e))?, text.into()))
+    Ok((std::fs::read_to_string(path).map_err(|e| kme::internal::io::read_error(path, e))?, text.into()))
 }
 
 /// The table in `toml`, which goes by `name`, with settings changed.

@@ -6,8 +6,8 @@ use super::feed::HeldOut;
 use super::sources::of_setting;
 use super::split::{FEWEST_HELD_OUT, Split};
 use super::task::sheet_pictures;
-use kme::points::{Data as Numbers, Loaded, Points, Reading};
-use kme::{Error, Result, rng};
+use kme::internal::rng;
+use kme::{Data as Numbers, Error, Loaded, Points, Reading, Result};
 use kme_image::{
     Bad, Batches, Dataset, Digest, Form, Images, Places, Resize, Source, Survey, Toy, Watch, evenly, hex, mirror,
     square, too_large, toys,

@@ -2,8 +2,7 @@
 
 use super::optimiser::Pace;
 use super::parallel::TeamResult;
-use kme::inference::Marginals;
-use kme::{Error, Field, Result};
+use kme::{Error, Field, Marginals, Result};
 use kme_image::{Grid, Images};
 use kme_net::{Net, Tensors, place};
 use std::path::Path;

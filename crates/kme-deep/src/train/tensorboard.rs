@@ -40,7 +40,7 @@ impl Writer {
     pub(super) fn open(run: &Path) -> Result<Self> {
         let folder = run.join("tensorboard");
         fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, Action::Write, e))?;
-        for entry in fs::read_dir(&folder).map_err(|e| kme::io::read_error(&folder, e))?.flatten() {
+        for entry in fs::read_dir(&folder).map_err(|e| kme::internal::io::read_error(&folder, e))?.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             if name.starts_with("events.out.tfevents.") && name.ends_with(ENDING) {
                 fs::remove_file(entry.path()).map_err(|e| Error::io(entry.path(), Action::Remove, e))?;
@@ -116,7 +116,7 @@ impl Writer {
             file.read_to_end(&mut lines)?;
             Ok(())
         };
-        read().map_err(|e| kme::io::read_error(&path, e))?;
+        read().map_err(|e| kme::internal::io::read_error(&path, e))?;
         let whole = lines.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         lines.truncate(whole);
         self.taken += whole as u64;

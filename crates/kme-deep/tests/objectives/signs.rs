@@ -4,7 +4,7 @@ use crate::cases::{Body, cases, mmd};
 use crate::naive::{Definition, Row, mmd2};
 use crate::setup::{Setup, normals, number};
 use burn::tensor::Tensor;
-use kme::kernel::Kernel;
+use kme::Kernel;
 use kme_deep::loss::{
     Divergence, Estimator, Features, Mmd, Objective, Pictures, Regulariser, asymmetric_penalty, mean_covariance,
     mmd2_biased, mmd2_unbiased, order_term, witness_gradient,

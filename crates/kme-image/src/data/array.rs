@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use half::f16;
-use kme::points::{NumpyHeader, Role};
-use kme::{Action, Error, Result};
+use kme::{Action, ArrayRole, Error, NumpyHeader, Result};
 use zip::{CompressionMethod, ZipArchive};
 
 use super::Bytes;
@@ -225,7 +224,7 @@ impl ArraySpec {
         let pictures: Vec<_> = readable.iter().filter(|(_, header)| looks_like_pictures(header)).copied().collect();
         let names: Vec<&str> = readable.iter().map(|(array, _)| array.name.as_str()).collect();
         // With a mean and a covariance beside them, these are what the file is for.
-        if pictures.is_empty() || Role::statistics(&names).is_some() {
+        if pictures.is_empty() || ArrayRole::statistics(&names).is_some() {
             return Ok(None);
         }
         let told = |arrays: &[(&Found, &NumpyHeader)]| {

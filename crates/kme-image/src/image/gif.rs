@@ -40,7 +40,7 @@ impl Images {
                 .map_err(fault)?;
         }
         drop(encoder);
-        kme::io::write_atomically(path, |out| out.write_all(&file))
+        kme::internal::io::write_atomically(path, |out| out.write_all(&file))
     }
 }
 

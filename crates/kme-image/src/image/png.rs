@@ -53,7 +53,7 @@ impl Images {
     /// As [`Images::to_png`]; [`Error::Io`] when the file cannot be written.
     pub fn write_png(&self, i: usize, path: &Path) -> Result<()> {
         let file = self.to_png(i)?;
-        kme::io::write_atomically(path, |out| out.write_all(&file))
+        kme::internal::io::write_atomically(path, |out| out.write_all(&file))
     }
 }
 

@@ -8,9 +8,7 @@ use crate::net::layer::spatial_mean;
 use crate::net::{Mode, Net, place};
 use crate::networks::{Network, Normalisation};
 use burn::tensor::Tensor;
-use kme::embedding::FeatureIdentity;
-use kme::points::Data;
-use kme::{Points, Result};
+use kme::{Data, FeatureIdentity, Points, Result};
 use kme_image::{Colour, Protocol, Resize, Tool};
 use std::sync::Arc;
 

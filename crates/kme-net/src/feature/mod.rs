@@ -13,8 +13,7 @@ pub use pixels::Pixels;
 pub use spec::canonical;
 
 use burn::tensor::Tensor;
-use kme::embedding::FeatureIdentity;
-use kme::{Points, Result};
+use kme::{FeatureIdentity, Points, Result};
 use kme_image::{Channels, Colour, Decoder, Form, Images, Protocol, Resize};
 use spec::FeatureSpec;
 use std::fmt;

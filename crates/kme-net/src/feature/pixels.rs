@@ -3,9 +3,7 @@
 use super::{FeatureMap, Outputs, Pictures};
 use crate::net::flat;
 use burn::tensor::Tensor;
-use kme::embedding::FeatureIdentity;
-use kme::points::Data;
-use kme::{Points, Result};
+use kme::{Data, FeatureIdentity, Points, Result};
 use kme_image::{Protocol, Resize};
 use std::sync::Arc;
 

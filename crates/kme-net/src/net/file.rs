@@ -116,7 +116,7 @@ pub fn write_tensors<H: Serialize>(
         .map_err(|e| Error::unreadable(path, REFUSED, e))?;
     let bytes = safetensors::serialize(views, Some(HashMap::from([(KEY.to_string(), description)])))
         .map_err(|e| Error::unreadable(path, REFUSED, e))?;
-    kme::io::write_atomically(path, |file| file.write_all(&bytes))
+    kme::internal::io::write_atomically(path, |file| file.write_all(&bytes))
 }
 
 /// The first number that is not finite, with its index.

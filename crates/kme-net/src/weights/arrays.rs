@@ -1,9 +1,7 @@
 //! Files of `torch.save` that hold points or statistics instead of weights.
 
 use super::torch::{self, Tensors};
-use kme::evaluate::Statistics;
-use kme::points::{Array, Data, Role};
-use kme::{Error, Points, Result};
+use kme::{Array, ArrayRole, Data, Error, Points, Result, Statistics};
 use std::io::Read;
 use std::path::Path;
 
@@ -17,7 +15,7 @@ pub enum Arrays {
 }
 
 /// The tensor of a file of `torch.save`, or that called `member` of a dictionary of several, as points (n, d) or (n,); or,
-/// where tensors are called mu and sigma, the statistics. [`Role::of`] decides.
+/// where tensors are called mu and sigma, the statistics. [`ArrayRole::of`] decides.
 ///
 /// Numbers stay as they are: what fits `f32` exactly becomes `f32`, everything else `f64`. Nothing in the file is executed.
 ///
@@ -25,9 +23,9 @@ pub enum Arrays {
 /// [`Error::Io`] when the file cannot be read; [`Error::Format`] when it is not of `torch.save`, is damaged, or could execute
 /// something, or when it holds several tensors and none is named, or one of another shape or with a number that is not finite.
 pub fn read_arrays(path: &Path, member: Option<&str>) -> Result<Arrays> {
-    let (mut file, size) = kme::io::open(path)?;
+    let (mut file, size) = kme::internal::io::open(path)?;
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-    file.read_to_end(&mut bytes).map_err(|e| kme::io::read_error(path, e))?;
+    file.read_to_end(&mut bytes).map_err(|e| kme::internal::io::read_error(path, e))?;
     let fault = |text: String| Error::format(path, text);
     let found = match bytes.as_slice() {
         [b'P', b'K', 3, 4, ..] => torch::of_zip::<f64>(&bytes),
@@ -38,15 +36,15 @@ pub fn read_arrays(path: &Path, member: Option<&str>) -> Result<Arrays> {
     let shape = |sides: &[usize]| Ok(sides.iter().map(|&side| side as u64).collect());
     let arrays: Vec<Array> =
         tensors.iter().map(|(name, (sides, _))| Array { name: name.clone(), shape: shape(sides) }).collect();
-    let role = Role::of(&arrays, member).map_err(fault)?;
+    let role = ArrayRole::of(&arrays, member).map_err(fault)?;
     let mut tensors: Vec<(Vec<usize>, Vec<f64>)> = tensors.into_values().collect();
     let mut take = |i: usize| std::mem::take(&mut tensors[i]);
     match role {
-        Role::Statistics { mean, covariance } => {
+        ArrayRole::Statistics { mean, covariance } => {
             let wrong = |e: Error| Error::unreadable(path, "does not hold statistics", e);
             Statistics::new(take(mean).1, take(covariance).1).map(Arrays::Statistics).map_err(wrong)
         }
-        Role::Points(i) => {
+        ArrayRole::Points(i) => {
             let (sides, numbers) = take(i);
             let (n, d) = match *sides.as_slice() {
                 [n] => (n, 1),

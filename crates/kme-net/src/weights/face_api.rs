@@ -55,7 +55,7 @@ pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Weights> {
                 return Err(Error::format(path, format!("names the file '{name}', which does not lie beside it")));
             }
             let part = path.with_file_name(name);
-            data.extend(std::fs::read(&part).map_err(|e| kme::io::read_error(&part, e))?);
+            data.extend(std::fs::read(&part).map_err(|e| kme::internal::io::read_error(&part, e))?);
         }
         digest.update(&data);
         let mut rest = data.as_slice();

@@ -36,9 +36,9 @@ pub struct Weights {
 /// [`Error::Io`] when the file cannot be read; [`Error::Format`] when it is of another kind, truncated or damaged, holds a number
 /// that is not finite, or could execute something when Python loads it: then the message names what.
 pub fn read(path: &Path) -> Result<Weights> {
-    let (mut file, size) = kme::io::open(path)?;
+    let (mut file, size) = kme::internal::io::open(path)?;
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-    file.read_to_end(&mut bytes).map_err(|e| kme::io::read_error(path, e))?;
+    file.read_to_end(&mut bytes).map_err(|e| kme::internal::io::read_error(path, e))?;
     parse(&bytes, path)
 }
 

@@ -36,7 +36,7 @@ pub(crate) fn write(path: &Path, panels: &[Panel]) -> Result<()> {
         }
         root.present().map_err(|e| fault(&e))?;
     }
-    kme::io::write_atomically(path, |file| std::io::Write::write_all(file, text.as_bytes()))
+    kme::internal::io::write_atomically(path, |file| std::io::Write::write_all(file, text.as_bytes()))
 }
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;

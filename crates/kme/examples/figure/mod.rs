@@ -23,7 +23,7 @@ pub(crate) fn run(experiments: &[Experiment]) -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let folder = arguments.next().unwrap_or_else(|| "docs/figures".into());
     let folder = Path::new(&folder);
-    std::fs::create_dir_all(folder).map_err(|e| kme::io::write_error(folder, e))?;
+    std::fs::create_dir_all(folder).map_err(|e| kme::internal::io::write_error(folder, e))?;
     let wanted: Vec<String> = arguments.collect();
     if let Some(unknown) = wanted.iter().find(|w| experiments.iter().all(|e| e.0 != **w)) {
         return Err(Error::unknown("experiment", unknown, experiments.iter().map(|e| e.0)));
@@ -222,7 +222,7 @@ pub(crate) fn write(path: &Path, columns: usize, (width, height): (u32, u32), pa
     }
     let drawn = format!(r#"<svg width="{}" height="{}""#, FINE * width, FINE * height);
     let text = text.replacen(&drawn, &format!(r#"<svg width="{width}" height="{height}""#), 1);
-    kme::io::write_atomically(path, |file| std::io::Write::write_all(file, text.as_bytes()))
+    kme::internal::io::write_atomically(path, |file| std::io::Write::write_all(file, text.as_bytes()))
 }
 
 fn draw<'a>(root: &Area<'a>, area: &Area<'a>, panel: &Panel, font: f64) -> std::result::Result<(), Fault> {

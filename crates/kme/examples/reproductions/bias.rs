@@ -1,10 +1,8 @@
 //! What the diagonal does: the biased and the unbiased estimate of an MMD² that is 0.
 
 use crate::figure::{self, Axis, BLUE, Layer, ORANGE, Panel, Shape};
-use kme::discrepancy::{Estimator, mmd2};
-use kme::points::Data;
-use kme::sums::Precision;
-use kme::{Kernel, Points, Result, rng};
+use kme::internal::rng;
+use kme::{Data, Estimator, Kernel, Points, Precision, Result, mmd2};
 use plotters::prelude::SeriesLabelPosition;
 use rand::RngExt;
 use rand_distr::StandardNormal;

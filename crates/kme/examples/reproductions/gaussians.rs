@@ -1,11 +1,8 @@
 //! 25 Gaussians and the same with noise: what a Gaussian kernel sees, by its width.
 
 use crate::figure::{self, Axis, BLUE, GREEN, Layer, ORANGE, Panel, Shape};
-use kme::discrepancy::{Estimator, mmd2};
-use kme::points::Data;
-use kme::rng::Rng;
-use kme::sums::Precision;
-use kme::{Kernel, Points, Result, rng};
+use kme::internal::{rng, rng::Rng};
+use kme::{Data, Estimator, Kernel, Points, Precision, Result, mmd2};
 use plotters::prelude::SeriesLabelPosition;
 use rand::RngExt;
 use rand_distr::StandardNormal;

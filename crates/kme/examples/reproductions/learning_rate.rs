@@ -1,11 +1,11 @@
 //! The three-sample learning-rate rule on synthetic training: samples that come nearer to the reference, then do not.
 
 use crate::figure::{self, Axis, BLUE, GREEN, GREY, Layer, ORANGE, Panel, Shape};
-use kme::discrepancy::kid;
-use kme::inference::{Marginals, Progress, ProgressRule, Verdict, three_sample_asymptotic};
-use kme::points::Data;
-use kme::sums::Precision;
-use kme::{Kernel, Points, Result, rng};
+use kme::internal::rng;
+use kme::{
+    Data, Kernel, KidSettings, Marginals, Plateau, PlateauRule, Points, Precision, Result, Verdict,
+    three_sample_asymptotic,
+};
 use rand::RngExt;
 use rand_distr::StandardNormal;
 use std::path::Path;
@@ -36,13 +36,13 @@ struct Evaluation {
 fn train(shift: impl Fn(usize, f64, f64) -> f64) -> Result<Vec<Evaluation>> {
     let kernel = Kernel::kid(D)?;
     let reference = normal(0.0, "reproductions: reference", 0)?;
-    let mut progress = Progress::<(usize, Marginals)>::new(ProgressRule::default())?;
+    let mut progress = Plateau::<(usize, Marginals)>::new(PlateauRule::default())?;
     let (mut now, mut all) = (1.7, Vec::new());
     for number in 1..=COUNT {
         let rate = 0.5_f64.powi(progress.decays() as i32);
         now = shift(number, now, rate);
         let y = normal(now, "reproductions: sample", number)?;
-        let found = kid(&reference, &y, Precision::F64)?;
+        let found = KidSettings::default().measure(&reference, &y)?;
         let sums = Marginals::new(&kernel, &reference, &y, Precision::F64)?;
         let oldest = progress.past().first().map_or(number, |z| z.0);
         let verdict =

@@ -1,7 +1,8 @@
 //! How many power iterations a spectral norm takes: on fresh random weights, many.
 
 use crate::figure::{self, Axis, BLUE, GREY, Layer, ORANGE, Panel, Shape};
-use kme::{Result, rng};
+use kme::Result;
+use kme::internal::rng;
 use plotters::prelude::SeriesLabelPosition;
 use rand::RngExt;
 use rand_distr::StandardNormal;

@@ -1,9 +1,8 @@
 //! Random kitchen sinks: the error of the kernel falls with the root of the number of features.
 
 use crate::figure::{self, Axis, BLUE, GREY, Layer, ORANGE, Panel, Shape};
-use kme::features::{RandomFeatures, Waves};
-use kme::points::Data;
-use kme::{Points, Result, rng};
+use kme::internal::rng;
+use kme::{Data, Points, RandomFeatures, Result, Waves};
 use plotters::prelude::SeriesLabelPosition;
 use rand::RngExt;
 use rand_distr::StandardNormal;

@@ -3,10 +3,8 @@
 use crate::figure::contour::Grid;
 use crate::figure::{self, Axis, BLUE, GREY, Layer, ORANGE, Panel, Shape};
 use crate::gaussians;
-use kme::discrepancy::Witness;
-use kme::points::Data;
-use kme::sums::Precision;
-use kme::{Kernel, Points, Result, rng};
+use kme::internal::rng;
+use kme::{Data, Kernel, Points, Precision, Result, Witness};
 use plotters::prelude::SeriesLabelPosition;
 use std::path::Path;
 

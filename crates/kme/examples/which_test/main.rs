@@ -19,7 +19,7 @@ use std::path::Path;
 fn main() -> Result<()> {
     let folder = std::env::args().nth(1).unwrap_or_else(|| "docs/figures".into());
     let folder = Path::new(&folder);
-    std::fs::create_dir_all(folder).map_err(|e| kme::io::write_error(folder, e))?;
+    std::fs::create_dir_all(folder).map_err(|e| kme::internal::io::write_error(folder, e))?;
     let only = std::env::args().nth(2);
     let is_wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
     for (name, run) in

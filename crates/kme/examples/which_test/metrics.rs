@@ -1,10 +1,8 @@
 //! Which metric: FID and KID of two candidates against one reference, by number of points.
 
 use crate::figure::curves::{self, Curve, Panel};
-use kme::evaluate::{Fitted, Statistics};
-use kme::points::Data;
-use kme::sums::Precision;
-use kme::{Points, Result, discrepancy, rng};
+use kme::internal::rng;
+use kme::{Data, Fitted, Points, Result, Statistics};
 use rand::RngExt;
 use rand_distr::StandardNormal;
 use std::path::Path;
@@ -66,7 +64,7 @@ pub(crate) fn run(path: &Path) -> Result<()> {
                     true => rectified(n, 1.0, Some((&c, 0.8)), seed, "P2")?,
                 };
                 values[0].push(truth.distance(&Fitted::of_points(&candidate)?)?.value);
-                values[1].push(discrepancy::kid(&reference, &candidate, Precision::F64)?.value);
+                values[1].push(kme::KidSettings::default().measure(&reference, &candidate)?.value);
             }
             for (found, values) in found.iter_mut().zip(&values) {
                 let mean = values.iter().sum::<f64>() / values.len() as f64;

@@ -1,10 +1,8 @@
 //! Which test: the share of pairs of samples that differ in a detail and are told apart, by number of points.
 
 use crate::figure::curves::{self, Curve, Panel};
-use kme::discrepancy::{Estimator, median_distance};
-use kme::inference::{self, Permutations};
-use kme::points::Data;
-use kme::{KernelSpec, Points, Result, rng};
+use kme::internal::rng;
+use kme::{Data, Estimator, KernelSpec, Permutations, Points, Result, median_distance};
 use rand::RngExt;
 use rand_distr::StandardNormal;
 use rayon::prelude::*;
@@ -36,20 +34,20 @@ type Test = (&'static str, fn(&Points, &Points, u64) -> Result<bool>);
 
 const TESTS: [Test; 5] = [
     ("aggregated", |x, y, seed| {
-        let kernels = inference::collection(x, y)?;
-        Ok(inference::aggregated(&kernels, x, y, &permutations(seed))?.outcome.rejects(LEVEL))
+        let kernels = kme::collection(x, y)?;
+        Ok(kme::aggregated(&kernels, x, y, &permutations(seed))?.outcome.rejects(LEVEL))
     }),
     ("permutation, median bandwidth", |x, y, seed| by_permutation("gaussian:sigma=median", x, y, seed)),
     ("permutation, energy", |x, y, seed| by_permutation("energy", x, y, seed)),
     ("blocks, median/20", |x, y, seed| {
         let kernel = kernel("gaussian:sigma=0.05*median", x, y)?;
-        let usual = inference::Blocks::usual(x.len(), y.len())?;
-        let blocks = inference::Blocks::of_size(x.len(), y.len(), usual.n.min(usual.m).min(x.len() / 15))?;
-        Ok(inference::block(&kernel, x, y, blocks, &permutations(seed))?.outcome.rejects(LEVEL))
+        let usual = kme::Blocks::usual(x.len(), y.len())?;
+        let blocks = kme::Blocks::of_size(x.len(), y.len(), usual.n.min(usual.m).min(x.len() / 15))?;
+        Ok(kme::block(&kernel, x, y, blocks, &permutations(seed))?.outcome.rejects(LEVEL))
     }),
     ("linear, median/20", |x, y, seed| {
         let kernel = kernel("gaussian:sigma=0.05*median", x, y)?;
-        Ok(inference::linear(&kernel, x, y, &permutations(seed))?.outcome.rejects(LEVEL))
+        Ok(kme::linear(&kernel, x, y, &permutations(seed))?.outcome.rejects(LEVEL))
     }),
 ];
 
@@ -63,7 +61,7 @@ fn kernel(text: &str, x: &Points, y: &Points) -> Result<kme::Kernel> {
 
 fn by_permutation(text: &str, x: &Points, y: &Points, seed: u64) -> Result<bool> {
     let kernel = kernel(text, x, y)?;
-    Ok(inference::two_sample(&kernel, x, y, Estimator::Unbiased, &permutations(seed))?.outcome.rejects(LEVEL))
+    Ok(kme::two_sample(&kernel, x, y, Estimator::Unbiased, &permutations(seed))?.outcome.rejects(LEVEL))
 }
 
 /// The share of repeats in which a test rejects.

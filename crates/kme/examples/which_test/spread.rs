@@ -1,10 +1,8 @@
 //! Which n: what stands behind the ± of a KID.
 
 use crate::figure::curves::{self, Curve, Panel};
-use kme::evaluate::{Protocol, Subsets, kid};
-use kme::points::Data;
-use kme::sums::Precision;
-use kme::{Points, Result, rng};
+use kme::internal::rng;
+use kme::{Data, KidSettings, Points, Precision, Protocol, Result};
 use rand::RngExt;
 use rand_distr::StandardNormal;
 use std::path::Path;
@@ -26,12 +24,18 @@ pub(crate) fn run(path: &Path) -> Result<()> {
         let (mut values, mut errors, mut spreads) = (Vec::new(), Vec::new(), Vec::new());
         for seed in 0..REPEATS {
             let (x, y) = (normal(n, 0.0, seed, "x")?, normal(n, 0.05, seed, "y")?);
-            let full = kid(&x, &y, Protocol::Full, Subsets::default(), None, Precision::F64)?;
+            let full = KidSettings::default().measure(&x, &y)?;
             values.push(full.value);
             errors.extend(full.standard_error);
             // The subsets' deviation hardly varies, and costs more than all points.
             if seed < 3 {
-                let subsets = kid(&x, &y, Protocol::TorchFidelity, Subsets::default(), Some(seed), Precision::F32)?;
+                let subsets = KidSettings {
+                    protocol: Protocol::TorchFidelity,
+                    seed: Some(seed),
+                    precision: Precision::F32,
+                    ..KidSettings::default()
+                }
+                .measure(&x, &y)?;
                 spreads.extend(subsets.spread);
             }
         }

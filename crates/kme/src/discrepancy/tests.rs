@@ -536,7 +536,7 @@ fn median_over_distinct_pairs() {
 fn kid_is_the_cubic_kernel() {
     let mut rng = stream(13, "discrepancy", 0);
     let (x, y) = (gaussian_points(20, 16, 0.0, &mut rng), gaussian_points(30, 16, 0.3, &mut rng));
-    let found = kid(&x, &y, Precision::F64).unwrap();
+    let found = kid(x.view(), y.view(), Precision::F64).unwrap();
     assert_eq!(
         found,
         mmd2(&kernel("poly:degree=3,gamma=0.0625,coef=1"), &x, &y, Estimator::Unbiased, Precision::F64).unwrap()

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::file::form_of;
-use super::{Embedding, FeatureIdentity, Kind, MeanEmbedding};
+use super::{Embedding, EmbeddingKind, FeatureIdentity, MeanEmbedding};
 use crate::{Error, Field, Kernel, Result};
 
 /// An embedding in one of the two forms of the `.kme` file.
@@ -92,7 +92,7 @@ impl AnyEmbedding {
     }
 
     /// Whether this is a sample or a combination.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> EmbeddingKind {
         match self {
             Self::Points(embedding) => embedding.kind(),
             Self::Mean(embedding) => embedding.kind(),

@@ -3,18 +3,18 @@
 use std::cmp::Ordering;
 
 use crate::Points;
-use crate::points::Data;
+use crate::points::{DataView, PointsView};
 
 /// Sorts the rows, and their numbers with them, by row and then by number. Rows are compared number by number in the
 /// total order of IEEE 754 (−0 before 0), in which widening f32 to f64 changes nothing.
-pub(super) fn sort(points: Points, numbers: Option<Vec<f64>>) -> (Points, Option<Vec<f64>>) {
+pub(super) fn sort(points: PointsView, numbers: Option<&[f64]>) -> (Points, Option<Vec<f64>>) {
     let mut order: Vec<usize> = (0..points.len()).collect();
     let compare = |i: usize, j: usize| {
-        let numbers = || numbers.as_ref().map_or(Ordering::Equal, |w| w[i].total_cmp(&w[j]));
-        compare_rows(&points, i, j).then_with(numbers)
+        let numbers = || numbers.map_or(Ordering::Equal, |w| w[i].total_cmp(&w[j]));
+        compare_rows(points, i, j).then_with(numbers)
     };
     if order.is_sorted_by(|&i, &j| compare(i, j).is_le()) {
-        return (points, numbers);
+        return (points.to_points(), numbers.map(<[f64]>::to_vec));
     }
     // Ties are equal in every bit, so stability is not needed; but the stable sort finds that merged parts are sorted.
     order.sort_by(|&i, &j| compare(i, j));
@@ -22,15 +22,15 @@ pub(super) fn sort(points: Points, numbers: Option<Vec<f64>>) -> (Points, Option
     (sorted, numbers.map(|w| order.iter().map(|&i| w[i]).collect()))
 }
 
-fn compare_rows(points: &Points, i: usize, j: usize) -> Ordering {
+fn compare_rows(points: PointsView, i: usize, j: usize) -> Ordering {
     fn compare<T>(v: &[T], d: usize, i: usize, j: usize, total: impl Fn(&T, &T) -> Ordering) -> Ordering {
         let (a, b) = (&v[i * d..][..d], &v[j * d..][..d]);
         a.iter().zip(b).map(|(x, y)| total(x, y)).find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
     }
     let d = points.dim();
     match points.data() {
-        Data::F32(v) => compare(v, d, i, j, f32::total_cmp),
-        Data::F64(v) => compare(v, d, i, j, f64::total_cmp),
+        DataView::F32(v) => compare(v, d, i, j, f32::total_cmp),
+        DataView::F64(v) => compare(v, d, i, j, f64::total_cmp),
     }
 }
 
@@ -49,11 +49,12 @@ pub(super) fn sum(numbers: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::points::Data;
 
     #[test]
     fn rows_are_ordered_number_by_number_then_by_mass() {
         let points = Points::new(4, 2, Data::F32(vec![1.0, 2.0, 0.0, 5.0, -0.0, 5.0, 1.0, 2.0])).unwrap();
-        let (sorted, masses) = sort(points, Some(vec![4.0, 1.0, 2.0, 3.0]));
+        let (sorted, masses) = sort(points.view(), Some(&[4.0, 1.0, 2.0, 3.0]));
         assert_eq!(masses.unwrap(), [2.0, 1.0, 3.0, 4.0]);
         let Data::F32(v) = sorted.data() else { panic!("f32 became f64") };
         assert_eq!(v, &[-0.0, 5.0, 0.0, 5.0, 1.0, 2.0, 1.0, 2.0]);

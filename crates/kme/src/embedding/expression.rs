@@ -7,7 +7,7 @@ use crate::{Error, Result};
 
 /// One summand: coefficient times the embedding in a file.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Term {
+pub struct ExpressionTerm {
     /// The coefficient, with the sign of the operator before it.
     pub coefficient: f64,
     /// The file.
@@ -29,7 +29,7 @@ pub struct Term {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expression {
     /// The summands in the order of the text; at least one.
-    pub terms: Vec<Term>,
+    pub terms: Vec<ExpressionTerm>,
 }
 
 impl Expression {
@@ -40,7 +40,7 @@ impl Expression {
     ///
     /// # Example
     /// ```
-    /// use kme::embedding::Expression;
+    /// use kme::Expression;
     /// let e = Expression::parse("0.7*a.kme - 'my dog.kme'")?;
     /// assert_eq!(e.terms[0].coefficient, 0.7);
     /// assert_eq!(e.terms[1].coefficient, -1.0);
@@ -49,7 +49,7 @@ impl Expression {
     /// ```
     pub fn parse(text: &str) -> Result<Self> {
         if Path::new(text).exists() {
-            return Ok(Self { terms: vec![Term { coefficient: 1.0, path: text.into() }] });
+            return Ok(Self { terms: vec![ExpressionTerm { coefficient: 1.0, path: text.into() }] });
         }
         parse_terms(text).map(|terms| Self { terms }).map_err(|fault| {
             let problem = format!("{fault}; write for example 0.7*a.kme + 0.3*b.kme - 0.2*'my c.kme'");
@@ -71,7 +71,7 @@ impl Expression {
     /// # Errors
     /// Those of `load` and [`Embedding::combine`].
     pub fn evaluate(&self, mut load: impl FnMut(&Path) -> Result<Embedding>) -> Result<Embedding> {
-        if let [Term { coefficient: 1.0, path }] = self.terms.as_slice() {
+        if let [ExpressionTerm { coefficient: 1.0, path }] = self.terms.as_slice() {
             return load(path);
         }
         let loaded = self.terms.iter().map(|t| Ok((t.coefficient, load(&t.path)?))).collect::<Result<Vec<_>>>()?;
@@ -79,14 +79,14 @@ impl Expression {
     }
 }
 
-fn parse_terms(text: &str) -> std::result::Result<Vec<Term>, String> {
+fn parse_terms(text: &str) -> std::result::Result<Vec<ExpressionTerm>, String> {
     let mut rest = text.trim();
     let mut sign = take_sign(&mut rest).unwrap_or(1.0);
     let mut terms = Vec::new();
     loop {
         let coefficient = take_coefficient(&mut rest)?;
         let name = take_name(&mut rest)?;
-        terms.push(Term { coefficient: sign * coefficient, path: name.into() });
+        terms.push(ExpressionTerm { coefficient: sign * coefficient, path: name.into() });
         rest = rest.trim_start();
         if rest.is_empty() {
             return Ok(terms);
@@ -175,8 +175,8 @@ mod tests {
             ("2024-a*.kme + .5*b", &[(1.0, "2024-a*.kme"), (0.5, "b")]),
         ] {
             let terms = Expression::parse(text).unwrap().terms;
-            let expected: Vec<Term> =
-                expected.iter().map(|&(coefficient, p)| Term { coefficient, path: p.into() }).collect();
+            let expected: Vec<ExpressionTerm> =
+                expected.iter().map(|&(coefficient, p)| ExpressionTerm { coefficient, path: p.into() }).collect();
             assert_eq!(terms, expected, "{text}");
         }
     }
@@ -186,13 +186,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("2*a + b.kme");
         std::fs::write(&path, "").unwrap();
-        assert_eq!(Expression::parse(path.to_str().unwrap()).unwrap().terms, [Term { coefficient: 1.0, path }]);
+        assert_eq!(
+            Expression::parse(path.to_str().unwrap()).unwrap().terms,
+            [ExpressionTerm { coefficient: 1.0, path }]
+        );
         let path = folder.path().join("a.kme-old.kme");
         std::fs::write(&path, "").unwrap();
         let sum = Expression::parse(&format!("2*{}+b.kme", path.display())).unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(sum.terms.len(), 3, "the word is not the name of a file");
         let twice = Expression::parse(&format!("2*{}", path.display())).unwrap();
-        assert_eq!(twice.terms, [Term { coefficient: 2.0, path }]);
+        assert_eq!(twice.terms, [ExpressionTerm { coefficient: 2.0, path }]);
     }
 
     #[test]

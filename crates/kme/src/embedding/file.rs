@@ -5,14 +5,15 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Embedding, FeatureIdentity, Kind, canonical, dtype};
+use super::{Embedding, EmbeddingKind, FeatureIdentity, canonical, dtype};
+use crate::discrepancy::Sample;
 use crate::io::write_atomically;
 use crate::points::safetensors::{Container, write};
 use crate::points::{Checked, Data, Dtype, Layout};
 use crate::{Error, Kernel, Points, Result};
 
 /// Version of the file format that is written; it is also the only one that is read.
-pub const FORMAT: u64 = 1;
+pub(super) const FORMAT: u64 = 1;
 
 /// Where in the container's metadata the header is. One entry alone, since the order of several is not fixed.
 const KEY: &str = "kme";
@@ -26,7 +27,7 @@ struct Header {
     format: u64,
     form: String,
     version: String,
-    kind: Kind,
+    kind: EmbeddingKind,
     kernel: String,
     features: FeatureIdentity,
     n: usize,
@@ -90,14 +91,18 @@ impl Embedding {
         let points = Points::new(n, d, points).map_err(|e| damaged(path, e))?;
         let weights = file.numbers("weights")?.into_f64();
         match header.kind {
-            Kind::Combination => Self::of_weighted(points, weights, kernel, header.features, header.seed),
-            Kind::Sample => {
+            EmbeddingKind::Combination => {
+                Self::combination(Sample { points: points.view(), weights: Some(&weights) }, kernel)
+                    .map(|mu| mu.with_features(header.features).with_seed(header.seed))
+            }
+            EmbeddingKind::Sample => {
                 let masses = match file.has("masses") {
                     true => Some(file.numbers("masses")?.into_f64()),
                     false => None,
                 };
                 check_weights(&weights, masses.as_deref()).map_err(|problem| Error::format(path, problem))?;
-                Self::of_sample(points, masses, kernel, header.features, header.seed)
+                Self::of(Sample { points: points.view(), weights: masses.as_deref() }, kernel)
+                    .map(|mu| mu.with_features(header.features).with_seed(header.seed))
             }
         }
         .map_err(|e| damaged(path, e))
@@ -171,7 +176,7 @@ fn check_header(file: &Container, header: &Header) -> Checked<Kernel> {
     };
     let (rows, shape) = ([header.n as u64], [header.n as u64, header.d as u64]);
     let mut expected: Vec<(&str, Dtype, &[u64])> = vec![("points", points, &shape), ("weights", Dtype::F64, &rows)];
-    if header.kind == Kind::Sample && file.has("masses") {
+    if header.kind == EmbeddingKind::Sample && file.has("masses") {
         expected.push(("masses", Dtype::F64, &rows));
     }
     expect(file, &expected, &header.kernel)

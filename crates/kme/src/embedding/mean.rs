@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::file::{FORMAT, damaged, expect, open, write_container};
-use super::{FeatureIdentity, Kind, canonical, common, not_pooled};
+use super::{EmbeddingKind, FeatureIdentity, canonical, common, not_pooled};
 use crate::features::{RandomFeatures, Waves};
 use crate::kernel::Form;
 use crate::points::safetensors::Container;
@@ -61,29 +61,19 @@ const SCALE: f64 = 18_446_744_073_709_551_616.0;
 const LARGEST_SUM: i128 = 1 << 126;
 
 impl MeanEmbedding {
-    /// The embedding of a sample. `points` are the features φ(xᵢ) that the map `features` made, `random` the random
-    /// features ẑ; the kernel is the Gaussian that these approximate.
+    /// The embedding of a sample by the random features ẑ of `random`; the kernel is the Gaussian that these approximate. The
+    /// points are their own features until [`with_features`](Self::with_features) says which map made them.
     ///
     /// # Shapes
     /// `points` (n, d).
     ///
     /// # Errors
     /// [`Error::Mismatch`] when the dimension is not that of `random`.
-    pub fn of_sample<'a>(
-        points: impl Into<PointsView<'a>>,
-        random: &RandomFeatures,
-        features: FeatureIdentity,
-        seed: Option<u64>,
-    ) -> Result<Self> {
-        Self::of_view(points.into(), random, features, seed)
+    pub fn of<'a>(points: impl Into<PointsView<'a>>, random: &RandomFeatures) -> Result<Self> {
+        Self::of_view(points.into(), random)
     }
 
-    fn of_view(
-        points: PointsView,
-        random: &RandomFeatures,
-        features: FeatureIdentity,
-        seed: Option<u64>,
-    ) -> Result<Self> {
+    fn of_view(points: PointsView, random: &RandomFeatures) -> Result<Self> {
         let s = random.len();
         let mut sums = vec![0_i128; s];
         let rows: Vec<usize> = (0..points.len()).collect();
@@ -98,7 +88,19 @@ impl MeanEmbedding {
         }
         let kernel = Form::Gaussian { sigma: random.sigma() }.try_into()?;
         let frequencies = FrequencyIdentity { waves: random.waves(), count: s, d: random.dim(), seed: random.seed() };
-        Self::of_sums(sums, points.len() as u64, kernel, features, frequencies, seed)
+        Self::of_sums(sums, points.len() as u64, kernel, FeatureIdentity::identity(), frequencies, None)
+    }
+
+    /// The same, whose points are the features that this map made.
+    #[must_use]
+    pub fn with_features(self, features: FeatureIdentity) -> Self {
+        Self { features, ..self }
+    }
+
+    /// The same with the seed of whatever randomness chose the points, if any.
+    #[must_use]
+    pub fn with_seed(self, seed: impl Into<Option<u64>>) -> Self {
+        Self { seed: seed.into(), ..self }
     }
 
     fn of_sums(
@@ -247,7 +249,7 @@ impl MeanEmbedding {
             return Err(no_unbiased("these random features do not have norm 1"));
         }
         let within = |side: &Self| match (side.kind(), side.n) {
-            (Kind::Combination, _) => Err(no_unbiased("an embedding is a combination")),
+            (EmbeddingKind::Combination, _) => Err(no_unbiased("an embedding is a combination")),
             (_, 0 | 1) => Err(Error::too_few("points", side.n as usize, 2, "the unbiased estimator")),
             (_, n) => {
                 let n = n as f64;
@@ -259,8 +261,8 @@ impl MeanEmbedding {
     }
 
     /// Whether this is a sample or a combination.
-    pub fn kind(&self) -> Kind {
-        if self.sums.is_some() { Kind::Sample } else { Kind::Combination }
+    pub fn kind(&self) -> EmbeddingKind {
+        if self.sums.is_some() { EmbeddingKind::Sample } else { EmbeddingKind::Combination }
     }
 
     /// The Gaussian kernel that the random features approximate.
@@ -324,7 +326,7 @@ impl MeanEmbedding {
             return Err(fault(format!("feature {j} of its mean is {}", mean[j])));
         }
         let Header { n, features, frequencies, seed, .. } = header;
-        if header.kind == Kind::Combination {
+        if header.kind == EmbeddingKind::Combination {
             return Ok(Self { mean, sums: None, n, kernel, features, frequencies, seed });
         }
         let parts = file.numbers("sums")?.into_f64();
@@ -344,7 +346,7 @@ struct Header {
     format: u64,
     form: String,
     version: String,
-    kind: Kind,
+    kind: EmbeddingKind,
     kernel: String,
     features: FeatureIdentity,
     frequencies: FrequencyIdentity,
@@ -359,7 +361,7 @@ fn check_header(file: &Container, header: &Header) -> Checked<Kernel> {
     }
     let (row, three) = ([s], [s, 3]);
     let mut expected: Vec<(&str, Dtype, &[u64])> = vec![("mean", Dtype::F64, &row)];
-    if header.kind == Kind::Sample {
+    if header.kind == EmbeddingKind::Sample {
         expected.push(("sums", Dtype::F64, &three));
     }
     let kernel = expect(file, &expected, &header.kernel)?;

@@ -1,7 +1,7 @@
 //! Kernel mean embeddings: μ = Σᵢ wᵢ k(φ(xᵢ), ·), their algebra, and the `.kme` file.
 //!
 //! An [`Embedding`] is a weighted set of points with what gives the points their meaning: the kernel k and the
-//! identity of the feature map φ that made them. It is of one of two [kinds](Kind):
+//! identity of the feature map φ that made them. It is of one of two [kinds](EmbeddingKind):
 //!
 //! * a *sample* is the embedding of a distribution's sample: every point has a mass mᵢ ≥ 0 (1 unless weights were
 //!   given) and wᵢ = mᵢ / Σⱼ mⱼ. Samples can be [merged](Embedding::merge), which pools their points;
@@ -23,13 +23,13 @@ mod product;
 mod shard;
 
 pub use any::AnyEmbedding;
-pub use expression::{Expression, Term};
-pub use file::FORMAT;
+pub use expression::{Expression, ExpressionTerm};
 pub use mean::{FrequencyIdentity, MeanEmbedding};
 pub use shard::Shard;
 
 use std::fmt;
 
+use crate::discrepancy::Sample;
 use crate::points::Data;
 use crate::{Error, Field, Kernel, Points, Result};
 
@@ -76,14 +76,14 @@ impl FeatureIdentity {
 /// What an embedding was made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum EmbeddingKind {
     /// Points with masses ≥ 0; the weights are the masses divided by their sum.
     Sample,
     /// Points with weights of any sign.
     Combination,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for EmbeddingKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Sample => "sample",
@@ -97,7 +97,7 @@ impl fmt::Display for Kind {
 pub struct Embedding {
     points: Points,
     weights: Vec<f64>,
-    kind: Kind,
+    kind: EmbeddingKind,
     /// Of a sample whose masses are not all 1.
     masses: Option<Vec<f64>>,
     kernel: Kernel,
@@ -106,42 +106,38 @@ pub struct Embedding {
 }
 
 impl Embedding {
-    /// The embedding of a sample, μ̂ = Σᵢ mᵢ k(φ(xᵢ), ·) / Σⱼ mⱼ with `masses` m, all 1 when none are given.
+    /// The embedding of a sample, μ̂ = Σᵢ mᵢ k(φ(xᵢ), ·) / Σⱼ mⱼ with its weights m, all 1 when it has none.
     ///
-    /// Points of mass 0 are dropped, so the embedding may have fewer than n points.
-    ///
-    /// `points` are the features φ(xᵢ) that the map `features` made. `seed` is the seed of whatever randomness chose
-    /// the points (a generator, a subset), if any: it is recorded, and no part of the mathematics.
+    /// Points of weight 0 are dropped, so the embedding may have fewer than n points. The points are their own features until
+    /// [`with_features`](Self::with_features) says which map made them.
     ///
     /// # Shapes
-    /// `points` (n, d), `masses` (n).
+    /// Points (n, d), weights (n).
     ///
     /// # Errors
-    /// When there are not n masses, one is negative or not finite, or their sum is 0 or not finite.
+    /// When there are not n weights, one is negative or not finite, or their sum is 0 or not finite.
     ///
     /// # Example
     /// ```
-    /// use kme::embedding::{Embedding, FeatureIdentity};
-    /// use kme::{Points, points::Data};
-    /// let points = Points::new(3, 1, Data::F64(vec![2.0, 0.0, 1.0]))?;
-    /// let mu = Embedding::of_sample(points, None, "gaussian:sigma=1".parse()?, FeatureIdentity::identity(), None)?;
+    /// use kme::{Data, Embedding, Points};
+    /// let points = Points::try_from(vec![[2.0], [0.0], [1.0]])?;
+    /// let mu = Embedding::of(&points, "gaussian:sigma=1".parse()?)?;
     /// assert_eq!(mu.points().data(), &Data::F64(vec![0.0, 1.0, 2.0]));
     /// assert_eq!(mu.weights(), [1.0 / 3.0; 3]);
     /// # Ok::<(), kme::Error>(())
     /// ```
-    pub fn of_sample(
-        points: Points,
-        masses: Option<Vec<f64>>,
-        kernel: Kernel,
-        features: FeatureIdentity,
-        seed: Option<u64>,
-    ) -> Result<Self> {
-        let no_sum = |total: f64| Error::value("sum of the sample's weights", total, "a finite number greater than 0");
-        if let Some(masses) = &masses {
-            points.view().check_count(masses)?;
+    pub fn of<'a>(sample: impl Into<Sample<'a>>, kernel: Kernel) -> Result<Self> {
+        Self::of_sample(sample.into(), kernel)
+    }
+
+    fn of_sample(Sample { points, weights: masses }: Sample, kernel: Kernel) -> Result<Self> {
+        let no_sum =
+            |total: f64| Error::parameter("sum of the sample's weights", total, "a finite number greater than 0");
+        if let Some(masses) = masses {
+            points.check_count(masses)?;
             if let Some(i) = masses.iter().position(|m| !(m.is_finite() && *m >= 0.0)) {
                 let what = format!("weight {i} of the sample");
-                return Err(Error::value(what, masses[i], "a finite number, at least 0"));
+                return Err(Error::parameter(what, masses[i], "a finite number, at least 0"));
             }
         }
         let (points, masses) = match masses {
@@ -150,12 +146,14 @@ impl Embedding {
                 if counts.is_empty() {
                     return Err(no_sum(0.0));
                 }
-                (points.select(&counts)?, Some(counts.iter().map(|&i| masses[i]).collect::<Vec<_>>()))
+                let masses = counts.iter().map(|&i| masses[i]).collect::<Vec<_>>();
+                canonical::sort(
+                    points.select(&counts)?.view(),
+                    Some(masses.as_slice()).filter(|m| m.iter().any(|&m| m != 1.0)),
+                )
             }
-            masses => (points, masses),
+            masses => canonical::sort(points, masses.filter(|m| m.iter().any(|&m| m != 1.0))),
         };
-        let masses = masses.filter(|m| m.iter().any(|&m| m != 1.0));
-        let (points, masses) = canonical::sort(points, masses);
         let weights = match &masses {
             None => vec![1.0 / points.len() as f64; points.len()],
             Some(masses) => {
@@ -166,30 +164,44 @@ impl Embedding {
                 masses.iter().map(|m| m / total).collect()
             }
         };
-        Ok(Self { points, weights, kind: Kind::Sample, masses, kernel, features, seed })
+        let features = FeatureIdentity::identity();
+        Ok(Self { points, weights, kind: EmbeddingKind::Sample, masses, kernel, features, seed: None })
     }
 
-    /// A combination Σᵢ wᵢ k(φ(xᵢ), ·) with weights of any sign.
+    /// A combination Σᵢ wᵢ k(φ(xᵢ), ·) with weights of any sign, all 1 when there are none.
     ///
     /// # Shapes
-    /// `points` (n, d), `weights` (n).
+    /// Points (n, d), weights (n).
     ///
     /// # Errors
     /// When there are not n weights, or one is not finite.
-    pub fn of_weighted(
-        points: Points,
-        weights: Vec<f64>,
-        kernel: Kernel,
-        features: FeatureIdentity,
-        seed: Option<u64>,
-    ) -> Result<Self> {
-        points.view().check_count(&weights)?;
+    pub fn combination<'a>(terms: impl Into<Sample<'a>>, kernel: Kernel) -> Result<Self> {
+        Self::of_terms(terms.into(), kernel)
+    }
+
+    fn of_terms(Sample { points, weights }: Sample, kernel: Kernel) -> Result<Self> {
+        let ones = vec![1.0; points.len()];
+        let weights = weights.unwrap_or(&ones);
+        points.check_count(weights)?;
         if let Some(i) = weights.iter().position(|w| !w.is_finite()) {
             return Err(Error::not_finite(format!("weights[{i}]"), weights[i], "use finite weights and coefficients"));
         }
         let (points, weights) = canonical::sort(points, Some(weights));
-        let weights = weights.unwrap_or_default();
-        Ok(Self { points, weights, kind: Kind::Combination, masses: None, kernel, features, seed })
+        let (weights, features) = (weights.unwrap_or_default(), FeatureIdentity::identity());
+        Ok(Self { points, weights, kind: EmbeddingKind::Combination, masses: None, kernel, features, seed: None })
+    }
+
+    /// The same, whose points are the features that this map made.
+    #[must_use]
+    pub fn with_features(self, features: FeatureIdentity) -> Self {
+        Self { features, ..self }
+    }
+
+    /// The same with the seed of whatever randomness chose the points (a generator, a subset), if any: it is recorded, and is not
+    /// part of the mathematics.
+    #[must_use]
+    pub fn with_seed(self, seed: impl Into<Option<u64>>) -> Self {
+        Self { seed: seed.into(), ..self }
     }
 
     /// The embedding of the pooled samples: `merge(embed(A), embed(B))` equals `embed(A ∪ B)` bit for bit, for every
@@ -202,20 +214,17 @@ impl Embedding {
     /// [`Error::Unsupported`] when one is a combination, not a sample.
     pub fn merge(parts: &[&Self]) -> Result<Self> {
         let first = check_compatible(parts)?;
-        if let Some(i) = parts.iter().position(|p| p.kind == Kind::Combination) {
+        if let Some(i) = parts.iter().position(|p| p.kind == EmbeddingKind::Combination) {
             return Err(not_pooled(i));
         }
         let masses = parts.iter().any(|p| p.masses.is_some()).then(|| {
             let each = |p: &&Self| p.masses.clone().unwrap_or_else(|| vec![1.0; p.points.len()]);
             parts.iter().flat_map(each).collect()
         });
-        Self::of_sample(
-            joined(parts)?,
-            masses,
-            first.kernel.clone(),
-            first.features.clone(),
-            common(parts.iter().map(|p| p.seed)),
-        )
+        let masses: Option<Vec<f64>> = masses;
+        let points = joined(parts)?;
+        let whole = Self::of(Sample { points: points.view(), weights: masses.as_deref() }, first.kernel.clone())?;
+        Ok(whole.with_features(first.features.clone()).with_seed(common(parts.iter().map(|p| p.seed))))
     }
 
     /// The combination Σₜ cₜ μₜ of `terms` (cₜ, μₜ).
@@ -228,9 +237,10 @@ impl Embedding {
     pub fn combine(terms: &[(f64, &Self)]) -> Result<Self> {
         let parts: Vec<&Self> = terms.iter().map(|&(_, part)| part).collect();
         let first = check_compatible(&parts)?;
-        let weights = terms.iter().flat_map(|&(c, part)| part.weights.iter().map(move |w| c * w)).collect();
-        let seed = common(parts.iter().map(|p| p.seed));
-        Self::of_weighted(joined(&parts)?, weights, first.kernel.clone(), first.features.clone(), seed)
+        let weights: Vec<f64> = terms.iter().flat_map(|&(c, part)| part.weights.iter().map(move |w| c * w)).collect();
+        let points = joined(&parts)?;
+        let sum = Self::combination(Sample { points: points.view(), weights: Some(&weights) }, first.kernel.clone())?;
+        Ok(sum.with_features(first.features.clone()).with_seed(common(parts.iter().map(|p| p.seed))))
     }
 
     /// Whether `other` is an element of the same space: the same kernel, feature map and dimension.
@@ -284,7 +294,7 @@ impl Embedding {
     }
 
     /// Whether this is a sample or a combination.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> EmbeddingKind {
         self.kind
     }
 

@@ -1,6 +1,6 @@
 //! Geometry of embeddings: inner products, distances, values.
 
-use super::{Embedding, Kind};
+use super::{Embedding, EmbeddingKind};
 use crate::Result;
 use crate::discrepancy::{self, Estimator, Sample};
 use crate::points::PointsView;
@@ -40,11 +40,10 @@ impl Embedding {
     ///
     /// # Example
     /// ```
-    /// use kme::embedding::{Embedding, FeatureIdentity};
-    /// use kme::{Points, points::Data, sums::Precision};
+    /// use kme::{Data, Embedding, FeatureIdentity, Points, Precision};
     /// let embed = |x: f64| {
     ///     let point = Points::new(1, 1, Data::F64(vec![x]))?;
-    ///     Embedding::of_sample(point, None, "gaussian:sigma=1".parse()?, FeatureIdentity::identity(), None)
+    ///     Embedding::of(&point, "gaussian:sigma=1".parse()?)
     /// };
     /// let mmd2 = embed(0.0)?.mmd2(&embed(1.0)?, Precision::F64)?;
     /// assert!((mmd2 - (2.0 - 2.0 * (-0.5_f64).exp())).abs() < 1e-15);
@@ -55,7 +54,7 @@ impl Embedding {
     /// Gretton, Borgwardt, Rasch, Schölkopf, Smola, "A kernel two-sample test", JMLR 13, 2012, equation (5).
     pub fn mmd2(&self, other: &Self, precision: Precision) -> Result<f64> {
         self.check_same_space(other)?;
-        if self.kind() == Kind::Sample && other.kind() == Kind::Sample {
+        if self.kind() == EmbeddingKind::Sample && other.kind() == EmbeddingKind::Sample {
             // With weights of sum 1 a constant may be subtracted from the kernel, which keeps digits.
             let x = Sample { points: self.points().view(), weights: Some(self.weights()) };
             let y = Sample { points: other.points().view(), weights: Some(other.weights()) };

@@ -59,43 +59,55 @@ pub struct Kid {
     pub m: usize,
 }
 
-/// The kernel inception distance between the features of a reference and of a candidate.
-///
-/// KID = unbiased MMD² with k(x,y) = (⟨x,y⟩/d + 1)³, not multiplied by 100. [`Protocol::Full`] takes all points; the
-/// others take the mean over subsets drawn without replacement, whose expectation is the same and whose scatter is
-/// larger. `seed` none is that of the protocol.
-///
-/// *Standard error*: of the full value as [`discrepancy::mmd2`]. Given the samples, subsets are independent draws whose mean
-/// is the full value on average, so the variance of the mean over B of them is Var(full) + E Var(one | samples)/B: the
-/// first is estimated from the parts of the variance averaged over the subsets, the second by their scatter. There is none
-/// for subsets of fewer than 4 points.
-///
-/// *Shapes*: reference (n, d), candidate (m, d).
-///
-/// # Errors
-/// When dimensions differ, a sample has fewer than 2 points or fewer than a subset (clean-fid: subsets shrink), or a sum
-/// overflows.
-///
-/// *Reference*: Bińkowski, Sutherland, Arbel, Gretton, "Demystifying MMD GANs", ICLR 2018, §4.
-pub fn kid<'a>(
-    reference: impl Into<PointsView<'a>>,
-    candidate: impl Into<PointsView<'a>>,
-    protocol: Protocol,
-    subsets: Subsets,
-    seed: Option<u64>,
-    precision: Precision,
-) -> Result<Kid> {
-    of_views(reference.into(), candidate.into(), protocol, subsets, seed, precision)
+/// How a kernel inception distance is measured: on all points in double precision, unless told otherwise.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct KidSettings {
+    /// Whose way of drawing subsets is followed; [`Protocol::Full`], the default, draws none.
+    pub protocol: Protocol,
+    /// The subsets, of protocols that draw them.
+    pub subsets: Subsets,
+    /// Their seed; none: that of the protocol.
+    pub seed: Option<u64>,
+    /// The arithmetic of the kernel.
+    pub precision: Precision,
 }
 
-fn of_views(
-    reference: PointsView,
-    candidate: PointsView,
-    protocol: Protocol,
-    subsets: Subsets,
-    seed: Option<u64>,
-    precision: Precision,
-) -> Result<Kid> {
+impl Default for KidSettings {
+    fn default() -> Self {
+        Self { protocol: Protocol::Full, subsets: Subsets::default(), seed: None, precision: Precision::F64 }
+    }
+}
+
+impl KidSettings {
+    /// The kernel inception distance between the features of a reference and of a candidate.
+    ///
+    /// KID = unbiased MMD² with k(x,y) = (⟨x,y⟩/d + 1)³, not multiplied by 100. [`Protocol::Full`] takes all points; the
+    /// others take the mean over subsets drawn without replacement, whose expectation is the same and whose scatter is
+    /// larger.
+    ///
+    /// *Standard error*: of the full value as [`discrepancy::mmd2`]. Given the samples, subsets are independent draws whose mean
+    /// is the full value on average, so the variance of the mean over B of them is Var(full) + E Var(one | samples)/B: the
+    /// first is estimated from the parts of the variance averaged over the subsets, the second by their scatter. There is none
+    /// for subsets of fewer than 4 points.
+    ///
+    /// *Shapes*: reference (n, d), candidate (m, d).
+    ///
+    /// # Errors
+    /// When dimensions differ, a sample has fewer than 2 points or fewer than a subset (clean-fid: subsets shrink), or a sum
+    /// overflows.
+    ///
+    /// *Reference*: Bińkowski, Sutherland, Arbel, Gretton, "Demystifying MMD GANs", ICLR 2018, §4.
+    pub fn measure<'a>(
+        &self,
+        reference: impl Into<PointsView<'a>>,
+        candidate: impl Into<PointsView<'a>>,
+    ) -> Result<Kid> {
+        of_views(*self, reference.into(), candidate.into())
+    }
+}
+
+fn of_views(settings: KidSettings, reference: PointsView, candidate: PointsView) -> Result<Kid> {
+    let KidSettings { protocol, subsets, seed, precision } = settings;
     if protocol == Protocol::Full {
         let full = discrepancy::kid(reference, candidate, precision)?;
         return Ok(Kid {
@@ -117,10 +129,10 @@ fn of_views(
     Ok(Kid { protocol, subsets: Some(subsets), seed: Some(seed), ..found })
 }
 
-/// The mean of the kernel inception distance over given subsets; see [`kid`]. Its protocol is [`Protocol::Paper`].
+/// The mean of the kernel inception distance over given subsets; see [`KidSettings::measure`]. Its protocol is [`Protocol::Paper`].
 ///
 /// # Errors
-/// As [`kid`]; also when there are no subsets, they differ in size, or a place is beyond its sample.
+/// As [`KidSettings::measure`]; also when there are no subsets, they differ in size, or a place is beyond its sample.
 pub fn kid_on_draws<'a>(
     reference: impl Into<PointsView<'a>>,
     candidate: impl Into<PointsView<'a>>,

@@ -28,8 +28,10 @@ pub struct Prdc {
     pub zero_radii: [usize; 2],
 }
 
-/// The k of Kynkäänniemi et al. and of torch-fidelity. (Naeem et al. take 5.)
-pub const NEIGHBOURS: usize = 3;
+impl Prdc {
+    /// The k of Kynkäänniemi et al. and of torch-fidelity. (Naeem et al. take 5.)
+    pub const NEIGHBOURS: usize = 3;
+}
 
 /// Precision, recall, density and coverage of a candidate y₁…yₘ against a reference x₁…xₙ.
 ///

@@ -2,7 +2,7 @@
 
 use crate::io::write_atomically;
 use crate::points::npz::{self, Content};
-use crate::points::{Archive, Data, PointsView, Role};
+use crate::points::{Archive, ArrayRole, Data, PointsView};
 use crate::sums::{Panel, add_product, mean};
 use crate::{Error, Field, Result};
 use rayon::prelude::*;
@@ -92,7 +92,7 @@ impl Statistics {
         let path = path.as_ref();
         let none = || Error::format(path, "holds no mean and covariance (mu, sigma)");
         let mut archive = Archive::open(path)?.ok_or_else(none)?;
-        let Role::Statistics { mean, covariance } = archive.role(None)? else { return Err(none()) };
+        let ArrayRole::Statistics { mean, covariance } = archive.role(None)? else { return Err(none()) };
         let (mean, covariance) = (archive.read(mean)?, archive.read(covariance)?);
         let found = Self::new(mean.into_data().into_f64(), covariance.into_data().into_f64())
             .map_err(|fault| Error::unreadable(path, "its mean and covariance are not usable", fault))?;
@@ -107,7 +107,7 @@ impl Statistics {
     /// Whether the file at `path` holds the arrays that [`Statistics::read`] takes.
     pub fn is_file(path: impl AsRef<Path>) -> bool {
         let archive = Archive::open(path.as_ref()).ok().flatten();
-        archive.is_some_and(|archive| matches!(archive.role(None), Ok(Role::Statistics { .. })))
+        archive.is_some_and(|archive| matches!(archive.role(None), Ok(ArrayRole::Statistics { .. })))
     }
 
     /// The same statistics, of features that this text identifies.

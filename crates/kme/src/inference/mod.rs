@@ -12,7 +12,7 @@
 //! | [`three_sample`] | MMD(P,Q) ≥ MMD(P,R) | asymptotic, and permutations, exact for Q = R | n² |
 //! | [`memorisation`] | training and held-out points are exchangeable given the samples | permutations, exact | n·N |
 //!
-//! [`Progress`] applies the three-sample test to the samples of a model in training, and tells when its learning rate is
+//! [`Plateau`] applies the three-sample test to the samples of a model in training, and tells when its learning rate is
 //! to fall.
 //!
 //! A test by permutations with B permutations has p = (b + 1)/(B + 1), where b counts the permuted statistics that are
@@ -26,7 +26,7 @@ mod linear;
 mod marginals;
 mod memorisation;
 mod permuted;
-mod progress;
+mod plateau;
 mod request;
 mod skewness;
 #[cfg(test)]
@@ -40,7 +40,7 @@ pub use linear::{Linear, linear};
 pub use marginals::Marginals;
 pub use memorisation::{Memorisation, Suspect, memorisation};
 pub use permuted::Permutations;
-pub use progress::{Progress, ProgressRule, Verdict};
+pub use plateau::{Plateau, PlateauRule, Verdict};
 pub use request::{MemorisationTest, ThreeSampleTest, TwoSampleFinding, TwoSampleMethod, TwoSampleTest};
 pub use three_sample::{Guard, ThreeSample, three_sample, three_sample_asymptotic};
 pub use two_sample::{TwoSample, two_sample};

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 /// ```
 /// # let place = tempfile::tempdir().unwrap();
 /// # let path = place.path().join("results");
-/// let folder = kme::io::NewFolder::create(&path)?;
+/// let folder = kme::internal::io::NewFolder::create(&path)?;
 /// folder.write("a/1.txt", b"one")?;
 /// assert!(!path.exists());
 /// folder.finish()?;

@@ -17,7 +17,7 @@ pub struct Array {
 
 /// What the arrays of an archive are, by their places in the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub enum ArrayRole {
     /// One array is the sample.
     Points(usize),
     /// Mean (d,) and covariance (d, d), as tools for the Fréchet distance write them.
@@ -37,7 +37,7 @@ const STATISTICS: [[&str; 2]; 6] =
 /// Arrays that are listed in messages.
 const SHOWN: usize = 12;
 
-impl Role {
+impl ArrayRole {
     /// Where in `names` a mean and its covariance are, as far as names tell: `mu` and `sigma`, `mean` and `cov`, in any case.
     pub fn statistics(names: &[&str]) -> Option<[usize; 2]> {
         let called = |wanted: &str| names.iter().position(|name| name.to_lowercase() == wanted);
@@ -151,9 +151,9 @@ impl Archive {
         Ok(Some(Self { path: path.into(), reader, arrays, layouts }))
     }
 
-    /// What its arrays are; see [`Role::of`].
-    pub(crate) fn role(&self, member: Option<&str>) -> Result<Role> {
-        Role::of(&self.arrays, member).map_err(|fault| Error::format(&self.path, fault))
+    /// What its arrays are; see [`ArrayRole::of`].
+    pub(crate) fn role(&self, member: Option<&str>) -> Result<ArrayRole> {
+        ArrayRole::of(&self.arrays, member).map_err(|fault| Error::format(&self.path, fault))
     }
 
     /// The place of the array of this name.
@@ -192,8 +192,8 @@ mod tests {
 
     #[test]
     fn nothing_is_guessed_of_several_arrays() {
-        let of = |list: &[(&str, &[u64])], member| Role::of(&arrays(list), member);
-        assert_eq!(of(&[("x", &[9, 3])], None), Ok(Role::Points(0)));
+        let of = |list: &[(&str, &[u64])], member| ArrayRole::of(&arrays(list), member);
+        assert_eq!(of(&[("x", &[9, 3])], None), Ok(ArrayRole::Points(0)));
         for list in [
             &[("arr_0", &[40, 32, 32, 3][..]), ("arr_1", &[40])][..],
             &[("features", &[40, 8]), ("labels", &[40])],
@@ -203,7 +203,7 @@ mod tests {
             let fault = of(list, None).unwrap_err();
             assert!(fault.contains("several arrays") && fault.contains("FILE:NAME"), "{fault}");
             assert!(list.iter().all(|(name, _)| fault.contains(&format!("{name} ("))), "{fault}");
-            assert_eq!(of(list, Some(list[1].0)), Ok(Role::Points(1)));
+            assert_eq!(of(list, Some(list[1].0)), Ok(ArrayRole::Points(1)));
         }
         assert!(of(&[("x", &[3])], Some("y")).unwrap_err().contains("no array 'y'; it holds x (3,)"));
         assert!(of(&[], None).unwrap_err().contains("no arrays"));
@@ -211,8 +211,8 @@ mod tests {
 
     #[test]
     fn statistics_are_told_by_name_and_shape() {
-        let of = |list: &[(&str, &[u64])]| Role::of(&arrays(list), None);
-        let found = Ok(Role::Statistics { mean: 0, covariance: 1 });
+        let of = |list: &[(&str, &[u64])]| ArrayRole::of(&arrays(list), None);
+        let found = Ok(ArrayRole::Statistics { mean: 0, covariance: 1 });
         for names in [["mu", "sigma"], ["Mu", "SIGMA"], ["mean", "cov"], ["MEAN", "Covariance"], ["mean", "sigma"]] {
             for shape in [&[8][..], &[1, 8], &[8, 1]] {
                 assert_eq!(of(&[(names[0], shape), (names[1], &[8, 8])]), found, "{names:?}");
@@ -225,10 +225,10 @@ mod tests {
             }
         }
         assert_eq!(of(&[("mean", &[8]), ("cov", &[8, 8]), ("mu", &[8]), ("sigma", &[8, 8])]), {
-            Ok(Role::Statistics { mean: 2, covariance: 3 })
+            Ok(ArrayRole::Statistics { mean: 2, covariance: 3 })
         });
         assert!(of(&[("mu", &[8])]).unwrap_err().contains("mu without a covariance"));
         assert!(of(&[("Cov", &[8, 8])]).unwrap_err().contains("Cov without a mean"));
-        assert_eq!(of(&[("mean", &[40, 8])]), Ok(Role::Points(0)));
+        assert_eq!(of(&[("mean", &[40, 8])]), Ok(ArrayRole::Points(0)));
     }
 }

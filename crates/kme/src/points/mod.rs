@@ -20,7 +20,7 @@ mod view;
 mod write;
 
 pub(crate) use archive::Archive;
-pub use archive::{Array, Role};
+pub use archive::{Array, ArrayRole};
 pub(crate) use array::{Checked, Dtype, Layout};
 pub use numpy::NumpyHeader;
 pub use read::{Loaded, Reading, Refused, Remedy, groups, read_weights};

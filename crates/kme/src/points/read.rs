@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::archive::{Archive, Role};
+use super::archive::{Archive, ArrayRole};
 use super::choice::Choice;
 use super::csv;
 use super::text::Separator;
@@ -149,8 +149,8 @@ fn separator(path: &Path) -> Option<Separator> {
 fn of_archive(path: &Path, member: Option<&str>) -> Result<Points> {
     let mut archive = Archive::open(path)?.expect("the extension is that of an archive");
     match archive.role(member)? {
-        Role::Points(i) => archive.read(i),
-        Role::Statistics { mean, covariance } => {
+        ArrayRole::Points(i) => archive.read(i),
+        ArrayRole::Statistics { mean, covariance } => {
             let (mean, covariance) = (archive.name(mean), archive.name(covariance));
             let fault = format!("holds a mean and a covariance ({mean}, {covariance}), not points");
             Err(Error::format(path, fault))

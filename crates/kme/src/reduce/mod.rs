@@ -14,11 +14,9 @@
 //!
 //! # Example
 //! ```
-//! use kme::points::Data;
-//! use kme::reduce::{Herding, Target};
-//! use kme::{Kernel, Points};
+//! use kme::{Herding, Kernel, Points, Target};
 //!
-//! let x = Points::new(100, 1, Data::F64((0..100).map(|i| f64::from(i) / 99.0).collect()))?;
+//! let x = Points::try_from((0..100).map(|i| [f64::from(i) / 99.0]).collect::<Vec<_>>())?;
 //! let kernel: Kernel = "gaussian:sigma=0.3".parse()?;
 //! let target = Target::new(&kernel, &x)?;
 //! let few = Herding { exchanges: 1, ..Herding::default() }.reduce(&target, 10)?;
@@ -38,7 +36,7 @@ mod thinning;
 mod weights;
 
 pub use herding::Herding;
-pub use request::{Coreset, Method, Reduction};
+pub use request::{Coreset, Reduction, ReductionMethod};
 pub use support::Support;
 pub use target::{Quantiles, Target};
 pub use thinning::Thinning;

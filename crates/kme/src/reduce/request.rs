@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 /// Which method finds the points, with its settings. As text it is the name, which stands for the defaults.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Method {
+pub enum ReductionMethod {
     /// Kernel herding.
     Herding(Herding),
     /// Kernel thinning.
@@ -18,13 +18,13 @@ pub enum Method {
     Support(Support),
 }
 
-impl Default for Method {
+impl Default for ReductionMethod {
     fn default() -> Self {
         Self::Herding(Herding::default())
     }
 }
 
-impl Method {
+impl ReductionMethod {
     /// The names, in the order of the variants.
     pub const NAMES: [&'static str; 3] = ["herding", "thinning", "support"];
 
@@ -67,7 +67,7 @@ impl Method {
     }
 }
 
-impl fmt::Display for Method {
+impl fmt::Display for ReductionMethod {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(match self {
             Self::Herding(_) => Self::NAMES[0],
@@ -77,7 +77,7 @@ impl fmt::Display for Method {
     }
 }
 
-impl FromStr for Method {
+impl FromStr for ReductionMethod {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
@@ -94,10 +94,10 @@ impl FromStr for Method {
 ///
 /// # Example
 /// ```
-/// use kme::{Method, Points, Reduction, Thinning};
+/// use kme::{Points, Reduction, ReductionMethod, Thinning};
 ///
 /// let x = Points::try_from((0..256).map(|i| [f64::from(i) / 255.0]).collect::<Vec<_>>())?;
-/// let few = Reduction { method: Method::Thinning(Thinning::default()), ..Reduction::new(16) }.run(&x)?;
+/// let few = Reduction { method: ReductionMethod::Thinning(Thinning::default()), ..Reduction::new(16) }.run(&x)?;
 /// assert!(few.reduced.mmd2 < few.random_subsets.low);
 /// # Ok::<(), kme::Error>(())
 /// ```
@@ -106,8 +106,8 @@ pub struct Reduction {
     /// How many points to keep.
     pub n: usize,
     /// Which method finds them: herding, unless told otherwise.
-    pub method: Method,
-    /// The kernel of the embedding; none: [`Method::default_kernel`]. A median is that of the sample.
+    pub method: ReductionMethod,
+    /// The kernel of the embedding; none: [`ReductionMethod::default_kernel`]. A median is that of the sample.
     pub kernel: Option<KernelSpec>,
     /// Of the method, and of the random subsets.
     pub seed: u64,
@@ -128,7 +128,7 @@ pub struct Coreset {
 impl Reduction {
     /// A request for n points with the defaults of everything else.
     pub fn new(n: usize) -> Self {
-        Self { n, method: Method::default(), kernel: None, seed: 0 }
+        Self { n, method: ReductionMethod::default(), kernel: None, seed: 0 }
     }
 
     /// Finds the points.

@@ -1,6 +1,6 @@
 //! Support points: points that move until the energy distance to the sample is least.
 
-use super::{Method, Reduced, Target, Weighting};
+use super::{Reduced, ReductionMethod, Target, Weighting};
 use crate::kernel::{Form, Kernel};
 use crate::points::{Data, Points, PointsView};
 use crate::rng;
@@ -59,7 +59,7 @@ impl Support {
     pub fn reduce(&self, target: &Target, n: usize, seed: u64) -> Result<Reduced> {
         target.check_size(n)?;
         self.weighting.check(n)?;
-        if !Method::Support(*self).takes(target.kernel()) {
+        if !ReductionMethod::Support(*self).takes(target.kernel()) {
             let operation = format!("find support points with the kernel {}", target.kernel());
             let reason = "they minimise the energy distance; use the kernel energy or energy:a=1e-6, or herding or \
                           thinning, which take every kernel";

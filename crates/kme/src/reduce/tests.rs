@@ -334,7 +334,7 @@ fn bad_input_is_refused_with_a_remedy() {
         "4096",
     );
     assert!(target.random_subsets(5, 0, 0).is_err());
-    assert!("halving".parse::<Method>().is_err() && "best".parse::<Weighting>().is_err());
+    assert!("halving".parse::<ReductionMethod>().is_err() && "best".parse::<Weighting>().is_err());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::Arguments;
 use crate::arguments::Global;
 use crate::output::{self, Table, fields, with_error};
 use kme::Result;
-use kme::standard_error::StandardError;
+use kme::internal::StandardError;
 use kme_deep::{Comparison, Side, compare};
 use serde_json::{Value, json};
 

@@ -9,10 +9,7 @@ use crate::output::{self, Format};
 use crate::progress::Watcher;
 use crate::sources::{self, SourceFlags};
 use clap::Args;
-use kme::discrepancy::Estimator;
-use kme::evaluate::{Protocol, prdc};
-use kme::sums::Precision;
-use kme::{Error, KernelSpec, Result};
+use kme::{Error, Estimator, KernelSpec, Precision, Protocol, Result};
 use kme_deep::{Claim, EvalRequest, Metric, Reader};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -48,7 +45,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = arguments::count::<usize>)]
     splits: usize,
     /// Use the K-th nearest neighbour as radius for prdc; the paper on density and coverage takes 5
-    #[arg(long, value_name = "K", default_value_t = prdc::NEIGHBOURS, value_parser = arguments::count::<usize>)]
+    #[arg(long, value_name = "K", default_value_t = kme::Prdc::NEIGHBOURS, value_parser = arguments::count::<usize>)]
     neighbours: usize,
     /// Use this kernel for mmd [default: the one of an embedding among the sources, else gaussian:sigma=median]
     #[arg(long, value_name = "KERNEL")]

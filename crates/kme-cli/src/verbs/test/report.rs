@@ -3,8 +3,7 @@
 use super::{Arguments, Finding, Question, Test, line, name};
 use crate::arguments::Global;
 use crate::output::{self, fields};
-use kme::Result;
-use kme::inference::{Null, Outcome};
+use kme::{Null, Outcome, Result};
 use serde_json::json;
 
 /// Prints what was found. False when the claim does not hold.

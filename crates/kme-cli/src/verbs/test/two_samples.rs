@@ -3,9 +3,7 @@
 use super::report::short;
 use super::{Arguments, Finding, Test, line, measured, value};
 use crate::output::{self, fields, with_error};
-use kme::evaluate::Measured;
-use kme::inference::{self, TwoSampleFinding, TwoSampleMethod, TwoSampleTest};
-use kme::{Kernel, Result};
+use kme::{Kernel, Measured, Result, TwoSampleFinding, TwoSampleMethod, TwoSampleTest};
 use serde_json::json;
 
 /// Kernels that are printed; the JSON has all.
@@ -46,7 +44,7 @@ impl Test<'_> {
         };
         Ok(match test.run(self.points(0), self.points(1))? {
             TwoSampleFinding::Aggregated(found) => {
-                let mut order: Vec<&inference::Component> = found.components.iter().collect();
+                let mut order: Vec<&kme::Component> = found.components.iter().collect();
                 order.sort_by(|a, b| a.p_value.total_cmp(&b.p_value).then(b.in_errors().total_cmp(&a.in_errors())));
                 let best = order[0];
                 let of_best = measured(best.mmd2, best.standard_error, best.standard_error_missing);
@@ -85,7 +83,7 @@ impl Test<'_> {
 }
 
 /// The kernels that show most.
-fn table(components: &[&inference::Component]) -> String {
+fn table(components: &[&kme::Component]) -> String {
     let mut rows = vec![["kernel", "mmd2", "in deviations", "own p", "corrected p"].map(String::from).to_vec()];
     rows.extend(components.iter().take(KERNELS).map(|c| {
         let [z, own, corrected] = [c.standardised, c.own_p_value, c.p_value].map(short);

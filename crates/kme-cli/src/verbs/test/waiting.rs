@@ -1,7 +1,7 @@
 //! What to do about a test that takes long.
 
 use super::{Question, Test};
-use kme::inference::TwoSampleMethod;
+use kme::TwoSampleMethod;
 
 impl Test<'_> {
     /// What would be faster. The test of memorisation and the linear one never take long.

@@ -3,7 +3,7 @@
 use super::{Beside, Divergence, Features, Settings};
 use crate::loss::arithmetic::Entries;
 use burn::tensor::Tensor;
-use kme::arith::Arith;
+use kme::internal::Arith;
 use kme::{Error, Field, Result};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;

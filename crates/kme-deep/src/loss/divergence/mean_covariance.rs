@@ -77,7 +77,7 @@ pub fn mean_covariance(x: &Tensor<2>, y: &Tensor<2>, q: f64, components: usize) 
     let difference = second(x) - second(y);
     let d = difference.dims()[0];
     let matrix = place::numbers(difference.clone().inner());
-    let Some((values, vectors)) = kme::evaluate::symmetric_eigen(d, &matrix) else {
+    let Some((values, vectors)) = kme::internal::symmetric_eigen(d, &matrix) else {
         let given = matrix.into_iter().find(|x| !x.is_finite()).unwrap_or(f64::NAN);
         return Err(Error::not_finite("covariance of critic features", given, "lower the learning rate"));
     };

@@ -15,8 +15,7 @@ pub use wasserstein::Wasserstein;
 
 use super::objective::Regulariser;
 use burn::tensor::Tensor;
-use kme::kernel::Kernel;
-use kme::{Error, Result};
+use kme::{Error, Kernel, Result};
 use kme_net::{Net, Place};
 use std::borrow::Cow;
 use std::fmt::Debug;

@@ -3,7 +3,8 @@
 use super::super::config;
 use super::super::feed::Feed;
 use burn::tensor::Tensor;
-use kme::{Error, Field, Result, rng};
+use kme::internal::rng;
+use kme::{Error, Field, Result};
 use kme_net::{Autoencoder, Latent, Mode, Net, Place};
 use rand::RngExt;
 use std::ops::Range;

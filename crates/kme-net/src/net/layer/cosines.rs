@@ -3,9 +3,7 @@
 use super::{Concat, Differentiable, Layer, Mode, Params, Run, Saved, Shape, misfit};
 use crate::net::param::{Draw, Role, Spec};
 use burn::tensor::Tensor;
-use kme::features::Waves;
-use kme::kernel::{Form, Kernel};
-use kme::{Error, Result};
+use kme::{Error, Form, Kernel, Result, Waves};
 use serde::{Deserialize, Serialize};
 
 /// z(x) with E ⟨z(x), z(y)⟩ = weight · exp(−‖x−y‖²/(2·sigma²)) over the draw of its constants.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// When a new sample counts as progress, and after how many that do not the learning rate is to fall.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct ProgressRule {
+pub struct PlateauRule {
     /// The new sample is compared with the oldest of this many past ones; until there are as many, with none.
     pub queue: usize,
     /// There is progress where p ≤ α.
@@ -25,14 +25,14 @@ pub struct ProgressRule {
     pub floor: f64,
 }
 
-impl Default for ProgressRule {
+impl Default for PlateauRule {
     /// The published rule, but for its floor.
     fn default() -> Self {
         Self { queue: 10, alpha: 0.1, patience: 3, kept: 3, floor: 0.0 }
     }
 }
 
-impl ProgressRule {
+impl PlateauRule {
     /// # Errors
     /// When a number is outside what is allowed.
     pub fn check(&self) -> Result<()> {
@@ -97,18 +97,15 @@ pub enum Verdict {
 ///
 /// It is a state to be stored with a checkpoint: after reading it back, verdicts and p-values are the same bits. An entry
 /// of the queue is O(n + m) numbers ([`Marginals`]), no points. `E` may hold more than those, such as the step at which
-/// a sample was made: see [`Progress::judge`].
+/// a sample was made: see [`Plateau::judge`].
 ///
 /// # Example
 /// ```
-/// use kme::inference::{Marginals, Progress, ProgressRule, Verdict};
-/// use kme::points::Data;
-/// use kme::sums::Precision;
-/// use kme::{Kernel, Points};
+/// use kme::{Data, Kernel, Marginals, Plateau, PlateauRule, Points, Precision, Verdict};
 /// let line = |shift: f64| Points::new(50, 1, Data::F64((0..50).map(|i| 0.02 * f64::from(i) + shift).collect()));
 /// let kernel: Kernel = "gaussian:sigma=1".parse()?;
 /// let sums = |shift: f64| Marginals::new(&kernel, &line(0.0)?, &line(shift)?, Precision::F64);
-/// let mut progress = Progress::new(ProgressRule { queue: 2, kept: 1, patience: 1, ..ProgressRule::default() })?;
+/// let mut progress = Plateau::new(PlateauRule { queue: 2, kept: 1, patience: 1, ..PlateauRule::default() })?;
 /// assert_eq!(progress.observe(sums(3.0)?)?, Verdict::Filling { have: 1 });
 /// assert_eq!(progress.observe(sums(2.0)?)?, Verdict::Filling { have: 2 });
 /// assert!(matches!(progress.observe(sums(1.0)?)?, Verdict::Better { .. }));
@@ -121,8 +118,8 @@ pub enum Verdict {
 /// test is that of Bounliphone et al., ICLR 2016: see [`three_sample_asymptotic`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Progress<E = Marginals> {
-    rule: ProgressRule,
+pub struct Plateau<E = Marginals> {
+    rule: PlateauRule,
     /// The oldest first.
     past: Vec<E>,
     /// In a row.
@@ -130,7 +127,7 @@ pub struct Progress<E = Marginals> {
     decays: u32,
 }
 
-impl Progress {
+impl Plateau {
     /// What the sample with the sums `y` means. An error leaves the state as it was.
     ///
     /// # Errors
@@ -141,12 +138,12 @@ impl Progress {
     }
 }
 
-impl<E> Progress<E> {
+impl<E> Plateau<E> {
     /// Before the first sample.
     ///
     /// # Errors
     /// When the rule is outside what is allowed.
-    pub fn new(rule: ProgressRule) -> Result<Self> {
+    pub fn new(rule: PlateauRule) -> Result<Self> {
         rule.check()?;
         Ok(Self { rule, past: Vec::new(), failures: 0, decays: 0 })
     }
@@ -183,7 +180,7 @@ impl<E> Progress<E> {
     }
 
     /// The settings.
-    pub fn rule(&self) -> &ProgressRule {
+    pub fn rule(&self) -> &PlateauRule {
         &self.rule
     }
 
@@ -203,12 +200,8 @@ mod tests {
     use super::*;
 
     /// Noise-free: p is 0 for what is strictly better, else 1.
-    fn verdicts(
-        rule: ProgressRule,
-        distance: impl Fn(usize) -> usize,
-        count: usize,
-    ) -> (Vec<Verdict>, Vec<Vec<usize>>) {
-        let mut progress = Progress::<usize>::new(rule).unwrap();
+    fn verdicts(rule: PlateauRule, distance: impl Fn(usize) -> usize, count: usize) -> (Vec<Verdict>, Vec<Vec<usize>>) {
+        let mut progress = Plateau::<usize>::new(rule).unwrap();
         (1..=count)
             .map(|t| {
                 let p = |y: &usize, z: &usize| Ok(if distance(*y) < distance(*z) { 0.0 } else { 1.0 });
@@ -224,7 +217,7 @@ mod tests {
 
     #[test]
     fn decays_come_when_the_published_rule_has_them() {
-        let rule = ProgressRule::default();
+        let rule = PlateauRule::default();
         let (flat, queues) = verdicts(rule, |_| 0, 40);
         assert_eq!(decays(&flat), [13, 23, 33]);
         assert_eq!(flat[9], Verdict::Filling { have: 10 });
@@ -244,41 +237,41 @@ mod tests {
     #[test]
     fn a_success_forgives_failures_and_every_setting_counts() {
         // Two failures and a success, again and again: never three in a row.
-        let (found, _) = verdicts(ProgressRule::default(), |t| 1000 - t / 3 - if t % 3 == 0 { 10 } else { 0 }, 300);
+        let (found, _) = verdicts(PlateauRule::default(), |t| 1000 - t / 3 - if t % 3 == 0 { 10 } else { 0 }, 300);
         assert!(decays(&found).is_empty());
-        let rule = ProgressRule { queue: 4, patience: 2, kept: 1, ..ProgressRule::default() };
+        let rule = PlateauRule { queue: 4, patience: 2, kept: 1, ..PlateauRule::default() };
         let (flat, queues) = verdicts(rule, |_| 0, 16);
         assert_eq!(decays(&flat), [6, 11, 16]);
         assert_eq!(queues[5], [6]);
         // p = α is progress.
-        let mut progress = Progress::<u8>::new(ProgressRule { queue: 1, kept: 1, ..ProgressRule::default() }).unwrap();
+        let mut progress = Plateau::<u8>::new(PlateauRule { queue: 1, kept: 1, ..PlateauRule::default() }).unwrap();
         progress.judge(0, |_, _| unreachable!("nothing to compare")).unwrap();
         assert_eq!(progress.judge(1, |_, _| Ok(0.1)).unwrap(), Verdict::Better { p_value: 0.1 });
     }
 
     #[test]
     fn what_is_not_allowed_is_refused_and_changes_nothing() {
-        let rule = ProgressRule::default();
+        let rule = PlateauRule::default();
         for (wrong, parameter) in [
-            (ProgressRule { queue: 0, ..rule }, "queue"),
-            (ProgressRule { patience: 0, ..rule }, "patience"),
-            (ProgressRule { kept: 0, ..rule }, "kept"),
-            (ProgressRule { kept: 11, ..rule }, "kept"),
-            (ProgressRule { floor: -1e-10, ..rule }, "floor"),
-            (ProgressRule { floor: f64::NAN, ..rule }, "floor"),
-            (ProgressRule { alpha: 1.0, ..rule }, "alpha"),
+            (PlateauRule { queue: 0, ..rule }, "queue"),
+            (PlateauRule { patience: 0, ..rule }, "patience"),
+            (PlateauRule { kept: 0, ..rule }, "kept"),
+            (PlateauRule { kept: 11, ..rule }, "kept"),
+            (PlateauRule { floor: -1e-10, ..rule }, "floor"),
+            (PlateauRule { floor: f64::NAN, ..rule }, "floor"),
+            (PlateauRule { alpha: 1.0, ..rule }, "alpha"),
         ] {
-            let error = Progress::<u8>::new(wrong).unwrap_err();
+            let error = Plateau::<u8>::new(wrong).unwrap_err();
             assert_eq!(error.parameter_name(), Some(parameter), "{error}");
         }
-        let mut progress = Progress::<u8>::new(ProgressRule { queue: 1, kept: 1, ..rule }).unwrap();
+        let mut progress = Plateau::<u8>::new(PlateauRule { queue: 1, kept: 1, ..rule }).unwrap();
         progress.judge(0, |_, _| Ok(1.0)).unwrap();
         let before = progress.clone();
         assert!(progress.judge(1, |_, _| Err(Error::missing("p", "give any"))).is_err());
         assert_eq!(progress, before);
-        let text: std::result::Result<ProgressRule, _> = serde_json::from_str(r#"{"alhpa": 0.2}"#);
+        let text: std::result::Result<PlateauRule, _> = serde_json::from_str(r#"{"alhpa": 0.2}"#);
         assert!(text.unwrap_err().to_string().contains("alhpa"));
-        let rule: ProgressRule = serde_json::from_str(r#"{"floor": 1e-5}"#).unwrap();
-        assert_eq!(rule, ProgressRule { floor: 1e-5, ..ProgressRule::default() });
+        let rule: PlateauRule = serde_json::from_str(r#"{"floor": 1e-5}"#).unwrap();
+        assert_eq!(rule, PlateauRule { floor: 1e-5, ..PlateauRule::default() });
     }
 }
