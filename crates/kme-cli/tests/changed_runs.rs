@@ -236,7 +236,7 @@ fn a_run_begins_with_trained_networks() {
     assert!(String::from_utf8(bytes(&place, "second/config.toml")).unwrap().contains("# SHA-256 of from: "));
     // A model has no critic; resumed, nothing of it is needed any more.
     let told = succeeds(&place, &format!("{TINY} --from first/model.safetensors --data others -o third --steps 2"));
-    assert!(told.contains("the critic begins anew"), "{told}");
+    assert!(told.contains("the critic starts from scratch"), "{told}");
     std::fs::remove_dir_all(place.path("first")).unwrap();
     succeeds(&place, "train -o third --resume --steps 3");
     refused(

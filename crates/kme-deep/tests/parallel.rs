@@ -5,7 +5,8 @@ mod watching;
 use burn::tensor::Tensor;
 use kme::internal::rng;
 use kme_deep::loss::{
-    Cramer, Divergence, Estimator, Logistic, MeanCovariance, Mmd, Objective, Pictures, Regulariser, Scale, Wasserstein,
+    Cramer, Divergence, Estimator, Features, Logistic, MeanCovariance, Mmd, Objective, Pictures, Regulariser, Scale,
+    Wasserstein,
 };
 use kme_deep::train::parallel::{self, Alone, Collective, Descent, Farewell, Sockets, Team, TeamResult};
 use kme_deep::train::{self, Config, Context, Event, Outcome, Plan, Request};
@@ -45,6 +46,8 @@ struct Game {
     latents: [Tensor<4>; 2],
     labels: Option<Tensor<4>>,
     mix: Tensor<4>,
+    /// Whether the generator's loss is of two tensors of features.
+    two_layers: bool,
 }
 
 /// How a critic is parametrised.
@@ -90,6 +93,7 @@ impl Game {
             labels: conditional.then(|| place.tensor_f64(planes.collect(), [N, classes, SIDE, SIDE])),
             mix: place.tensor_f64((0..N).map(|i| (i as f64 + 0.5) / N as f64).collect(), [N, 1, 1, 1]),
             objective,
+            two_layers: false,
         }
     }
 
@@ -112,7 +116,9 @@ impl Game {
         let tracked = self.generator.tracked();
         let pictures = self.pictures(&tracked, &rows);
         let (features, variation) = self.objective.see_generated(&self.critic.effective(), &pictures).unwrap();
-        [critic, parallel::generator(&self.objective, &tracked, &[features], variation, team).unwrap()]
+        let narrow = self.two_layers.then(|| first_two(&features));
+        let features: Vec<Features> = [features].into_iter().chain(narrow).collect();
+        [critic, parallel::generator(&self.objective, &tracked, &features, variation, team).unwrap()]
     }
 
     /// The same by `size` workers with even shares, for each of them.
@@ -133,6 +139,13 @@ impl Game {
 
 fn all_gradients(descent: &Descent) -> Vec<f64> {
     descent.gradients.iter().chain(&descent.decoder).flat_map(|g| place::numbers(g.clone())).collect()
+}
+
+/// The first two of the features.
+fn first_two(features: &Features) -> Features {
+    let some = |all: &Tensor<2>| all.clone().slice([0..all.dims()[0], 0..2]);
+    let Features { real, fake, second } = features;
+    Features { real: some(real), fake: some(fake), second: second.as_ref().map(some) }
 }
 
 fn mmd(kernel: &str, estimator: Estimator) -> Arc<dyn Divergence> {
@@ -159,6 +172,7 @@ fn games(place: &Place) -> Vec<(&'static str, Game)> {
         let top = if divergence.needs_one_feature() { 1 } else { TOP };
         Game::new(Objective { divergence, regulariser }, top, spectral, conditional, place)
     };
+    let two_layers = |divergence, regulariser| Game { two_layers: true, ..game(divergence, regulariser, No, false) };
     let wasserstein = || Arc::new(Wasserstein {});
     let logistic = || Arc::new(Logistic {});
     let mean_covariance = Arc::new(MeanCovariance { norm: 2.0, components: 2 });
@@ -179,6 +193,8 @@ fn games(place: &Place) -> Vec<(&'static str, Game)> {
         ("kernelized-gan", game(mmd("gaussian:gamma=1", Estimator::Biased), asymmetric.clone(), No, false)),
         ("random features", game(lifted(place), Regulariser { gradient_penalty: 1.0, ..asymmetric }, No, false)),
         ("li", game(mmd("gaussian:sigma=1,2,4", Estimator::Root), li, No, false)),
+        ("two layers", two_layers(unbiased("rq:alpha=1"), Regulariser { order: 1.0, ..none() })),
+        ("two layers, cramer", two_layers(Arc::new(Cramer {}), none())),
         ("mean-covariance", game(mean_covariance, none(), Normalised, false)),
         ("all at once", game(unbiased("gaussian:sigma=1,2"), all.clone(), Learned, false)),
         ("all of random features", game(lifted(place), all, Learned, true)),
@@ -235,7 +251,8 @@ fn means_of_gradients_are_another_estimator() {
             let mean: Vec<f64> = a.iter().zip(&b).map(|(a, b)| (a + b) / 2.0).collect();
             let error = apart(&all_gradients(&whole[side]), &mean);
             // These are means of a number of each sample, Cramér's of each triple; with σ (swgan) they would not be.
-            let is_mean = matches!(name, "wgan-gp" | "cramer" | "sn-gan" | "logistic with penalty");
+            let is_mean =
+                matches!(name, "wgan-gp" | "cramer" | "two layers, cramer" | "sn-gan" | "logistic with penalty");
             println!("{name}, side {side}: {error:.1e}");
             assert!(if is_mean { error < 1e-12 } else { error > 1e-3 }, "{name}, side {side}: {error:e}");
         }

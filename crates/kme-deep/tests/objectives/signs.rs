@@ -284,6 +284,21 @@ fn the_scaled_game_is_zero_sum() {
     assert!(tried > 15);
 }
 
+/// Of several layers the generator lowers the sum, of none there is no loss.
+#[test]
+fn layers_are_summed() {
+    let features = |d: usize| {
+        let rows = |purpose: &str| normals(5 * d, purpose).chunks(d).map(<[f64]>::to_vec).collect::<Vec<Row>>();
+        Features { real: matrix(&rows("real")), fake: matrix(&rows("fake")), second: None }
+    };
+    let objective = Objective { divergence: gaussian(), regulariser: Regulariser { order: 2.0, ..Default::default() } };
+    let loss = |features: &[Features]| objective.generator_of(features, None).map(|terms| number(terms.loss));
+    let [one, other] = [2, 3].map(|d| loss(&[features(d)]).unwrap());
+    let both = loss(&[features(2), features(3)]).unwrap();
+    assert!((one + other - both).abs() < 1e-14 && one != 0.0 && other != 0.0, "{one} + {other} and {both}");
+    assert!(matches!(loss(&[]), Err(kme::Error::TooFew { given: 0, .. })));
+}
+
 /// Statistics of batch normalisation are those of real or of generated samples alone, for the critic as for the generator.
 #[test]
 fn batch_normalisation_sees_either_kind_alone() {
