@@ -19,13 +19,11 @@ const KERNELS: &[&str] = &[
 ];
 const FEW_KERNELS: &[&str] = &["gaussian:sigma=median", "energy:a=0", "imq:c=1"];
 
+/// A revision, and what it exports: before, modules; now, names, and the engine in `internal`.
 macro_rules! side {
-    ($name:ident, $kme:ident) => {
+    ($name:ident, $($import:item)*) => {
         mod $name {
-            use $kme::discrepancy::{Estimator, mmd2};
-            use $kme::points::Data;
-            use $kme::sums::{self, Precision};
-            use $kme::{Kernel, KernelSpec, Points, evaluate, neighbours};
+            $($import)*
 
             pub fn points(values: &[f64], d: usize, single: bool) -> Points {
                 let data = match single {
@@ -45,13 +43,13 @@ macro_rules! side {
                     "mmd2" => mmd2(&kernel(), x, y, Estimator::Unbiased, precision).unwrap().value,
                     "sum" => sums::cross(&kernel(), x, None, y, None, precision).unwrap(),
                     "gradients" => sums::gradients(&kernel(), x, y, None, precision).unwrap()[0],
-                    "nearest" => neighbours::nearest(x, y, 1, precision).unwrap().of(0).next().unwrap().1,
+                    "nearest" => nearest(x, y, 1, precision).unwrap().of(0).next().unwrap().1,
                     "kth" => {
-                        neighbours::kth_nearest(x, 3).unwrap();
+                        kth_nearest(x.into(), 3).unwrap();
                         0.0
                     }
                     _ => {
-                        evaluate::prdc(x, y, 5).unwrap();
+                        prdc(x, y, 5).unwrap();
                         0.0
                     }
                 }
@@ -60,8 +58,20 @@ macro_rules! side {
     };
 }
 
-side!(before, old);
-side!(now, new);
+side! {
+    before,
+    use old::discrepancy::{Estimator, mmd2};
+    use old::evaluate::prdc;
+    use old::neighbours::{kth_nearest, nearest};
+    use old::points::Data;
+    use old::sums::{self, Precision};
+    use old::{Kernel, KernelSpec, Points};
+}
+side! {
+    now,
+    use new::internal::{kth_nearest, nearest, sums};
+    use new::{Data, Estimator, Kernel, KernelSpec, Points, Precision, mmd2, prdc};
+}
 
 /// Box and Muller's normal numbers from xorshift.
 fn normal(count: usize, seed: u64) -> Vec<f64> {
