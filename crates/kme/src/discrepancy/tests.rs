@@ -522,7 +522,7 @@ fn median_over_distinct_pairs() {
     let mut rng = stream(16, "discrepancy", 0);
     let (one, others) = (gaussian_points(1, 512, 3.0, &mut rng), gaussian_points(40, 512, 3.0, &mut rng));
     let found = median_distance(&[&one.select(&[0; 160]).unwrap(), &others]);
-    assert!(matches!(found, Err(Error::Parameter { .. })));
+    assert!(matches!(found, Err(Error::Value { .. })));
     // Above the limit a part of the points stands for all.
     let mut rng = stream(12, "discrepancy", 0);
     let many = gaussian_points(5000, 2, 3.0, &mut rng);

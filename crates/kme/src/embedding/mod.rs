@@ -131,13 +131,12 @@ impl Embedding {
     }
 
     fn of_sample(Sample { points, weights: masses }: Sample, kernel: Kernel) -> Result<Self> {
-        let no_sum =
-            |total: f64| Error::parameter("sum of the sample's weights", total, "a finite number greater than 0");
+        let no_sum = |total: f64| Error::value("sum of the sample's weights", total, "a finite number greater than 0");
         if let Some(masses) = masses {
             points.check_count(masses)?;
             if let Some(i) = masses.iter().position(|m| !(m.is_finite() && *m >= 0.0)) {
                 let what = format!("weight {i} of the sample");
-                return Err(Error::parameter(what, masses[i], "a finite number, at least 0"));
+                return Err(Error::value(what, masses[i], "a finite number, at least 0"));
             }
         }
         let (points, masses) = match masses {
