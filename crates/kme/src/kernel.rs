@@ -183,7 +183,7 @@ impl Kernel {
     /// Whether tensors of single precision can evaluate it: its lengths must be from 1e-12 to 1e12.
     ///
     /// # Errors
-    /// When one is not. (The engine of [`sums`](crate::sums) evaluates every kernel.)
+    /// When one is not. (Sums in double precision evaluate every kernel.)
     pub fn check_single(&self) -> Result<()> {
         for (_, form) in &self.terms {
             if let Some(length) = form.length().filter(|&length| length > 1e12 || (length > 0.0 && length < 1e-12)) {
