@@ -22,6 +22,7 @@ examples! {
     sample in "../examples/01_sample.rs",
     eval in "../examples/02_eval.rs",
     rank in "../examples/03_rank.rs",
+    matching in "../examples/04_match.rs",
 }
 
 /// Lines of an example's body at most.
