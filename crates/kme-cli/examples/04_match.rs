@@ -8,8 +8,7 @@
 //! 4 pictures, mmd2 1.3129e-4
 //! ```
 
-use kme_deep::sample::Context;
-use kme_deep::steer::MatchRequest;
+use kme_deep::{Context, MatchRequest};
 use kme_image::{Grid, Part, sheet};
 
 fn main() -> kme::Result<()> {

@@ -23,6 +23,10 @@ examples! {
     eval in "../examples/02_eval.rs",
     rank in "../examples/03_rank.rs",
     matching in "../examples/04_match.rs",
+    embed in "../examples/05_embed.rs",
+    reduce in "../examples/06_reduce.rs",
+    test in "../examples/07_test.rs",
+    train in "../examples/08_train.rs",
 }
 
 /// Lines of an example's body at most.
@@ -79,4 +83,7 @@ fn examples_print_what_they_show() {
         assert_eq!(shown[1].0, format!("cargo run --release --example {name}"));
         assert_eq!(example().unwrap(), shown[1].1, "{name}");
     }
+    // Whoever trains, and however.
+    let model = |run: &str| std::fs::read(Path::new(run).join("model.safetensors")).unwrap();
+    assert_eq!(model("toy"), model("toy-from-rust"));
 }
