@@ -48,6 +48,18 @@ fn shown(text: &str) -> Vec<(String, String)> {
     found.into_iter().map(|(command, printed)| (command, printed.trim_end().into())).collect()
 }
 
+/// Word for word, and numbers within a tenth: on other instruction sets a descent may end a little elsewhere.
+fn assert_same(found: &str, shown: &str, what: &str) {
+    let differ = |a: &str, b: &str| match (a.parse::<f64>(), b.parse::<f64>()) {
+        (Ok(a), Ok(b)) => (a - b).abs() > 0.1 * a.abs().max(b.abs()),
+        _ => a != b,
+    };
+    let (words, expected): (Vec<&str>, Vec<&str>) =
+        (found.split_whitespace().collect(), shown.split_whitespace().collect());
+    let same = words.len() == expected.len() && !words.iter().zip(&expected).any(|(a, b)| differ(a, b));
+    assert!(same, "{what} prints\n{found}\nwhere the example shows\n{shown}");
+}
+
 /// Lines between the braces of `fn example`.
 fn body(text: &str) -> usize {
     text.lines().skip_while(|line| !line.contains("fn example()")).skip(1).take_while(|line| *line != "}").count()
@@ -79,9 +91,9 @@ fn examples_print_what_they_show() {
         let ran = command().args(&words[1..]).env("XDG_CACHE_HOME", cache).output().unwrap();
         let printed = String::from_utf8(ran.stdout).unwrap();
         assert!(ran.status.success(), "{name}: {}", String::from_utf8_lossy(&ran.stderr));
-        assert_eq!(printed.trim_end(), shown[0].1, "{name}: {}", shown[0].0);
+        assert_same(&printed, &shown[0].1, &shown[0].0);
         assert_eq!(shown[1].0, format!("cargo run --release --example {name}"));
-        assert_eq!(example().unwrap(), shown[1].1, "{name}");
+        assert_same(&example().unwrap(), &shown[1].1, name);
     }
     // Whoever trains, and however.
     let model = |run: &str| std::fs::read(Path::new(run).join("model.safetensors")).unwrap();
