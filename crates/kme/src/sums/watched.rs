@@ -101,7 +101,6 @@ mod tests {
         (0..700).into_par_iter().for_each(|_| pairs.add(70_000));
         pairs.finish();
         let is_cancelled = matches!(pairs.check(), Err(Error::Cancelled));
-        drop(pairs);
         (keeping.told.into_inner().unwrap(), is_cancelled)
     }
 
