@@ -9,7 +9,6 @@
 //! ```
 
 use kme::{Embedding, Kernel, Points, Precision};
-use std::path::Path;
 
 fn main() -> kme::Result<()> {
     println!("{}", example()?);
@@ -20,6 +19,6 @@ pub(crate) fn example() -> kme::Result<String> {
     let kernel: Kernel = "gaussian:sigma=1".parse()?;
     let before = Embedding::of(&Points::read("assets/points/before.csv")?, kernel.clone())?;
     let after = Embedding::of(&Points::read("assets/points/after.csv")?, kernel)?;
-    before.write(Path::new("before.kme"))?;
+    before.write("before.kme")?;
     Ok(format!("squared distance of the embeddings: {:.4}", before.mmd2(&after, Precision::F64)?))
 }

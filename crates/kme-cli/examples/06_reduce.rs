@@ -16,7 +16,6 @@
 //! ```
 
 use kme::{Points, Reduction};
-use std::path::Path;
 
 fn main() -> kme::Result<()> {
     println!("{}", example()?);
@@ -26,6 +25,6 @@ fn main() -> kme::Result<()> {
 pub(crate) fn example() -> kme::Result<String> {
     let sample = Points::read("assets/points/before.csv")?;
     let coreset = Reduction::new(5).run(&sample)?;
-    coreset.reduced.points.write(Path::new("few.csv"))?;
+    coreset.reduced.points.write("few.csv")?;
     Ok(format!("MMD^2 {:.4} (random subsets: {:.4})", coreset.reduced.mmd2, coreset.random_subsets.median))
 }

@@ -97,5 +97,5 @@ fn examples_print_what_they_show() {
     }
     // Whoever trains, and however.
     let model = |run: &str| std::fs::read(Path::new(run).join("model.safetensors")).unwrap();
-    assert_eq!(model("toy"), model("toy-from-rust"));
+    assert!(model("toy") == model("toy-from-rust"));
 }

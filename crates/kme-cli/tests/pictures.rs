@@ -422,7 +422,7 @@ fn what_looks_like_a_picture_is_never_left_out_in_silence() {
     let json = place.kme("embed a -o a.kme --features pixels --json").json();
     assert_eq!(json["n"], 9);
     let ran = place.kme("embed a -o a.kme --features pixels --verbose");
-    assert!(ran.err.contains("passed over 3 files that are not pictures"), "{}", ran.err);
+    assert!(ran.err.contains("skipped 3 files that are not pictures"), "{}", ran.err);
 
     let bad: [(&str, &[u8], &str); 6] = [
         ("p.avif", b"\0\0\0\x1cftypavif\0\0\0\0", "an AVIF file"),

@@ -79,12 +79,10 @@ pub fn compare(files: &[PathBuf]) -> Result<Vec<Comparison>> {
             comparisons.push(Comparison { metric, first: first.clone(), second: second.clone(), difference, error, z });
         }
     }
-    match comparisons.is_empty() {
-        true => {
-            Err(Error::format(&files[0], "it holds one result of each metric; name another file to compare it with"))
-        }
-        false => Ok(comparisons),
+    if comparisons.is_empty() {
+        return Err(Error::too_few("results of a metric", 1, 2, "a comparison").within(files[0].display()));
     }
+    Ok(comparisons)
 }
 
 /// The results in a file.
@@ -95,8 +93,7 @@ fn read(path: &Path) -> Result<Vec<Side>> {
     }
     let mut bytes = Vec::new();
     reader.take(LARGEST).read_to_end(&mut bytes).map_err(|e| io::read_error(path, e))?;
-    let whole: Value = serde_json::from_slice(&bytes)
-        .map_err(|e| Error::unreadable(path, "not a JSON file; give results that were saved as JSON", e))?;
+    let whole: Value = serde_json::from_slice(&bytes).map_err(|e| Error::unreadable(path, "not a JSON file", e))?;
     let objects = match whole.get("results").and_then(Value::as_array) {
         Some(results) => results.clone(),
         None => vec![whole],
@@ -119,7 +116,7 @@ fn read(path: &Path) -> Result<Vec<Side>> {
         })
     };
     let results = objects.into_iter().map(result).collect::<Option<Vec<_>>>().filter(|results| !results.is_empty());
-    results.ok_or_else(|| Error::format(path, "it holds no results; give results that were saved as JSON"))
+    results.ok_or_else(|| Error::format(path, "it holds no results of scores"))
 }
 
 /// What two results of a metric must have in common, with its place in their JSON.

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 /// let settings = SourceSettings { features: Some("fashion-classifier".into()), ..SourceSettings::default() };
 /// let context = Context::cpu();
 /// let mut sources = Sources::open(&["photos/", "more.zip"], Reader::new(&settings, &context, &()))?;
-/// EmbedRequest::default().run(&mut sources)?.embedding.write("photos.kme".as_ref())?;
+/// EmbedRequest::default().run(&mut sources)?.embedding.write("photos.kme")?;
 /// # Ok::<(), kme::Error>(())
 /// ```
 #[derive(Clone, Debug)]

@@ -158,9 +158,10 @@ impl Plan {
         &self.config
     }
 
-    /// The configuration that it was made of, to be changed and checked again.
+    /// The configuration that it was made of, to be changed and checked again. It has the plan's [name](Self::named).
     pub fn into_config(self) -> Config {
-        self.config
+        let preset = self.config.preset.or(self.name);
+        Config { preset, ..self.config }
     }
 
     /// The same, which goes by `name` in the files of its run, unless the configuration has a name already.

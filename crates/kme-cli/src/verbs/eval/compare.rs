@@ -22,7 +22,8 @@ const CSV: [&str; 9] = [
 
 /// Prints, for each metric that all files have, every result beside the first.
 pub(super) fn run(arguments: &Arguments, global: &Global) -> Result<()> {
-    let found = compare(&arguments.compare)?;
+    let saved = "give results that `kme eval --json` wrote";
+    let found = compare(&arguments.compare).map_err(|fault| fault.advising(saved))?;
     let mut rows = vec![["metric", "result", "value", "difference", "z"].map(String::from).to_vec()];
     let about = "difference to the first; z is the difference in standard errors, both results taken as independent";
     let mut notes = vec![about.to_string()];
