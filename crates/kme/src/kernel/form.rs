@@ -1,5 +1,5 @@
-//! The formulas. To add a kernel: a variant here with its arm in each method, its entry in the table of `text`, and its
-//! name in `sums::row::each_radial` or `each_polynomial` (the compiler asks for it); then `laws::forms`, and every law is tested.
+//! The formulas. Every method names every form, so that the compiler asks for a new one; the rest of the way is in
+//! `docs/extending.md`.
 //!
 //! Throughout r² = ‖x − y‖² and κ is the formula of a radial kernel as a function of r². Such a kernel has
 //! ∂k/∂⟨x,y⟩ = −2κ', ∂k/∂‖x‖² = κ', and trace −2κ'(0)·‖J‖²_F.
@@ -135,20 +135,41 @@ impl Form {
 
     /// Whether it depends on ‖x − y‖ alone.
     pub fn is_radial(&self) -> bool {
-        !matches!(self, Self::Linear | Self::Polynomial { .. } | Self::Distance)
+        match self {
+            Self::Linear | Self::Polynomial { .. } | Self::Distance => false,
+            Self::Gaussian { .. }
+            | Self::RationalQuadratic { .. }
+            | Self::Laplacian { .. }
+            | Self::InverseMultiquadric { .. }
+            | Self::Energy { .. } => true,
+        }
     }
 
     /// Whether it is positive definite, or only conditionally.
     pub fn definiteness(&self) -> Definiteness {
         match self {
             Self::Energy { .. } => Definiteness::Conditional,
-            _ => Definiteness::Positive,
+            Self::Linear
+            | Self::Polynomial { .. }
+            | Self::Distance
+            | Self::Gaussian { .. }
+            | Self::RationalQuadratic { .. }
+            | Self::Laplacian { .. }
+            | Self::InverseMultiquadric { .. } => Definiteness::Positive,
         }
     }
 
     /// Whether distinct distributions have distinct embeddings: see [`super::Kernel::is_characteristic`].
     pub fn is_characteristic(&self) -> bool {
-        !matches!(self, Self::Linear | Self::Polynomial { .. })
+        match self {
+            Self::Linear | Self::Polynomial { .. } => false,
+            Self::Gaussian { .. }
+            | Self::RationalQuadratic { .. }
+            | Self::Laplacian { .. }
+            | Self::InverseMultiquadric { .. }
+            | Self::Energy { .. }
+            | Self::Distance => true,
+        }
     }
 
     /// Whether its formula has the distance ‖x − y‖: true of all but polynomials in ⟨x,y⟩.
@@ -161,13 +182,24 @@ impl Form {
         match *self {
             Self::Linear => Some(1),
             Self::Polynomial { degree, .. } => Some(degree),
-            _ => None,
+            Self::Gaussian { .. }
+            | Self::RationalQuadratic { .. }
+            | Self::Laplacian { .. }
+            | Self::InverseMultiquadric { .. }
+            | Self::Energy { .. }
+            | Self::Distance => None,
         }
     }
 
     /// Whether its values are bounded, and vanish far away.
     pub fn is_bounded(&self) -> bool {
-        !matches!(self, Self::Linear | Self::Polynomial { .. } | Self::Energy { .. } | Self::Distance)
+        match self {
+            Self::Linear | Self::Polynomial { .. } | Self::Energy { .. } | Self::Distance => false,
+            Self::Gaussian { .. }
+            | Self::RationalQuadratic { .. }
+            | Self::Laplacian { .. }
+            | Self::InverseMultiquadric { .. } => true,
+        }
     }
 
     /// The length that is a parameter, if there is one: the distance over which it changes.

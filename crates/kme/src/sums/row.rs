@@ -42,7 +42,12 @@ macro_rules! each_polynomial {
             Form::Polynomial { degree, gamma, coef } => {
                 call!($row, $t, $fma, Form::Polynomial { degree, gamma, coef }, $arguments)
             }
-            _ => {}
+            Form::Gaussian { .. }
+            | Form::RationalQuadratic { .. }
+            | Form::Laplacian { .. }
+            | Form::InverseMultiquadric { .. }
+            | Form::Energy { .. }
+            | Form::Distance => {}
         }
     };
 }
