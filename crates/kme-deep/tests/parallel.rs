@@ -8,7 +8,7 @@ use kme_deep::loss::{
     Cramer, Divergence, Estimator, Features, Logistic, MeanCovariance, Mmd, Objective, Pictures, Regulariser, Scale,
     Wasserstein,
 };
-use kme_deep::train::parallel::{self, Alone, Collective, Descent, Farewell, Sockets, Team, TeamResult};
+use kme_deep::train::parallel::{self, Alone, Collective, Farewell, Sockets, StepGradients, Team, TeamResult};
 use kme_deep::train::{self, Config, Context, Event, Outcome, Plan, Request};
 use kme_image::Images;
 use kme_image::Places;
@@ -110,7 +110,7 @@ impl Game {
     }
 
     /// Critic's and generator's descents by the worker whose samples are `rows`.
-    fn descents(&self, rows: Range<usize>, team: &dyn Collective) -> [Descent; 2] {
+    fn descents(&self, rows: Range<usize>, team: &dyn Collective) -> [StepGradients; 2] {
         let pictures = self.pictures(&self.generator, &rows);
         let critic = parallel::critic(&self.objective, &self.critic, self.decoder.as_ref(), &pictures, team).unwrap();
         let tracked = self.generator.tracked();
@@ -122,7 +122,7 @@ impl Game {
     }
 
     /// The same by `size` workers with even shares, for each of them.
-    fn shared(&self, size: usize) -> Vec<[Descent; 2]> {
+    fn shared(&self, size: usize) -> Vec<[StepGradients; 2]> {
         let share = N / size;
         let work = |team: Box<dyn Collective>| {
             let from = team.rank() * share;
@@ -137,7 +137,7 @@ impl Game {
     }
 }
 
-fn all_gradients(descent: &Descent) -> Vec<f64> {
+fn all_gradients(descent: &StepGradients) -> Vec<f64> {
     descent.gradients.iter().chain(&descent.decoder).flat_map(|g| place::numbers(g.clone())).collect()
 }
 
@@ -528,7 +528,7 @@ fn what_cannot_be_shared_is_refused() {
     );
     // What only one worker can find out ends all of them, with the reason.
     config.critic.as_mut().unwrap().top = 1;
-    config.objective = train::config::Objective::MeanCovariance(MeanCovariance { norm: 2.0, components: 1 });
+    config.objective = train::config::ObjectiveConfig::MeanCovariance(MeanCovariance { norm: 2.0, components: 1 });
     assert!(message(&config, 2).contains("gradient_penalty"));
     config.data.source = folder.path().join("nothing").display().to_string();
     config.regulariser = Default::default();

@@ -507,7 +507,7 @@ fn a_loss_that_is_not_finite_stops_the_run() {
             config.optimiser = train::config::Optimiser::Sgd(sgd);
         }
         config.steps = 2000;
-        if let train::config::Objective::Mmd(mmd) = &mut config.objective {
+        if let train::config::ObjectiveConfig::Mmd(mmd) = &mut config.objective {
             mmd.kernel = "poly:degree=16,gamma=1,coef=1".parse().unwrap();
         }
         config.critic.as_mut().unwrap().clip_weights = None;

@@ -30,17 +30,17 @@ pub enum Arrangement {
 /// Latents and classes of a generator, drawn or taken from a file. The default is one sheet of 64.
 ///
 /// ```
-/// use kme_net::{Arrangement, Draw, Models, Place};
+/// use kme_net::{Arrangement, DrawRequest, Models, Place};
 ///
 /// let generator = Models::default().generator("fashion", &Place::cpu())?;
-/// let draw = Draw { n: Some(2), arrangement: Arrangement::Interpolate { steps: 5 }, ..Draw::default() };
+/// let draw = DrawRequest { n: Some(2), arrangement: Arrangement::Interpolate { steps: 5 }, ..DrawRequest::default() };
 /// let drawn = draw.run(&*generator)?;
 /// let pictures = generator.pictures_of(&drawn.latents, &drawn.classes)?;
 /// assert_eq!((pictures.len(), drawn.columns), (10, Some(5)));
 /// # Ok::<(), kme::Error>(())
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct Draw {
+pub struct DrawRequest {
     /// Pictures or points; with `class` "all" those of each class; rows of an interpolation, latents of a loop, rows and columns
     /// alike of a manifold. Without it 64, 8, 8, 8 and 16.
     pub n: Option<usize>,
@@ -71,7 +71,7 @@ pub struct Drawn {
 /// Pictures or points drawn at most.
 const MOST: usize = 1_000_000;
 
-impl Draw {
+impl DrawRequest {
     /// The latents and classes for `generator`.
     ///
     /// # Errors

@@ -25,7 +25,7 @@ pub mod weights;
 pub use networks::{CARDS, Convention, Known, Network, NetworkCard, Normalisation, network_card};
 
 // What a network is for: generators, classifiers, autoencoders, where they are found, and what is drawn of them.
-pub use draw::{Arrangement, Draw, Drawn};
+pub use draw::{Arrangement, DrawRequest, Drawn};
 pub use generator::{Generator, Makes, NetworkGenerator, labelled};
 pub use latent::{Latent, Prior};
 pub use model::{Autoencoder, Classifier, ModelCard, Provenance, images_of, tensor_of};

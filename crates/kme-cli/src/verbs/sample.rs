@@ -8,7 +8,7 @@ use clap::Args;
 use kme::internal::io::NewFolder;
 use kme::{Error, Points, Result};
 use kme_image::{Grid, Images, scatter};
-use kme_net::{Arrangement, Draw, Drawn, Generator, Makes};
+use kme_net::{Arrangement, DrawRequest, Drawn, Generator, Makes};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -151,7 +151,7 @@ impl Arguments {
             Arrangement::Single
         };
         let latents = self.latents.as_ref().map(Points::read).transpose()?;
-        Draw { n: self.n, class: self.class.clone(), arrangement, latents, seed: global.seed() }.run(generator)
+        DrawRequest { n: self.n, class: self.class.clone(), arrangement, latents, seed: global.seed() }.run(generator)
     }
 
     /// Whether pictures follow each other in time.

@@ -11,7 +11,7 @@ mod tests;
 pub use super::data::{AUTO, Data, NONE};
 pub use generator::{Burst, Critic, Generator, Spectral};
 pub(super) use objective::Kind;
-pub use objective::{AutoencoderObjective, ClassifierObjective, Objective};
+pub use objective::{AutoencoderObjective, ClassifierObjective, ObjectiveConfig};
 pub use optimiser::{Adam, Optimiser, Rmsprop, Sgd};
 pub use schedule::{Cosine, Decay, Drop, Plain, Schedule, ThreeSample};
 
@@ -42,7 +42,7 @@ pub struct Config {
     /// What is learned from.
     pub data: Data,
     /// What is learned, and by which loss.
-    pub objective: Objective,
+    pub objective: ObjectiveConfig,
     /// Needed for all objectives but the classifier and the autoencoder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generator: Option<Generator>,
@@ -59,7 +59,7 @@ pub struct Config {
     pub schedule: Schedule,
     /// How samples are judged; 2000 in pixels by default.
     #[serde(default)]
-    pub score: Score,
+    pub score: ScoreConfig,
     /// How often things are written.
     #[serde(default)]
     pub log: Log,
@@ -68,14 +68,14 @@ pub struct Config {
 /// How samples are judged during training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Score {
+pub struct ScoreConfig {
     /// Feature map of scores, which also stands on the generator's card: a model's name, or `pixels`.
     pub features: String,
     /// Held-out and generated samples that are compared.
     pub count: usize,
 }
 
-impl Default for Score {
+impl Default for ScoreConfig {
     fn default() -> Self {
         Self { features: "pixels".into(), count: 2000 }
     }
@@ -125,7 +125,7 @@ impl Config {
         within("log.minutes", self.log.minutes, 0.0..=1e6)?;
         count("score.count", self.score.count as u64, 2..=1_000_000)?;
         let scores_by_features = self.objective.divergence().is_some() && !self.data.is_points();
-        if !scores_by_features && self.score.features != Score::default().features {
+        if !scores_by_features && self.score.features != ScoreConfig::default().features {
             let reason = "only generators of pictures are scored in features. Leave it out";
             return Err(Error::not_applicable("score.features", reason));
         }

@@ -1,7 +1,7 @@
 //! A new run whose networks begin as those of another.
 
 use super::Context;
-use super::config::{Config, Objective};
+use super::config::{Config, ObjectiveConfig};
 use super::folder::is_unchanged;
 use super::parallel::TeamResult;
 use super::task::{Task, net_state};
@@ -53,8 +53,8 @@ fn networks(name: &str, config: &Config, context: &Context) -> Result<(String, T
         tensors.map(|(name, shape, values)| (name, (shape, values))).collect()
     };
     let tensors = match &config.objective {
-        Objective::Classifier(_) => named(&["net"], &Classifier::parse(&bytes, &path, place)?.net),
-        Objective::Autoencoder(_) => named(&["net"], &Autoencoder::parse(&bytes, &path, place)?.net),
+        ObjectiveConfig::Classifier(_) => named(&["net"], &Classifier::parse(&bytes, &path, place)?.net),
+        ObjectiveConfig::Autoencoder(_) => named(&["net"], &Autoencoder::parse(&bytes, &path, place)?.net),
         _ => named(&["generator", "average"], &NetworkGenerator::parse(&bytes, &path, place)?.net),
     };
     Ok((sha256, tensors))

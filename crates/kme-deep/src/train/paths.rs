@@ -1,6 +1,6 @@
 //! Names of files in a configuration, wherever a run goes on.
 
-use super::config::{Config, Objective};
+use super::config::{Config, ObjectiveConfig};
 use crate::loss::{CRITIC, IDENTITY};
 use kme_image::{Toy, list};
 use kme_net::{SHIPPED, network_card};
@@ -43,7 +43,7 @@ impl Config {
             }
         }
         let objective = match &mut config.objective {
-            Objective::Mmd(mmd) => Some(&mut mmd.features),
+            ObjectiveConfig::Mmd(mmd) => Some(&mut mmd.features),
             _ => None,
         };
         let decoder = config.generator.as_mut().and_then(|generator| generator.decoder.as_mut());

@@ -1,6 +1,6 @@
 //! What is said of the data before the first step: how much there is, and what looks like a mistake.
 
-use super::config::{Config, Objective};
+use super::config::{Config, ObjectiveConfig};
 use super::split::{FEWEST, FEWEST_HELD_OUT, Split};
 use super::stock::Facts;
 use kme::{Error, Result};
@@ -11,7 +11,7 @@ const UNEQUAL: usize = 10;
 
 /// Whether labels of the data are learned from.
 fn needs_classes(config: &Config) -> bool {
-    matches!(config.objective, Objective::Classifier(_))
+    matches!(config.objective, ObjectiveConfig::Classifier(_))
         || config.generator.as_ref().is_some_and(|generator| generator.conditional)
 }
 

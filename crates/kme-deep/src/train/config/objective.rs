@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// The objective: the divergence of a generator's samples from the data, or another task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Objective {
+pub enum ObjectiveConfig {
     /// The MMD of features under a kernel: GMMN, kernelized GAN, MMD GAN, Scaled MMD GAN.
     Mmd(MmdSettings),
     /// WGAN, by how its critic is kept Lipschitz: `critic.clip_weights`, `regulariser.gradient_penalty` or `regulariser.scale`.
@@ -34,7 +34,7 @@ pub(in crate::train) enum Kind<'a> {
     Autoencoder(&'a AutoencoderObjective),
 }
 
-impl Objective {
+impl ObjectiveConfig {
     /// The kind of network that it trains.
     pub(in crate::train) fn kind(&self) -> Kind<'_> {
         match self {

@@ -3,7 +3,7 @@
 //! serde tells what is wrong by calling a constructor of the error type: [`Fault`] keeps which, so that nothing needs to
 //! be read out of a sentence.
 
-use super::{Config, Objective, Optimiser, Schedule};
+use super::{Config, ObjectiveConfig, Optimiser, Schedule};
 use kme::Error;
 use kme_net::{CriticNet, GeneratorNet};
 use serde::de::value::{MapDeserializer, SeqDeserializer};
@@ -126,7 +126,7 @@ pub(in crate::train) type Reader = fn(&Table) -> Option<Fault>;
 /// Tables whose `kind` decides which other keys they have. serde reads them as a whole: of a fault in one of them it does
 /// not say the key.
 pub(in crate::train) const KINDS: [(&str, Reader); 6] = [
-    ("objective", fault::<Objective>),
+    ("objective", fault::<ObjectiveConfig>),
     ("optimiser", fault::<Optimiser>),
     ("schedule", fault::<Schedule>),
     ("generator.net", fault::<GeneratorNet>),

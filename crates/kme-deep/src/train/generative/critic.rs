@@ -3,7 +3,7 @@
 use super::super::config::{self, Burst, Config};
 use super::super::learner::Learner;
 use super::super::optimiser::Pace;
-use super::super::parallel::{self, Collective, Descent, TeamResult};
+use super::super::parallel::{self, Collective, StepGradients, TeamResult};
 use super::super::task::Numbers;
 use super::opponent::Opponent;
 use crate::loss::{Features, Objective, Pictures};
@@ -97,7 +97,7 @@ impl Opponent for Critic {
             // Nothing moves: the state stays the last good one.
             return Ok(descent.numbers);
         }
-        let Descent { gradients, decoder, numbers } = descent;
+        let StepGradients { gradients, decoder, numbers } = descent;
         self.learner.step(gradients, self.rate, pace);
         if let Some(learner) = &mut self.decoder {
             learner.step(decoder, self.rate, pace);

@@ -38,7 +38,7 @@ mod team;
 mod threads;
 
 pub use sockets::{Farewell, Sockets};
-pub use step::{Descent, critic, generator};
+pub use step::{StepGradients, critic, generator};
 pub(super) use team::shared;
 pub(crate) use team::{Leader, Seat, begin, check_shares};
 pub use team::{Team, help};

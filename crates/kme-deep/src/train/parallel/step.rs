@@ -22,7 +22,7 @@ use kme::{Error, Field, Result};
 use kme_net::{Net, place};
 
 /// Where a loss goes down, and what it is made of. The same bits for all workers.
-pub struct Descent {
+pub struct StepGradients {
     /// Of the trained parameters, in order; not to be followed where a number is not finite.
     pub gradients: Vec<Tensor<1>>,
     /// Of those of the critic's decoder, where there is one.
@@ -31,7 +31,7 @@ pub struct Descent {
     pub numbers: Numbers,
 }
 
-impl Descent {
+impl StepGradients {
     /// Whether all numbers are finite.
     pub fn is_finite(&self) -> bool {
         self.numbers.iter().all(|(_, value)| value.is_finite())
@@ -49,7 +49,7 @@ pub fn critic(
     decoder: Option<&Net>,
     pictures: &Pictures,
     team: &dyn Collective,
-) -> TeamResult<Descent> {
+) -> TeamResult<StepGradients> {
     if team.size() == 1 {
         return Ok(whole_critic(objective, critic, decoder, pictures)?);
     }
@@ -130,7 +130,7 @@ pub fn critic(
     numbers.push(("generated_features", scalar(&features.fake.clone().mean())));
     numbers.push(("critic_loss", total));
     numbers.push(("critic_gradient_norm", gradient_norm(sums.iter().chain(&decoder))));
-    Ok(Descent { gradients: sums, decoder, numbers })
+    Ok(StepGradients { gradients: sums, decoder, numbers })
 }
 
 /// Down the [generator's loss](Objective::generator_of) of the features of all workers; `features` are those of this
@@ -145,7 +145,7 @@ pub fn generator(
     features: &[Features],
     variation: Option<Tensor<1>>,
     team: &dyn Collective,
-) -> TeamResult<Descent> {
+) -> TeamResult<StepGradients> {
     if team.size() == 1 {
         let Terms { loss, parts } = objective.generator_of(features, objective.square(variation))?;
         let gradients = generator.gradients(&mut loss.backward());
@@ -159,13 +159,18 @@ pub fn generator(
     Ok(of_generator(gradients, numbers_of(parts)))
 }
 
-fn of_generator(gradients: Vec<Tensor<1>>, mut numbers: Numbers) -> Descent {
+fn of_generator(gradients: Vec<Tensor<1>>, mut numbers: Numbers) -> StepGradients {
     numbers.push(("generator_gradient_norm", gradient_norm(&gradients)));
-    Descent { gradients, decoder: Vec::new(), numbers }
+    StepGradients { gradients, decoder: Vec::new(), numbers }
 }
 
 /// The loss of one worker, in one graph.
-fn whole_critic(objective: &Objective, critic: &Net, decoder: Option<&Net>, pictures: &Pictures) -> Result<Descent> {
+fn whole_critic(
+    objective: &Objective,
+    critic: &Net,
+    decoder: Option<&Net>,
+    pictures: &Pictures,
+) -> Result<StepGradients> {
     let tracked = critic.tracked();
     let decoder = decoder.map(Net::tracked);
     let Terms { loss, parts } = objective.critic(&tracked.effective(), decoder.as_ref(), pictures)?;
@@ -176,7 +181,7 @@ fn whole_critic(objective: &Objective, critic: &Net, decoder: Option<&Net>, pict
     let own = tracked.gradients(&mut gradients);
     let decoder = decoder.map(|net| net.gradients(&mut gradients)).unwrap_or_default();
     numbers.push(("critic_gradient_norm", gradient_norm(own.iter().chain(&decoder))));
-    Ok(Descent { gradients: own, decoder, numbers })
+    Ok(StepGradients { gradients: own, decoder, numbers })
 }
 
 /// The features of all workers, as leaves of a computation, and which rows are this worker's.
