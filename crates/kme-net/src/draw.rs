@@ -92,6 +92,9 @@ impl DrawRequest {
         };
         let draw = |n: usize| latent.draw(n, &mut rng::stream(self.seed, "sample", 0));
         if let Some(points) = &self.latents {
+            if self.n.is_some() {
+                return Err(Error::not_applicable("n", "the `latents` that you give say how many there are"));
+            }
             return self.stored(points, class, by_class, generator);
         }
         let classes = generator.classes().len();
@@ -215,4 +218,35 @@ fn closed(latents: &[f32], class: usize, steps: usize, generator: &dyn Generator
     let n = path.len() / dim;
     let classes = if generator.is_conditional() { vec![class; n] } else { Vec::new() };
     Ok(Drawn { latents: path, classes, columns: None, by_class: false })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Models, Place};
+
+    /// A loop passes through its latents and comes back; stored latents are its latents, and say how many there are.
+    #[test]
+    fn loops_close_and_stored_latents_count_themselves() {
+        let generator = Models::default().generator("fashion", &Place::cpu()).unwrap();
+        let dim = generator.latent().dim;
+        let request = DrawRequest { n: Some(3), seed: 5, ..DrawRequest::default() };
+        let single = request.run(&*generator).unwrap();
+        let arrangement = Arrangement::Loop { steps: 4 };
+        let closed = DrawRequest { arrangement, ..request.clone() }.run(&*generator).unwrap();
+        assert_eq!((closed.latents.len(), closed.columns), (12 * dim, None));
+        for (i, latent) in single.latents.chunks(dim).enumerate() {
+            assert_eq!(&closed.latents[4 * i * dim..][..dim], latent);
+        }
+        let last = generator.latent().interpolate(&single.latents[2 * dim..], &single.latents[..dim], 5).unwrap();
+        assert_eq!(closed.latents[11 * dim..], last[3 * dim..4 * dim]);
+
+        let latents = Some(generator.stored(&single.latents, &[]).unwrap());
+        let stored = DrawRequest { latents, n: None, arrangement, ..request.clone() };
+        assert_eq!(stored.run(&*generator).unwrap(), closed);
+        let counted = DrawRequest { n: Some(3), ..stored.clone() }.run(&*generator);
+        assert_eq!(counted.unwrap_err().parameter_name(), Some("n"));
+        let plane = DrawRequest { arrangement: Arrangement::Manifold { coordinates: [0, 1] }, ..stored };
+        assert_eq!(plane.run(&*generator).unwrap_err().parameter_name(), Some("latents"));
+    }
 }

@@ -28,7 +28,7 @@ fn a_two_sample_test_is_chosen_by_size_and_kernels() {
     assert_eq!(by(1, 40_001), TwoSampleMethod::Block);
     let asked = TwoSampleTest { method: Some(TwoSampleMethod::Linear), ..TwoSampleTest::default() };
     assert_eq!(asked.method_for(10, 10), TwoSampleMethod::Linear);
-    for (method, name) in TwoSampleMethod::ALL {
+    for &(method, name) in TwoSampleMethod::ALL {
         assert_eq!((method.to_string().as_str(), name.parse::<TwoSampleMethod>().unwrap()), (name, method));
     }
 }

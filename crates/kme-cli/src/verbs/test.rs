@@ -90,7 +90,7 @@ enum Claim {
 }
 
 fn methods() -> impl TypedValueParser<Value = TwoSampleMethod> {
-    PossibleValuesParser::new(TwoSampleMethod::ALL.map(|(_, name)| name))
+    PossibleValuesParser::new(TwoSampleMethod::ALL.iter().map(|(_, name)| *name))
         .try_map(|name| name.parse::<TwoSampleMethod>())
 }
 
@@ -281,7 +281,7 @@ impl Test<'_> {
             outcome: found.outcome,
             verdicts: [
                 format!("{b} is nearer to {a} than {c}"),
-                format!("{b} is not found to be nearer to {a} than {c}"),
+                format!("found no evidence that {b} is nearer to {a} than {c}"),
             ],
             method: "three-sample",
             lines,

@@ -65,7 +65,7 @@ pub(super) fn is_far(kernel: &Kernel, x: &Tensor<2>, y: &Tensor<2>, pairs: &[Pai
     let typical = norms.clone().clamp_min((numbers[0].max(numbers[1]) * LEAST).max(f32::MIN_POSITIVE.into()));
     let typical = typical.log().mean().exp();
     let worst = pairs.iter().flat_map(|pairs| needs.exceeded(pairs, &typical)).collect();
-    // What is no number is no small one.
+    // NaN is not small.
     !place::numbers(Tensor::cat(worst, 0)).into_iter().all(|part| part <= 1.0)
 }
 

@@ -101,7 +101,7 @@ pub fn bandwidth(inputs: &Points, samples: &Points) -> Result<f64> {
 impl Match {
     fn check(&self) -> Result<()> {
         let positive = |name: &'static str, value: usize| {
-            if (1..=10_000).contains(&value) { Ok(()) } else { Err(Error::parameter(name, value, "1 to 10000")) }
+            if (1..=10_000).contains(&value) { Ok(()) } else { Err(Error::parameter(name, value, "from 1 to 10000")) }
         };
         positive("n", self.n)?;
         positive("best_of", self.best_of)?;
@@ -144,7 +144,7 @@ impl Match {
         if let Some(class) = self.class.filter(|&class| class >= generator.classes().len()) {
             return Err(match generator.classes().len() {
                 0 => Error::not_applicable("class", "this generator was trained without classes. Leave it out"),
-                count => Error::parameter("class", class, format!("0 to {}", count - 1)),
+                count => Error::parameter("class", class, format!("from 0 to {}", count - 1)),
             });
         }
         map.identity(shape).check_same(target.features())?;

@@ -196,7 +196,7 @@ fn samples(folder: &Path) -> String {
         .collect();
     sheets.sort();
     let decoder = Decoder::new(Channels::Keep);
-    // A sheet that is no picture is not shown, but the one before it.
+    // A damaged sheet is not shown, but the one before it.
     let latest = loop {
         let Some((step, path)) = sheets.pop() else { return String::new() };
         if let (Ok(_), Ok(bytes)) = (decoder.read(&path), std::fs::read(&path)) {

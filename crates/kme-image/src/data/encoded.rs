@@ -74,7 +74,7 @@ pub(super) struct Encoded {
 
 impl Encoded {
     pub(super) fn new(store: Store, pictures: Vec<Named>, passed: Passed) -> Self {
-        // Which archive an entry lies in is no class.
+        // The archive that an entry lies in is not a class.
         let inner = |(i, picture): (usize, &Named)| match &store {
             Store::Archive(archive) => archive.entry(i).to_string(),
             _ => picture.name.clone(),

@@ -67,7 +67,7 @@ fn descend(root: &Path, inner: &Path, above: &mut Vec<PathBuf>, found: &mut List
             descend(root, &inner, above, found)?;
             continue;
         }
-        // What is no file, such as a pipe, may never end; what cannot be read is known by its name.
+        // A pipe may never end, so only files are read; one that cannot be read is known by its name.
         let is_file = metadata.is_file();
         let by_name = kind::has_picture_name(&inner);
         let first = match is_file && !by_name {

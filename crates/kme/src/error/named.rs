@@ -2,9 +2,10 @@
 
 /// The names of an enum's variants: what it prints as, and parses from in upper or lower case.
 macro_rules! named {
-    ($type:ty, $what:literal: $($variant:ident = $name:literal),+ $(,)?) => {
+    ($vis:vis $type:ident, $what:literal: $($variant:ident = $name:literal),+ $(,)?) => {
         impl $type {
-            const ALL: &[(Self, &str)] = &[$((Self::$variant, $name)),+];
+            /// All, each with its name.
+            $vis const ALL: &[(Self, &str)] = &[$((Self::$variant, $name)),+];
         }
 
         impl std::fmt::Display for $type {

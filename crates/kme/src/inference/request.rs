@@ -5,11 +5,10 @@ use super::{
     check_level, collection, linear, memorisation, three_sample, two_sample,
 };
 use crate::discrepancy::Estimator;
+use crate::error::named;
 use crate::kernel::KernelSpec;
 use crate::points::PointsView;
 use crate::{Error, Result};
-use std::fmt;
-use std::str::FromStr;
 
 /// Most points of both samples for the aggregated test, unless it is asked for.
 const MOST_AGGREGATED: usize = 8_000;
@@ -30,33 +29,11 @@ pub enum TwoSampleMethod {
     Linear,
 }
 
-impl TwoSampleMethod {
-    /// All, in the order of what they cost.
-    pub const ALL: [(Self, &'static str); 4] = [
-        (Self::Aggregated, "aggregated"),
-        (Self::Permutation, "permutation"),
-        (Self::Block, "block"),
-        (Self::Linear, "linear"),
-    ];
-}
-
-impl fmt::Display for TwoSampleMethod {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let (_, name) = Self::ALL.iter().find(|(method, _)| method == self).expect("every method has a name");
-        f.write_str(name)
-    }
-}
-
-impl FromStr for TwoSampleMethod {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match Self::ALL.iter().find(|(_, name)| *name == text) {
-            Some((method, _)) => Ok(*method),
-            None => Err(Error::unknown("method", text, Self::ALL.map(|(_, name)| name))),
-        }
-    }
-}
+// In the order of what they cost.
+named!(
+    pub TwoSampleMethod, "method":
+    Aggregated = "aggregated", Permutation = "permutation", Block = "block", Linear = "linear"
+);
 
 /// Are two samples from one distribution?
 ///

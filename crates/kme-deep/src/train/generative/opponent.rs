@@ -80,7 +80,8 @@ pub(in crate::train) trait Opponent: Send {
             match learner.adopt(name, tensors) {
                 Ok(()) => {}
                 Err(_) if !has(name) => remarks.push(format!("the {name} starts from scratch: there is none yet")),
-                Err(fault) => remarks.push(format!("the {name} begins anew, since it is of another form: {fault}")),
+                Err(fault) => remarks
+                    .push(format!("the {name} starts from scratch: that of the other run has another form ({fault})")),
             }
         }
         remarks
