@@ -215,7 +215,7 @@ fn ways_between_latents_are_rows() {
     assert_eq!(ran.json()["n"], 15);
     let (g, sheet) = (load(&place.path("g.safetensors")), read(&place.path("ways.png")));
     assert_eq!((sheet.height(), sheet.width()), (304, 504));
-    let ends = g.latent.draw(6, &mut kme::internal::rng::stream(2, "sample", 0));
+    let ends = g.latent.draw(6, &mut kme::rng::stream(2, "sample", 0));
     for row in 0..3 {
         let (a, b) = (&ends[10 * row..][..5], &ends[10 * row + 5..][..5]);
         for step in 0..5 {
@@ -230,7 +230,7 @@ fn ways_between_latents_are_rows() {
     write_conditional(&place.path("c.safetensors"), 6, &["a", "b"]);
     assert_eq!(place.kme("sample c.safetensors --interpolate --class all --steps 3 -o c.png").code, Some(0));
     let (c, sheet) = (load(&place.path("c.safetensors")), read(&place.path("c.png")));
-    let ends = c.latent.draw(2, &mut kme::internal::rng::stream(0, "sample", 0));
+    let ends = c.latent.draw(2, &mut kme::rng::stream(0, "sample", 0));
     for class in 0..2 {
         assert!(alike(&on_sheet(&sheet, class, 2), c.pictures_of(&ends[5..], &[class]).unwrap().picture(0)));
     }
@@ -256,7 +256,7 @@ fn generated_points_are_written_and_drawn() {
     write_points(&place.path("g.safetensors"), &["left", "right"]);
     assert_eq!(place.kme("sample g.safetensors -n 50 --class right --seed 3 -o p.npy").code, Some(0));
     assert_eq!(place.kme("sample g.safetensors -n 50 --class right --seed 3 -o p.csv").code, Some(0));
-    let z = load(&place.path("g.safetensors")).latent.draw(50, &mut kme::internal::rng::stream(3, "sample", 0));
+    let z = load(&place.path("g.safetensors")).latent.draw(50, &mut kme::rng::stream(3, "sample", 0));
     for name in ["p.npy", "p.csv"] {
         let points = Points::read(place.path(name)).unwrap();
         assert_eq!((points.len(), points.dim()), (50, 2));

@@ -1,7 +1,7 @@
 //! Discrepancies on tensors where points lie far away, against loops over differences in double precision.
 
 use burn::tensor::{DType, Tensor};
-use kme::internal::rng;
+use kme::rng;
 use kme::{Form, Kernel};
 use kme_deep::loss::{Target, mmd2_biased, mmd2_unbiased, witness_gradient};
 use kme_net::{Place, place};

@@ -2,7 +2,8 @@
 
 use burn::tensor::Tensor;
 use kme::Kernel;
-use kme::internal::{Pair, rng};
+use kme::internal::Pair;
+use kme::rng;
 use kme_deep::loss::{
     Estimator, Features, Mmd, Target, activation_penalty, gradient_penalty, mmd2_biased, mmd2_unbiased,
     witness_gradient,

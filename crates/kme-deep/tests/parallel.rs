@@ -3,7 +3,7 @@
 mod watching;
 
 use burn::tensor::Tensor;
-use kme::internal::rng;
+use kme::rng;
 use kme_deep::loss::{
     Cramer, Divergence, Estimator, Features, Logistic, MeanCovariance, Mmd, Objective, Pictures, Regulariser, Scale,
     Wasserstein,

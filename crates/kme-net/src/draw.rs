@@ -1,7 +1,7 @@
 //! Which latents are drawn from a generator, and how what it makes of them is laid out.
 
 use crate::generator::Generator;
-use kme::internal::rng;
+use kme::rng;
 use kme::{Error, Points, Result};
 
 /// What follows from what among the pictures that are drawn.

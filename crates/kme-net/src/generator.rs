@@ -8,7 +8,7 @@ use crate::latent::Latent;
 use crate::model::rows_of;
 use crate::net::Place;
 use burn::tensor::Tensor;
-use kme::internal::rng::{self, Rng};
+use kme::rng::{self, Rng};
 use kme::{Data, Error, Field, Points, Result};
 use kme_image::{Background, Crop, Images};
 use rand::RngExt;

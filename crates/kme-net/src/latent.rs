@@ -1,6 +1,6 @@
 //! Latents of a generator: their prior, paths between them, and grids over a plane of their space.
 
-use kme::internal::rng::Rng;
+use kme::rng::Rng;
 use kme::{Error, Result};
 use rand::RngExt;
 use rand_distr::StandardNormal;

@@ -257,7 +257,7 @@ fn the_shipped_presets_start_where_they_did() {
     for (layers, input, init, name, deviation, truncated) in cases {
         let net = Net::new(layers.clone(), input, init, 7, &Place::cpu_f64()).unwrap();
         let param = net.params().iter().find(|p| p.name == name).unwrap();
-        let mut rng = kme::internal::rng::stream(7, &format!("init {name}"), 0);
+        let mut rng = kme::rng::stream(7, &format!("init {name}"), 0);
         let mut draw = || loop {
             let x = kme_testing::normal(&mut rng);
             if !truncated || x.abs() <= 2.0 {

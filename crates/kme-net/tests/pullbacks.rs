@@ -2,7 +2,7 @@
 //! the pullback is the derivative, and a penalty on the pullback has the gradient of central differences.
 
 use burn::tensor::Tensor;
-use kme::internal::rng;
+use kme::rng;
 use kme::{Kernel, KernelSpec, Waves};
 use kme_image::Images;
 use kme_net::layer::{

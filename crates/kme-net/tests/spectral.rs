@@ -2,7 +2,7 @@
 //! precision.
 
 use burn::tensor::Tensor;
-use kme::internal::rng;
+use kme::rng;
 use kme_net::layer::{Concat, Conv, GlobalSumPool, LeakyRelu, Linear, Residual, TransposedConv};
 use kme_net::{Init, Layer, Mode, Net, Place, place};
 use kme_testing::eigenvalues;

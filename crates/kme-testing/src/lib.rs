@@ -1,6 +1,6 @@
 //! What the tests and benches of several crates need. It depends on none of these crates.
 //!
-//! * [`normal`], [`normals`]: normal numbers from a seeded generator, such as `kme::internal::rng::stream` gives.
+//! * [`normal`], [`normals`]: normal numbers from a seeded generator, such as `kme::rng::stream` gives.
 //! * [`Lcg`]: numbers that a Python script makes as well, or that no library may change.
 //! * [`relative`], [`apart`], [`largest`]: how far numbers are apart.
 //! * [`mean_and_deviation`]: of what a test has found in repeats.

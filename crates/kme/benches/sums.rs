@@ -10,7 +10,8 @@
 //! Beside the seconds on the clock there are those that the processor spent on all threads of this program. On a machine
 //! with other work only the latter mean something; rates and percentages are therefore given by both.
 
-use kme::internal::{rng, sums::cross};
+use kme::internal::sums::cross;
+use kme::rng;
 use kme::{Data, Estimator, Kernel, KernelSpec, Points, Precision, mmd2};
 use rand_distr::{Distribution, StandardNormal};
 use std::time::Instant;

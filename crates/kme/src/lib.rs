@@ -38,7 +38,7 @@ mod neighbours;
 mod observe;
 mod points;
 mod reduce;
-mod rng;
+pub mod rng;
 mod standard_error;
 mod sums;
 
@@ -110,11 +110,6 @@ pub mod internal {
     /// Stopping where whoever watches asks for it.
     pub mod observe {
         pub use crate::observe::check;
-    }
-
-    /// Every random number.
-    pub mod rng {
-        pub use crate::rng::{Rng, stream};
     }
 
     /// Sums of kernel values over pairs of points.

@@ -1,6 +1,6 @@
 //! The one-sided 95 % bounds of MMD² against the truth in closed form: how often they are on its wrong side.
 
-use kme::internal::rng::{Rng, stream};
+use kme::rng::{Rng, stream};
 use kme::{Data, Estimator, Kernel, Points, Precision, mmd2};
 use rayon::prelude::*;
 use statrs::distribution::{Binomial, ContinuousCDF, DiscreteCDF, Normal};

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use kme::internal::rng;
+use kme::rng;
 use kme::{Data, Embedding, EmbeddingKind, Error, Expression, FeatureIdentity, Field, Kernel, Points, Sample, Shard};
 use rand::RngExt;
 use rand::seq::SliceRandom;

@@ -2,7 +2,8 @@
 
 use kme::Data;
 use kme::Precision;
-use kme::internal::{Draw, draws, kid_on_draws, kth_nearest, mutual, nearest, rng};
+use kme::internal::{Draw, draws, kid_on_draws, kth_nearest, mutual, nearest};
+use kme::rng;
 use kme::{Error, Field, Points};
 use kme::{KidSettings, Protocol, Statistics, Subsets, fid, inception_score, prdc};
 use kme_testing::{Lcg, normal};

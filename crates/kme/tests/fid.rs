@@ -1,6 +1,6 @@
 //! The Fréchet distance: closed forms, its bias, its standard error, and the order of models that it gets wrong.
 
-use kme::internal::rng;
+use kme::rng;
 use kme::{Data, Fid, Fitted, Points, Statistics, fid};
 use kme_testing::mean_and_deviation;
 use statrs::function::gamma::ln_gamma;

@@ -1,6 +1,6 @@
 //! Statistical claims of the tests: their level, their calibration, their power. Every repeat has its own seed.
 
-use kme::internal::rng::{Rng, stream};
+use kme::rng::{Rng, stream};
 use kme::{
     Blocks, Data, Estimator, Kernel, KernelSpec, KidSettings, Marginals, Permutations, Points, Precision, aggregated,
     block, collection, linear, median_distance, memorisation, three_sample, three_sample_asymptotic, two_sample,

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use kme::internal::rng;
+use kme::rng;
 use kme::{
     Data, Embedding, EmbeddingKind, Error, FeatureIdentity, MeanEmbedding, Points, Precision, RandomFeatures, Waves,
 };

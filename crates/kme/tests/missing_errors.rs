@@ -1,6 +1,6 @@
 //! Where there is no standard error there is a reason, and the right one.
 
-use kme::internal::rng::stream;
+use kme::rng::stream;
 use kme::{
     Blocks, Data, Estimate, Estimator, Fitted, Kernel, NoStandardError as Reason, Permutations, Points, Precision,
     Protocol, Sample, Statistics, Subsets, mmd2,

@@ -2,7 +2,8 @@
 
 use kme::Data;
 use kme::Precision;
-use kme::internal::{Pair, rng};
+use kme::internal::Pair;
+use kme::rng;
 use kme::{Embedding, Error, Kernel, Points, Sample};
 use rand::RngExt;
 

@@ -1,6 +1,6 @@
 //! The rule for learning rates on samples with noise: when it decays, how often it errs, what its floor hides.
 
-use kme::internal::rng::{Rng, stream};
+use kme::rng::{Rng, stream};
 use kme::{Data, Error, Kernel, Marginals, Plateau, PlateauRule, Points, Precision, Verdict, three_sample_asymptotic};
 use rayon::prelude::*;
 

@@ -2,7 +2,7 @@
 //!
 //! `cargo test --release -p kme --test three_sample -- --ignored --nocapture` prints the tables of `docs/which-test.md`.
 
-use kme::internal::rng::{Rng, stream};
+use kme::rng::{Rng, stream};
 use kme::{Data, Kernel, KernelSpec, Permutations, Points, ThreeSample, median_distance, three_sample};
 use kme_testing::normal;
 use rand::RngExt;

@@ -5,7 +5,7 @@
 //!
 //! `cargo test --release -p kme --test three_sample_shapes -- --ignored --nocapture` searches for the worst cases.
 
-use kme::internal::rng::{Rng, stream};
+use kme::rng::{Rng, stream};
 use kme::{Data, Estimator, Kernel, KernelSpec, Permutations, Points, Precision, mmd2, three_sample};
 use rand::RngExt;
 use rayon::prelude::*;

@@ -4,7 +4,7 @@ use crate::figure::contour::Grid;
 use crate::figure::{self, Axis, BLUE, GREEN, LEVELS, Layer, ORANGE, Panel, Shape};
 use crate::fit::{Fit, Rule, features};
 use crate::gaussians;
-use kme::internal::rng;
+use kme::rng;
 use kme::{Data, Estimator, Kernel, Points, Precision, Result, Witness, mmd2};
 use kme_deep::loss::{self, Mmd, Objective, Regulariser, Wasserstein};
 use kme_net::Net;

@@ -3,7 +3,7 @@
 use crate::gaussians;
 use burn::optim::{Adam, AdamConfig, AdamState, Optimizer};
 use burn::tensor::Tensor;
-use kme::internal::rng;
+use kme::rng;
 use kme::{Data, Points, Result};
 use kme_deep::loss::{Objective, Pictures};
 use kme_net::{CriticNet, Mode, Net, Place, architecture::MlpCritic, place};

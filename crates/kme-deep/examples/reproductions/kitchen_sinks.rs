@@ -3,7 +3,7 @@
 use crate::figure::{self, Axis, BLUE, GREY, Layer, ORANGE, Panel, Shape};
 use crate::run::{Modes, run as train};
 use burn::tensor::Tensor;
-use kme::internal::rng;
+use kme::rng;
 use kme::{Kernel, Result, Waves};
 use kme_deep::loss::{Divergence, Estimator, Features, Mmd};
 use kme_net::{Init, Net, Place, layer, place};

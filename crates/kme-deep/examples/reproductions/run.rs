@@ -133,7 +133,7 @@ impl Modes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kme::internal::rng;
+    use kme::rng;
 
     #[test]
     fn all_modes_of_the_data_are_covered() {

@@ -3,7 +3,7 @@
 use crate::figure::{self, Axis, BLUE, GREY, Layer, Panel, Shape};
 use crate::gaussians;
 use crate::run::{Modes, run as train};
-use kme::internal::rng;
+use kme::rng;
 use kme::{Points, Result};
 use std::path::Path;
 

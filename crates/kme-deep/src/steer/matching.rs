@@ -7,7 +7,8 @@
 use super::Descent;
 use crate::loss::Target;
 use burn::tensor::Tensor;
-use kme::internal::{rng, sums};
+use kme::internal::sums;
+use kme::rng;
 use kme::{Data, Definiteness, Precision};
 use kme::{Embedding, Error, Kernel, Observer, Points, Progress, Result};
 use kme_image::{Images, evenly};

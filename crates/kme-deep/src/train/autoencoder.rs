@@ -10,7 +10,7 @@ use super::parallel::TeamResult;
 use super::task::{Finding, Numbers, Sheet, State, Task, first_fault, first_fault_of, restored_net};
 use burn::tensor::Tensor;
 use kme::Result;
-use kme::internal::rng;
+use kme::rng;
 use kme_image::{Dataset, Images, evenly};
 use kme_net::architecture::autoencoder;
 use kme_net::{Autoencoder, Init, Mode, Net, Place, Provenance, Tensors, images_of, place, tensor_of};

@@ -1,6 +1,6 @@
 //! Which pictures a step sees: a function of the seed and the step, so that resuming needs no stored state.
 
-use kme::internal::rng;
+use kme::rng;
 use rand::seq::SliceRandom;
 
 /// Batches of `batch` indices below `n`: each epoch is a permutation of all of them, epochs follow one another without a gap.

@@ -7,7 +7,7 @@ use super::optimiser::Pace;
 use super::parallel::TeamResult;
 use super::task::{Finding, Numbers, Sheet, State, Task, first_fault, first_fault_of, restored_net};
 use burn::tensor::{Int, Tensor, TensorData, activation};
-use kme::internal::rng;
+use kme::rng;
 use kme::{Error, Result};
 use kme_image::Dataset;
 use kme_net::layer::{AveragePool, BatchNorm, Conv, Layer, Linear, Relu, Reshape};

@@ -22,7 +22,7 @@ use super::task::{Finding, Numbers, Sheet, State, Task, first_fault_of, net_stat
 use crate::loss::{Draw, Objective};
 use critic::Critic;
 use frozen::Frozen;
-use kme::internal::rng;
+use kme::rng;
 use kme::{Error, Field, Marginals, Result};
 use kme_net::{Autoencoder, FeatureMap, Net, NetworkGenerator, Place, Provenance, Tensors, portable, recorded};
 use opponent::Opponent;

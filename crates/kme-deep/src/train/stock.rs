@@ -6,7 +6,7 @@ use super::feed::HeldOut;
 use super::sources::of_setting;
 use super::split::{FEWEST_HELD_OUT, Split};
 use super::task::sheet_pictures;
-use kme::internal::rng;
+use kme::rng;
 use kme::{Data as Numbers, Error, Loaded, Points, Reading, Result};
 use kme_image::{
     Bad, Batches, Dataset, Digest, Form, Images, Places, Resize, Source, Survey, Toy, Watch, evenly, hex, mirror,

@@ -2,7 +2,7 @@
 
 use crate::cases::{Body, Case};
 use burn::tensor::Tensor;
-use kme::internal::rng;
+use kme::rng;
 use kme_deep::loss::{Objective, Pictures};
 use kme_net::layer::{Conv, Layer, LeakyRelu, Linear, Reshape, Tanh};
 use kme_net::{Init, Mode, Net, Place, place};

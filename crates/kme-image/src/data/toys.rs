@@ -1,6 +1,6 @@
 //! Small distributions in the plane that generative models are tried on, drawn from a seed.
 
-use kme::internal::rng::Rng;
+use kme::rng::Rng;
 use kme::{Error, Result};
 use rand::RngExt;
 use rand_distr::StandardNormal;
@@ -133,7 +133,7 @@ impl Toy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kme::internal::rng;
+    use kme::rng;
 
     fn drawn(text: &str) -> (Toy, Vec<[f64; 2]>, Option<Vec<u32>>) {
         let toy = Toy::parse(text).unwrap().unwrap();

@@ -133,7 +133,7 @@ mod tests {
     use crate::model::Classifier;
     use crate::net::layer::{Linear, Reshape};
     use crate::net::{Init, Layer};
-    use kme::internal::rng;
+    use kme::rng;
 
     fn made() -> Provenance {
         let text = String::new;

@@ -142,7 +142,7 @@ impl Net {
         self.map_values(|p| match p.role {
             param::Role::Constant(law) => {
                 let len = p.shape.iter().product();
-                let mut rng = kme::internal::rng::stream(seed, &format!("{purpose} {}", p.name), index);
+                let mut rng = kme::rng::stream(seed, &format!("{purpose} {}", p.name), index);
                 self.place.tensor_f64(law.numbers(len, &mut rng), [len])
             }
             _ => p.value.clone(),

@@ -2,7 +2,7 @@
 
 use super::Place;
 use burn::tensor::Tensor;
-use kme::internal::rng;
+use kme::rng;
 use rand::RngExt;
 use rand_distr::StandardNormal;
 

@@ -1,7 +1,7 @@
 //! What the diagonal does: the biased and the unbiased estimate of an MMD² that is 0.
 
 use crate::figure::{self, Axis, BLUE, Layer, ORANGE, Panel, Shape};
-use kme::internal::rng;
+use kme::rng;
 use kme::{Data, Estimator, Kernel, Points, Precision, Result, mmd2};
 use plotters::prelude::SeriesLabelPosition;
 use rand::RngExt;

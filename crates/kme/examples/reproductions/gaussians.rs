@@ -1,7 +1,7 @@
 //! 25 Gaussians and the same with noise: what a Gaussian kernel sees, by its width.
 
 use crate::figure::{self, Axis, BLUE, GREEN, Layer, ORANGE, Panel, Shape};
-use kme::internal::{rng, rng::Rng};
+use kme::rng::{self, Rng};
 use kme::{Data, Estimator, Kernel, Points, Precision, Result, mmd2};
 use plotters::prelude::SeriesLabelPosition;
 use rand::RngExt;

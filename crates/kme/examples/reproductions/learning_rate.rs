@@ -1,7 +1,7 @@
 //! The three-sample learning-rate rule on synthetic training: samples that come nearer to the reference, then do not.
 
 use crate::figure::{self, Axis, BLUE, GREEN, GREY, Layer, ORANGE, Panel, Shape};
-use kme::internal::rng;
+use kme::rng;
 use kme::{
     Data, Kernel, KidSettings, Marginals, Plateau, PlateauRule, Points, Precision, Result, Verdict,
     three_sample_asymptotic,

@@ -2,7 +2,7 @@
 
 use crate::figure::{self, Axis, BLUE, GREY, Layer, ORANGE, Panel, Shape};
 use kme::Result;
-use kme::internal::rng;
+use kme::rng;
 use plotters::prelude::SeriesLabelPosition;
 use rand::RngExt;
 use rand_distr::StandardNormal;

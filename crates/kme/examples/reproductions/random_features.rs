@@ -1,7 +1,7 @@
 //! Random kitchen sinks: the error of the kernel falls with the root of the number of features.
 
 use crate::figure::{self, Axis, BLUE, GREY, Layer, ORANGE, Panel, Shape};
-use kme::internal::rng;
+use kme::rng;
 use kme::{Data, Points, RandomFeatures, Result, Waves};
 use plotters::prelude::SeriesLabelPosition;
 use rand::RngExt;

@@ -3,7 +3,7 @@
 use crate::figure::contour::Grid;
 use crate::figure::{self, Axis, BLUE, GREY, Layer, ORANGE, Panel, Shape};
 use crate::gaussians;
-use kme::internal::rng;
+use kme::rng;
 use kme::{Data, Kernel, Points, Precision, Result, Witness};
 use plotters::prelude::SeriesLabelPosition;
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! Which metric: FID and KID of two candidates against one reference, by number of points.
 
 use crate::figure::curves::{self, Curve, Panel};
-use kme::internal::rng;
+use kme::rng;
 use kme::{Data, Fitted, Points, Result, Statistics};
 use rand::RngExt;
 use rand_distr::StandardNormal;

@@ -1,7 +1,7 @@
 //! Which test: the share of pairs of samples that differ in a detail and are told apart, by number of points.
 
 use crate::figure::curves::{self, Curve, Panel};
-use kme::internal::rng;
+use kme::rng;
 use kme::{Data, Estimator, KernelSpec, Permutations, Points, Result, median_distance};
 use rand::RngExt;
 use rand_distr::StandardNormal;

@@ -1,7 +1,7 @@
 //! Which n: what stands behind the ± of a KID.
 
 use crate::figure::curves::{self, Curve, Panel};
-use kme::internal::rng;
+use kme::rng;
 use kme::{Data, KidSettings, Points, Precision, Protocol, Result};
 use rand::RngExt;
 use rand_distr::StandardNormal;

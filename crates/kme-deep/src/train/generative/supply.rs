@@ -3,7 +3,7 @@
 use super::super::config;
 use super::super::feed::Feed;
 use burn::tensor::Tensor;
-use kme::internal::rng;
+use kme::rng;
 use kme::{Error, Field, Result};
 use kme_net::{Autoencoder, Latent, Mode, Net, Place};
 use rand::RngExt;
